@@ -1,0 +1,254 @@
+//! TOML → [`Config`]: every value parsed into its final type once, all problems reported at once.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::lease::Channel;
+use crate::ids::E164;
+
+/// The daemon's configuration, as it will be used.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub node: Node,
+    pub sip: Sip,
+    pub media: Media,
+    pub recording: Recording,
+    pub http: Http,
+    pub lease: LeaseRules,
+    pub lease_feed: Option<LeaseFeed>,
+    pub attribution: AttributionRules,
+    pub log: Log,
+    pub trunks: Vec<Arc<Trunk>>,
+    pub companies: Vec<Arc<Company>>,
+    pub sites: Vec<Arc<Site>>,
+    pub pools: Vec<Arc<Pool>>,
+    pub sinks: Vec<Sink>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// `source` of events; default `leaseline`.
+    pub id: String,
+    pub data_dir: PathBuf,
+    /// How long SIGTERM waits for calls to end by themselves; default 30 s.
+    pub drain: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Listener {
+    /// UDP or TCP (TLS and WebSocket come later).
+    pub transport: rsip::Transport,
+    pub address: SocketAddr,
+}
+
+#[derive(Clone, Debug)]
+pub struct Sip {
+    pub listen: Vec<Listener>,
+    /// Host (and port) put into Via and Contact instead of the bound address, when behind NAT.
+    pub advertise: Option<String>,
+    /// `User-Agent` and `Server`; default `Leaseline/<version>`.
+    pub user_agent: String,
+    /// Calls at once; default what the media ports allow.
+    pub calls_max: usize,
+    /// New calls per second over all trunks; 0: no limit.
+    pub calls_per_second_max: u32,
+    /// Addresses, besides trunks and destinations, that get an answer to OPTIONS are none: strangers get silence.
+    pub call_length_max: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Media {
+    /// Bound, and put into SDP unless `advertise` says otherwise.
+    pub address: IpAddr,
+    /// A second address for legs of the other IP version.
+    pub address6: Option<IpAddr>,
+    pub advertise: Option<IpAddr>,
+    /// First and last port, inclusive.
+    pub ports: (u16, u16),
+    /// Media threads; default: number of cores, at most 4.
+    pub threads: usize,
+    /// `recordable` (default): the offer is limited to codecs that can be recorded; `any`: passed as offered.
+    pub codecs: Codecs,
+    /// No packet from either side for so long ends the call; default 60 s; zero: never.
+    pub silence_max: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codecs {
+    Recordable,
+    Any,
+}
+
+#[derive(Clone, Debug)]
+pub struct Recording {
+    pub enabled: bool,
+    /// fsync of the growing file: `none`, `seal` (default) or `second`.
+    pub fsync: Fsync,
+    /// Stop new recordings when the disk has less free than this.
+    pub disk_free_min: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    None,
+    Seal,
+    Second,
+}
+
+#[derive(Clone)]
+pub struct Http {
+    pub listen: SocketAddr,
+    /// Bearer token of the API and console. Without one, the HTTP listener must be on loopback.
+    pub token: Option<Arc<str>>,
+    /// Addresses of proxies whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Http")
+            .field("listen", &self.listen)
+            .field("token", &self.token.as_ref().map(|_| "…"))
+            .field("trusted_proxies", &self.trusted_proxies)
+            .finish()
+    }
+}
+
+/// Clocks of leases.
+#[derive(Clone, Debug)]
+pub struct LeaseRules {
+    /// A lease lapses when the page has not renewed it for so long; default 90 s.
+    pub ttl: Duration,
+    /// What the page is told to wait between renewals; default 30 s.
+    pub renew_after: Duration,
+}
+
+#[derive(Clone)]
+pub struct LeaseFeed {
+    pub url: url::Url,
+    pub token: Option<Arc<str>>,
+    /// No word from the allocator for so long marks the table stale; default 30 s.
+    pub stale_after: Duration,
+}
+
+impl std::fmt::Debug for LeaseFeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LeaseFeed").field("url", &self.url.as_str()).field("stale_after", &self.stale_after).finish()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct AttributionRules {
+    /// How long the last holder of a number is remembered; default 30 days.
+    pub memory: Duration,
+    /// Header towards the company that carries the attribution in one line; none: not sent. Default `X-Leaseline-Source`.
+    pub header: Option<String>,
+    /// Display name towards the company, e.g. `{source} · {campaign}`; none: the caller's own.
+    pub display_name: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub json: bool,
+    /// `tracing` filter; default `info`. The environment variable `LEASELINE_LOG` wins.
+    pub filter: String,
+}
+
+/// Where the number that was dialled stands in the INVITE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DialledIn {
+    RequestUri,
+    To,
+    PCalledPartyId,
+    Diversion,
+}
+
+/// Who may send us calls.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    pub name: String,
+    pub sources: Vec<ipnet::IpNet>,
+    pub dialled_in: DialledIn,
+    /// ISO 3166 region whose plan national numbers belong to (`GB`); without it only international forms are read.
+    pub country: Option<String>,
+    /// Digits that this trunk puts before the number, dropped before reading.
+    pub prefix: String,
+    /// P-Asserted-Identity and Remote-Party-ID of this trunk are believed; default true.
+    pub trust_identity: bool,
+    /// Symmetric media may be learned (same IP, five in sequence), and in-dialog requests go to the packet's source.
+    pub nat: bool,
+    pub calls_max: usize,
+    pub calls_per_second_max: u32,
+}
+
+/// Whose numbers these are, and where their calls go.
+#[derive(Clone, Debug)]
+pub struct Company {
+    pub name: String,
+    /// Destinations as SIP URIs, tried in order; `{number}` and `{caller}` may stand in them.
+    pub forward_to: Vec<String>,
+    /// Ringing time per attempt; default 30 s.
+    pub ring_timeout: Duration,
+    /// Statuses of a destination that end the hunt at once; default 486? none: 600, 603, 604, 606 always do.
+    pub final_statuses: Vec<u16>,
+    pub nat: bool,
+    /// Overrides `[recording] enabled`.
+    pub recording: Option<bool>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Site {
+    pub name: String,
+    pub company: String,
+    /// `scheme://host[:port]` as browsers send it in `Origin`.
+    pub origins: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    Static,
+    Dynamic,
+}
+
+#[derive(Clone, Debug)]
+pub struct Pool {
+    pub name: String,
+    pub company: String,
+    pub site: Option<String>,
+    pub kind: PoolKind,
+    /// Expanded ranges, in order, no duplicates.
+    pub numbers: Vec<E164>,
+    /// The number stays with the visitor so long after leaving; default 30 min, never under 5.
+    pub hold: Duration,
+    pub channel: Option<Channel>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Sink {
+    Jsonl {
+        name: String,
+        /// Default `<data_dir>/events.jsonl`.
+        path: PathBuf,
+    },
+    Webhook {
+        name: String,
+        url: url::Url,
+        secret: Secret,
+        headers: BTreeMap<String, String>,
+        /// Addresses inside this network may be called; default: only when the URL names one literally.
+        allow_private: bool,
+    },
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Arc<str>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}

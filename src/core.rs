@@ -1,0 +1,8 @@
+//! Deterministic machines. Every machine has two doors: `handle…(now, input)` is the only way to change it, and
+//! `poll_timeout()` says when to come back and why. Nothing here reads a clock, opens a socket or takes a lock
+//! (`clippy.toml` bans the calls).
+
+pub mod agent;
+pub mod event;
+pub mod lease;
+pub mod media;

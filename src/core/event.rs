@@ -1,0 +1,292 @@
+//! What the world is told. Field names are promises (CONTRACT §4): events are the product, so they are complete,
+//! versioned and the same in the journal, in the sinks and in the recording's sidecar.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::ids::{CallId, E164, LeaseId};
+use crate::time::Wall;
+
+/// The visit that a number was shown to: what the page said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Session {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub landing_page: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<String>,
+    /// `source`, `medium`, `campaign`, `term`, `content` and whatever else the page had.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub utm: BTreeMap<String, String>,
+    /// `gclid`, `yclid`, …
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub click_ids: BTreeMap<String, String>,
+    /// `ga`, `ym`, …
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub client_ids: BTreeMap<String, String>,
+}
+
+/// What the attribution speaks of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttributionKind {
+    /// A website visitor, by lease.
+    Visitor,
+    /// A channel that owns the number.
+    Static,
+    /// Nobody is known.
+    #[default]
+    None,
+}
+
+/// Who is calling, and how sure we are. Decided once, at the INVITE, and pinned to the call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Attribution {
+    pub kind: AttributionKind,
+    /// `active_lease`, `last_holder`, `static_channel` or `none`.
+    pub method: String,
+    /// 0 to 1.
+    pub confidence: f64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lease_id: Option<LeaseId>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub visitor_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub session: Option<Arc<Session>>,
+    /// Channel of a static pool: `source`, `medium`, `campaign`, ….
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub channel: Option<Arc<BTreeMap<String, String>>>,
+    /// The lease table was out of step with its allocator when we looked.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub stale: bool,
+    pub candidates: Vec<Candidate>,
+}
+
+/// One who may be calling.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub visitor_id: String,
+    pub probability: f64,
+    pub evidence: Vec<String>,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Answered,
+    NoAnswer,
+    Busy,
+    Cancelled,
+    Rejected,
+    Failed,
+    /// The daemon died in mid-call; the next start wrote this event.
+    LostInCrash,
+}
+
+impl Outcome {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Answered => "answered",
+            Outcome::NoAnswer => "no_answer",
+            Outcome::Busy => "busy",
+            Outcome::Cancelled => "cancelled",
+            Outcome::Rejected => "rejected",
+            Outcome::Failed => "failed",
+            Outcome::LostInCrash => "lost_in_crash",
+        }
+    }
+}
+
+/// Who ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HangupBy {
+    Caller,
+    Company,
+    System,
+}
+
+/// Verdict on a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    Complete,
+    Degraded,
+    Failed,
+    #[default]
+    Off,
+}
+
+/// A stretch of one channel in which silence stands for something that was not heard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// `caller` or `company`.
+    pub channel: crate::ids::Side,
+    pub at_ms: u64,
+    pub for_ms: u64,
+    /// `loss`, `late`, `hold`, `dtx`, `no_media`, `disk`, `overload`, `crash`, `codec`, ….
+    pub cause: String,
+}
+
+/// What became of the recording.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecordingSummary {
+    pub state: RecordingState,
+    /// Stable code of what went wrong, when the state is `degraded` or `failed` (`disk_full`, `write_error`, …).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Relative to the data folder: `recordings/YYYY/MM/DD/<call_id>.wav`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub path: Option<String>,
+    pub duration_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<String>,
+    pub channels: u16,
+    pub sample_rate: u32,
+    pub gaps: Vec<Gap>,
+}
+
+/// What one leg's media was like.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LegMedia {
+    /// RTP packets received from this side and accepted.
+    pub received: u64,
+    /// Of them sent on to the other side.
+    pub relayed: u64,
+    /// Missing by sequence number (RFC 3550 §A.3), never negative.
+    pub lost: u64,
+    /// Interarrival jitter (RFC 3550 §A.8) in milliseconds, at the end.
+    pub jitter_ms: f64,
+    /// Mean opinion score, 1.0 to 4.5, by the simplified E-model (ITU-T G.107) for G.711; absent without media.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mos: Option<f64>,
+    /// Packets refused, by reason (`wrong_source`, `not_rtp`, …).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub refused: BTreeMap<String, u64>,
+    pub rtcp: u64,
+}
+
+/// What the call's media was like.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MediaSummary {
+    /// Name of the audio codec agreed on (`PCMA`), absent when none was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub codec: Option<String>,
+    pub caller: LegMedia,
+    pub company: LegMedia,
+}
+
+/// `data` of `leaseline.call.started` and `.answered`, and, with the rest filled in, of `leaseline.call.ended`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallData {
+    pub call_id: CallId,
+    pub company: String,
+    pub pool: String,
+    pub number: E164,
+    /// `None` when withheld or unreadable; `caller_reason` says which.
+    pub caller: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub caller_reason: Option<String>,
+    pub trunk: String,
+    /// The destination that was tried last, or that answered.
+    pub forwarded_to: Option<String>,
+    pub started_at: Wall,
+    pub ringing_at: Option<Wall>,
+    pub answered_at: Option<Wall>,
+    pub ended_at: Option<Wall>,
+    pub ring_ms: u64,
+    pub talk_ms: u64,
+    pub outcome: Option<Outcome>,
+    /// Final status the caller was given (200 when it was answered).
+    pub sip_status: Option<u16>,
+    /// Stable code.
+    pub reason: Option<String>,
+    pub hangup_by: Option<HangupBy>,
+    pub attribution: Attribution,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recording: Option<RecordingSummary>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub media: Option<MediaSummary>,
+}
+
+/// `data` of `leaseline.recording.sealed`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordingData {
+    pub call_id: CallId,
+    #[serde(flatten)]
+    pub recording: RecordingSummary,
+}
+
+/// `data` of `leaseline.call.refused`: an INVITE from a known trunk that never became a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefusedData {
+    pub trunk: String,
+    /// The number as dialled, as far as we could read it.
+    pub number: String,
+    pub sip_status: u16,
+    pub reason: String,
+}
+
+/// `data` of `leaseline.lease.*`. Written so that replaying the journal rebuilds the allocator.
+pub type LeaseData = crate::core::lease::Lease;
+
+/// One thing that happened, before the journal gives it an id and a place in the chain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub time: Wall,
+    /// Call id, lease id or other subject.
+    pub subject: String,
+    pub body: Body,
+}
+
+/// The kinds of event. `Event::kind` gives the CloudEvents `type`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    CallStarted(Box<CallData>),
+    CallAnswered(Box<CallData>),
+    CallEnded(Box<CallData>),
+    CallRefused(RefusedData),
+    /// A panic inside one call; that call was ended.
+    CallCrashed {
+        call_id: CallId,
+        panic: String,
+    },
+    RecordingSealed(RecordingData),
+    LeaseGranted(Arc<LeaseData>),
+    LeaseRenewed(Arc<LeaseData>),
+    LeaseReleased(Arc<LeaseData>),
+    LeaseExpired(Arc<LeaseData>),
+    /// What the page saw (`tel_tap`, `copy`, …): the signal's name is in `signal`.
+    LeaseSignal {
+        lease: Arc<LeaseData>,
+        signal: String,
+    },
+    /// The daemon started or stopped.
+    NodeStarted {
+        version: String,
+    },
+    NodeStopped,
+}
+
+impl Body {
+    /// The CloudEvents `type`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Body::CallStarted(_) => "leaseline.call.started",
+            Body::CallAnswered(_) => "leaseline.call.answered",
+            Body::CallEnded(_) => "leaseline.call.ended",
+            Body::CallRefused(_) => "leaseline.call.refused",
+            Body::CallCrashed { .. } => "leaseline.call.crashed",
+            Body::RecordingSealed(_) => "leaseline.recording.sealed",
+            Body::LeaseGranted(_) => "leaseline.lease.granted",
+            Body::LeaseRenewed(_) => "leaseline.lease.renewed",
+            Body::LeaseReleased(_) => "leaseline.lease.released",
+            Body::LeaseExpired(_) => "leaseline.lease.expired",
+            Body::LeaseSignal { .. } => "leaseline.lease.signal",
+            Body::NodeStarted { .. } => "leaseline.node.started",
+            Body::NodeStopped => "leaseline.node.stopped",
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The words that signalling and the media threads say to each other. Signalling decides, media executes; media never
+//! waits for signalling.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::core::event::{MediaSummary, RecordingSummary};
+use crate::ids::{CallId, Side};
+use crate::time::{Now, Wall};
+
+/// What media threads need to open a call's two legs.
+#[derive(Clone, Debug)]
+pub struct Open {
+    pub call: CallId,
+    /// Address to bind and to name in SDP, per side ([`Side::index`]): a leg that speaks IPv6 wants an IPv6 address.
+    pub address: [IpAddr; 2],
+}
+
+/// Ports of one leg: RTP on an even port, RTCP on the next (RFC 3550 §11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalMedia {
+    pub rtp: SocketAddr,
+}
+
+/// One negotiated payload format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayloadFormat {
+    /// RTP payload type, 0 to 127.
+    pub payload_type: u8,
+    /// Encoding name in upper case: `PCMU`, `PCMA`, `TELEPHONE-EVENT`, `CN`, ….
+    pub name: Arc<str>,
+    pub clock_rate: u32,
+    pub channels: u8,
+}
+
+/// Direction of a leg's media, seen from us towards that side (RFC 3264 §8.4 for hold).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flowing {
+    /// We expect media from that side.
+    pub from_side: bool,
+    /// That side wants media from us.
+    pub to_side: bool,
+}
+
+/// What signalling knows of one side's media: the rule by which sources are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Address from SDP `c=` and `m=`.
+    pub rtp: SocketAddr,
+    /// From `a=rtcp` (RFC 3605), else the port above.
+    pub rtcp: SocketAddr,
+    /// Source of that side's signalling: with `nat`, media may also be learned from this IP.
+    pub signalling: IpAddr,
+    /// NAT mode of the trunk or company: a source of the same IP is learned after five packets in sequence.
+    pub nat: bool,
+    /// All formats agreed on, the audio codec first.
+    pub formats: Vec<PayloadFormat>,
+    pub flowing: Flowing,
+}
+
+/// How to record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingSpec {
+    pub call: CallId,
+    /// Start of the recording: the answer. Names the date folder.
+    pub started: Now,
+}
+
+/// Signalling → media.
+#[derive(Clone, Debug)]
+pub enum MediaCommand {
+    /// Take a port pair for each side. Answered at once by [`MediaNotice::Opened`] or [`MediaNotice::Refused`].
+    Open(Open),
+    /// What a side said in its SDP, first time or again (hold, new address). `None`: nothing known, nothing is sent.
+    Remote(Side, Option<Remote>),
+    /// Start recording both sides.
+    Record(RecordingSpec),
+    /// The talk is over at this instant: close the sockets, seal the recording. Answered by [`MediaNotice::Closed`] and,
+    /// when a recording was started, by [`MediaNotice::Recorded`].
+    Close(Now),
+}
+
+/// Media → signalling.
+#[derive(Clone, Debug)]
+pub enum MediaNotice {
+    Opened([LocalMedia; 2]),
+    /// No ports; the code is stable (`no_media_ports`).
+    Refused(&'static str),
+    /// First accepted packet of a side.
+    FirstPacket(Side, Wall),
+    /// Ports closed; final figures.
+    Closed(Box<MediaSummary>),
+    /// The recording is sealed on disk, or is known to be lost.
+    Recorded(Box<RecordingSummary>),
+}
+
+/// Codecs that can be recorded; used to limit offers.
+pub fn recordable() -> BTreeSet<&'static str> {
+    BTreeSet::from(["PCMU", "PCMA"])
+}

@@ -1,0 +1,1 @@
+//! Decisions → system calls: sockets, threads, files, HTTP. Thin, with few branches.
