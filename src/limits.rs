@@ -46,3 +46,35 @@ pub const PORT_QUARANTINE: Duration = Duration::from_secs(5);
 pub const LATCH_PACKETS: u8 = 5;
 /// They must come within this time.
 pub const LATCH_WINDOW: Duration = Duration::from_millis(1_500);
+
+/// A destination's name is looked up no longer than this; then the next destination is tried.
+pub const RESOLVE: Duration = Duration::from_secs(2);
+/// A re-INVITE that crosses is given up after this: Timer B and some.
+pub const OFFER: Duration = Duration::from_secs(35);
+/// INFO and MESSAGE under way across one call.
+pub const CROSSING: usize = 8;
+/// Media threads and recorder have so long to close a call; then its events go out without their word.
+pub const CLOSING: Duration = Duration::from_secs(30);
+/// Refused calls become events at most so often; every one is counted.
+pub const REFUSAL_EVENTS_PER_SECOND: u32 = 20;
+
+/// Kernel buffer of a SIP socket: two seconds of 1,000 calls a second.
+pub const SIP_SOCKET_BUFFER: usize = 8 * 1024 * 1024;
+/// Datagrams read in one turn before timers and commands are looked at.
+pub const DATAGRAMS_PER_TURN: usize = 64;
+/// Addresses taken from one DNS answer.
+pub const RESOLVED_ADDRESSES: usize = 8;
+/// Stream events waiting for signalling; a full queue stops reading from the peers.
+pub const STREAM_EVENTS: usize = 1_024;
+/// SIP stream connections at once.
+pub const STREAMS: usize = 512;
+/// SIP stream connections of one address.
+pub const STREAMS_PER_ADDRESS: usize = 16;
+/// A new connection must deliver its first whole message within this time.
+pub const STREAM_FIRST: Duration = Duration::from_secs(10);
+/// A connection without traffic is closed after this.
+pub const STREAM_IDLE: Duration = Duration::from_secs(900);
+/// Opening a connection takes no longer.
+pub const STREAM_CONNECT: Duration = Duration::from_secs(5);
+/// Bytes waiting for a peer that does not read; then it is closed.
+pub const STREAM_UNSENT: usize = 256 * 1024;

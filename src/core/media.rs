@@ -89,6 +89,10 @@ pub enum MediaNotice {
     Refused(&'static str),
     /// First accepted packet of a side.
     FirstPacket(Side, Wall),
+    /// Neither side has sent anything for `silence_max`.
+    Silent,
+    /// A panic inside this call's relay; its ports are closed and [`MediaNotice::Closed`] follows.
+    Crashed(String),
     /// Ports closed; final figures.
     Closed(Box<MediaSummary>),
     /// The recording is sealed on disk, or is known to be lost.
