@@ -1,1 +1,4 @@
 //! Decisions → system calls: sockets, threads, files, HTTP. Thin, with few branches.
+
+pub mod allocator;
+pub mod lease_feed;
