@@ -4,5 +4,8 @@
 
 pub mod agent;
 pub mod event;
+pub mod latch;
 pub mod lease;
 pub mod media;
+pub mod media_address;
+pub mod media_quality;
