@@ -10,3 +10,8 @@ pub mod lease;
 pub mod media;
 pub mod number;
 pub mod pool;
+pub mod latch;
+pub mod lease;
+pub mod media;
+pub mod media_address;
+pub mod media_quality;

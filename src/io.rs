@@ -2,3 +2,4 @@
 
 pub mod allocator;
 pub mod lease_feed;
+pub mod media;

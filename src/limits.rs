@@ -110,3 +110,31 @@ pub const FEED_HEARTBEAT: Duration = Duration::from_secs(10);
 pub const NUMBER_TEXT: usize = 96;
 /// Attribution line for headers and display names, in characters; phones show 20 to 60.
 pub const SOURCE_LINE: usize = 100;
+/// Bytes of packets that a media thread collects before the recorder gets them: about 1,500 G.711 packets.
+pub const TAP_ARENA: usize = 256 * 1024;
+/// Packets of one such buffer, for codecs with small packets.
+pub const TAP_PACKETS: usize = 4_096;
+/// Age at which a buffer goes out though it is not full: short beside the second that a killed process may lose.
+pub const TAP_INTERVAL: Duration = Duration::from_millis(80);
+/// Buffers of one media thread (16 MiB when all are in use): 5 s of a stuck recorder with few calls, 1 s with 1,000.
+pub const TAP_BUFFERS: usize = 64;
+/// Messages on their way to the recorder from all media threads.
+pub const TAP_QUEUE: usize = 1_024;
+/// Messages about calls that wait on one media thread for a stuck recorder; then new recordings are refused.
+pub const TAP_BACKLOG: usize = 4_096;
+/// A learned source must be quiet for so long before another one of the same IP may take its place.
+pub const LATCH_QUIET: Duration = Duration::from_millis(1_500);
+/// The same for RTCP, which comes about every 5 s (RFC 3550 §6.2): three reports are missing.
+pub const LATCH_QUIET_RTCP: Duration = Duration::from_secs(15);
+/// Sources of one IP that are watched while none is learned: the party, and a few that disturb.
+pub const LATCH_CANDIDATES: usize = 4;
+/// RTP packets a second that one leg may have relayed: packets of 5 ms, and 10 ms with telephone events between.
+pub const LEG_PACKETS_PER_SECOND: u32 = 250;
+/// How many of them may come at once: what a network holds up for 2 s with packets of 20 ms.
+pub const LEG_PACKETS_BURST: u32 = 100;
+/// RTCP packets a second of one leg; RFC 3550 §6.2 allows one in 5 s, RFC 4585 early feedback more.
+pub const LEG_RTCP_PER_SECOND: u32 = 10;
+/// How many of them may come at once.
+pub const LEG_RTCP_BURST: u32 = 20;
+/// While a side is on hold nobody need talk: the call is given so long.
+pub const SILENCE_ON_HOLD: Duration = Duration::from_secs(3_600);

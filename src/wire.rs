@@ -2,5 +2,7 @@
 //! bounded by the input's. Imports nothing of ours but [`crate::limits`].
 
 pub mod multipart;
+pub mod rtcp;
+pub mod rtp;
 pub mod sdp;
 pub mod sip;
