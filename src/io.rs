@@ -1,5 +1,8 @@
 //! Decisions → system calls: sockets, threads, files, HTTP. Thin, with few branches.
 
 pub mod allocator;
+pub mod clock;
 pub mod lease_feed;
 pub mod media;
+pub mod signalling;
+pub mod sip_tcp;

@@ -211,6 +211,10 @@ impl Agent {
     pub fn request(&mut self, now: Now, leg: LegId, method: rsip::Method, extra: Extra) -> ClientTxn {
         unimplemented!()
     }
+    /// Lets go of a leg in any state with whatever word ends it: 500, CANCEL or BYE. No more events of this leg come.
+    pub fn abandon(&mut self, now: Now, leg: LegId) {
+        unimplemented!()
+    }
     /// CANCEL of our pending re-INVITE.
     pub fn cancel_request(&mut self, now: Now, txn: ClientTxn) {
         unimplemented!()

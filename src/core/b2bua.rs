@@ -1,8 +1,8 @@
 //! All of signalling as one machine: datagrams, media notices and time in; datagrams, media commands and events out.
 //! A test runs a thousand calls through it in virtual time without a socket.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -20,11 +20,12 @@ use crate::core::directory::Directory;
 use crate::core::event::{Body, CallData, Event, HangupBy, Outcome, RefusedData};
 use crate::core::lease::LeaseTable;
 use crate::core::media::{MediaCommand, MediaNotice};
+use crate::core::media_address::OwnMedia;
 use crate::core::{number, route};
 use crate::ids::{CallId, E164, Side, mask};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
-use crate::wire::sip::Message;
+use crate::wire::sip::{Message, Uri};
 
 /// What signalling reads; swapped whole on reload.
 #[derive(Debug)]
@@ -33,9 +34,29 @@ pub struct Settings {
     pub directory: Directory,
     /// Our listeners with their real addresses: bound ports, no wildcard.
     pub listeners: Vec<Listener>,
+    /// Addresses of destinations that the configuration names literally.
+    destinations: HashSet<IpAddr>,
+    own_media: OwnMedia,
 }
 
 impl Settings {
+    pub fn new(config: Arc<Config>, listeners: Vec<Listener>) -> Settings {
+        let host = |uri: &String| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
+        let destinations = config.companies.iter().flat_map(|company| company.forward_to.iter().filter_map(host));
+        Settings {
+            directory: Directory::new(&config),
+            listeners,
+            destinations: destinations.map(|ip| ip.to_canonical()).collect(),
+            own_media: OwnMedia::new(&config.media),
+            config,
+        }
+    }
+
+    /// Our own media addresses, which no peer may name as theirs.
+    pub fn own_media(&self) -> &OwnMedia {
+        &self.own_media
+    }
+
     /// Host (and port) under which the far side of `local` knows us.
     pub fn our_host(&self, local: SocketAddr) -> String {
         self.config.sip.advertise.clone().unwrap_or_else(|| local.to_string())
@@ -46,9 +67,14 @@ impl Settings {
         self.listeners.iter().any(|listener| listener.address == address)
     }
 
+    /// A trunk or a destination sends from this address.
+    pub fn is_known(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.directory.trunk_for(source).is_some() || self.destinations.contains(&source)
+    }
+
     fn trust(&self, source: SocketAddr) -> Trust {
-        let known = self.directory.trunk_for(source.ip()).is_some() || self.directory.is_destination(source.ip());
-        if known { Trust::Known } else { Trust::Stranger }
+        if self.is_known(source.ip()) { Trust::Known } else { Trust::Stranger }
     }
 }
 
@@ -77,7 +103,11 @@ pub enum Output {
     Send(Transmit),
     Media(CallId, MediaCommand),
     /// Look this host up (A and AAAA); answered by [`Input::Resolved`].
-    Resolve { call: CallId, host: String, port: u16 },
+    Resolve {
+        call: CallId,
+        host: String,
+        port: u16,
+    },
     Event(Event),
     /// An INVITE of a known trunk was refused at the door, for the metric.
     Refused(&'static str),
@@ -258,7 +288,9 @@ impl B2bua {
             AgentEvent::Invited { leg, request, flow } => self.on_invite(now, leg, request, flow),
             AgentEvent::OutOfDialog { txn, request, .. } => {
                 let (status, headers) = match (request.method(), self.admission.is_draining()) {
-                    (Some(rsip::Method::Options), false) => (200, vec![("Accept".into(), "application/sdp".to_owned())]),
+                    (Some(rsip::Method::Options), false) => {
+                        (200, vec![("Accept".into(), "application/sdp".to_owned())])
+                    }
                     (Some(rsip::Method::Options), true) => (503, vec![("Retry-After".into(), "30".to_owned())]),
                     _ => (405, Vec::new()),
                 };
@@ -286,13 +318,8 @@ impl B2bua {
     fn to_call(&mut self, now: Now, id: CallId, input: call::Input<'_>) {
         let Some(mut call) = self.calls.remove(&id) else { return };
         let mut new_legs = Vec::new();
-        let mut ctx = Ctx {
-            now,
-            agent: &mut self.agent,
-            settings: &self.settings,
-            out: &mut self.out,
-            new_legs: &mut new_legs,
-        };
+        let mut ctx =
+            Ctx { now, agent: &mut self.agent, settings: &self.settings, out: &mut self.out, new_legs: &mut new_legs };
         #[cfg(test)]
         let panic_here = self.panic_in == Some(id);
         let handled = catch_unwind(AssertUnwindSafe(|| {
@@ -396,8 +423,8 @@ impl B2bua {
         let settings = Arc::clone(&self.settings);
         let written = number::candidates(dialled, trunk.country.as_deref(), &trunk.prefix);
         let owned = written.into_iter().find_map(|number: E164| {
-            let (company, pool) = settings.directory.owner(&number)?;
-            Some((number, Arc::clone(company), Arc::clone(pool)))
+            let owner = settings.directory.owner_of(&number)?.clone();
+            Some((number, owner.company, owner.pool))
         });
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, &settings)?;

@@ -112,7 +112,10 @@ enum State {
     /// The company answered.
     Talking(Talk),
     /// Nobody is connected any more; media and recording are being closed.
-    Ending { why: Why, until: Mono },
+    Ending {
+        why: Why,
+        until: Mono,
+    },
     Ended,
 }
 
@@ -214,7 +217,10 @@ impl Call {
 
     fn on_caller(&mut self, event: &AgentEvent, ctx: &mut Ctx<'_>) {
         match (&self.state, event) {
-            (State::Opening | State::Hunting(_), AgentEvent::Cancelled { request, .. } | AgentEvent::Bye { request, .. }) => {
+            (
+                State::Opening | State::Hunting(_),
+                AgentEvent::Cancelled { request, .. } | AgentEvent::Bye { request, .. },
+            ) => {
                 let reason = headers::reason(request);
                 self.give_up_attempt(reason, ctx);
                 self.end(Why::cancelled(), ctx);
@@ -246,7 +252,8 @@ impl Call {
         match notice {
             MediaNotice::Opened(local) if matches!(self.state, State::Opening) => self.begin_hunt(local, ctx),
             MediaNotice::Refused(code) if matches!(self.state, State::Opening) => {
-                let why = Why::new(crate::core::event::Outcome::Failed, code, crate::core::event::HangupBy::System, 503);
+                let why =
+                    Why::new(crate::core::event::Outcome::Failed, code, crate::core::event::HangupBy::System, 503);
                 self.refuse_caller(why, Some(5), ctx);
                 self.finish(ctx);
             }

@@ -20,8 +20,6 @@
 //! leaving both out. In a snapshot the `ended` record of a number comes before its `lease` records, newest last, so
 //! that a snapshot is read by the same rule as changes.
 
-
-
 use std::collections::VecDeque;
 
 use serde::Serialize;
@@ -29,8 +27,6 @@ use serde::Serialize;
 use crate::core::lease::{Change, Lease};
 use crate::ids::E164;
 use crate::time::Wall;
-
-
 
 /// One line of the feed.
 #[derive(Clone, Debug, PartialEq, Serialize)]

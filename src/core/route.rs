@@ -59,14 +59,16 @@ pub fn caller(trunk: &Trunk, request: &Message) -> CallerIdentity {
     } else {
         None
     };
-    let restricted = request.list("Privacy").flat_map(|value| value.split(';')).any(|word| {
-        ["id", "user", "full"].iter().any(|private| word.trim().eq_ignore_ascii_case(private))
-    });
+    let restricted = request
+        .list("Privacy")
+        .flat_map(|value| value.split(';'))
+        .any(|word| ["id", "user", "full"].iter().any(|private| word.trim().eq_ignore_ascii_case(private)));
     let party = asserted.and_then(|value| NameAddr::parse(value).ok()).or_else(|| request.from().ok());
     let Some(party) = party else {
         return CallerIdentity { reason: Some("unreadable"), ..CallerIdentity::default() };
     };
-    let hidden_by_party = party.param("privacy").is_some_and(|value| !value.trim_matches('"').eq_ignore_ascii_case("off"));
+    let hidden_by_party =
+        party.param("privacy").is_some_and(|value| !value.trim_matches('"').eq_ignore_ascii_case("off"));
     let user = user_of(&party.uri).unwrap_or_default();
     let anonymous = user.eq_ignore_ascii_case("anonymous")
         || party.uri.host.eq_ignore_ascii_case("anonymous.invalid")

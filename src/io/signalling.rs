@@ -152,8 +152,7 @@ async fn serve(
         tokio::task::spawn_local(async move {
             sip_tcp::accept(stream, local, move |stream, local, remote| {
                 let mut signalling = accepted.borrow_mut();
-                let known = signalling.settings.directory.trunk_for(remote.ip()).is_some()
-                    || signalling.settings.directory.is_destination(remote.ip());
+                let known = signalling.settings.is_known(remote.ip());
                 signalling.streams.accept(stream, local, remote, known);
             })
             .await;

@@ -142,11 +142,7 @@ impl Sdp {
         }
         let mut sdp = Sdp { slots: Vec::with_capacity(session.medias.len()), audio: None, unaddressed: false };
         for (index, media) in session.medias.iter().enumerate() {
-            sdp.slots.push(Slot {
-                media: media.media.clone(),
-                proto: media.proto.clone(),
-                formats: media.fmt.clone(),
-            });
+            sdp.slots.push(Slot { media: media.media.clone(), proto: media.proto.clone(), formats: media.fmt.clone() });
             let relayable = media.media.eq_ignore_ascii_case("audio") && media.proto == "RTP/AVP" && media.port != 0;
             if sdp.audio.is_some() || !relayable {
                 continue;
@@ -409,13 +405,15 @@ mod tests {
     fn nothing_of_one_side_reaches_the_other() {
         let (slot, audio, slots) = Sdp::parse(OFFER.as_bytes()).unwrap().into_audio().unwrap();
         let mut towards_company = Describer::new(4_000);
-        let offer = String::from_utf8(towards_company.describe(&audio, "203.0.113.9:20000".parse().unwrap()).to_vec()).unwrap();
+        let offer =
+            String::from_utf8(towards_company.describe(&audio, "203.0.113.9:20000".parse().unwrap()).to_vec()).unwrap();
         for hidden in ["192.0.2", "10.1.2.3", "bob", "candidate", "crypto", "rtcp", "video"] {
             assert!(!offer.contains(hidden), "{hidden} in {offer}");
         }
         let mut towards_caller = Describer::new(8);
         towards_caller.learn(&slots, slot);
-        let answer = String::from_utf8(towards_caller.describe(&audio, "203.0.113.9:20002".parse().unwrap()).to_vec()).unwrap();
+        let answer =
+            String::from_utf8(towards_caller.describe(&audio, "203.0.113.9:20002".parse().unwrap()).to_vec()).unwrap();
         assert!(answer.contains("m=video 0 RTP/AVP 31\r\nm=audio 20002 RTP/AVP 8 0 101\r\n"), "{answer}");
     }
 
@@ -440,7 +438,8 @@ mod tests {
             let sdp = Sdp::parse(text.as_bytes()).unwrap();
             assert_eq!(sdp.into_audio().unwrap_err(), SdpError::NoAddress, "{text}");
         }
-        let video = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=video 4000 RTP/AVP 31\r\nm=audio 0 RTP/AVP 0\r\nm=audio 5 RTP/SAVP 0\r\n";
+        let video =
+            "v=0\r\nc=IN IP4 192.0.2.1\r\nm=video 4000 RTP/AVP 31\r\nm=audio 0 RTP/AVP 0\r\nm=audio 5 RTP/SAVP 0\r\n";
         assert_eq!(Sdp::parse(video.as_bytes()).unwrap().into_audio().unwrap_err(), SdpError::NoAudio);
         assert_eq!(Sdp::parse(b"hello").unwrap_err(), SdpError::Unreadable);
         let port = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 65536 RTP/AVP 0\r\n";

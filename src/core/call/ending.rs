@@ -80,9 +80,10 @@ mod tests {
     #[test]
     fn verdicts() {
         let mut table = String::new();
-        for status in
-            [302, 400, 401, 403, 404, 407, 408, 410, 415, 480, 484, 486, 487, 488, 500, 502, 503, 504, 600, 603, 604, 606, 699]
-        {
+        for status in [
+            302, 400, 401, 403, 404, 407, 408, 410, 415, 480, 484, 486, 487, 488, 500, 502, 503, 504, 600, 603, 604,
+            606, 699,
+        ] {
             let heard = verdict(status, true);
             table += &format!("{status} -> {} {} {}\n", heard.status, heard.outcome.as_str(), heard.reason);
         }

@@ -23,13 +23,13 @@ pub fn from(identity: &CallerIdentity, attribution: &Attribution, rules: &Attrib
         Some(number) => {
             let user = build::escape_user(number);
             match display {
-                Some(display) => format!("{} <sip:{user}@{our_host}>", build::quote(&display)),
+                Some(display) => format!("{} <sip:{user}@{our_host}>", build::quote_display(&display)),
                 None => format!("<sip:{user}@{our_host}>"),
             }
         }
         None => {
             let display = display.unwrap_or_else(|| "Anonymous".to_owned());
-            format!("{} <sip:anonymous@anonymous.invalid>", build::quote(&display))
+            format!("{} <sip:anonymous@anonymous.invalid>", build::quote_display(&display))
         }
     }
 }
@@ -43,10 +43,8 @@ pub fn towards_company(
     rules: &AttributionRules,
     our_host: &str,
 ) -> Lines {
-    let mut lines: Lines = vec![
-        ("X-Leaseline-Call".into(), call.to_string()),
-        ("X-Leaseline-Number".into(), number.as_str().to_owned()),
-    ];
+    let mut lines: Lines =
+        vec![("X-Leaseline-Call".into(), call.to_string()), ("X-Leaseline-Number".into(), number.as_str().to_owned())];
     if let Some(caller) = &identity.number {
         let user = build::escape_user(caller);
         lines.push(("P-Asserted-Identity".into(), format!("<sip:{user}@{our_host}>")));

@@ -58,7 +58,7 @@ impl Call {
             caller_nat: self.facts.caller_nat,
             session_ids: self.facts.session_ids,
         };
-        self.negotiation = Some(super::Negotiation::new(media.codecs, media.ports, &legs));
+        self.negotiation = Some(super::Negotiation::new(media.codecs, ctx.settings.own_media().clone(), &legs));
         if let Some(offer) = self.facts.offer.clone() {
             if let Some(body) = description(&self.facts.invite)
                 && let Some(negotiation) = &self.negotiation
@@ -131,14 +131,8 @@ impl Call {
         let rules = &ctx.settings.config.attribution;
         let our_host = ctx.settings.our_host(flow.local);
         let data = &facts.data;
-        let lines = headers::towards_company(
-            data.call_id,
-            &data.number,
-            &facts.identity,
-            &data.attribution,
-            rules,
-            &our_host,
-        );
+        let lines =
+            headers::towards_company(data.call_id, &data.number, &facts.identity, &data.attribution, rules, &our_host);
         let invite = Invite {
             flow,
             request_uri: target.uri.clone(),
@@ -173,7 +167,9 @@ impl Call {
     }
 
     fn on_provisional(&mut self, response: &Message, ctx: &mut Ctx<'_>) {
-        let State::Hunting(Hunt { phase: Phase::Inviting { heard, ringing, .. }, .. }) = &mut self.state else { return };
+        let State::Hunting(Hunt { phase: Phase::Inviting { heard, ringing, .. }, .. }) = &mut self.state else {
+            return;
+        };
         *heard = true;
         *ringing = true;
         self.facts.data.ringing_at.get_or_insert(ctx.now.wall);
@@ -243,7 +239,8 @@ impl Call {
             }
             Phase::Inviting { until, heard, .. } if until <= ctx.now.mono => {
                 let silent = ending::verdict(408, false);
-                let why = if heard { Why::new(Outcome::NoAnswer, "ring_timeout", HangupBy::System, 480) } else { silent };
+                let why =
+                    if heard { Why::new(Outcome::NoAnswer, "ring_timeout", HangupBy::System, 480) } else { silent };
                 (hunt.current, why)
             }
             Phase::Resolving { .. } | Phase::Inviting { .. } => return,

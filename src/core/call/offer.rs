@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::config::Codecs;
 use crate::core::agent::Payload;
 use crate::core::media::{self, Flowing, LocalMedia, PayloadFormat, Remote};
+use crate::core::media_address::{self, OwnMedia};
 use crate::ids::Side;
 use crate::wire::multipart;
 use crate::wire::sdp::{Audio, Describer, Sdp, SdpError, Slot};
@@ -25,8 +26,7 @@ pub struct Stream {
 #[derive(Debug)]
 pub struct Negotiation {
     codecs: Codecs,
-    /// First and last of our media ports: no stream of a peer may point back at one.
-    ports: (u16, u16),
+    own: OwnMedia,
     describers: [Describer; 2],
     local: [SocketAddr; 2],
     signalling: [IpAddr; 2],
@@ -49,7 +49,7 @@ pub struct Legs {
 }
 
 impl Negotiation {
-    pub fn new(codecs: Codecs, ports: (u16, u16), legs: &Legs) -> Negotiation {
+    pub fn new(codecs: Codecs, own: OwnMedia, legs: &Legs) -> Negotiation {
         let address = |side: Side| {
             let rtp = legs.local[side.index()].rtp;
             let shown = legs.advertise.filter(|ip| ip.is_ipv4() == rtp.is_ipv4());
@@ -57,7 +57,7 @@ impl Negotiation {
         };
         Negotiation {
             codecs,
-            ports,
+            own,
             describers: legs.session_ids.map(Describer::new),
             local: Side::BOTH.map(address),
             signalling: [legs.caller_signalling; 2],
@@ -76,8 +76,8 @@ impl Negotiation {
 
     /// Reads an offer of `side`.
     pub fn read_offer(&self, side: Side, body: &Bytes) -> Result<Stream, SdpError> {
-        let mut stream = read_stream(body, self.codecs)?;
-        self.check_address(side, &mut stream)?;
+        let stream = read_stream(body, self.codecs)?;
+        self.check_address(side, &stream)?;
         Ok(stream)
     }
 
@@ -93,13 +93,11 @@ impl Negotiation {
     }
 
     /// A stream that no packet may ever be sent to is refused before it is believed.
-    fn check_address(&self, side: Side, stream: &mut Stream) -> Result<(), SdpError> {
+    fn check_address(&self, side: Side, stream: &Stream) -> Result<(), SdpError> {
         let rtp = stream.audio.rtp;
-        if rtp.ip().is_unspecified() {
-            return Ok(());
-        }
-        let local = self.local[side.index()];
-        if crate::core::latch::is_acceptable(rtp, local.ip(), self.ports) { Ok(()) } else { Err(SdpError::NoAddress) }
+        let reachable = media_address::is_hold(rtp) || rtp.is_ipv4() == self.local[side.index()].is_ipv4();
+        let allowed = media_address::is_acceptable(rtp, &self.own).is_ok();
+        if reachable && allowed { Ok(()) } else { Err(SdpError::NoAddress) }
     }
 
     /// The description of `stream`, which `from` wrote, for the other side.

@@ -30,9 +30,18 @@ pub(super) struct Talk {
 enum Offer {
     Idle,
     /// A re-INVITE of `from` crosses as `ours`.
-    Crossing { from: Side, txn: ServerTxn, ours: ClientTxn, stream: Option<Box<Stream>>, until: Mono },
+    Crossing {
+        from: Side,
+        txn: ServerTxn,
+        ours: ClientTxn,
+        stream: Option<Box<Stream>>,
+        until: Mono,
+    },
     /// The other side made the offer in its 2xx; the answer is due in `from`'s ACK.
-    Answering { from: Side, txn: ServerTxn },
+    Answering {
+        from: Side,
+        txn: ServerTxn,
+    },
 }
 
 impl Talk {
