@@ -3,6 +3,7 @@
 //! (`clippy.toml` bans the calls).
 
 pub mod agent;
+pub mod directory;
 pub mod event;
 pub mod lease;
 pub mod media;

@@ -46,3 +46,26 @@ pub const PORT_QUARANTINE: Duration = Duration::from_secs(5);
 pub const LATCH_PACKETS: u8 = 5;
 /// They must come within this time.
 pub const LATCH_WINDOW: Duration = Duration::from_millis(1_500);
+
+/// Configuration file: a million numbers written one by one.
+pub const CONFIG_FILE: u64 = 32 << 20;
+/// Problems reported of one configuration; a person reads fewer.
+pub const CONFIG_PROBLEMS: usize = 200;
+/// Items of one list of the configuration; ranges make longer ones unnecessary.
+pub const CONFIG_LIST: usize = 100_000;
+/// Bytes of a secret in a file of its own.
+pub const CONFIG_SECRET: usize = 4 * 1024;
+/// Trunks, companies, sites, pools and sinks, each.
+pub const CONFIG_TABLES: usize = 10_000;
+/// Numbers of all pools: the lease table was measured with so many.
+pub const NUMBERS: usize = 1_000_000;
+/// Sources of one trunk.
+pub const TRUNK_SOURCES: usize = 1_000;
+/// Destinations of one company: a caller does not wait for more.
+pub const DESTINATIONS: usize = 16;
+/// Keys of a static channel.
+pub const CHANNEL_KEYS: usize = 16;
+/// Bytes of one value of a static channel: it may stand in a SIP header.
+pub const CHANNEL_VALUE: usize = 256;
+/// A number rests at least so long after its visitor left, so that a late call still finds them.
+pub const HOLD_MIN: Duration = Duration::from_secs(300);
