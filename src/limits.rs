@@ -69,3 +69,6 @@ pub const CHANNEL_KEYS: usize = 16;
 pub const CHANNEL_VALUE: usize = 256;
 /// A number rests at least so long after its visitor left, so that a late call still finds them.
 pub const HOLD_MIN: Duration = Duration::from_secs(300);
+
+/// Log lines that wait for the reader of stderr: a second of a busy node; beyond it lines are dropped and counted.
+pub const LOG_LINES: usize = 8_192;
