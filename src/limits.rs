@@ -14,7 +14,7 @@ pub const SIP_HEADERS: usize = 128;
 pub const SIP_VIAS: usize = 70;
 /// One header line, unfolded.
 pub const SIP_LINE: usize = 8 * 1024;
-/// Call-ID, tag, branch.
+/// Call-ID, tag, branch, method, header name.
 pub const SIP_TOKEN: usize = 256;
 
 /// Lines of one SDP body.
