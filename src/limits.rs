@@ -46,3 +46,20 @@ pub const PORT_QUARANTINE: Duration = Duration::from_secs(5);
 pub const LATCH_PACKETS: u8 = 5;
 /// They must come within this time.
 pub const LATCH_WINDOW: Duration = Duration::from_millis(1_500);
+
+/// A recording waits so long for packets that come late or out of order before it writes a stretch. With
+/// [`RECORDER_BLOCK`] it is what a crash can cost: under a second.
+pub const RECORDER_REORDER: Duration = Duration::from_millis(400);
+/// A recording is written in blocks of so much: two writes a second and call.
+pub const RECORDER_BLOCK: Duration = Duration::from_millis(450);
+/// Samples of one channel held in memory, in front of what is written: reorder window, block, one largest packet and
+/// slack for a driver that comes late. 8000 a second.
+pub const RECORDER_BUFFER: usize = 3 * 8_000;
+/// Streams (SSRCs) of one side followed at once; a new one replaces the one that was quiet longest.
+pub const RECORDER_STREAMS: usize = 4;
+/// Packets of one stream held back until its place on the timeline is clear: a burst after a stall of two seconds.
+pub const RECORDER_HELD: usize = 128;
+/// Gaps listed of one channel; what comes after is summed in one entry. Keeps an event under 64 KiB.
+pub const RECORDER_GAPS: usize = 256;
+/// Longest recording: 12 hours are 1.4 GB, well below where the sizes of a WAV header wrap.
+pub const RECORDING_LENGTH: Duration = Duration::from_secs(12 * 3600);
