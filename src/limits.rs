@@ -63,3 +63,16 @@ pub const RECORDER_HELD: usize = 128;
 pub const RECORDER_GAPS: usize = 256;
 /// Longest recording: 12 hours are 1.4 GB, well below where the sizes of a WAV header wrap.
 pub const RECORDING_LENGTH: Duration = Duration::from_secs(12 * 3600);
+
+/// Bytes of packets that a media thread collects before the recorder gets them: about 1,500 G.711 packets.
+pub const TAP_ARENA: usize = 256 * 1024;
+/// Packets of one such buffer, for codecs with small packets.
+pub const TAP_PACKETS: usize = 4_096;
+/// Age at which a buffer goes out though it is not full: short beside the second that a killed process may lose.
+pub const TAP_INTERVAL: Duration = Duration::from_millis(80);
+/// Buffers of one media thread (16 MiB when all are in use): 5 s of a stuck recorder with few calls, 1 s with 1,000.
+pub const TAP_BUFFERS: usize = 64;
+/// Messages on their way to the recorder from all media threads.
+pub const TAP_QUEUE: usize = 1_024;
+/// Messages about calls that wait on one media thread for a stuck recorder; then new recordings are refused.
+pub const TAP_BACKLOG: usize = 4_096;

@@ -23,6 +23,8 @@ use super::{SAMPLES_PER_MS, SideStats};
 const MS: i64 = SAMPLES_PER_MS as i64;
 /// Shorter than the reorder window, so that what is held back is still in time.
 const SETTLE: i64 = 240 * MS;
+/// A packet later than this is not from a stall that ended, its timestamp is wrong.
+const STALL: i64 = 5_000 * MS;
 /// Two windows are the reaction time; at 500 ppm they are 4 ms.
 const WATCH: i64 = 4_000 * MS;
 /// Fewer packets in a window say nothing of the smallest delay.
@@ -130,28 +132,26 @@ impl Stream {
             self.hold(piece, packet.payload, tolerance, track, stats);
             return;
         }
-        if self.held.newest().is_some_and(|newest| time > newest) {
+        if order != Order::Reordered && self.held.since().is_some() {
             self.release(track, stats);
         }
         self.place(piece, packet.payload, track, stats);
         self.watch(piece, delay, packet.payload.len(), track, stats);
     }
 
-    /// A packet whose time is silence: key presses, comfort noise, a format we cannot decode. `samples`: how long it
-    /// says it lasts.
-    pub(super) fn on_silence(&mut self, packet: Packet<'_>, cause: Cause, samples: i64, track: &mut Track) {
-        self.last_at = packet.at;
+    /// A packet whose time is silence: key presses, comfort noise, a format we cannot decode. `since`: where the silence
+    /// began as far as the packet itself says; it reaches to `until`.
+    pub(super) fn on_silence(&mut self, packet: Packet<'_>, cause: Cause, (since, until): (i64, i64), track: &mut Track) {
+        let before = std::mem::replace(&mut self.last_at, packet.at);
         let order = self.order(packet.sequence, None);
         if order == Order::Duplicate {
             return;
         }
         self.silence = self.silence.max(Some(cause));
-        if matches!(order, Order::Next)
-            && let Some(heard_to) = track.heard_to()
-        {
-            track.explain(heard_to as i64, packet.at, cause);
+        if order == Order::Next {
+            track.explain(track.heard_to().map_or(before, |end| end as i64), packet.at, cause);
         }
-        track.explain(packet.at - samples, packet.at, cause);
+        track.explain(since, until, cause);
     }
 
     /// What the silence after the last packet is, if the sender said so.
@@ -210,11 +210,16 @@ impl Stream {
         }
     }
 
-    /// The anchor is right after all: what was held goes where its timestamps say.
+    /// The anchor is right after all: what was held because it came late goes where its timestamps say.
     fn release(&mut self, track: &mut Track, stats: &mut SideStats) {
         let held = std::mem::take(&mut self.held);
+        let anchor = self.anchor.unwrap_or_default();
         for (piece, payload) in held.iter() {
-            self.place(piece, payload, track, stats);
+            if (0..=STALL).contains(&(piece.at - (anchor + piece.time))) {
+                self.place(piece, payload, track, stats);
+            } else {
+                stats.misplaced += 1;
+            }
         }
         self.held = held.emptied();
     }
@@ -318,10 +323,6 @@ impl Held {
 
     fn since(&self) -> Option<i64> {
         self.pieces.first().map(|(piece, _)| piece.at)
-    }
-
-    fn newest(&self) -> Option<i64> {
-        self.pieces.iter().map(|(piece, _)| piece.time).max()
     }
 
     fn is_full(&self) -> bool {

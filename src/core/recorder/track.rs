@@ -43,6 +43,13 @@ impl Track {
         self.heard_to
     }
 
+    /// First sample in the window that was heard, from `at` on.
+    pub(super) fn heard_from(&self, at: i64) -> Option<i64> {
+        let from = (at - self.frontier as i64).max(0) as usize;
+        let found = self.marks.get(from..)?.iter().position(|mark| *mark == HEARD)?;
+        Some(self.frontier as i64 + (from + found) as i64)
+    }
+
     pub(super) fn gaps(&self) -> &GapMap {
         &self.gaps
     }
@@ -105,10 +112,14 @@ impl Track {
 
     /// Puts silence that is no gap at `start`: the step of a sender's slow clock.
     pub(super) fn stretch(&mut self, start: u64, samples: usize) {
-        const SILENCE: [i16; 256] = [0; 256];
-        const CODES: [u8; 256] = [0; 256];
-        let codes = CODES.get(..samples).unwrap_or(&CODES);
-        self.place(start as i64, codes, &SILENCE);
+        let end = start + samples as u64;
+        if start < self.frontier || end > self.frontier + limits::RECORDER_BUFFER as u64 {
+            return;
+        }
+        let (from, to) = ((start - self.frontier) as usize, (end - self.frontier) as usize);
+        self.grow(to);
+        self.marks[from..to].fill(HEARD);
+        self.heard_to = self.heard_to.max(Some(end));
     }
 
     /// Takes `frames` samples off the window into every second place of `out`, from `channel` on, and notes the gaps.
