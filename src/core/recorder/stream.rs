@@ -25,12 +25,12 @@ const MS: i64 = SAMPLES_PER_MS as i64;
 const SETTLE: i64 = 240 * MS;
 /// A packet later than this is not from a stall that ended, its timestamp is wrong.
 const STALL: i64 = 5_000 * MS;
-/// Two windows are the reaction time; at 500 ppm they are 4 ms.
-const WATCH: i64 = 4_000 * MS;
+/// Three windows are the longest reaction time; at 500 ppm they are 4.5 ms.
+const WATCH: i64 = 3_000 * MS;
 /// Fewer packets in a window say nothing of the smallest delay.
 const WATCH_PACKETS: u32 = 20;
 /// More than jitter leaves in the smallest of so many delays, less than a packet.
-const DRIFT: i64 = 15 * MS;
+const DRIFT: i64 = 14 * MS;
 /// Sequence numbers: RFC 3550 §A.1 `MAX_DROPOUT` and `MAX_MISORDER`.
 const DROPOUT: i16 = 3_000;
 const MISORDER: i16 = 100;

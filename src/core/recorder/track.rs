@@ -164,6 +164,11 @@ impl Track {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn held_samples(&self) -> usize {
+        self.samples.len()
+    }
+
     fn grow(&mut self, to: usize) {
         if self.samples.len() < to {
             self.samples.resize(to, 0);
