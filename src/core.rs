@@ -7,3 +7,4 @@ pub mod directory;
 pub mod event;
 pub mod lease;
 pub mod media;
+pub mod recorder;

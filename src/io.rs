@@ -3,3 +3,4 @@
 pub mod clock;
 pub mod systemd;
 pub mod trace;
+pub mod media;

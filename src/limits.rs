@@ -72,3 +72,32 @@ pub const HOLD_MIN: Duration = Duration::from_secs(300);
 
 /// Log lines that wait for the reader of stderr: a second of a busy node; beyond it lines are dropped and counted.
 pub const LOG_LINES: usize = 8_192;
+/// A recording waits so long for packets that come late or out of order before it writes a stretch. With
+/// [`RECORDER_BLOCK`] it is what a crash can cost: under a second.
+pub const RECORDER_REORDER: Duration = Duration::from_millis(400);
+/// A recording is written in blocks of so much: two writes a second and call.
+pub const RECORDER_BLOCK: Duration = Duration::from_millis(450);
+/// Samples of one channel held in memory, in front of what is written: reorder window, block, one largest packet and
+/// slack for a driver that comes late. 8000 a second.
+pub const RECORDER_BUFFER: usize = 3 * 8_000;
+/// Streams (SSRCs) of one side followed at once; a new one replaces the one that was quiet longest.
+pub const RECORDER_STREAMS: usize = 4;
+/// Packets of one stream held back until its place on the timeline is clear: a burst after a stall of two seconds.
+pub const RECORDER_HELD: usize = 128;
+/// Gaps listed of one channel; what comes after is summed in one entry. Keeps an event under 64 KiB.
+pub const RECORDER_GAPS: usize = 256;
+/// Longest recording: 12 hours are 1.4 GB, well below where the sizes of a WAV header wrap.
+pub const RECORDING_LENGTH: Duration = Duration::from_secs(12 * 3600);
+
+/// Bytes of packets that a media thread collects before the recorder gets them: about 1,500 G.711 packets.
+pub const TAP_ARENA: usize = 256 * 1024;
+/// Packets of one such buffer, for codecs with small packets.
+pub const TAP_PACKETS: usize = 4_096;
+/// Age at which a buffer goes out though it is not full: short beside the second that a killed process may lose.
+pub const TAP_INTERVAL: Duration = Duration::from_millis(80);
+/// Buffers of one media thread (16 MiB when all are in use): 5 s of a stuck recorder with few calls, 1 s with 1,000.
+pub const TAP_BUFFERS: usize = 64;
+/// Messages on their way to the recorder from all media threads.
+pub const TAP_QUEUE: usize = 1_024;
+/// Messages about calls that wait on one media thread for a stuck recorder; then new recordings are refused.
+pub const TAP_BACKLOG: usize = 4_096;
