@@ -3,6 +3,9 @@
 pub mod allocator;
 pub mod clock;
 pub mod lease_feed;
+pub mod clock;
+pub mod systemd;
+pub mod trace;
 pub mod media;
 pub mod signalling;
 pub mod sip_tcp;

@@ -114,6 +114,48 @@ pub const FEED_HEARTBEAT: Duration = Duration::from_secs(10);
 pub const NUMBER_TEXT: usize = 96;
 /// Attribution line for headers and display names, in characters; phones show 20 to 60.
 pub const SOURCE_LINE: usize = 100;
+/// Configuration file: a million numbers written one by one.
+pub const CONFIG_FILE: u64 = 32 << 20;
+/// Problems reported of one configuration; a person reads fewer.
+pub const CONFIG_PROBLEMS: usize = 200;
+/// Items of one list of the configuration; ranges make longer ones unnecessary.
+pub const CONFIG_LIST: usize = 100_000;
+/// Bytes of a secret in a file of its own.
+pub const CONFIG_SECRET: usize = 4 * 1024;
+/// Trunks, companies, sites, pools and sinks, each.
+pub const CONFIG_TABLES: usize = 10_000;
+/// Numbers of all pools: the lease table was measured with so many.
+pub const NUMBERS: usize = 1_000_000;
+/// Sources of one trunk.
+pub const TRUNK_SOURCES: usize = 1_000;
+/// Destinations of one company: a caller does not wait for more.
+pub const DESTINATIONS: usize = 16;
+/// Keys of a static channel.
+pub const CHANNEL_KEYS: usize = 16;
+/// Bytes of one value of a static channel: it may stand in a SIP header.
+pub const CHANNEL_VALUE: usize = 256;
+/// A number rests at least so long after its visitor left, so that a late call still finds them.
+pub const HOLD_MIN: Duration = Duration::from_secs(300);
+
+/// Log lines that wait for the reader of stderr: a second of a busy node; beyond it lines are dropped and counted.
+pub const LOG_LINES: usize = 8_192;
+/// A recording waits so long for packets that come late or out of order before it writes a stretch. With
+/// [`RECORDER_BLOCK`] it is what a crash can cost: under a second.
+pub const RECORDER_REORDER: Duration = Duration::from_millis(400);
+/// A recording is written in blocks of so much: two writes a second and call.
+pub const RECORDER_BLOCK: Duration = Duration::from_millis(450);
+/// Samples of one channel held in memory, in front of what is written: reorder window, block, one largest packet and
+/// slack for a driver that comes late. 8000 a second.
+pub const RECORDER_BUFFER: usize = 3 * 8_000;
+/// Streams (SSRCs) of one side followed at once; a new one replaces the one that was quiet longest.
+pub const RECORDER_STREAMS: usize = 4;
+/// Packets of one stream held back until its place on the timeline is clear: a burst after a stall of two seconds.
+pub const RECORDER_HELD: usize = 128;
+/// Gaps listed of one channel; what comes after is summed in one entry. Keeps an event under 64 KiB.
+pub const RECORDER_GAPS: usize = 256;
+/// Longest recording: 12 hours are 1.4 GB, well below where the sizes of a WAV header wrap.
+pub const RECORDING_LENGTH: Duration = Duration::from_secs(12 * 3600);
+
 /// Bytes of packets that a media thread collects before the recorder gets them: about 1,500 G.711 packets.
 pub const TAP_ARENA: usize = 256 * 1024;
 /// Packets of one such buffer, for codecs with small packets.

@@ -4,5 +4,6 @@
 pub mod multipart;
 pub mod rtcp;
 pub mod rtp;
+pub mod codec;
 pub mod sdp;
 pub mod sip;
