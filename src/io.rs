@@ -3,9 +3,8 @@
 pub mod allocator;
 pub mod clock;
 pub mod lease_feed;
-pub mod clock;
-pub mod systemd;
-pub mod trace;
 pub mod media;
 pub mod signalling;
 pub mod sip_tcp;
+pub mod systemd;
+pub mod trace;

@@ -96,8 +96,6 @@ pub const LEASE_SHARERS: usize = 8;
 pub const LEASE_SIGNALS: u32 = 200;
 /// Length of a signal's name.
 pub const SIGNAL_NAME: usize = 32;
-/// Least hold after a visitor left: a caller looks at the number, then dials.
-pub const HOLD_MIN: Duration = Duration::from_secs(300);
 /// Timers that one turn of the allocator runs before it lets others in: about 5 ms.
 pub const ALLOCATOR_TURN: usize = 10_000;
 /// Changes kept for followers of the lease feed that come back: about 30 MB, five minutes at 10,000 visitors.

@@ -308,7 +308,7 @@ impl B2bua {
             | AgentEvent::Response { leg, .. } => {
                 // A leg without a call is one that its call has let go: the agent finishes it alone.
                 if let Some((call, side)) = self.legs.get(&leg).copied() {
-                    self.to_call(now, call, call::Input::Leg(side, &event));
+                    self.to_call(now, call, call::Input::Leg(side, leg, &event));
                 }
             }
         }
@@ -355,7 +355,7 @@ impl B2bua {
         let id = call.id();
         tracing::error!(call = %id, panic = text, "a call crashed and was ended");
         for leg in call.legs() {
-            self.agent.abandon(now, *leg);
+            self.agent.bye(now, *leg, Extra::default());
         }
         self.out.push_back(Output::Media(id, MediaCommand::Close(now)));
         let subject = id.to_string();

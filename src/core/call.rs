@@ -35,7 +35,7 @@ use talk::Talk;
 #[derive(Debug)]
 pub enum Input<'a> {
     /// An event of one of its legs.
-    Leg(Side, &'a AgentEvent),
+    Leg(Side, LegId, &'a AgentEvent),
     Media(MediaNotice),
     /// Answer to [`Output::Resolve`]: addresses in order of preference, empty when there are none.
     Resolved(Vec<std::net::SocketAddr>),
@@ -113,7 +113,6 @@ enum State {
     Talking(Talk),
     /// Nobody is connected any more; media and recording are being closed.
     Ending {
-        why: Why,
         until: Mono,
     },
     Ended,
@@ -194,7 +193,7 @@ impl Call {
             State::Opening | State::Ended => None,
             State::Hunting(hunt) => hunt.poll_timeout(),
             State::Talking(talk) => talk.poll_timeout(),
-            State::Ending { until, .. } => Some((*until, "closing")),
+            State::Ending { until } => Some((*until, "closing")),
         };
         let length = self.call_length.map(|at| (at, "call length"));
         own.into_iter().chain(length).min_by_key(|(at, _)| *at)
@@ -210,8 +209,10 @@ impl Call {
             }
             Input::Timeout => self.on_timeout(ctx),
             Input::Resolved(addresses) => self.on_resolved(&addresses, ctx),
-            Input::Leg(Side::Caller, event) => self.on_caller(event, ctx),
-            Input::Leg(Side::Company, event) => self.on_company(event, ctx),
+            Input::Leg(Side::Caller, _, event) => self.on_caller(event, ctx),
+            Input::Leg(Side::Company, leg, event) if self.company == Some(leg) => self.on_company(event, ctx),
+            // A destination that was given up: the agent ends it alone.
+            Input::Leg(Side::Company, ..) => {}
         }
     }
 
@@ -243,7 +244,7 @@ impl Call {
         match &self.state {
             State::Hunting(_) => self.on_hunt_timeout(ctx),
             State::Talking(_) => self.on_talk_timeout(ctx),
-            State::Ending { until, .. } if *until <= ctx.now.mono => self.finish(ctx),
+            State::Ending { until } if *until <= ctx.now.mono => self.finish(ctx),
             State::Opening | State::Ending { .. } | State::Ended => {}
         }
     }
@@ -331,7 +332,7 @@ impl Call {
         data.talk_ms = data.answered_at.map_or(0, |at| ctx.now.wall.millis_since(at));
         self.call_length = None;
         ctx.media(self.id(), MediaCommand::Close(ctx.now));
-        self.state = State::Ending { why, until: ctx.now.mono + limits::CLOSING };
+        self.state = State::Ending { until: ctx.now.mono + limits::CLOSING };
     }
 
     fn finish_when_closed(&mut self, ctx: &mut Ctx<'_>) {

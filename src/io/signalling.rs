@@ -19,7 +19,7 @@ use crate::core::b2bua::{B2bua, Counts, Input, Live, Output, Settings};
 use crate::core::event::Event;
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::ids::CallId;
-use crate::io::clock::Clock;
+use crate::io::clock;
 use crate::io::sip_tcp::{self, Streams};
 use crate::limits;
 use crate::time::{Mono, Now};
@@ -107,20 +107,18 @@ pub fn run(
     b2bua: B2bua,
     settings: Arc<Settings>,
     bound: Bound,
-    clock: Clock,
     hooks: Box<dyn Hooks>,
     commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, serve(b2bua, settings, bound, clock, hooks, commands))
+    local.block_on(&runtime, serve(b2bua, settings, bound, hooks, commands))
 }
 
 async fn serve(
     b2bua: B2bua,
     settings: Arc<Settings>,
     bound: Bound,
-    clock: Clock,
     hooks: Box<dyn Hooks>,
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
@@ -132,7 +130,6 @@ async fn serve(
     let signalling = Rc::new(RefCell::new(Signalling {
         b2bua,
         settings,
-        clock,
         hooks,
         sockets: sockets.clone(),
         streams: Streams::new(connected),
@@ -181,11 +178,15 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
     // Whoever asked may have gone: an answer that nobody takes is no error.
     match command {
         Command::Media(call, notice) => signalling.handle(Input::Media(call, notice)),
-        Command::Live(answer) => drop(answer.send(signalling.b2bua.live())),
+        Command::Live(answer) => {
+            let _ = answer.send(signalling.b2bua.live());
+        }
         Command::HangUp(call, code, answer) => {
             let known = signalling.b2bua.live().iter().any(|live| live.data.call_id == call);
             signalling.handle(Input::HangUp(call, code));
-            drop(answer.send(known));
+            {
+                let _ = answer.send(known);
+            }
         }
         Command::HangUpAll(code) => signalling.handle(Input::HangUpAll(code)),
         Command::Drain => signalling.handle(Input::Drain),
@@ -194,7 +195,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
             signalling.handle(Input::Reload(settings));
         }
         Command::Counts(answer) => {
-            drop(answer.send((signalling.b2bua.counts(), signalling.b2bua.connected())));
+            let _ = answer.send((signalling.b2bua.counts(), signalling.b2bua.connected()));
         }
         Command::Stop => {}
     }
@@ -236,7 +237,7 @@ async fn keep_time(signalling: Rc<RefCell<Signalling>>) {
             let mut signalling = signalling.borrow_mut();
             let next = signalling.b2bua.poll_timeout().map(|(at, _)| at);
             signalling.armed = next;
-            next.map(|at| at.since(signalling.clock.now().mono))
+            next.map(|at| at.since(clock::mono()))
         };
         match wait {
             Some(wait) if wait.is_zero() => {
@@ -287,7 +288,6 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
 struct Signalling {
     b2bua: B2bua,
     settings: Arc<Settings>,
-    clock: Clock,
     hooks: Box<dyn Hooks>,
     sockets: Vec<(SocketAddr, Rc<UdpSocket>)>,
     streams: Streams,
@@ -300,7 +300,7 @@ struct Signalling {
 
 impl Signalling {
     fn handle(&mut self, input: Input) {
-        let now = self.clock.now();
+        let now = clock::now();
         if let Input::Datagram(flow, bytes) = &input {
             self.hooks.on_message(now, Seen::Received, flow, bytes);
         }

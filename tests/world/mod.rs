@@ -422,7 +422,9 @@ fn describe(event: &Event) -> String {
             data.hangup_by.map_or_else(String::new, |by| format!("{by:?}").to_lowercase()),
             data.ring_ms,
             data.talk_ms,
-            data.recording.as_ref().map_or_else(String::new, |recording| format!("{:?}", recording.state).to_lowercase()),
+            data.recording
+                .as_ref()
+                .map_or_else(String::new, |recording| format!("{:?}", recording.state).to_lowercase()),
         ),
         Body::CallStarted(data) => format!("{kind} {} attribution={}", data.number, data.attribution.method),
         Body::CallRefused(data) => format!("{kind} {} {}", data.sip_status, data.reason),
