@@ -150,7 +150,10 @@ impl Call {
 
     fn lost(&mut self, side: Side, ctx: &mut Ctx<'_>) {
         self.drop_pending(ctx);
-        self.bye(side.other(), Vec::new(), ctx);
+        // The lost side gets its BYE too: it may have lost the dialog, or only this one request of it.
+        for side in Side::BOTH {
+            self.bye(side, Vec::new(), ctx);
+        }
         self.end(Why { hangup_by: hangup_by(side), ..Why::by_system("dialog_lost") }, ctx);
     }
 
