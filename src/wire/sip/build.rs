@@ -74,7 +74,7 @@ impl Builder {
             builder.copy("From", from);
         }
         if let Some(to) = request.raw(name::TO).next() {
-            builder.to(request, to, to_tag);
+            builder.to(to, to_tag);
         }
         if let Some(call_id) = request.raw(name::CALL_ID).next() {
             builder.copy("Call-ID", call_id);
@@ -162,10 +162,11 @@ impl Builder {
         }
     }
 
-    fn to(&mut self, request: &Message, value: &[u8], tag: Option<&str>) {
-        let lacks_tag = request.to().is_ok_and(|to: NameAddr<'_>| to.tag().is_none());
-        self.put(&[b"To: "]);
-        self.put_unfolded(value);
+    /// A To that cannot be read is left as it is: nobody can say what a tag behind it would belong to.
+    fn to(&mut self, value: &[u8], tag: Option<&str>) {
+        let value = head::unfold(value);
+        let lacks_tag = NameAddr::parse(&String::from_utf8_lossy(&value)).is_ok_and(|to| to.tag().is_none());
+        self.put(&[b"To: ", &value]);
         if let Some(tag) = tag.filter(|_| lacks_tag) {
             if !text::is_token(tag.as_bytes()) {
                 self.forbid("To tag");
