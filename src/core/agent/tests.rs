@@ -1,0 +1,5 @@
+//! The agent in virtual time: ladders between two agents, and hand-written messages.
+
+mod calls;
+mod rules;
+mod world;
