@@ -291,3 +291,87 @@ pub(super) fn describe(event: &AgentEvent) -> String {
         AgentEvent::OutOfDialog { request, .. } => format!("OutOfDialog {}", request.method_token()),
     }
 }
+
+/// A hand-written request.
+#[derive(Clone)]
+pub(super) struct Hand<'a> {
+    pub(super) method: &'a str,
+    pub(super) uri: &'a str,
+    pub(super) branch: &'a str,
+    pub(super) call_id: &'a str,
+    pub(super) from_tag: &'a str,
+    /// Empty: no tag.
+    pub(super) to_tag: &'a str,
+    pub(super) cseq: u32,
+    /// Whole lines.
+    pub(super) headers: &'a str,
+    pub(super) body: &'a str,
+}
+
+pub(super) const CONTACT: &str = "Contact: <sip:p@127.0.0.9>\r\n";
+
+impl Default for Hand<'_> {
+    fn default() -> Self {
+        Hand {
+            method: "INVITE",
+            uri: "sip:+442079460001@127.0.0.1",
+            branch: "z9hG4bKhand1",
+            call_id: "hand-call",
+            from_tag: "hand",
+            to_tag: "",
+            cseq: 1,
+            headers: CONTACT,
+            body: "",
+        }
+    }
+}
+
+impl Hand<'_> {
+    pub(super) fn text(&self) -> String {
+        let Hand { method, uri, branch, call_id, from_tag, to_tag, cseq, headers, body } = self;
+        let to_tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
+        format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.9:5060;branch={branch}\r\nMax-Forwards: 70\r\n\
+             From: <sip:p@hand.example>;tag={from_tag}\r\nTo: <sip:+442079460001@hand.example>{to_tag}\r\n\
+             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+}
+
+/// A hand-written response to one of our requests. An empty tag is none.
+pub(super) fn answer(request: &Message, status: u16, tag: &str, headers: &str) -> String {
+    let header = |name: &str| request.header(name).unwrap().to_owned();
+    let to = header("To");
+    let to = if tag.is_empty() || to.contains(";tag=") { to } else { format!("{to};tag={tag}") };
+    format!(
+        "SIP/2.0 {status} \r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n{headers}\
+         Content-Length: 0\r\n\r\n",
+        header("Via"),
+        header("From"),
+        header("Call-ID"),
+        header("CSeq")
+    )
+}
+
+impl World {
+    pub(super) fn hand(&mut self, node: usize, request: &Hand<'_>) {
+        self.raw(node, peer(), &request.text());
+    }
+
+    /// A message of ours to the hand-written peer with this first line.
+    pub(super) fn mail_of(&mut self, start: &str) -> Message {
+        let message = self.mail();
+        let first = String::from_utf8_lossy(message.bytes()).lines().next().unwrap_or("").to_owned();
+        assert!(first.starts_with(start), "`{first}` is not `{start}`\n{}", self.ladder);
+        message
+    }
+
+    pub(super) fn no_mail(&self) {
+        assert!(self.mail.is_empty(), "{:?}\n{}", self.mail, self.ladder);
+    }
+
+    pub(super) fn dropped(&self, node: usize, reason: drops::DropReason) -> u64 {
+        self.agents[node].drops().get(reason)
+    }
+}
