@@ -26,7 +26,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 
-use self::drops::{DropReason, Drops};
+use self::drops::Drops;
 use self::identity::{Branch, Identity, LocalTag};
 use self::leg::Leg;
 use self::timers::{Timed, Timers};
@@ -202,10 +202,10 @@ impl Agent {
 
     /// One whole message from the network.
     pub fn handle_datagram(&mut self, now: Now, flow: Flow, bytes: Bytes, trust: Trust) {
-        match Message::parse(bytes) {
+        match Message::parse(bytes.clone()) {
             Ok(message) if message.is_request() => self.on_request(now.mono, flow, Arc::new(message), trust),
             Ok(message) => self.on_response(now.mono, flow, Arc::new(message)),
-            Err(_) => self.drops.count(DropReason::NotSip),
+            Err(fault) => self.on_garbage(flow, bytes, fault, trust),
         }
     }
 
@@ -349,3 +349,18 @@ impl Agent {
         }
     }
 }
+
+#[cfg(test)]
+impl Agent {
+    /// Nothing is left: no leg, no transaction, no index entry, no timer.
+    fn assert_empty(&self, ladder: &str) {
+        assert_eq!(self.counts(), AgentCounts::default(), "{ladder}");
+        let indexes = [self.by_tag.len(), self.by_branch.len(), self.by_peer.len(), self.by_key.len()];
+        assert_eq!(indexes, [0; 4], "{ladder}");
+        assert_eq!((self.by_merge.len(), self.timers.len()), (0, 0), "{ladder}");
+        assert!(self.transmits.is_empty() && self.events.is_empty(), "{ladder}");
+    }
+}
+
+#[cfg(test)]
+mod tests;

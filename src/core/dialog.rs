@@ -38,8 +38,9 @@ impl Dialog {
     /// The UAS's side (§12.1.1). A request without a usable Contact is reached at its From URI.
     pub fn from_request(request: &Message) -> Dialog {
         let from = request.from().ok();
+        let tag = from.and_then(|from| from.tag()).unwrap_or("");
         Dialog {
-            remote_tag: from.and_then(|from| from.tag()).unwrap_or("").into(),
+            remote_tag: tag.into(),
             remote: request.header("From").unwrap_or("").into(),
             remote_target: contact_uri(request).or(from.map(|from| without_headers(&from.uri))).unwrap_or("").into(),
             route_set: request.list("Record-Route").map(Into::into).collect(),

@@ -3,7 +3,6 @@
 use rsip::Method;
 
 use super::drops::DropReason;
-use crate::limits::SIP_TOKEN;
 use crate::wire::sip::{Message, Uri};
 
 /// Methods that we take, for Allow. What comes within a dialog may be more: its owner decides.
@@ -27,22 +26,9 @@ impl Refusal {
     }
 }
 
-/// The parts without which a request cannot be handled at all, and the limits of what becomes a key of ours.
+/// What every request must have (RFC 3261 §8.1.1), and the limits of what becomes a key of ours.
 pub(super) fn readable(request: &Message) -> Result<(), Refusal> {
-    let malformed = Err(Refusal::new(400, DropReason::Malformed));
-    let (Ok(from), Ok(to), Ok(call_id), Ok(cseq), Ok(via)) =
-        (request.from(), request.to(), request.call_id(), request.cseq(), request.top_via())
-    else {
-        return malformed;
-    };
-    let tokens = [Some(call_id), from.tag(), to.tag(), via.branch()];
-    let too_long = tokens.into_iter().flatten().any(|token| token.len() > SIP_TOKEN);
-    // The cookie of RFC 3261 with nothing behind it names no transaction (RFC 4475 `badbranch`).
-    let bare_cookie = via.branch() == Some(BRANCH_COOKIE);
-    if too_long || bare_cookie || cseq.method != request.method_token() || request.max_forwards().is_err() {
-        return malformed;
-    }
-    Ok(())
+    request.validate().map_err(|fault| Refusal::new(fault.status(), DropReason::of(fault)))
 }
 
 /// Start of every branch of RFC 3261 (§8.1.1.7).

@@ -26,6 +26,10 @@ struct Written {
 impl Agent {
     pub(super) fn send_provisional(&mut self, now: Mono, id: LegId, status: u16, extra: &Extra) {
         let Some(txn) = self.offered(id).filter(|_| (100..200).contains(&status)) else { return };
+        // 100 after 180 would take the 180 back from those who ask again.
+        if status == 100 && self.legs.get(&id).is_some_and(|leg| leg.again.is_some()) {
+            return;
+        }
         self.reply(now, txn, status, extra);
         if let Some(leg) = self.legs.get_mut(&id).filter(|_| status > 100) {
             leg.again = Some(now + PROVISIONAL_AGAIN);
@@ -302,9 +306,10 @@ impl Agent {
             self.emit(id, refused(491));
             return txn;
         }
-        let within = leg.dialog.as_mut().map(|dialog| (dialog.next_cseq(), dialog.clone()));
-        let Some((cseq, dialog)) = within.filter(|_| !matches!(method, Method::Ack | Method::Bye | Method::Cancel))
-        else {
+        let has_own_door = matches!(method, Method::Ack | Method::Bye | Method::Cancel);
+        let is_open = matches!(leg.phase, Phase::Offered | Phase::Calling | Phase::Confirmed);
+        let within = leg.dialog.as_mut().filter(|_| is_open && !has_own_door);
+        let Some((cseq, dialog)) = within.map(|dialog| (dialog.next_cseq(), dialog.clone())) else {
             self.emit(id, refused(481));
             return txn;
         };

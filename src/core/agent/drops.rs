@@ -1,5 +1,7 @@
 //! What the agent did not take, counted by reason.
 
+use crate::wire::sip::Malformed;
+
 /// Why a message was dropped or refused by the agent itself. Closed, so that it can label a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DropReason {
@@ -98,6 +100,10 @@ impl DropReason {
             RequestPending,
         ]
     };
+
+    pub(super) fn of(fault: Malformed) -> DropReason {
+        if fault.status() == 505 { DropReason::Version } else { DropReason::Malformed }
+    }
 
     /// Stable code.
     pub const fn as_str(self) -> &'static str {

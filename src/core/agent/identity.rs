@@ -50,8 +50,7 @@ impl Identity {
     /// Tag of our answers to a request without To tag: a function of the request, so that a copy of a request that we
     /// answered without keeping state gets the same answer (RFC 3261 §8.2.7), and secret like a drawn one.
     pub(super) fn tag_for(&self, request: &Message) -> LocalTag {
-        let mut hash = Sha256::new();
-        hash.update(self.seed);
+        let mut hash = self.hash();
         let from_tag = request.from().ok().and_then(|from| from.tag());
         let branch = request.top_via().ok().and_then(|via| via.branch());
         let cseq = request.cseq().map_or(0, |cseq| cseq.number);
@@ -60,9 +59,20 @@ impl Identity {
             hash.update([0]);
         }
         hash.update(cseq.to_be_bytes());
-        let mut first = [0; 8];
-        first.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
-        LocalTag(u64::from_be_bytes(first))
+        tag_of(hash)
+    }
+
+    /// The same for a request that cannot be read.
+    pub(super) fn tag_for_bytes(&self, bytes: &[u8]) -> LocalTag {
+        let mut hash = self.hash();
+        hash.update(bytes);
+        tag_of(hash)
+    }
+
+    fn hash(&self) -> Sha256 {
+        let mut hash = Sha256::new();
+        hash.update(self.seed);
+        hash
     }
 
     fn draw(&mut self) -> u128 {
@@ -91,6 +101,12 @@ impl Branch {
             None
         }
     }
+}
+
+fn tag_of(hash: Sha256) -> LocalTag {
+    let mut first = [0; 8];
+    first.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+    LocalTag(u64::from_be_bytes(first))
 }
 
 fn is_hex(byte: u8) -> bool {

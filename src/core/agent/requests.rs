@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rsip::Method;
 
 use super::checks::{self, Refusal};
@@ -12,7 +13,7 @@ use super::transactions::NewServer;
 use super::{Agent, AgentEvent, Extra, Flow, LegId, Trust, write};
 use crate::core::dialog::Dialog;
 use crate::time::Mono;
-use crate::wire::sip::Message;
+use crate::wire::sip::{Malformed, Message, Salvage};
 
 impl Agent {
     pub(super) fn on_request(&mut self, now: Mono, flow: Flow, message: Arc<Message>, trust: Trust) {
@@ -162,6 +163,20 @@ impl Agent {
         let tag = self.identity.tag_for(message);
         match write::response(&self.config, message, flow, refusal.status, Some(tag), &extra) {
             Ok(bytes) => self.transmit(flow, bytes),
+            Err(_) => self.drops.count(DropReason::Unwritable),
+        }
+    }
+
+    /// Bytes that are no message: 400 or 505 when somebody known has sent something like a request.
+    pub(super) fn on_garbage(&mut self, flow: Flow, bytes: Bytes, fault: Malformed, trust: Trust) {
+        if trust == Trust::Stranger {
+            return self.drops.count(DropReason::Stranger);
+        }
+        let tag = self.identity.tag_for_bytes(&bytes).to_string();
+        let Some(request) = Salvage::read(bytes) else { return self.drops.count(DropReason::NotSip) };
+        self.drops.count(DropReason::of(fault));
+        match request.response(fault.status(), None, Some(&tag), flow.remote).finish() {
+            Ok(answer) => self.transmit(flow, answer),
             Err(_) => self.drops.count(DropReason::Unwritable),
         }
     }

@@ -85,6 +85,7 @@ impl Agent {
 
     /// RFC 3261 §17.1.3, and that the response speaks of the dialog in which we asked.
     fn match_response(&self, message: &Message) -> Result<Asked, DropReason> {
+        message.validate().map_err(|_| DropReason::MalformedResponse)?;
         let (Ok(via), Ok(cseq), Ok(call_id), Ok(from), Ok(to)) =
             (message.top_via(), message.cseq(), message.call_id(), message.from(), message.to())
         else {
@@ -99,7 +100,7 @@ impl Agent {
             && *call_id == *leg.call_id
             && from.tag().and_then(LocalTag::parse) == Some(leg.tag)
             // More than one Via: meant for somebody else (§8.1.3.3).
-            && message.list("Via").nth(1).is_none();
+            && message.vias().nth(1).is_none();
         if !ours {
             return Err(DropReason::ResponseForeign);
         }
