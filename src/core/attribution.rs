@@ -61,31 +61,33 @@ pub fn decide(
 }
 
 /// The attribution in one line, for a header or a display name: `Yandex.Direct · kitchens`. `template` may name
-/// `{source}`, `{medium}`, `{campaign}`, `{term}`, `{content}` and `{visitor}`; what is not known is left out together
-/// with the text before it. `None` when nothing is known. The line has no control or direction characters and at most
-/// [`limits::SOURCE_LINE`] characters.
+/// `{source}`, `{medium}`, `{campaign}`, `{term}`, `{content}` and `{visitor}`. Text between two fields stays when
+/// there are fields on both sides of it, text before the first and after the last when that field is known. `None`
+/// when nothing is known. The line has no control or direction characters and at most [`limits::SOURCE_LINE`]
+/// characters.
 pub fn source_line(attribution: &Attribution, template: &str) -> Option<String> {
     let mut line = String::new();
-    let mut known = false;
+    let (mut is_first, mut is_last_known) = (true, false);
     let mut rest = template;
     while let Some((before, name, after)) = next_field(rest) {
         rest = after;
-        let Some(value) = field(attribution, name).map(|value| clean(&value)).filter(|value| !value.is_empty()) else {
-            continue;
-        };
-        // Text before the first field stays; text between two fields only when both are known.
-        if known || line.is_empty() {
-            let leads = !known && !template.starts_with(before);
-            if !leads {
+        let value = field(attribution, name).map(|value| clean(&value)).filter(|value| !value.is_empty());
+        is_last_known = value.is_some();
+        if let Some(value) = value {
+            if is_first || !line.is_empty() {
                 line.push_str(before);
             }
+            line.push_str(&value);
         }
-        line.push_str(&value);
-        known = true;
+        is_first = false;
     }
-    line.push_str(rest);
-    let line: String = clean(&line).chars().take(limits::SOURCE_LINE).collect();
-    (known && !line.is_empty()).then_some(line)
+    if line.is_empty() {
+        return None;
+    }
+    if is_last_known {
+        line.push_str(rest);
+    }
+    Some(clean(&line).chars().take(limits::SOURCE_LINE).collect())
 }
 
 struct Weighed {
