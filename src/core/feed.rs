@@ -122,3 +122,6 @@ impl FeedLog {
         self.revision
     }
 }
+
+#[cfg(test)]
+mod tests;
