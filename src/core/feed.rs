@@ -20,6 +20,8 @@
 //! leaving both out. In a snapshot the `ended` record of a number comes before its `lease` records, newest last, so
 //! that a snapshot is read by the same rule as changes.
 
+mod follower;
+
 use std::collections::VecDeque;
 
 use serde::Serialize;
@@ -27,6 +29,8 @@ use serde::Serialize;
 use crate::core::lease::{Change, Lease};
 use crate::ids::E164;
 use crate::time::Wall;
+
+pub use follower::{FeedCounts, FeedFollower, FeedRules, Request, TableChange, Verdict};
 
 /// One line of the feed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -118,3 +122,6 @@ impl FeedLog {
         self.revision
     }
 }
+
+#[cfg(test)]
+mod tests;

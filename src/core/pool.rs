@@ -746,3 +746,6 @@ fn visitor_key(site: &str, visitor: &str) -> String {
 fn event(now: Now, lease: &Lease, body: Body) -> Output {
     Output::Event(Event { time: now.wall, subject: lease.lease_id.to_string(), body })
 }
+
+#[cfg(test)]
+mod tests;
