@@ -9,3 +9,4 @@ pub mod lease;
 pub mod media;
 pub mod media_address;
 pub mod media_quality;
+pub mod relay;

