@@ -413,6 +413,8 @@ impl Worker {
         self.free.push(slot);
         self.homes.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
         self.calls.fetch_sub(1, Ordering::Relaxed);
+        // Who has been told that a call is closed finds its packets in the counters.
+        self.publish();
         self.hands.tell(call, MediaNotice::Closed(Box::new(summary)));
     }
 
@@ -421,7 +423,6 @@ impl Worker {
             self.close(slot, now);
         }
         self.hands.tap.finish(TAP_FINISH);
-        self.publish();
     }
 
     fn publish(&self) {
