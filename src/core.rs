@@ -19,5 +19,6 @@ pub mod media_quality;
 pub mod number;
 pub mod pool;
 pub mod recorder;
+pub mod relay;
 pub mod route;
 pub mod transaction;

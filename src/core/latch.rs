@@ -78,6 +78,20 @@ impl Latch {
             || self.learned.is_some_and(|learned| is_same(learned.source, source))
     }
 
+    /// [`Latch::may_believe`] for the RTCP port.
+    pub fn may_believe_rtcp(&self, source: SocketAddr) -> bool {
+        self.rule.is_some_and(|rule| {
+            let signalled = rule.rtcp.is_some_and(|rtcp| is_same(rtcp, source));
+            signalled || (rule.nat && (source.ip() == rule.rtp.ip() || source.ip() == rule.signalling))
+        })
+    }
+
+    /// [`Latch::is_known`] for the RTCP port.
+    pub fn is_known_rtcp(&self, source: SocketAddr) -> bool {
+        self.rule.and_then(|rule| rule.rtcp).is_some_and(|rtcp| is_same(rtcp, source))
+            || self.rtcp.is_some_and(|(learned, _)| is_same(learned, source))
+    }
+
     /// Judges the source of a sound RTP packet.
     pub fn on_rtp(&mut self, now: Mono, source: SocketAddr, ssrc: u32, sequence: u16) -> Belief {
         let Some(rule) = self.rule.filter(|_| self.may_believe(source)) else { return Belief::Stranger };
@@ -211,8 +225,6 @@ fn is_ahead(sequence: u16, of: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const SIGNALLED: &str = "198.51.100.7:4000";
