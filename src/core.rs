@@ -6,3 +6,4 @@ pub mod agent;
 pub mod event;
 pub mod lease;
 pub mod media;
+pub mod outbox;
