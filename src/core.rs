@@ -22,3 +22,4 @@ pub mod recorder;
 pub mod relay;
 pub mod route;
 pub mod transaction;
+pub mod outbox;

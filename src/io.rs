@@ -8,3 +8,6 @@ pub mod signalling;
 pub mod sip_tcp;
 pub mod systemd;
 pub mod trace;
+pub mod calls;
+pub mod journal;
+pub mod sinks;
