@@ -1,1 +1,3 @@
 //! Decisions → system calls: sockets, threads, files, HTTP. Thin, with few branches.
+
+pub mod metrics;
