@@ -3,6 +3,10 @@
 //! (`clippy.toml` bans the calls).
 
 pub mod agent;
+pub mod attribution;
 pub mod event;
+pub mod feed;
 pub mod lease;
 pub mod media;
+pub mod number;
+pub mod pool;

@@ -81,3 +81,35 @@ pub const HTTP_LEASE_RATE: u32 = 10;
 pub const HTTP_BEAT_BURST: u32 = 2_000;
 /// Heartbeats and signals of one address per second: 100 pages behind it send about 4.
 pub const HTTP_BEAT_RATE: u32 = 50;
+/// A visitor id given by a page. Ours have 32 characters; cookies of analytics reach about 60.
+pub const VISITOR_ID: usize = 128;
+/// One text of a session. Browsers send URLs of about 2,000 characters without trouble.
+pub const SESSION_TEXT: usize = 2_048;
+/// Keys of one map of a session; there are about twenty click ids in the field.
+pub const SESSION_KEYS: usize = 32;
+/// One key of such a map.
+pub const SESSION_KEY: usize = 64;
+/// Visitors who may share one number before the oldest is forgotten.
+pub const LEASE_SHARERS: usize = 8;
+/// Signals of one lease that go into the journal; a page has a handful, a loop in a page thousands.
+pub const LEASE_SIGNALS: u32 = 200;
+/// Length of a signal's name.
+pub const SIGNAL_NAME: usize = 32;
+/// Least hold after a visitor left: a caller looks at the number, then dials.
+pub const HOLD_MIN: Duration = Duration::from_secs(300);
+/// Timers that one turn of the allocator runs before it lets others in: about 5 ms.
+pub const ALLOCATOR_TURN: usize = 10_000;
+/// Changes kept for followers of the lease feed that come back: about 30 MB, five minutes at 10,000 visitors.
+pub const FEED_LOG: usize = 100_000;
+/// Records written to a follower at a time, so that the allocator is never locked long.
+pub const FEED_BATCH: usize = 256;
+/// One line of the lease feed: a session of full length in JSON, twice over.
+pub const FEED_LINE: usize = 512 * 1024;
+/// Lines of one snapshot of the lease feed: two for each of five million numbers.
+pub const FEED_ENTRIES: u64 = 10_000_000;
+/// Heartbeat of an idle lease feed.
+pub const FEED_HEARTBEAT: Duration = Duration::from_secs(10);
+/// Longest number text that is read at all: 15 digits with separators and a parameter or two.
+pub const NUMBER_TEXT: usize = 96;
+/// Attribution line for headers and display names, in characters; phones show 20 to 60.
+pub const SOURCE_LINE: usize = 100;

@@ -1,0 +1,191 @@
+//! Numbering plans: written and dialled forms → E.164.
+//!
+//! Trunks write the same number in many ways: `+442079460007`, `442079460007`, `00442079460007`, `02079460007`,
+//! `tel:+44-20-7946-0007`. What is dialled has one meaning in the trunk's country, but a trunk may also send
+//! international digits without `+`, so [`candidates`] gives the readings in order of preference and the router takes
+//! the first that is one of our numbers. Only a number of ours is ever served, so a wrong reading finds nobody.
+//!
+//! With `+` the digits are taken as they are, whether or not a numbering plan knows them. Everything that is not
+//! ASCII digits with visual separators of RFC 3966 is refused: letters, full-width digits, pauses, `*`, `#`, `%`.
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
+use smallvec::SmallVec;
+
+use crate::ids::E164;
+use crate::limits;
+
+/// Readings of one text, best first.
+pub type Candidates = SmallVec<[E164; 4]>;
+
+/// The best reading of a dialled number; see [`candidates`].
+pub fn normalise(text: &str, country: Option<&str>, prefix: &str) -> Option<E164> {
+    candidates(text, country, prefix).into_iter().next()
+}
+
+/// The readings of a dialled number: the user part of a SIP URI (escapes undone) or a `tel:` URI. `country` is the
+/// ISO 3166 region of the trunk, whose plan national forms belong to; `prefix` the digits that the trunk puts before
+/// the number.
+pub fn candidates(text: &str, country: Option<&str>, prefix: &str) -> Candidates {
+    let mut found = Candidates::new();
+    let Some(dialled) = Dialled::read(text) else { return found };
+    if let Some(rest) = dialled.digits.strip_prefix(prefix).filter(|_| !prefix.is_empty()) {
+        let (is_global, rest) = match rest.strip_prefix('+') {
+            Some(rest) => (true, rest),
+            None => (dialled.is_global, rest),
+        };
+        read(&Dialled { is_global, digits: rest.to_owned(), context: dialled.context.clone() }, country, &mut found);
+    }
+    read(&dialled, country, &mut found);
+    found
+}
+
+/// The number of a caller, from `P-Asserted-Identity`, `Remote-Party-ID` or `From`. Stricter than [`candidates`],
+/// for nothing checks the result: digits without `+` must be possible in `country`, begin with `00`, or be valid as
+/// an international number.
+pub fn caller(text: &str, country: Option<&str>) -> Option<E164> {
+    let dialled = Dialled::read(text)?;
+    if dialled.is_global {
+        return global(&dialled.digits);
+    }
+    if let Some(context) = &dialled.context {
+        return in_context(&dialled.digits, context);
+    }
+    let national = country.and_then(|country| national(&dialled.digits, country));
+    let international = || dialled.digits.strip_prefix("00").and_then(global);
+    let bare = || global(&dialled.digits).filter(is_valid);
+    national.or_else(international).or_else(bare)
+}
+
+/// The number for people, in the international form of its country (`+44 20 7946 0007`); as it is when no numbering
+/// plan knows it.
+pub fn display(number: &E164) -> String {
+    match PHONE_NUMBER_UTIL.parse(number.as_str(), None) {
+        Ok(parsed) if parsed.is_valid() => parsed.format_as(PhoneNumberFormat::International).into_owned(),
+        _ => number.as_str().to_owned(),
+    }
+}
+
+/// A number text taken apart: separators gone, parameters understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Dialled {
+    /// Began with `+`.
+    is_global: bool,
+    digits: String,
+    /// `phone-context=+44`: digits only.
+    context: Option<String>,
+}
+
+impl Dialled {
+    fn read(text: &str) -> Option<Dialled> {
+        if text.len() > limits::NUMBER_TEXT {
+            return None;
+        }
+        let text = text.trim();
+        let text = match text.get(..4) {
+            Some(scheme) if scheme.eq_ignore_ascii_case("tel:") => &text[4..],
+            _ => text,
+        };
+        let mut parts = text.split(';');
+        let (is_global, digits) = digits(parts.next()?)?;
+        let mut context = None;
+        for parameter in parts {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            if name.eq_ignore_ascii_case("phone-context") {
+                // A domain as context says nothing that we could read; the digits stand alone then.
+                context = match digits_of_context(value) {
+                    Some(digits) => Some(digits),
+                    None if value.starts_with('+') => return None,
+                    None => None,
+                };
+            } else if name.eq_ignore_ascii_case("postd") {
+                // Digits to be dialled after the answer: not a number of ours, and nothing we would pass on.
+                return None;
+            }
+        }
+        Some(Dialled { is_global, digits, context })
+    }
+}
+
+/// Digits without separators (RFC 3966 §3: `-`, `.`, `(`, `)`, and the space that people write).
+fn digits(text: &str) -> Option<(bool, String)> {
+    let (is_global, rest) = match text.strip_prefix('+') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let mut digits = String::with_capacity(rest.len());
+    for c in rest.chars() {
+        match c {
+            '0'..='9' => digits.push(c),
+            '-' | '.' | '(' | ')' | ' ' => {}
+            // `+` again: only behind a trunk's prefix, which the caller of this looks at.
+            '+' if !is_global && !digits.is_empty() && !digits.contains('+') => digits.push(c),
+            _ => return None,
+        }
+    }
+    (!digits.is_empty()).then_some((is_global, digits))
+}
+
+fn digits_of_context(value: &str) -> Option<String> {
+    let (is_global, digits) = digits(value)?;
+    (is_global && digits.len() <= 4).then_some(digits)
+}
+
+fn read(dialled: &Dialled, country: Option<&str>, found: &mut Candidates) {
+    let digits = dialled.digits.as_str();
+    if dialled.is_global {
+        add(found, global(digits));
+        return;
+    }
+    if let Some(context) = &dialled.context {
+        add(found, in_context(digits, context));
+        return;
+    }
+    add(found, country.and_then(|country| national(digits, country)));
+    add(found, digits.strip_prefix("00").and_then(global));
+    add(found, global(digits));
+}
+
+fn add(found: &mut Candidates, number: Option<E164>) {
+    if let Some(number) = number
+        && !found.contains(&number)
+    {
+        found.push(number);
+    }
+}
+
+/// International digits, taken as they are.
+fn global(digits: &str) -> Option<E164> {
+    let mut text = String::with_capacity(digits.len() + 1);
+    text.push('+');
+    text.push_str(digits);
+    E164::parse(&text)
+}
+
+/// As dialled in `country`: its trunk prefix and its international prefix are understood. `None` when the length is
+/// impossible there, so that short codes (`112`) do not become numbers.
+fn national(digits: &str, country: &str) -> Option<E164> {
+    let region: Region = country.parse().ok()?;
+    parse(digits, Some(region))
+}
+
+/// RFC 3966 §5.1.5: a local number in the context of a country code or a longer global prefix. A trunk prefix that
+/// does not belong there is dropped when the plan knows it.
+fn in_context(digits: &str, context: &str) -> Option<E164> {
+    let code = context.parse().ok()?;
+    let region = PHONE_NUMBER_UTIL.get_region_for_country_code(code);
+    let planned = region.and_then(|region| parse(digits, Some(region)));
+    planned.or_else(|| global(&format!("{context}{digits}")))
+}
+
+fn parse(digits: &str, region: Option<Region>) -> Option<E164> {
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let parsed = PHONE_NUMBER_UTIL.parse(digits, region).ok()?;
+    parsed.is_possible_with_reason().ok()?;
+    E164::parse(&parsed.format_as(PhoneNumberFormat::E164))
+}
+
+fn is_valid(number: &E164) -> bool {
+    PHONE_NUMBER_UTIL.parse(number.as_str(), None).is_ok_and(|parsed| parsed.is_valid())
+}
