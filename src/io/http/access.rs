@@ -24,7 +24,8 @@ use crate::config::{Config, Http};
 pub enum Access {
     /// Anybody: health, the page script, the console's own files (they hold nothing of the company).
     Open,
-    /// Pages of the configured sites, by `Origin`; whoever may use the API, too.
+    /// POST by pages of the configured sites, known by their `Origin`, and by whoever may use the API; other methods as
+    /// with [`Access::Token`].
     Page,
     /// The API: token or cookie, or loopback without a token.
     Token,
@@ -46,16 +47,36 @@ pub struct Caller {
     pub secure: bool,
 }
 
-/// The guard. Runs before any handler of the route.
-pub async fn guard(State((state, access)): State<(Arc<AppState>, Access)>, mut request: Request, next: Next) -> Response {
-    let config = state.config.load_full();
+/// What the guard of one route knows.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    pub state: Arc<AppState>,
+    pub access: Access,
+    /// As in the router; the metrics' label.
+    pub path: &'static str,
+}
+
+/// The guard. Runs before any handler of the route, and counts what came of it.
+pub async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let response = check(&guard, request, next).await;
+    guard.state.metrics.http_request(guard.path, &method, response.status().as_u16());
+    response
+}
+
+async fn check(guard: &Guard, mut request: Request, next: Next) -> Response {
+    let config = guard.state.config.load_full();
+    let method = request.method();
+    let access = match guard.access {
+        Access::Page if !matches!(*method, Method::POST | Method::OPTIONS) => Access::Token,
+        access => access,
+    };
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-    let decided = decide(&config, access, peer, request.method(), request.headers(), state.demo.is_some());
-    let (caller, cors) = match decided {
+    let (caller, cors) = match decide(&config, access, peer, method, request.headers(), guard.state.demo.is_some()) {
         Ok(decided) => decided,
         Err(problem) => return *problem,
     };
-    if access == Access::Page && request.method() == Method::OPTIONS {
+    if access == Access::Page && *method == Method::OPTIONS {
         return preflight(cors);
     }
     request.extensions_mut().insert(caller);

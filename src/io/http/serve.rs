@@ -32,7 +32,9 @@ pub async fn serve(
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
+            Some(_) = connections.join_next() => {
+                state.metrics.http.connections.set(doors.taken() as i64);
+            }
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let exempt = state.config.load().http.trusted_proxies.iter().any(|net| net.contains(&peer.ip()));
@@ -42,11 +44,9 @@ pub async fn serve(
                     };
                     let closing = state.closing.subscribe();
                     let router = router.clone();
-                    let metrics = state.metrics.clone();
+                    state.metrics.http.connections.set(doors.taken() as i64);
                     connections.spawn(async move {
-                        metrics.http.connections.inc();
                         connection(stream, peer, router, closing).await;
-                        metrics.http.connections.dec();
                         drop(seat);
                     });
                 }
@@ -117,6 +117,10 @@ impl Doors {
         }
         *of_address += 1;
         Some(Seat { doors: self.clone(), address })
+    }
+
+    fn taken(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
     }
 }
 
