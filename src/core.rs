@@ -10,3 +10,4 @@ pub mod lease;
 pub mod media;
 pub mod number;
 pub mod pool;
+pub mod outbox;

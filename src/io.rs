@@ -3,3 +3,6 @@
 pub mod metrics;
 pub mod allocator;
 pub mod lease_feed;
+pub mod calls;
+pub mod journal;
+pub mod sinks;
