@@ -1,8 +1,9 @@
 //! Decisions → system calls: sockets, threads, files, HTTP. Thin, with few branches.
 
-pub mod metrics;
 pub mod allocator;
-pub mod lease_feed;
 pub mod calls;
+pub mod http;
 pub mod journal;
+pub mod lease_feed;
+pub mod metrics;
 pub mod sinks;

@@ -27,7 +27,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, delete, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use axum::Router;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -136,9 +136,9 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/feed/leases", Token, &["GET"], get(leases::feed)),
         route("/v1/numbers", Token, &["GET"], get(leases::numbers)),
         route("/v1/pools", Token, &["GET"], get(leases::pools)),
-        route("/v1/calls", Token, &["GET"], get(calls::list)),
+        route("/v1/calls", Token, &["GET"], get(calls::live)),
         route("/v1/calls/live", Token, &["GET"], get(calls::live)),
-        route("/v1/calls/{id}", Token, &["GET", "DELETE"], get(calls::one).merge(delete(calls::hangup))),
+        route("/v1/calls/{id}", Token, &["GET", "DELETE"], get(calls::live).delete(calls::hangup)),
         route("/v1/calls/{id}/recording", Token, &["GET"], get(recording::recording)),
         route("/v1/events", Token, &["GET"], get(events::events)),
         route("/metrics", Token, &["GET"], get(status::metrics)),

@@ -32,11 +32,11 @@ pub enum Access {
 }
 
 /// Name of the console's cookie.
-pub const COOKIE: &str = "leaseline_session";
+pub(super) const COOKIE: &str = "leaseline_session";
 
 /// What the guard found out; handlers read it.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub(super) struct Caller {
     /// The client, behind trusted proxies too.
     pub address: IpAddr,
     /// May use the whole API.
@@ -49,7 +49,7 @@ pub struct Caller {
 
 /// What the guard of one route knows.
 #[derive(Clone, Debug)]
-pub struct Guard {
+pub(super) struct Guard {
     pub state: Arc<AppState>,
     pub access: Access,
     /// As in the router; the metrics' label.
@@ -57,7 +57,7 @@ pub struct Guard {
 }
 
 /// The guard. Runs before any handler of the route, and counts what came of it.
-pub async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let response = check(&guard, request, next).await;
     guard.state.metrics.http_request(guard.path, &method, response.status().as_u16());
@@ -139,7 +139,7 @@ fn decide(
 }
 
 /// Origin of the page's own site, when the request said one: a lease belongs to a site, and only its pages may ask.
-pub fn origin_fits(config: &Config, site: &str, caller: &Caller, demo: bool) -> bool {
+pub(super) fn origin_fits(config: &Config, site: &str, caller: &Caller, demo: bool) -> bool {
     let Some(origin) = &caller.origin else { return caller.authorised };
     let of_site = config.sites.iter().any(|s| s.name == site && s.origins.iter().any(|o| same(o, origin)));
     // The demo's page is ours and served by ourselves, on whatever port we got.
@@ -147,7 +147,7 @@ pub fn origin_fits(config: &Config, site: &str, caller: &Caller, demo: bool) -> 
 }
 
 /// Value of the console's cookie: proof of the token, of no use anywhere else, void when the token changes.
-pub fn cookie_value(token: &str) -> String {
+pub(super) fn cookie_value(token: &str) -> String {
     let key = Sha256::digest(token.as_bytes());
     let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&key).expect("HMAC takes keys of any length");
     mac.update(b"leaseline console session 1");

@@ -11,7 +11,7 @@ use crate::limits;
 
 /// Reads a body as JSON. Pages send it as `text/plain`, so that no preflight is needed and `sendBeacon` may carry it;
 /// a form's fields are read as texts. An empty body is an empty object.
-pub async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let is_form = is_form(&request)?;
     let bytes = tokio::time::timeout(limits::HTTP_BODY_TIME, collect(request)).await.map_err(|_| {
         Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "The body did not arrive within ten seconds.")
@@ -30,7 +30,7 @@ pub async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
 }
 
 /// The query's parameters, each at most once and each of the ones the route knows.
-pub fn query<const N: usize>(request: &Request, known: [&str; N]) -> Result<[Option<String>; N], Problem> {
+pub(super) fn query<const N: usize>(request: &Request, known: [&str; N]) -> Result<[Option<String>; N], Problem> {
     let mut values = [const { None }; N];
     let pairs = url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
     for (key, value) in pairs {
@@ -47,16 +47,16 @@ pub fn query<const N: usize>(request: &Request, known: [&str; N]) -> Result<[Opt
 }
 
 /// A parameter in its type.
-pub fn number<T: std::str::FromStr>(value: Option<String>, name: &str) -> Result<Option<T>, Problem> {
+pub(super) fn number<T: std::str::FromStr>(value: Option<String>, name: &str) -> Result<Option<T>, Problem> {
     value.map(|text| text.parse().map_err(|_| bad_parameter(name, "a number"))).transpose()
 }
 
-pub fn bad_parameter(name: &str, wanted: &str) -> Problem {
+pub(super) fn bad_parameter(name: &str, wanted: &str) -> Problem {
     Problem::bad_request("bad_parameter", format!("`{name}` must be {wanted}."))
 }
 
 /// `limit` within 1 to [`limits::HTTP_PAGE`].
-pub fn limit(value: Option<String>, default: usize) -> Result<usize, Problem> {
+pub(super) fn limit(value: Option<String>, default: usize) -> Result<usize, Problem> {
     match number::<usize>(value, "limit")? {
         None => Ok(default),
         Some(0) => Err(bad_parameter("limit", "at least 1")),

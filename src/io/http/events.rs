@@ -18,7 +18,8 @@ use crate::io::journal::Record;
 /// Records read at a time by one stream.
 const BATCH: usize = 100;
 
-/// `GET /v1/events?after=SEQ[&type=…][&limit=…]`. Each event carries its place as `seq`; a page's `Link` names the next.
+/// `GET /v1/events?after=SEQ[&type=…][&limit=…]`. Each event carries its place as `seq`; a page's `Link` names the next,
+/// and `leaseline-newest` the number of the newest event.
 pub(super) async fn events(State(state): State<Arc<AppState>>, request: Request) -> Result<Response, Problem> {
     let [after, kind, limit] = body::query(&request, ["after", "type", "limit"])?;
     let after = body::number::<u64>(after, "after")?;
@@ -70,7 +71,7 @@ pub(super) async fn events(State(state): State<Arc<AppState>>, request: Request)
     if let Ok(link) = HeaderValue::from_str(&format!("</v1/events?after={next}>; rel=\"next\"")) {
         response.headers_mut().insert(header::LINK, link);
     }
-    response.headers_mut().insert("leaseline-next-after", HeaderValue::from(next));
+    response.headers_mut().insert("leaseline-newest", HeaderValue::from(state.journal.last_seq()));
     Ok(response)
 }
 

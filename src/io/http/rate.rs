@@ -9,7 +9,7 @@ use crate::limits;
 
 /// One kind of request.
 #[derive(Debug)]
-pub struct RateLimit {
+pub(super) struct RateLimit {
     burst: f64,
     per_second: f64,
     buckets: Mutex<HashMap<IpAddr, Bucket>>,
@@ -28,7 +28,7 @@ impl RateLimit {
     }
 
     /// Takes one token of this address, or says how many seconds until there is one.
-    pub fn take(&self, address: IpAddr, now: Instant) -> Result<(), u64> {
+    pub(super) fn take(&self, address: IpAddr, now: Instant) -> Result<(), u64> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = key(address);
         if buckets.len() >= limits::HTTP_RATE_ADDRESSES && !buckets.contains_key(&key) {

@@ -82,7 +82,7 @@ async fn connection(stream: TcpStream, peer: std::net::SocketAddr, router: Route
     let mut served = std::pin::pin!(served);
     let ended = tokio::select! {
         ended = &mut served => ended,
-        _ = closing.wait_for(|closing| *closing) => {
+        () = async { drop(closing.wait_for(|closing| *closing).await) } => {
             served.as_mut().graceful_shutdown();
             served.await
         }

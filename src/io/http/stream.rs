@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_stream::Stream;
 
 /// A stream that holds its place among the server's streams and ends when the server closes.
-pub struct Held<S> {
+pub(super) struct Held<S> {
     stream: S,
     closed: Pin<Box<dyn Future<Output = ()> + Send>>,
     _place: OwnedSemaphorePermit,
@@ -49,7 +49,7 @@ const PIECE: usize = 64 * 1024;
 /// The next `left` bytes of a file. A file that became shorter meanwhile is an error, so that the client sees a broken
 /// transfer and not a whole one.
 #[derive(Debug)]
-pub struct Pieces {
+pub(super) struct Pieces {
     pub file: tokio::fs::File,
     pub left: u64,
 }
