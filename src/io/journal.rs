@@ -31,7 +31,7 @@
 mod record;
 mod segment;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod unfinished;
 mod verify;
 mod writer;
@@ -257,6 +257,11 @@ impl Journal {
     /// Follows the journal from `after` on, through the past into the present.
     pub fn follow(&self, after: u64) -> Follow {
         Follow { journal: self.clone(), after, last: self.shared.last.subscribe() }
+    }
+
+    /// Number of the newest record on the disk, as it changes.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.shared.last.subscribe()
     }
 
     /// Gives every record that stands in the journal now to `each`, oldest first. Damage is reported, not fatal.
