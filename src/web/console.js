@@ -132,7 +132,7 @@ async function health() {
 
 // ── calls ──
 
-const FILTERS = ['outcome', 'pool', 'company', 'q', 'from', 'to'];
+const FILTERS = ['outcome', 'pool', 'company', 'source', 'campaign', 'q', 'since', 'until'];
 
 async function callsView(draw) {
   const params = address();
@@ -192,8 +192,8 @@ function filters(params, pools) {
       ...Object.entries(OUTCOMES).map(([value, [word]]) => el('option', { value, selected: params.get('outcome') === value }, word)))),
     el('label', {}, 'Pool', el('select', { name: 'pool' }, el('option', { value: '' }, 'any'),
       ...pools.map((pool) => el('option', { value: pool.name, selected: params.get('pool') === pool.name }, pool.name)))),
-    el('label', {}, 'From', el('input', { type: 'date', name: 'from', value: (params.get('from') || '').slice(0, 10) })),
-    el('label', {}, 'To', el('input', { type: 'date', name: 'to', value: (params.get('to') || '').slice(0, 10) })),
+    el('label', {}, 'From', el('input', { type: 'date', name: 'since', value: (params.get('since') || '').slice(0, 10) })),
+    el('label', {}, 'To', el('input', { type: 'date', name: 'until', value: (params.get('until') || '').slice(0, 10) })),
     el('button', { class: 'primary' }, 'Show'),
     FILTERS.some((name) => params.get(name)) ? el('a', { href: '/?view=calls' }, 'Clear') : null);
   form.addEventListener('submit', (event) => {
