@@ -1,13 +1,28 @@
 //! TOML → [`Config`]: every value parsed into its final type once, all problems reported at once.
+//!
+//! `config/leaseline.toml` names every key with its default and its reason; it is also the built-in configuration.
+
+mod check;
+mod destination;
+mod effective;
+mod parse;
+mod problem;
+mod read;
+mod value;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::lease::Channel;
 use crate::ids::E164;
+
+pub use problem::{Problem, Problems};
+
+/// The built-in configuration, word for word.
+pub const BUILTIN: &str = include_str!("../config/leaseline.toml");
 
 /// The daemon's configuration, as it will be used.
 #[derive(Clone, Debug)]
@@ -26,6 +41,40 @@ pub struct Config {
     pub sites: Vec<Arc<Site>>,
     pub pools: Vec<Arc<Pool>>,
     pub sinks: Vec<Sink>,
+}
+
+impl Config {
+    /// Reads a file, or the built-in configuration when there is none. Either the whole configuration is good or it is
+    /// refused with everything that is wrong in it.
+    pub fn load(file: Option<&Path>) -> Result<Config, Problems> {
+        let Some(path) = file else { return Ok(Config::builtin()) };
+        let shown = path.display().to_string();
+        let text = read_bounded(path).map_err(|message| Problems::unreadable(&shown, message))?;
+        parse::config(&text, &shown, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// The built-in configuration ([`BUILTIN`]); its relative paths start at the working directory.
+    pub fn builtin() -> Config {
+        // A test reads it: a mistake in it does not leave the workshop.
+        parse::config(BUILTIN, "built-in configuration", Path::new("")).expect("the built-in configuration is good")
+    }
+
+    /// Reads a text. `file` is for messages, relative paths start at `base`.
+    pub fn parse(text: &str, file: &str, base: &Path) -> Result<Config, Problems> {
+        parse::config(text, file, base)
+    }
+}
+
+fn read_bounded(path: &Path) -> Result<String, String> {
+    use std::io::Read as _;
+    let file = std::fs::File::open(path).map_err(|e| format!("cannot open the configuration: {e}"))?;
+    let mut bytes = Vec::new();
+    let read = file.take(crate::limits::CONFIG_FILE + 1).read_to_end(&mut bytes);
+    let read = read.map_err(|e| format!("cannot read the configuration: {e}"))?;
+    if read as u64 > crate::limits::CONFIG_FILE {
+        return Err(format!("has more than {} bytes; use ranges for numbers", crate::limits::CONFIG_FILE));
+    }
+    String::from_utf8(bytes).map_err(|e| format!("is not UTF-8 (byte {})", e.utf8_error().valid_up_to()))
 }
 
 #[derive(Clone, Debug)]
@@ -226,7 +275,7 @@ pub struct Pool {
     pub channel: Option<Channel>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Sink {
     Jsonl {
         name: String,
@@ -243,6 +292,22 @@ pub enum Sink {
     },
 }
 
+impl std::fmt::Debug for Sink {
+    /// Without the secret and without the headers' values, which are often keys too.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Sink::Jsonl { name, path } => f.debug_struct("Jsonl").field("name", name).field("path", path).finish(),
+            Sink::Webhook { name, url, headers, allow_private, secret: _ } => f
+                .debug_struct("Webhook")
+                .field("name", name)
+                .field("url", &url.as_str())
+                .field("headers", &headers.keys())
+                .field("allow_private", allow_private)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub Arc<str>);
@@ -252,3 +317,6 @@ impl std::fmt::Debug for Secret {
         f.write_str("…")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,12 @@ pub const SIP_HEADERS: usize = 128;
 pub const SIP_VIAS: usize = 70;
 /// One header line, unfolded.
 pub const SIP_LINE: usize = 8 * 1024;
-/// Call-ID, tag, branch.
+/// Call-ID, tag, branch, method, header name.
 pub const SIP_TOKEN: usize = 256;
+/// Dialogs that one INVITE of ours may end in: parallel forking reaches a handful of phones.
+pub const SIP_FORKS: usize = 8;
+/// Requests of one leg's far side that wait for an answer at once; honest peers send one after the other.
+pub const REQUESTS_WAITING: usize = 16;
 
 /// Lines of one SDP body.
 pub const SDP_LINES: usize = 512;
@@ -81,6 +85,37 @@ pub const HTTP_LEASE_RATE: u32 = 10;
 pub const HTTP_BEAT_BURST: u32 = 2_000;
 /// Heartbeats and signals of one address per second: 100 pages behind it send about 4.
 pub const HTTP_BEAT_RATE: u32 = 50;
+/// A destination's name is looked up no longer than this; then the next destination is tried.
+pub const RESOLVE: Duration = Duration::from_secs(2);
+/// A re-INVITE that crosses is given up after this: Timer B and some.
+pub const OFFER: Duration = Duration::from_secs(35);
+/// INFO and MESSAGE under way across one call.
+pub const CROSSING: usize = 8;
+/// Media threads and recorder have so long to close a call; then its events go out without their word.
+pub const CLOSING: Duration = Duration::from_secs(30);
+/// Refused calls become events at most so often; every one is counted.
+pub const REFUSAL_EVENTS_PER_SECOND: u32 = 20;
+
+/// Kernel buffer of a SIP socket: two seconds of 1,000 calls a second.
+pub const SIP_SOCKET_BUFFER: usize = 8 * 1024 * 1024;
+/// Datagrams read in one turn before timers and commands are looked at.
+pub const DATAGRAMS_PER_TURN: usize = 64;
+/// Addresses taken from one DNS answer.
+pub const RESOLVED_ADDRESSES: usize = 8;
+/// Stream events waiting for signalling; a full queue stops reading from the peers.
+pub const STREAM_EVENTS: usize = 1_024;
+/// SIP stream connections at once.
+pub const STREAMS: usize = 512;
+/// SIP stream connections of one address.
+pub const STREAMS_PER_ADDRESS: usize = 16;
+/// A new connection must deliver its first whole message within this time.
+pub const STREAM_FIRST: Duration = Duration::from_secs(10);
+/// A connection without traffic is closed after this.
+pub const STREAM_IDLE: Duration = Duration::from_secs(900);
+/// Opening a connection takes no longer.
+pub const STREAM_CONNECT: Duration = Duration::from_secs(5);
+/// Bytes waiting for a peer that does not read; then it is closed.
+pub const STREAM_UNSENT: usize = 256 * 1024;
 /// A visitor id given by a page. Ours have 32 characters; cookies of analytics reach about 60.
 pub const VISITOR_ID: usize = 128;
 /// One text of a session. Browsers send URLs of about 2,000 characters without trouble.
@@ -95,8 +130,6 @@ pub const LEASE_SHARERS: usize = 8;
 pub const LEASE_SIGNALS: u32 = 200;
 /// Length of a signal's name.
 pub const SIGNAL_NAME: usize = 32;
-/// Least hold after a visitor left: a caller looks at the number, then dials.
-pub const HOLD_MIN: Duration = Duration::from_secs(300);
 /// Timers that one turn of the allocator runs before it lets others in: about 5 ms.
 pub const ALLOCATOR_TURN: usize = 10_000;
 /// Changes kept for followers of the lease feed that come back: about 30 MB, five minutes at 10,000 visitors.
@@ -113,6 +146,78 @@ pub const FEED_HEARTBEAT: Duration = Duration::from_secs(10);
 pub const NUMBER_TEXT: usize = 96;
 /// Attribution line for headers and display names, in characters; phones show 20 to 60.
 pub const SOURCE_LINE: usize = 100;
+/// Configuration file: a million numbers written one by one.
+pub const CONFIG_FILE: u64 = 32 << 20;
+/// Problems reported of one configuration; a person reads fewer.
+pub const CONFIG_PROBLEMS: usize = 200;
+/// Items of one list of the configuration; ranges make longer ones unnecessary.
+pub const CONFIG_LIST: usize = 100_000;
+/// Bytes of a secret in a file of its own.
+pub const CONFIG_SECRET: usize = 4 * 1024;
+/// Trunks, companies, sites, pools and sinks, each.
+pub const CONFIG_TABLES: usize = 10_000;
+/// Numbers of all pools: the lease table was measured with so many.
+pub const NUMBERS: usize = 1_000_000;
+/// Sources of one trunk.
+pub const TRUNK_SOURCES: usize = 1_000;
+/// Destinations of one company: a caller does not wait for more.
+pub const DESTINATIONS: usize = 16;
+/// Keys of a static channel.
+pub const CHANNEL_KEYS: usize = 16;
+/// Bytes of one value of a static channel: it may stand in a SIP header.
+pub const CHANNEL_VALUE: usize = 256;
+/// A number rests at least so long after its visitor left, so that a late call still finds them.
+pub const HOLD_MIN: Duration = Duration::from_secs(300);
+
+/// Log lines that wait for the reader of stderr: a second of a busy node; beyond it lines are dropped and counted.
+pub const LOG_LINES: usize = 8_192;
+/// A recording waits so long for packets that come late or out of order before it writes a stretch. With
+/// [`RECORDER_BLOCK`] it is what a crash can cost: under a second.
+pub const RECORDER_REORDER: Duration = Duration::from_millis(400);
+/// A recording is written in blocks of so much: two writes a second and call.
+pub const RECORDER_BLOCK: Duration = Duration::from_millis(450);
+/// Samples of one channel held in memory, in front of what is written: reorder window, block, one largest packet and
+/// slack for a driver that comes late. 8000 a second.
+pub const RECORDER_BUFFER: usize = 3 * 8_000;
+/// Streams (SSRCs) of one side followed at once; a new one replaces the one that was quiet longest.
+pub const RECORDER_STREAMS: usize = 4;
+/// Packets of one stream held back until its place on the timeline is clear: a burst after a stall of two seconds.
+pub const RECORDER_HELD: usize = 128;
+/// Gaps listed of one channel; what comes after is summed in one entry. Keeps an event under 64 KiB.
+pub const RECORDER_GAPS: usize = 256;
+/// Longest recording: 12 hours are 1.4 GB, well below where the sizes of a WAV header wrap.
+pub const RECORDING_LENGTH: Duration = Duration::from_secs(12 * 3600);
+
+/// Bytes of packets that a media thread collects before the recorder gets them: about 1,500 G.711 packets.
+pub const TAP_ARENA: usize = 256 * 1024;
+/// Packets of one such buffer, for codecs with small packets.
+pub const TAP_PACKETS: usize = 4_096;
+/// Age at which a buffer goes out though it is not full: short beside the second that a killed process may lose.
+pub const TAP_INTERVAL: Duration = Duration::from_millis(80);
+/// Buffers of one media thread (16 MiB when all are in use): 5 s of a stuck recorder with few calls, 1 s with 1,000.
+pub const TAP_BUFFERS: usize = 64;
+/// Messages on their way to the recorder from all media threads.
+pub const TAP_QUEUE: usize = 1_024;
+/// Messages about calls that wait on one media thread for a stuck recorder; then new recordings are refused.
+pub const TAP_BACKLOG: usize = 4_096;
+/// A learned source must be quiet for so long before another one of the same IP may take its place.
+pub const LATCH_QUIET: Duration = Duration::from_millis(1_500);
+/// The same for RTCP, which comes about every 5 s (RFC 3550 §6.2): three reports are missing.
+pub const LATCH_QUIET_RTCP: Duration = Duration::from_secs(15);
+/// Sources of one IP that are watched while none is learned: the party, and a few that disturb.
+pub const LATCH_CANDIDATES: usize = 4;
+/// RTP packets a second that one leg may have relayed: packets of 5 ms, and 10 ms with telephone events between.
+pub const LEG_PACKETS_PER_SECOND: u32 = 250;
+/// How many of them may come at once: what a network holds up for 2 s with packets of 20 ms.
+pub const LEG_PACKETS_BURST: u32 = 100;
+/// RTCP packets a second of one leg; RFC 3550 §6.2 allows one in 5 s, RFC 4585 early feedback more.
+pub const LEG_RTCP_PER_SECOND: u32 = 10;
+/// How many of them may come at once.
+pub const LEG_RTCP_BURST: u32 = 20;
+/// While a side is on hold nobody need talk: the call is given so long.
+pub const SILENCE_ON_HOLD: Duration = Duration::from_secs(3_600);
+/// Receive buffer of a media socket: 1.3 s of G.711 (the kernel counts its own overhead too).
+pub const MEDIA_RECEIVE_BUFFER: usize = 64 * 1024;
 /// One journal record. A `call.ended` with a hostile page's session and a long list of gaps has some 60 KB.
 pub const JOURNAL_RECORD: usize = 1024 * 1024;
 /// A segment is closed when it is so long: a start reads the newest one, and 64 MiB are hashed in a tenth of a second.

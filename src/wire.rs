@@ -1,5 +1,9 @@
 //! Bytes ⇄ values. The contract of this ring: no I/O, no clock, no panic on any input, and output whose size is
 //! bounded by the input's. Imports nothing of ours but [`crate::limits`].
 
+pub mod codec;
+pub mod multipart;
+pub mod rtcp;
+pub mod rtp;
 pub mod sdp;
 pub mod sip;

@@ -61,31 +61,33 @@ pub fn decide(
 }
 
 /// The attribution in one line, for a header or a display name: `Yandex.Direct · kitchens`. `template` may name
-/// `{source}`, `{medium}`, `{campaign}`, `{term}`, `{content}` and `{visitor}`; what is not known is left out together
-/// with the text before it. `None` when nothing is known. The line has no control or direction characters and at most
-/// [`limits::SOURCE_LINE`] characters.
+/// `{source}`, `{medium}`, `{campaign}`, `{term}`, `{content}` and `{visitor}`. Text between two fields stays when
+/// there are fields on both sides of it, text before the first and after the last when that field is known. `None`
+/// when nothing is known. The line has no control or direction characters and at most [`limits::SOURCE_LINE`]
+/// characters.
 pub fn source_line(attribution: &Attribution, template: &str) -> Option<String> {
     let mut line = String::new();
-    let mut known = false;
+    let (mut is_first, mut is_last_known) = (true, false);
     let mut rest = template;
     while let Some((before, name, after)) = next_field(rest) {
         rest = after;
-        let Some(value) = field(attribution, name).map(|value| clean(&value)).filter(|value| !value.is_empty()) else {
-            continue;
-        };
-        // Text before the first field stays; text between two fields only when both are known.
-        if known || line.is_empty() {
-            let leads = !known && !template.starts_with(before);
-            if !leads {
+        let value = field(attribution, name).map(|value| clean(&value)).filter(|value| !value.is_empty());
+        is_last_known = value.is_some();
+        if let Some(value) = value {
+            if is_first || !line.is_empty() {
                 line.push_str(before);
             }
+            line.push_str(&value);
         }
-        line.push_str(&value);
-        known = true;
+        is_first = false;
     }
-    line.push_str(rest);
-    let line: String = clean(&line).chars().take(limits::SOURCE_LINE).collect();
-    (known && !line.is_empty()).then_some(line)
+    if line.is_empty() {
+        return None;
+    }
+    if is_last_known {
+        line.push_str(rest);
+    }
+    Some(clean(&line).chars().take(limits::SOURCE_LINE).collect())
 }
 
 struct Weighed {
@@ -222,9 +224,160 @@ fn natural_source(session: &Session) -> String {
 
 /// Without control, line-separating, direction-changing and invisible characters; white space made one space.
 fn clean(text: &str) -> String {
-    let hidden = |c: &char| {
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
+    let hidden = |c: &char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     let spaced: String = text.chars().filter(|c| !hidden(c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::lease::Change;
+    use crate::ids::LeaseId;
+
+    const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
+    const T0: Wall = Wall(1_790_000_000_000_000);
+
+    fn lease(id: u128, seen_at: Wall) -> Arc<Lease> {
+        Arc::new(Lease {
+            lease_id: LeaseId(id),
+            number: number(),
+            company: "acme".into(),
+            site: "site".into(),
+            pool: "web".into(),
+            visitor_id: format!("v{id}"),
+            session: Arc::new(Session::default()),
+            granted_at: seen_at,
+            seen_at,
+            expires_at: seen_at + Duration::from_secs(90),
+            released_at: None,
+            hold_until: seen_at + Duration::from_secs(1_800),
+            shared: false,
+        })
+    }
+
+    fn number() -> E164 {
+        E164::parse("+442079460007").unwrap()
+    }
+
+    fn table(changes: &[Change]) -> LeaseTable {
+        let table = LeaseTable::new();
+        for (change, revision) in changes.iter().zip(1..) {
+            table.apply(change, revision);
+        }
+        table
+    }
+
+    /// Method, confidence, candidates as `visitor probability`.
+    fn verdict(table: &LeaseTable, after: u64) -> (String, f64, Vec<String>) {
+        let attribution = decide(table, T0 + Duration::from_secs(after), &number(), None, MEMORY);
+        let candidates =
+            attribution.candidates.iter().map(|one| format!("{} {}", one.visitor_id, one.probability)).collect();
+        (attribution.method, attribution.confidence, candidates)
+    }
+
+    #[test]
+    fn on_the_page() {
+        let table = table(&[Change::Active(lease(1, T0))]);
+        assert_eq!(verdict(&table, 12), ("active_lease".into(), 0.9804, vec!["v1 0.9804".into()]));
+        let attribution = decide(&table, T0 + Duration::from_secs(12), &number(), None, MEMORY);
+        assert_eq!(attribution.kind, AttributionKind::Visitor);
+        assert_eq!(attribution.lease_id, Some(LeaseId(1)));
+        assert_eq!(attribution.candidates[0].evidence, ["on the page, last sign 12 s ago"]);
+        // The table is in step, so a clock that jumped ends no lease.
+        assert_eq!(verdict(&table, 365 * 24 * 3600).0, "active_lease");
+        assert_eq!(decide(&table, T0 - MEMORY, &number(), None, MEMORY).method, "active_lease");
+    }
+
+    #[test]
+    fn the_last_holder_fades() {
+        let table = table(&[Change::Active(lease(1, T0)), Change::Ended(lease(1, T0))]);
+        let confidence =
+            [0, 300, 1_800, 24 * 3600, 7 * 24 * 3600, 30 * 24 * 3600].map(|after| verdict(&table, after).1);
+        assert_eq!(confidence, [0.8, 0.7426, 0.639, 0.3311, 0.1704, 0.05]);
+        assert_eq!(verdict(&table, 1_800).0, "last_holder");
+        assert_eq!(verdict(&table, 30 * 24 * 3600 + 1).0, "none");
+        let attribution = decide(&table, T0 + Duration::from_secs(1_800), &number(), None, MEMORY);
+        assert_eq!(attribution.candidates[0].evidence, ["had the number last, left 30 min ago"]);
+    }
+
+    #[test]
+    fn holder_and_former_holder() {
+        let changes = [Change::Active(lease(1, T0)), Change::Ended(lease(1, T0)), Change::Active(lease(2, T0))];
+        let (method, confidence, candidates) = verdict(&table(&changes), 1_800);
+        assert_eq!((method.as_str(), confidence), ("active_lease", 0.9103));
+        assert_eq!(candidates, ["v2 0.9103", "v1 0.0715"]);
+    }
+
+    #[test]
+    fn a_shared_number_is_nobodys_for_sure() {
+        let shared = |id| Change::Active(Arc::new(Lease { shared: true, ..Lease::clone(&lease(id, T0)) }));
+        let (_, confidence, candidates) = verdict(&table(&[shared(1), shared(2)]), 10);
+        assert_eq!((confidence, candidates), (0.4902, vec!["v2 0.4902".into(), "v1 0.4902".into()]));
+    }
+
+    #[test]
+    fn a_stale_table_goes_by_the_clock() {
+        let table = table(&[Change::Active(lease(1, T0))]);
+        table.set_stale(true);
+        assert!(decide(&table, T0, &number(), None, MEMORY).stale);
+        assert_eq!(verdict(&table, 150).0, "active_lease", "within the guard");
+        assert_eq!(verdict(&table, 151).0, "last_holder");
+        assert_eq!(verdict(&table, 40 * 24 * 3600).0, "none");
+    }
+
+    #[test]
+    fn channel_or_nobody() {
+        let table = table(&[]);
+        let channel: Channel = Arc::new([("source".to_owned(), "billboard".to_owned())].into());
+        let attribution = decide(&table, T0, &number(), Some(&channel), MEMORY);
+        assert_eq!((attribution.kind, attribution.confidence), (AttributionKind::Static, 1.0));
+        assert_eq!(source_line(&attribution, SOURCE_TEMPLATE).as_deref(), Some("billboard"));
+        let nobody = decide(&table, T0, &number(), None, MEMORY);
+        assert_eq!((nobody.kind, nobody.method.as_str()), (AttributionKind::None, "none"));
+        assert_eq!(source_line(&nobody, SOURCE_TEMPLATE), None);
+    }
+
+    fn visit(session: Session) -> Attribution {
+        let session = Some(Arc::new(session));
+        Attribution { session, visitor_id: Some("v1".into()), ..Attribution::default() }
+    }
+
+    fn utm(pairs: &[(&str, &str)]) -> Session {
+        let utm = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Session { utm, ..Session::default() }
+    }
+
+    #[test]
+    fn lines() {
+        let full = utm(&[("source", "Yandex.Direct"), ("medium", "cpc"), ("campaign", "kitchens")]);
+        let click = Session { click_ids: [("gclid".to_owned(), "x".to_owned())].into(), ..Session::default() };
+        let referred = Session { referrer: Some("https://www.example.org/page?q=1".into()), ..Session::default() };
+        let table: &[(&Session, &str, Option<&str>)] = &[
+            (&full, SOURCE_TEMPLATE, Some("Yandex.Direct · kitchens")),
+            (&full, "{source} / {term} / {campaign}", Some("Yandex.Direct / kitchens")),
+            (&full, "[{source}] ({term})", Some("[Yandex.Direct")),
+            (&full, "Ad: {source}, {medium}!", Some("Ad: Yandex.Direct, cpc!")),
+            (&full, "{term}{content}", None),
+            (&full, "{term} {visitor}", Some("v1")),
+            (&full, "no fields", None),
+            (&full, "{source", None),
+            (&full, "{source} {nonsense}", Some("Yandex.Direct")),
+            (&click, SOURCE_TEMPLATE, Some("google")),
+            (&referred, SOURCE_TEMPLATE, Some("example.org")),
+            (&Session::default(), SOURCE_TEMPLATE, Some("direct")),
+        ];
+        for (session, template, expected) in table {
+            assert_eq!(source_line(&visit((*session).clone()), template).as_deref(), *expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn lines_carry_nothing_but_text() {
+        let hostile =
+            utm(&[("source", "a\r\nX-Evil: 1\0\u{202e}b\u{2028}c\u{feff}"), ("campaign", &"ы".repeat(5_000))]);
+        let line = source_line(&visit(hostile), SOURCE_TEMPLATE).unwrap();
+        assert!(line.starts_with("a X-Evil: 1 bc · ыы"), "{line}");
+        assert_eq!(line.chars().count(), limits::SOURCE_LINE);
+    }
 }

@@ -20,7 +20,7 @@
 //! leaving both out. In a snapshot the `ended` record of a number comes before its `lease` records, newest last, so
 //! that a snapshot is read by the same rule as changes.
 
-
+mod follower;
 
 use std::collections::VecDeque;
 
@@ -30,7 +30,7 @@ use crate::core::lease::{Change, Lease};
 use crate::ids::E164;
 use crate::time::Wall;
 
-
+pub use follower::{FeedCounts, FeedFollower, FeedRules, Request, TableChange, Verdict};
 
 /// One line of the feed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -122,3 +122,6 @@ impl FeedLog {
         self.revision
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -229,3 +229,36 @@ fn cut(text: &str) -> String {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_cut_to_their_bounds() {
+        let many = (0..10_000).map(|index| (format!("key{index:05}"), "v".to_owned())).collect();
+        let odd = [("a\nb", "x"), ("", "x"), (&*"k".repeat(65), "x"), ("__proto__", "x\u{0}y")];
+        let session = bounded(Session {
+            landing_page: Some("ы".repeat(1_000_000)),
+            referrer: Some("https://example.org/\r\n".into()),
+            utm: many,
+            click_ids: odd.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            client_ids: BTreeMap::new(),
+        });
+        assert_eq!(session.landing_page.map(|text| text.len()), Some(limits::SESSION_TEXT));
+        assert_eq!(session.referrer.as_deref(), Some("https://example.org/"));
+        assert_eq!(session.utm.len(), limits::SESSION_KEYS);
+        let kept: Vec<_> = session.click_ids.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(kept, [("__proto__", "xy")]);
+    }
+
+    #[test]
+    fn visitor_ids() {
+        for good in ["a", "GA1.2.123_4-5", &"x".repeat(128)] {
+            assert!(is_visitor_id(good), "{good}");
+        }
+        for bad in ["", "a b", "a\n", "é", "a/b", &"x".repeat(129)] {
+            assert!(!is_visitor_id(bad), "{bad}");
+        }
+    }
+}

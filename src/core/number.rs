@@ -8,7 +8,7 @@
 //! With `+` the digits are taken as they are, whether or not a numbering plan knows them. Everything that is not
 //! ASCII digits with visual separators of RFC 3966 is refused: letters, full-width digits, pauses, `*`, `#`, `%`.
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
+use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
 use smallvec::SmallVec;
 
 use crate::ids::E164;
@@ -182,10 +182,133 @@ fn parse(digits: &str, region: Option<Region>) -> Option<E164> {
         return None;
     }
     let parsed = PHONE_NUMBER_UTIL.parse(digits, region).ok()?;
-    parsed.is_possible_with_reason().ok()?;
+    let length = parsed.is_possible_with_reason().ok()?;
+    if length == NumberLengthType::IsPossibleLocalOnly {
+        return None;
+    }
     E164::parse(&parsed.format_as(PhoneNumberFormat::E164))
 }
 
 fn is_valid(number: &E164) -> bool {
     PHONE_NUMBER_UTIL.parse(number.as_str(), None).is_ok_and(|parsed| parsed.is_valid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str, country: Option<&str>, prefix: &str) -> Vec<String> {
+        candidates(text, country, prefix).iter().map(E164::to_string).collect()
+    }
+
+    #[test]
+    fn dialled_forms() {
+        let table: &[(&str, Option<&str>, &str, &[&str])] = &[
+            // E.164, whether or not a plan knows it.
+            ("+442079460007", None, "", &["+442079460007"]),
+            ("+9990000012", Some("GB"), "", &["+9990000012"]),
+            ("+44 (20) 7946-0007", None, "", &["+442079460007"]),
+            // National, international prefix, bare international.
+            ("02079460007", Some("GB"), "", &["+442079460007"]),
+            ("00442079460007", Some("GB"), "", &["+442079460007"]),
+            ("00442079460007", None, "", &["+442079460007"]),
+            ("442079460007", None, "", &["+442079460007"]),
+            ("442079460007", Some("GB"), "", &["+442079460007"]),
+            ("9990000012", None, "", &["+9990000012"]),
+            ("84951234567", Some("RU"), "", &["+74951234567", "+84951234567"]),
+            ("011442079460007", Some("US"), "", &["+442079460007"]),
+            ("2025550123", Some("US"), "", &["+12025550123", "+2025550123"]),
+            // A trunk's prefix, dropped when it is there; the whole is a later reading.
+            ("77442079460007", None, "77", &["+442079460007", "+77442079460007"]),
+            ("77+442079460007", None, "77", &["+442079460007"]),
+            ("+442079460007", None, "77", &["+442079460007"]),
+            // tel: and parameters.
+            ("tel:+44-20-7946-0007", None, "", &["+442079460007"]),
+            ("TEL:+442079460007;npdi;rn=+441", None, "", &["+442079460007"]),
+            ("+442079460007;npdi", None, "", &["+442079460007"]),
+            ("2079460007;phone-context=+44", None, "", &["+442079460007"]),
+            ("02079460007;phone-context=+44", Some("US"), "", &["+442079460007"]),
+            ("02079460007;phone-context=example.com", Some("GB"), "", &["+442079460007"]),
+            // Not numbers.
+            ("", Some("GB"), "", &[]),
+            ("+", Some("GB"), "", &[]),
+            ("anonymous", Some("GB"), "", &[]),
+            ("+44２０79460007", Some("GB"), "", &[]),
+            ("+44%2079460007", Some("GB"), "", &[]),
+            ("+442079460007,,1", Some("GB"), "", &[]),
+            ("+442079460007;postd=1", Some("GB"), "", &[]),
+            ("*21*442079460007#", Some("GB"), "", &[]),
+            ("+4420++79460007", Some("GB"), "", &[]),
+            ("2079460007;phone-context=+44x", Some("GB"), "", &[]),
+            ("+0442079460007", None, "", &[]),
+        ];
+        for (text, country, prefix, expected) in table {
+            let expected: Vec<String> = expected.iter().map(|number| (*number).to_owned()).collect();
+            assert_eq!(read(text, *country, prefix), expected, "{text} in {country:?} behind {prefix:?}");
+        }
+    }
+
+    #[test]
+    fn two_hundred_digits_are_no_number() {
+        for text in ["1".repeat(200), format!("+{}", "1".repeat(16)), format!("00{}", "9".repeat(80))] {
+            assert_eq!(read(&text, Some("GB"), ""), Vec::<String>::new());
+            assert_eq!(caller(&text, Some("GB")), None);
+        }
+    }
+
+    #[test]
+    fn callers() {
+        let table: &[(&str, Option<&str>, Option<&str>)] = &[
+            ("+79161234567", None, Some("+79161234567")),
+            ("+9990000012", None, Some("+9990000012")),
+            ("02079460007", Some("GB"), Some("+442079460007")),
+            ("89161234567", Some("RU"), Some("+79161234567")),
+            ("0079161234567", None, Some("+79161234567")),
+            ("79161234567", None, Some("+79161234567")),
+            // Too short to be anybody's, and not to be made somebody's.
+            ("911", Some("US"), None),
+            ("112", None, None),
+            ("1234567", Some("US"), None),
+            ("anonymous", Some("GB"), None),
+            ("", None, None),
+            ("+", None, None),
+            ("Restricted", None, None),
+        ];
+        for (text, country, expected) in table {
+            let expected = expected.map(str::to_owned);
+            assert_eq!(caller(text, *country).map(|number| number.to_string()), expected, "{text} in {country:?}");
+        }
+    }
+
+    #[test]
+    fn shown_to_people() {
+        let show = |text| display(&E164::parse(text).unwrap());
+        assert_eq!(show("+442079460007"), "+44 20 7946 0007");
+        assert_eq!(show("+9990000012"), "+9990000012");
+    }
+
+    proptest! {
+        /// No text panics, and a canonical number is always its own first reading.
+        #[test]
+        fn any_text(text in "\\PC{0,40}", country in prop::option::of("[A-Z]{2}"), prefix in "[0-9]{0,3}") {
+            let _ = candidates(&text, country.as_deref(), &prefix);
+            let _ = caller(&text, country.as_deref());
+        }
+
+        #[test]
+        fn digit_texts(text in "(tel:)?[+]?[0-9 ().-]{0,24}(;phone-context=[+]?[0-9]{0,5})?",
+                       country in prop::sample::select(vec!["GB", "RU", "US", "DE", "IT", "AR", "BR", "XX"])) {
+            for number in candidates(&text, Some(country), "") {
+                prop_assert!(E164::parse(number.as_str()).is_some());
+            }
+        }
+
+        #[test]
+        fn canonical_is_itself(digits in "[1-9][0-9]{5,14}") {
+            let number = format!("+{digits}");
+            prop_assert_eq!(read(&number, Some("GB"), ""), vec![number.clone()]);
+            prop_assert!(read(&digits, Some("GB"), "").contains(&number));
+        }
+    }
 }

@@ -208,11 +208,20 @@ struct Slot {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Free { order: u64 },
+    Free {
+        order: u64,
+    },
     /// `seen`: last sign of the visitor. `journaled`: last event of the lease, `None` before this start.
-    Leased { seen: Mono, journaled: Option<Mono>, signals: u32 },
+    Leased {
+        seen: Mono,
+        journaled: Option<Mono>,
+        signals: u32,
+    },
     /// `forget`: when this holder is too long gone to be remembered.
-    Held { forget: Mono, signals: u32 },
+    Held {
+        forget: Mono,
+        signals: u32,
+    },
     Vacant,
 }
 
@@ -290,7 +299,8 @@ impl Allocator {
     /// neither the lease nor the hold.
     pub fn signal(&mut self, now: Now, id: LeaseId, name: &str, out: &mut Vec<Output>) -> Result<(), Refused> {
         let slot = self.slot_of(id)?;
-        if !(1..=limits::SIGNAL_NAME).contains(&name.len()) || !name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        if !(1..=limits::SIGNAL_NAME).contains(&name.len())
+            || !name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
         {
             return Err(Refused::BadSignal);
         }
@@ -636,11 +646,8 @@ impl Allocator {
             self.forget_right(slot);
             let lease = self.lease_of(slot);
             if let State::Leased { .. } = self.slots[slot].state {
-                let lease = Arc::new(Lease {
-                    released_at: Some(now.wall),
-                    hold_until: now.wall,
-                    ..Lease::clone(&lease)
-                });
+                let lease =
+                    Arc::new(Lease { released_at: Some(now.wall), hold_until: now.wall, ..Lease::clone(&lease) });
                 out.push(event(now, &lease, Body::LeaseReleased(Arc::clone(&lease))));
             }
         }
@@ -740,3 +747,5 @@ fn event(now: Now, lease: &Lease, body: Body) -> Output {
     Output::Event(Event { time: now.wall, subject: lease.lease_id.to_string(), body })
 }
 
+#[cfg(test)]
+mod tests;

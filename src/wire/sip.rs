@@ -1,188 +1,251 @@
 //! SIP messages (RFC 3261 §7, §25) as spans over their own bytes: one pass, no copies, headers we do not understand
 //! carried through byte for byte.
+//!
+//! [`Message::parse`] decides what the lines of a message are. [`Message::validate`] decides whether it has what every
+//! request or response must have. [`Salvage`] reads of a broken request what an answer to it needs.
 
 pub mod build;
+mod fault;
+pub mod frame;
+mod head;
+mod name;
+mod name_addr;
+mod params;
+mod salvage;
+mod text;
+mod uri;
+mod validate;
+mod via;
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-// ───────────────────────── API agreed on; to be implemented ─────────────────────────
+pub use build::{escape_user, quote_display};
+pub use fault::{Field, Malformed};
+pub use name_addr::NameAddr;
+pub use params::Params;
+pub use salvage::Salvage;
+pub use uri::Uri;
+pub use via::{CSeq, Via};
 
-/// Why bytes are not a SIP message we read. Facts, one per rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Malformed {
-    #[error("not SIP")]
-    NotSip,
-}
+use head::{Head, Start};
+use name::NameId;
+use text::CommaList;
 
-/// A message as it came. Cheap to clone.
+/// A message as it came. Cheap to clone and to move.
 #[derive(Clone, Debug)]
 pub struct Message {
     bytes: Bytes,
+    head: Arc<Head>,
 }
 
-/// `scheme:user@host:port;params?headers`, borrowed. `tel:` and unknown schemes keep what follows in `opaque`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uri<'a> {
-    pub text: &'a str,
-    pub scheme: &'a str,
-    /// Raw (escaped) user part with its own parameters, without password.
-    pub user: Option<&'a str>,
-    /// Without brackets.
-    pub host: &'a str,
-    pub port: Option<u16>,
-    /// After the first `;`, without it; empty when there are none.
-    pub params: &'a str,
-    /// After `?`.
-    pub headers: &'a str,
-}
-
-/// `"display" <uri>;params` or `uri;params` (RFC 3261 §20.10).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NameAddr<'a> {
-    /// As written between the quotes (escapes kept), or the tokens; empty when there is none.
-    pub display: &'a str,
-    pub uri: Uri<'a>,
-    pub params: &'a str,
-}
-
-/// One Via value (RFC 3261 §20.42).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Via<'a> {
-    /// `UDP`, `TCP`, … as written.
-    pub transport: &'a str,
-    pub host: &'a str,
-    pub port: Option<u16>,
-    pub params: &'a str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CSeq<'a> {
-    pub number: u32,
-    pub method: &'a str,
-}
-
-#[allow(unused_variables)]
 impl Message {
-    /// Reads one whole message. `bytes` is a datagram or what [`frame`] cut from a stream. Anything after the body
-    /// that Content-Length names is ignored (RFC 3261 §18.3).
+    /// Reads one whole message. `bytes` is a datagram or what [`frame`] cut from a stream. CRLFs before the start line
+    /// are skipped (RFC 3261 §7.5). Anything after the body that Content-Length names is ignored (§18.3); without
+    /// Content-Length the body is all that is left.
+    ///
+    /// # Errors
+    /// The first fault found. [`Salvage::read`] then gives what an answer needs.
     pub fn parse(bytes: Bytes) -> Result<Message, Malformed> {
-        unimplemented!()
+        let bytes = without_leading_crlf(bytes);
+        let head = Head::read(&bytes)?;
+        Ok(Message { bytes, head: Arc::new(head) })
     }
+
+    /// From the start line on.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
+
     pub fn is_request(&self) -> bool {
-        unimplemented!()
+        matches!(self.head.start, Start::Request { .. })
     }
+
     /// The method when it is one of the fourteen we know, matched case-sensitively (RFC 3261 §7.1). Responses: from CSeq.
     pub fn method(&self) -> Option<rsip::Method> {
-        unimplemented!()
+        known_method(self.method_token())
     }
+
+    /// Responses: from CSeq; empty when that cannot be read.
     pub fn method_token(&self) -> &str {
-        unimplemented!()
+        match &self.head.start {
+            Start::Request { method, .. } => self.slice(method),
+            Start::Response { .. } => self.cseq().map_or("", |cseq| cseq.method),
+        }
     }
-    /// Request-URI as written.
+
+    /// Request-URI as written. Empty for responses.
     pub fn request_uri(&self) -> &str {
-        unimplemented!()
+        match &self.head.start {
+            Start::Request { uri, .. } => self.slice(uri),
+            Start::Response { .. } => "",
+        }
     }
+
     /// 100 to 699; 0 for requests.
     pub fn status(&self) -> u16 {
-        unimplemented!()
+        match self.head.start {
+            Start::Request { .. } => 0,
+            Start::Response { status, .. } => status,
+        }
     }
+
     /// Reason phrase as it came (may be any UTF-8, lossy).
-    pub fn reason(&self) -> std::borrow::Cow<'_, str> {
-        unimplemented!()
+    pub fn reason(&self) -> Cow<'_, str> {
+        match &self.head.start {
+            Start::Request { .. } => Cow::Borrowed(""),
+            Start::Response { reason, .. } => {
+                String::from_utf8_lossy(self.bytes.get(reason.clone()).unwrap_or_default())
+            }
+        }
     }
-    /// First value line of a header by its long name, any case or compact form on the wire, unfolded and trimmed. `None`
-    /// when absent or not UTF-8.
+
+    /// First value line of a header by its long name, any case or compact form on the wire, unfolded and trimmed. Bytes
+    /// that are not UTF-8 read as U+FFFD. `None` when absent.
     pub fn header(&self, name: &str) -> Option<&str> {
-        unimplemented!()
+        self.named(name).next().map(|place| self.head.text(&self.bytes, place))
     }
+
     /// All value lines of a header in order (not split at commas).
     pub fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        std::iter::empty()
+        self.named(name).map(|place| self.head.text(&self.bytes, place))
     }
-    /// All values of a header whose grammar is a comma list, split with respect to quotes and `<>`.
+
+    /// All values of a header whose grammar is a comma list, split with respect to quotes and `<>`. Empty elements are
+    /// left out.
     pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        std::iter::empty()
+        self.headers(name).flat_map(CommaList)
     }
-    /// Every header line: (name as written, value).
+
+    /// Every header line: (name as written, value as it came, folds included).
     pub fn all_headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        std::iter::empty()
+        let bytes = &self.bytes;
+        self.head.spans.iter().map(|span| {
+            let name = std::str::from_utf8(span.name(bytes)).unwrap_or_default();
+            (name, span.value(bytes))
+        })
     }
+
+    /// Shares the message's memory.
     pub fn body(&self) -> Bytes {
-        unimplemented!()
+        self.bytes.slice(self.head.body.clone())
     }
+
     pub fn from(&self) -> Result<NameAddr<'_>, Malformed> {
-        unimplemented!()
+        NameAddr::parse(self.one(name::FROM, Field::From)?).map_err(|_| Malformed::Unreadable(Field::From))
     }
+
     pub fn to(&self) -> Result<NameAddr<'_>, Malformed> {
-        unimplemented!()
+        NameAddr::parse(self.one(name::TO, Field::To)?).map_err(|_| Malformed::Unreadable(Field::To))
     }
+
+    /// One run of visible ASCII.
     pub fn call_id(&self) -> Result<&str, Malformed> {
-        unimplemented!()
+        let value = self.one(name::CALL_ID, Field::CallId)?;
+        let is_good = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic());
+        is_good.then_some(value).ok_or(Malformed::Unreadable(Field::CallId))
     }
+
     pub fn cseq(&self) -> Result<CSeq<'_>, Malformed> {
-        unimplemented!()
+        CSeq::parse(self.one(name::CSEQ, Field::CSeq)?)
     }
+
+    /// All Via values, topmost first.
+    pub fn vias(&self) -> impl Iterator<Item = &str> {
+        self.list("Via")
+    }
+
     pub fn top_via(&self) -> Result<Via<'_>, Malformed> {
-        unimplemented!()
+        Via::parse(self.vias().next().ok_or(Malformed::Missing(Field::Via))?)
     }
+
     /// First Contact.
     pub fn contact(&self) -> Option<Result<NameAddr<'_>, Malformed>> {
-        unimplemented!()
+        let value = self.list("Contact").next()?;
+        Some(NameAddr::parse(value).map_err(|_| Malformed::Unreadable(Field::Contact)))
     }
+
     /// `None` when absent; out of 0–255 is malformed.
     pub fn max_forwards(&self) -> Result<Option<u8>, Malformed> {
-        unimplemented!()
+        match self.one(name::MAX_FORWARDS, Field::MaxForwards) {
+            Err(Malformed::Missing(_)) => Ok(None),
+            Err(fault) => Err(fault),
+            Ok(value) => text::number(value.as_bytes(), 255)
+                .and_then(|n| u8::try_from(n).ok())
+                .map(Some)
+                .ok_or(Malformed::Unreadable(Field::MaxForwards)),
+        }
     }
+
     /// Whether the body is of this media type (case-insensitive, parameters ignored).
     pub fn has_content_type(&self, media_type: &str) -> bool {
-        unimplemented!()
+        let parts = |text: &str| {
+            let (kind, sub) = text.split(';').next().unwrap_or_default().split_once('/')?;
+            Some((text::trim_str(kind).to_ascii_lowercase(), text::trim_str(sub).to_ascii_lowercase()))
+        };
+        self.header("Content-Type").and_then(parts).is_some_and(|written| Some(written) == parts(media_type))
+    }
+
+    /// The only line of a header that must not stand twice.
+    fn one(&self, id: NameId, field: Field) -> Result<&str, Malformed> {
+        let mut places = self.places(id);
+        let place = places.next().ok_or(Malformed::Missing(field))?;
+        match places.next() {
+            None => Ok(self.head.text(&self.bytes, place)),
+            Some(_) => Err(Malformed::Repeated(field)),
+        }
+    }
+
+    /// Places of the lines of this name.
+    fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = usize> {
+        let id = name::lookup(name.as_bytes());
+        let is_named = move |span: &head::Span| {
+            span.id == id && (id != name::OTHER || span.name(&self.bytes).eq_ignore_ascii_case(name.as_bytes()))
+        };
+        self.head.spans.iter().enumerate().filter(move |(_, span)| is_named(span)).map(|(place, _)| place)
+    }
+
+    fn places(&self, id: NameId) -> impl Iterator<Item = usize> {
+        self.head.spans.iter().enumerate().filter(move |(_, span)| span.id == id).map(|(place, _)| place)
+    }
+
+    /// Values of a header as they came.
+    fn raw(&self, id: NameId) -> impl Iterator<Item = &[u8]> {
+        self.head.spans.iter().filter(move |span| span.id == id).map(|span| span.value(&self.bytes))
+    }
+
+    fn slice(&self, range: &std::ops::Range<usize>) -> &str {
+        self.bytes.get(range.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 }
 
-#[allow(unused_variables)]
-impl<'a> Uri<'a> {
-    pub fn parse(text: &'a str) -> Result<Uri<'a>, Malformed> {
-        unimplemented!()
-    }
-    /// Value of a parameter (`""` for a flag), name matched without case.
-    pub fn param(&self, name: &str) -> Option<&'a str> {
-        unimplemented!()
-    }
-    /// User part unescaped once; `None` when there is none or it is not UTF-8 after unescaping.
-    pub fn user_unescaped(&self) -> Option<String> {
-        unimplemented!()
-    }
+fn without_leading_crlf(mut bytes: Bytes) -> Bytes {
+    let pairs = bytes.chunks_exact(2).take_while(|pair| pair == b"\r\n").count();
+    bytes.split_off(2 * pairs)
 }
 
-#[allow(unused_variables)]
-impl<'a> NameAddr<'a> {
-    pub fn parse(text: &'a str) -> Result<NameAddr<'a>, Malformed> {
-        unimplemented!()
-    }
-    pub fn param(&self, name: &str) -> Option<&'a str> {
-        unimplemented!()
-    }
-    pub fn tag(&self) -> Option<&'a str> {
-        self.param("tag")
-    }
-    /// Display name with escapes undone.
-    pub fn display_text(&self) -> String {
-        unimplemented!()
-    }
+fn known_method(token: &str) -> Option<rsip::Method> {
+    use rsip::Method;
+    Some(match token {
+        "INVITE" => Method::Invite,
+        "ACK" => Method::Ack,
+        "BYE" => Method::Bye,
+        "CANCEL" => Method::Cancel,
+        "OPTIONS" => Method::Options,
+        "REGISTER" => Method::Register,
+        "PRACK" => Method::PRack,
+        "UPDATE" => Method::Update,
+        "INFO" => Method::Info,
+        "REFER" => Method::Refer,
+        "NOTIFY" => Method::Notify,
+        "SUBSCRIBE" => Method::Subscribe,
+        "MESSAGE" => Method::Message,
+        "PUBLISH" => Method::Publish,
+        _ => return None,
+    })
 }
 
-#[allow(unused_variables)]
-impl<'a> Via<'a> {
-    pub fn parse(text: &'a str) -> Result<Via<'a>, Malformed> {
-        unimplemented!()
-    }
-    pub fn param(&self, name: &str) -> Option<&'a str> {
-        unimplemented!()
-    }
-    pub fn branch(&self) -> Option<&'a str> {
-        self.param("branch")
-    }
-}
+#[cfg(test)]
+mod tests;

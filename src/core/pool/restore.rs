@@ -104,11 +104,8 @@ impl Allocator {
         if let Some(lease) = live {
             self.enter(slot, &lease);
             let ttl = self.rules.ttl;
-            let lease = Lease {
-                expires_at: now.wall + ttl,
-                hold_until: now.wall + ttl.max(hold),
-                ..Lease::clone(&lease)
-            };
+            let lease =
+                Lease { expires_at: now.wall + ttl, hold_until: now.wall + ttl.max(hold), ..Lease::clone(&lease) };
             self.set_state(slot, State::Leased { seen: now.mono, journaled: None, signals: 0 });
             self.schedule(slot, now.mono + ttl);
             self.change(slot, Change::Active(Arc::new(lease)), out);

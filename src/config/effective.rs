@@ -1,0 +1,231 @@
+//! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
+
+use std::fmt::{self, Display, Write as _};
+
+use super::value::{duration_text, listener_text, size_text};
+use super::{Codecs, Config, DialledIn, Fsync, Pool, PoolKind, Sink, Trunk};
+use crate::ids::E164;
+
+/// What stands in place of a secret.
+const MASK: &str = "…";
+
+impl Config {
+    /// The configuration as it will be used, defaults filled in. Secrets are masked.
+    pub fn effective_toml(&self) -> String {
+        let mut out = Writer::default();
+        self.write_node(&mut out);
+        self.write_leases(&mut out);
+        for trunk in &self.trunks {
+            write_trunk(&mut out, trunk);
+        }
+        for company in &self.companies {
+            out.table("[[company]]");
+            out.text("name", &company.name);
+            out.list("forward_to", &company.forward_to);
+            out.text("ring_timeout", duration_text(company.ring_timeout));
+            out.plain("final_statuses", format!("{:?}", company.final_statuses));
+            out.plain("nat", company.nat);
+            if let Some(recording) = company.recording {
+                out.plain("recording", recording);
+            }
+        }
+        for site in &self.sites {
+            out.table("[[site]]");
+            out.text("name", &site.name);
+            out.text("company", &site.company);
+            out.list("origins", &site.origins);
+        }
+        for pool in &self.pools {
+            write_pool(&mut out, pool);
+        }
+        for sink in &self.sinks {
+            write_sink(&mut out, sink);
+        }
+        out.text
+    }
+
+    fn write_node(&self, out: &mut Writer) {
+        out.table("[node]");
+        out.text("id", &self.node.id);
+        out.text("data_dir", self.node.data_dir.display());
+        out.text("drain", duration_text(self.node.drain));
+        out.table("[sip]");
+        out.list("listen", self.sip.listen.iter().map(listener_text));
+        out.option("advertise", self.sip.advertise.as_ref());
+        out.text("user_agent", &self.sip.user_agent);
+        out.plain("calls_max", self.sip.calls_max);
+        out.plain("calls_per_second_max", self.sip.calls_per_second_max);
+        out.text("call_length_max", duration_text(self.sip.call_length_max));
+        out.table("[media]");
+        out.text("address", self.media.address);
+        out.option("address6", self.media.address6);
+        out.option("advertise", self.media.advertise);
+        out.text("ports", format_args!("{}-{}", self.media.ports.0, self.media.ports.1));
+        out.plain("threads", self.media.threads);
+        let codecs = match self.media.codecs {
+            Codecs::Recordable => "recordable",
+            Codecs::Any => "any",
+        };
+        out.text("codecs", codecs);
+        out.text("silence_max", duration_text(self.media.silence_max));
+        out.table("[recording]");
+        out.plain("enabled", self.recording.enabled);
+        let fsync = match self.recording.fsync {
+            Fsync::None => "none",
+            Fsync::Seal => "seal",
+            Fsync::Second => "second",
+        };
+        out.text("fsync", fsync);
+        out.text("disk_free_min", size_text(self.recording.disk_free_min));
+        out.table("[http]");
+        out.text("listen", self.http.listen);
+        out.option("token", self.http.token.as_ref().map(|_| MASK));
+        out.list("trusted_proxies", &self.http.trusted_proxies);
+    }
+
+    fn write_leases(&self, out: &mut Writer) {
+        out.table("[lease]");
+        out.text("ttl", duration_text(self.lease.ttl));
+        out.text("renew_after", duration_text(self.lease.renew_after));
+        if let Some(feed) = &self.lease_feed {
+            out.table("[lease_feed]");
+            out.text("url", &feed.url);
+            out.option("token", feed.token.as_ref().map(|_| MASK));
+            out.text("stale_after", duration_text(feed.stale_after));
+        }
+        out.table("[attribution]");
+        out.text("memory", duration_text(self.attribution.memory));
+        out.text("header", self.attribution.header.as_deref().unwrap_or_default());
+        out.text("display_name", self.attribution.display_name.as_deref().unwrap_or_default());
+        out.table("[log]");
+        out.plain("json", self.log.json);
+        out.text("filter", &self.log.filter);
+    }
+}
+
+fn write_trunk(out: &mut Writer, trunk: &Trunk) {
+    out.table("[[trunk]]");
+    out.text("name", &trunk.name);
+    out.list("match", &trunk.sources);
+    if trunk.sources.iter().any(|net| net.prefix_len() == 0) {
+        out.plain("match_any", true);
+    }
+    let dialled_in = match trunk.dialled_in {
+        DialledIn::RequestUri => "request-uri",
+        DialledIn::To => "to",
+        DialledIn::PCalledPartyId => "p-called-party-id",
+        DialledIn::Diversion => "diversion",
+    };
+    out.text("dialled_in", dialled_in);
+    out.option("country", trunk.country.as_ref());
+    out.text("prefix", &trunk.prefix);
+    out.plain("trust_identity", trunk.trust_identity);
+    out.plain("nat", trunk.nat);
+    out.plain("calls_max", trunk.calls_max);
+    out.plain("calls_per_second_max", trunk.calls_per_second_max);
+}
+
+fn write_pool(out: &mut Writer, pool: &Pool) {
+    out.table("[[pool]]");
+    out.text("name", &pool.name);
+    out.text("company", &pool.company);
+    out.option("site", pool.site.as_ref());
+    out.text("kind", if pool.kind == PoolKind::Static { "static" } else { "dynamic" });
+    out.list("numbers", ranges(&pool.numbers));
+    if pool.kind == PoolKind::Dynamic {
+        out.text("hold", duration_text(pool.hold));
+    }
+    if let Some(channel) = &pool.channel {
+        out.map("channel", channel.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    }
+}
+
+fn write_sink(out: &mut Writer, sink: &Sink) {
+    out.table("[[sink]]");
+    match sink {
+        Sink::Jsonl { name, path } => {
+            out.text("kind", "jsonl");
+            out.text("name", name);
+            out.text("path", path.display());
+        }
+        Sink::Webhook { name, url, headers, allow_private, secret: _ } => {
+            out.text("kind", "webhook");
+            out.text("name", name);
+            out.text("url", url);
+            out.text("secret", MASK);
+            // Their values are often keys.
+            out.map("headers", headers.keys().map(|key| (key.as_str(), MASK)));
+            out.plain("allow_private", allow_private);
+        }
+    }
+}
+
+/// Runs of consecutive numbers as `+A..+B`.
+fn ranges(numbers: &[E164]) -> Vec<String> {
+    let value = |n: &E164| n.digits().parse::<u64>().unwrap_or(0);
+    let follows = |a: &E164, b: &E164| a.digits().len() == b.digits().len() && value(a) + 1 == value(b);
+    let range = |run: &[E164]| match run {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, .., last] => format!("{first}..{last}"),
+    };
+    numbers.chunk_by(follows).map(range).collect()
+}
+
+#[derive(Default)]
+struct Writer {
+    text: String,
+}
+
+impl Writer {
+    fn table(&mut self, header: &str) {
+        let gap = if self.text.is_empty() { "" } else { "\n" };
+        self.line(format_args!("{gap}{header}"));
+    }
+
+    fn text(&mut self, key: &str, value: impl Display) {
+        self.line(format_args!("{key} = {}", quoted(value)));
+    }
+
+    fn option(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.text(key, value);
+        }
+    }
+
+    fn plain(&mut self, key: &str, value: impl Display) {
+        self.line(format_args!("{key} = {value}"));
+    }
+
+    fn list(&mut self, key: &str, items: impl IntoIterator<Item = impl Display>) {
+        let items: Vec<String> = items.into_iter().map(quoted).collect();
+        self.line(format_args!("{key} = [{}]", items.join(", ")));
+    }
+
+    fn map<'a>(&mut self, key: &str, entries: impl Iterator<Item = (&'a str, &'a str)>) {
+        let entries: Vec<String> = entries.map(|(key, value)| format!("{} = {}", quoted(key), quoted(value))).collect();
+        self.line(format_args!("{key} = {{ {} }}", entries.join(", ")));
+    }
+
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        // Writing to a String does not fail.
+        let _ = writeln!(self.text, "{line}");
+    }
+}
+
+/// A TOML basic string.
+fn quoted(value: impl Display) -> String {
+    let mut out = String::from("\"");
+    for c in value.to_string().chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

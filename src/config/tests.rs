@@ -1,0 +1,372 @@
+//! The configuration as operators meet it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::*;
+
+fn read(text: &str) -> Result<Config, Problems> {
+    Config::parse(text, "leaseline.toml", Path::new(""))
+}
+
+/// A good configuration to spoil.
+const GOOD: &str = r#"[node]
+id = "edge-1"
+[sip]
+listen = ["udp://127.0.0.1:5060", "tcp://127.0.0.1:5060"]
+[http]
+listen = "127.0.0.1:8080"
+[[trunk]]
+name = "carrier"
+match = ["127.0.0.0/8"]
+[[company]]
+name = "acme"
+forward_to = ["sip:+442079460999@127.0.0.1:5080"]
+[[site]]
+name = "acme-site"
+company = "acme"
+origins = ["http://127.0.0.1:8080"]
+[[pool]]
+name = "acme-web"
+company = "acme"
+site = "acme-site"
+kind = "dynamic"
+numbers = ["+442079460000..+442079460099"]
+hold = "30m"
+[[pool]]
+name = "acme-billboard"
+company = "acme"
+kind = "static"
+numbers = ["+442079460500"]
+channel = { source = "billboard" }
+[[sink]]
+kind = "jsonl"
+"#;
+
+/// The example of the contract.
+const CONTRACT: &str = r#"
+[node]
+id = "edge-1"
+data_dir = "leaseline-data"
+
+[sip]
+listen = ["udp://127.0.0.1:5060", "tcp://127.0.0.1:5060"]     # also tls://, IPv6 as udp://[::1]:5060
+
+[media]
+address = "127.0.0.1"          # bound, and put into SDP; `advertise` when behind NAT
+ports = "20000-29999"
+
+[recording]
+enabled = true
+
+[http]
+listen = "127.0.0.1:8080"
+
+[[trunk]]                      # who may send us calls, and a way out
+name = "carrier"
+match = ["127.0.0.0/8"]
+
+[[company]]
+name = "acme"
+forward_to = ["sip:+442079460999@127.0.0.1:5080"]             # tried in order; {number} and {caller} may stand in it
+
+[[site]]
+name = "acme-site"
+company = "acme"
+origins = ["http://127.0.0.1:8080", "http://localhost:8080"]
+
+[[pool]]
+name = "acme-web"
+company = "acme"
+site = "acme-site"
+kind = "dynamic"
+numbers = ["+442079460000..+442079460099"]
+hold = "30m"
+
+[[pool]]
+name = "acme-billboard"
+company = "acme"
+kind = "static"
+numbers = ["+442079460500"]
+channel = { source = "billboard", medium = "offline", campaign = "ring road" }
+
+[[sink]]
+kind = "jsonl"                 # <data_dir>/events.jsonl
+[[sink]]
+kind = "webhook"
+url = "http://127.0.0.1:9000/hook"
+secret = "…"
+"#;
+
+#[test]
+fn the_builtin_configuration_is_the_contracts_example() {
+    let builtin = Config::builtin();
+    let contract = read(CONTRACT).expect("good");
+    assert_eq!(builtin.sinks.len(), 1, "the built-in default has only the file of events");
+    let without_sinks = |config: Config| Config { sinks: Vec::new(), ..config }.effective_toml();
+    assert_eq!(without_sinks(builtin), without_sinks(contract.clone()));
+    assert!(matches!(&contract.sinks[0], Sink::Jsonl { path, .. } if path == Path::new("leaseline-data/events.jsonl")));
+    assert!(matches!(&contract.sinks[1], Sink::Webhook { allow_private: true, .. }));
+}
+
+#[test]
+fn defaults_are_the_builtin_values() {
+    // What the file leaves commented must be what the parser does without it.
+    let bare = read("").expect("an empty file is a node that nobody calls");
+    let builtin = Config::builtin();
+    assert_eq!(bare.sip.listen, builtin.sip.listen);
+    assert_eq!(bare.media.ports, builtin.media.ports);
+    assert_eq!(bare.http.listen, builtin.http.listen);
+    assert_eq!(bare.node.data_dir, builtin.node.data_dir);
+    assert_eq!(bare.recording.enabled, builtin.recording.enabled);
+    assert_eq!(bare.sip.calls_max, 2500);
+}
+
+/// The built-in file with every commented key switched on, except the ones that exclude another.
+fn all_on() -> String {
+    let on = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') && !rest.contains("_file =") => {
+            rest.to_owned()
+        }
+        _ => line.to_owned(),
+    };
+    BUILTIN.lines().map(on).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_key_stands_in_the_builtin_file() {
+    let text = all_on();
+    let config = read(&text).unwrap_or_else(|problems| panic!("the commented keys are not good:\n{problems}"));
+    assert!(config.lease_feed.is_some());
+    let mut section = String::new();
+    let mut written = BTreeSet::new();
+    for line in BUILTIN.lines() {
+        let line = line.strip_prefix('#').unwrap_or(line);
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']']).to_owned();
+            written.insert(section.clone());
+        } else if let Some((key, _)) = line.split_once(" = ")
+            && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        {
+            written.insert(format!("{section}.{key}"));
+        }
+    }
+    let known = parse::known_keys(&text);
+    assert_eq!(known.difference(&written).collect::<Vec<_>>(), Vec::<&String>::new(), "known, but not in the file");
+    assert_eq!(written.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new(), "in the file, but not known");
+}
+
+#[test]
+fn commented_values_are_the_defaults() {
+    // Values that are examples, because the default is "none" or depends on the machine.
+    let examples = [
+        "advertise",
+        "user_agent",
+        "address6",
+        "threads",
+        "token",
+        "trusted_proxies",
+        "url",
+        "country",
+        "recording",
+        "secret",
+        "headers",
+        "kind",
+        "allow_private",
+        "[lease_feed]",
+        "[[sink]]",
+        "stale_after",
+        "name",
+        "match_any",
+    ];
+    let on = |line: &str| match line.strip_prefix('#') {
+        Some(rest)
+            if rest.starts_with(|c: char| c.is_ascii_lowercase())
+                && !rest.contains("_file =")
+                && !examples.contains(&rest.split(" = ").next().unwrap_or_default()) =>
+        {
+            rest.to_owned()
+        }
+        _ => line.to_owned(),
+    };
+    let text: Vec<String> = BUILTIN.lines().map(on).collect();
+    let config = read(&text.join("\n")).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.effective_toml(), Config::builtin().effective_toml());
+}
+
+#[test]
+fn the_effective_configuration_reads_back_to_itself() {
+    for text in [BUILTIN, CONTRACT, &all_on(), GOOD, ""] {
+        let effective = read(text).expect("good").effective_toml();
+        let again = read(&effective).unwrap_or_else(|problems| panic!("{problems}\n{effective}"));
+        assert_eq!(again.effective_toml(), effective);
+    }
+}
+
+#[test]
+fn secrets_are_masked() {
+    let config = read(&all_on()).expect("good");
+    let shown = format!("{}{config:?}", config.effective_toml());
+    for secret in ["a long random text", "the allocator's token", "Bearer"] {
+        assert!(!shown.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn examples_are_good() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        Config::load(Some(&path)).unwrap_or_else(|problems| panic!("{problems}"));
+        count += 1;
+    }
+    assert!(count >= 3);
+}
+
+/// What one change of [`GOOD`] gives: text to replace, replacement, line, key, words of the message.
+const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
+    ("id = \"edge-1\"", "id = 7", 2, "node.id", "must be a text"),
+    ("id = \"edge-1\"", "idd = \"edge-1\"", 2, "node.idd", "did you mean `id`?"),
+    ("[node]", "[knode]", 1, "knode", "did you mean `node`?"),
+    ("[node]\nid = \"edge-1\"", "node = 1\n", 1, "node", "must be a table"),
+    ("id = \"edge-1\"", "drain = 30", 2, "node.drain", "must be a text"),
+    ("id = \"edge-1\"", "drain = \"30\"", 2, "node.drain", "\"30s\""),
+    ("udp://127.0.0.1:5060", "udp://0.0.0.0:5060", 4, "sip.listen[0]", "sip.advertise"),
+    ("udp://127.0.0.1:5060", "tls://127.0.0.1:5061", 4, "sip.listen[0]", "tls"),
+    ("tcp://127.0.0.1:5060", "udp://127.0.0.1:5060", 4, "sip.listen[1]", "twice"),
+    ("[\"udp://127.0.0.1:5060\", \"tcp://127.0.0.1:5060\"]", "[]", 4, "sip.listen", "is empty"),
+    ("[http]\nlisten = \"127.0.0.1:8080\"", "[http]\nlisten = \"0.0.0.0:8080\"", 6, "http.listen", "http.token"),
+    ("[http]\nlisten = \"127.0.0.1:8080\"", "[http]\nlisten = \"127.0.0.1:5060\"", 6, "http.listen", "SIP over TCP"),
+    ("[http]", "[media]\nports = \"20001-29999\"\n[http]", 6, "media.ports", "even"),
+    ("[http]", "[media]\nports = \"5000-5999\"\n[http]", 6, "media.ports", "5060"),
+    ("[http]", "[media]\naddress = \"0.0.0.0\"\n[http]", 6, "media.address", "media.advertise"),
+    ("match = [\"127.0.0.0/8\"]", "match = [\"0.0.0.0/0\"]", 9, "trunk[0].match[0]", "match_any"),
+    ("match = [\"127.0.0.0/8\"]", "match = [\"::ffff:0:0/96\"]", 9, "trunk[0].match[0]", "match_any"),
+    ("match = [\"127.0.0.0/8\"]", "match = []", 7, "trunk[0]", "nobody could call"),
+    ("match = [\"127.0.0.0/8\"]\n", "", 7, "trunk[0].match", "is missing"),
+    ("match = [\"127.0.0.0/8\"]", "match = [\"carrier.example\"]", 9, "trunk[0].match[0]", "not an address"),
+    ("match = [\"127.0.0.0/8\"]", "match = [\"127.0.0.1/8\"]", 9, "trunk[0].match[0]", "127.0.0.0/8"),
+    ("match = [\"127.0.0.0/8\"]", "match = [\"10.0.0.1\", \"10.0.0.1\"]", 9, "trunk[0].match[1]", "already"),
+    ("@127.0.0.1:5080", "@127.0.0.1:5060", 12, "company[0].forward_to[0]", "this node itself"),
+    ("@127.0.0.1:5080", "@localhost", 12, "company[0].forward_to[0]", "this node itself"),
+    ("+442079460999@", "+442079460500@", 12, "company[0].forward_to[0]", "acme-billboard"),
+    ("sip:+442079460999@127.0.0.1:5080", "sip:{who}@pbx", 12, "company[0].forward_to[0]", "braces"),
+    ("forward_to = [\"sip:+442079460999@127.0.0.1:5080\"]\n", "", 10, "company[0].forward_to", "is missing"),
+    ("name = \"acme\"\n", "name = \"a b\"\n", 11, "company[0].name", "is not a name"),
+    (
+        "name = \"acme-site\"\ncompany = \"acme\"",
+        "name = \"acme-site\"\ncompany = \"acne\"",
+        15,
+        "site[0].company",
+        "no company `acne`",
+    ),
+    ("origins = [\"http://127.0.0.1:8080\"]", "origins = [\"*\"]", 16, "site[0].origins[0]", "any page"),
+    ("site = \"acme-site\"\n", "", 17, "pool[0]", "needs `site`"),
+    ("site = \"acme-site\"\n", "site = \"else\"\n", 20, "pool[0].site", "no site `else`"),
+    ("kind = \"dynamic\"", "kind = \"dinamic\"", 21, "pool[0].kind", "\"static\", \"dynamic\""),
+    ("..+442079460099", "..+4420794600990", 22, "pool[0].numbers[0]", "different lengths"),
+    ("+442079460000..+442079460099", "+1000000..+2000000", 22, "pool[0].numbers[0]", "at most 1000000"),
+    ("hold = \"30m\"", "hold = \"4m\"", 23, "pool[0].hold", "\"5m\""),
+    ("name = \"acme-billboard\"", "name = \"acme-web\"", 25, "pool[1].name", "name of pool[0]"),
+    ("[\"+442079460500\"]", "[\"+442079460050\"]", 28, "pool[1].numbers[0]", "pool `acme-web` too"),
+    ("[\"+442079460500\"]", "[\"442079460500\"]", 28, "pool[1].numbers[0]", "must begin with `+`"),
+    ("channel = { source = \"billboard\" }\n", "", 24, "pool[1]", "needs `channel`"),
+    ("source = \"billboard\"", "source = \"a\\r\\nVia: b\"", 29, "pool[1].channel.source", "control character"),
+    ("kind = \"jsonl\"", "kind = \"webhook\"\nurl = \"http://127.0.0.1:9000\"", 30, "sink[0].secret", "is missing"),
+    ("kind = \"jsonl\"", "kind = \"jsonl\"\nurl = \"http://127.0.0.1:9000\"", 32, "sink[0].url", "unknown key"),
+    ("kind = \"jsonl\"", "kind = \"jsonl\"\n[[sink]]\nkind = \"jsonl\"", 32, "sink[1].name", "name of sink[0]"),
+    ("[[sink]]", "[log]\nfilter = \"a=b=c\"\n[[sink]]", 31, "log.filter", "not a log filter"),
+    (
+        "kind = \"jsonl\"",
+        "kind = \"webhook\"\nurl = \"http://127.0.0.1:9000\"\nsecret_file = \"no/such\"",
+        33,
+        "sink[0].secret_file",
+        "cannot open",
+    ),
+    ("[[sink]]", "[sink]", 30, "sink", "[[sink]]"),
+];
+
+#[test]
+fn each_mistake_has_its_place() {
+    read(GOOD).expect("good before it is spoiled");
+    for (from, to, line, key, words) in SPOILED {
+        assert!(GOOD.contains(from), "{from}");
+        let problems = match read(&GOOD.replacen(from, to, 1)) {
+            Ok(_) => panic!("`{to}` was accepted"),
+            Err(problems) => problems.problems,
+        };
+        assert_eq!(problems.len(), 1, "{to}: {problems:?}");
+        let problem = &problems[0];
+        assert_eq!((problem.line, problem.key.as_str()), (*line, *key), "{to}: {problem}");
+        assert!(problem.message.contains(words), "{to}: {problem}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let mut text = GOOD.to_owned();
+    for (from, to) in [
+        ("id = \"edge-1\"", "idd = \"edge-1\""),
+        ("udp://127.0.0.1:5060", "udp://localhost:5060"),
+        ("match = [\"127.0.0.0/8\"]", "match = [\"0.0.0.0/0\"]"),
+        ("hold = \"30m\"", "hold = \"1m\""),
+        ("[\"+442079460500\"]", "[\"+442079460050\"]"),
+        ("origins = [\"http://127.0.0.1:8080\"]", "origins = []"),
+    ] {
+        text = text.replacen(from, to, 1);
+    }
+    let problems = read(&text).expect_err("six mistakes");
+    let lines: Vec<usize> = problems.problems.iter().map(|p| p.line).collect();
+    assert_eq!(lines, [2, 4, 9, 13, 23, 28], "{problems}");
+    let shown = problems.to_string();
+    assert_eq!(shown.lines().count(), 6);
+    assert!(shown.starts_with("leaseline.toml:2: node.idd: unknown key; did you mean `id`?"), "{shown}");
+}
+
+#[test]
+fn errors_of_syntax_have_a_place() {
+    let problems = read(&GOOD.replacen("id = \"edge-1\"", "id = \"edge-1", 1)).expect_err("a quote is missing");
+    assert_eq!(problems.problems[0].line, 2, "{problems}");
+    assert!(problems.problems[0].message.starts_with("not TOML: "), "{problems}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_problem_too() {
+    let problems = Config::load(Some(Path::new("no/such/leaseline.toml"))).expect_err("no file");
+    let shown = problems.to_string();
+    assert!(shown.starts_with("no/such/leaseline.toml: cannot open the configuration"), "{shown}");
+}
+
+#[test]
+fn secrets_come_from_files_and_paths_start_at_the_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("hook"), "s3cret of the hook\n").expect("written");
+    let file = folder.path().join("leaseline.toml");
+    let sink = "[[sink]]\nkind = \"webhook\"\nurl = \"https://crm.example\"\nsecret_file = \"hook\"\n";
+    let text = format!("[node]\ndata_dir = \"data\"\n{sink}");
+    std::fs::write(&file, &text).expect("written");
+    let config = Config::load(Some(&file)).expect("good");
+    assert_eq!(config.node.data_dir, folder.path().join("data"));
+    let Sink::Webhook { secret, allow_private, .. } = &config.sinks[0] else { panic!("a webhook") };
+    assert_eq!(&*secret.0, "s3cret of the hook");
+    assert!(!allow_private);
+
+    std::fs::write(&file, format!("{text}secret = \"both\"\n")).expect("written");
+    let problems = Config::load(Some(&file)).expect_err("both are given");
+    assert!(problems.to_string().contains("are both given"), "{problems}");
+}
+
+proptest::proptest! {
+    /// Whatever is written, the answer is a configuration or problems with a place; never a panic.
+    #[test]
+    fn no_text_panics(cut in 0..GOOD.len(), drop in 0..20_usize, insert in "[ -~\n]{0,12}") {
+        let end = (cut + drop).min(GOOD.len());
+        let text = format!("{}{insert}{}", &GOOD[..cut], &GOOD[end..]);
+        if let Err(problems) = read(&text) {
+            proptest::prop_assert!(!problems.problems.is_empty());
+            let lines = text.lines().count() + 1;
+            proptest::prop_assert!(problems.problems.iter().all(|p| (1..=lines).contains(&p.line) && p.column > 0));
+        }
+    }
+}

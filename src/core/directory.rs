@@ -1,0 +1,147 @@
+//! What signalling looks up: whose number is this, and whose packet. Built from a configuration and swapped whole when
+//! that is read again.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::config::{Company, Config, Pool, Trunk};
+use crate::ids::E164;
+
+/// Numbers and trunks of one configuration. Immutable.
+#[derive(Debug)]
+pub struct Directory {
+    numbers: HashMap<E164, Owner, foldhash::fast::RandomState>,
+    trunks: HashMap<IpNet, Arc<Trunk>, foldhash::fast::RandomState>,
+    /// Prefix lengths that occur, longest first, of IPv4 and of IPv6.
+    lengths: [Vec<u8>; 2],
+}
+
+/// Whose a number is.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    pub company: Arc<Company>,
+    pub pool: Arc<Pool>,
+}
+
+impl Directory {
+    /// Builds the tables. A pool whose company does not exist is left out (the configuration's checks refuse it).
+    pub fn new(config: &Config) -> Directory {
+        let companies: HashMap<&str, &Arc<Company>> = config.companies.iter().map(|c| (c.name.as_str(), c)).collect();
+        let total = config.pools.iter().map(|pool| pool.numbers.len()).sum();
+        let mut numbers = HashMap::with_capacity_and_hasher(total, foldhash::fast::RandomState::default());
+        for pool in &config.pools {
+            let Some(company) = companies.get(pool.company.as_str()) else { continue };
+            for number in &pool.numbers {
+                let owner = Owner { company: Arc::clone(company), pool: Arc::clone(pool) };
+                numbers.insert(number.clone(), owner);
+            }
+        }
+        let mut trunks = HashMap::with_hasher(foldhash::fast::RandomState::default());
+        let mut lengths = [Vec::new(), Vec::new()];
+        for (net, trunk) in config.trunks.iter().flat_map(|t| t.sources.iter().map(move |net| (net, t))) {
+            let of_family = if net.addr().is_ipv4() { &mut lengths[0] } else { &mut lengths[1] };
+            of_family.push(net.prefix_len());
+            trunks.insert(net.trunc(), Arc::clone(trunk));
+        }
+        for of_family in &mut lengths {
+            of_family.sort_unstable_by(|a, b| b.cmp(a));
+            of_family.dedup();
+        }
+        Directory { numbers, trunks, lengths }
+    }
+
+    /// Whose number this is; `None`: none of ours.
+    pub fn owner_of(&self, number: &E164) -> Option<&Owner> {
+        self.numbers.get(number)
+    }
+
+    /// The trunk that a packet from `source` belongs to, by the longest prefix. An IPv4-mapped IPv6 address is its IPv4
+    /// address. Nothing in a message has a say in this.
+    pub fn trunk_for(&self, source: IpAddr) -> Option<&Arc<Trunk>> {
+        let source = source.to_canonical();
+        let of_family = if source.is_ipv4() { &self.lengths[0] } else { &self.lengths[1] };
+        of_family.iter().find_map(|length| self.trunks.get(&IpNet::new(source, *length).ok()?.trunc()))
+    }
+
+    /// How many numbers are known.
+    pub fn number_count(&self) -> usize {
+        self.numbers.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const TEXT: &str = r#"
+[[trunk]]
+name = "wide"
+match = ["10.0.0.0/8", "2001:db8::/32"]
+[[trunk]]
+name = "narrow"
+match = ["10.1.0.0/16", "::ffff:192.0.2.1", "2001:db8:7::/48"]
+[[company]]
+name = "acme"
+forward_to = ["sip:600@10.0.0.9"]
+[[pool]]
+name = "print"
+company = "acme"
+kind = "static"
+numbers = ["+442079460500..+442079460503"]
+channel = { source = "print" }
+"#;
+
+    #[test]
+    fn sources_find_their_trunk() {
+        let directory = Directory::new(&Config::parse(TEXT, "", Path::new("")).expect("good"));
+        for (source, trunk) in [
+            ("10.0.0.1", Some("wide")),
+            ("10.255.255.255", Some("wide")),
+            ("11.0.0.0", None),
+            ("9.255.255.255", None),
+            ("10.1.0.0", Some("narrow")),
+            ("10.1.255.255", Some("narrow")),
+            ("10.2.0.0", Some("wide")),
+            ("::ffff:10.1.2.3", Some("narrow")),
+            ("192.0.2.1", Some("narrow")),
+            ("::ffff:192.0.2.1", Some("narrow")),
+            ("192.0.2.2", None),
+            ("2001:db8::1", Some("wide")),
+            ("2001:db8:7::1", Some("narrow")),
+            ("2001:db9::1", None),
+            ("::1", None),
+            ("::", None),
+            ("0.0.0.0", None),
+        ] {
+            let found = directory.trunk_for(source.parse().expect("an address")).map(|t| t.name.as_str());
+            assert_eq!(found, trunk, "{source}");
+        }
+    }
+
+    #[test]
+    fn everybody_is_somebody_only_when_asked_for() {
+        let text = "[[trunk]]\nname = \"all\"\nmatch = [\"0.0.0.0/0\"]\nmatch_any = true\n";
+        let directory = Directory::new(&Config::parse(text, "", Path::new("")).expect("good"));
+        assert!(directory.trunk_for(IpAddr::from([203, 0, 113, 9])).is_some());
+        assert!(directory.trunk_for("2001:db8::1".parse().expect("an address")).is_none());
+        let nobody = Directory::new(&Config::parse("", "", Path::new("")).expect("good"));
+        assert!(nobody.trunk_for(IpAddr::from([127, 0, 0, 1])).is_none());
+    }
+
+    #[test]
+    fn numbers_find_their_owner() {
+        let directory = Directory::new(&Config::parse(TEXT, "", Path::new("")).expect("good"));
+        assert_eq!(directory.number_count(), 4);
+        let owner = |text: &str| directory.owner_of(&E164::parse(text).expect("a number"));
+        assert_eq!(
+            owner("+442079460503").map(|o| (o.company.name.as_str(), o.pool.name.as_str())),
+            Some(("acme", "print"))
+        );
+        assert!(owner("+442079460504").is_none());
+    }
+}

@@ -1,0 +1,226 @@
+//! One channel in memory: the stretch between what is written and what may still come, sample by sample.
+
+use crate::limits;
+
+use super::gaps::{Cause, GapMap};
+
+/// Mark of a sample that was heard. Other marks are 0 (nothing known) or a [`Cause`].
+const HEARD: u8 = u8::MAX;
+
+/// A window over the channel's timeline. Positions are samples since the answer.
+#[derive(Debug, Default)]
+pub(super) struct Track {
+    /// First sample that is not written yet.
+    frontier: u64,
+    /// Samples from the frontier on, and what each of them is.
+    samples: Vec<i16>,
+    marks: Vec<u8>,
+    gaps: GapMap,
+    /// End of the audio placed furthest.
+    heard_to: Option<u64>,
+    /// Anything was written that was heard.
+    wrote_audio: bool,
+}
+
+/// What became of a packet's samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placed {
+    /// All of them are in, or were before the answer, or were there already.
+    In,
+    /// Some or all of them came after their place was written.
+    Late,
+    /// Their place is further ahead than we look.
+    TooFar,
+}
+
+impl Track {
+    pub(super) fn frontier(&self) -> u64 {
+        self.frontier
+    }
+
+    /// End of the audio placed furthest, if there was any.
+    pub(super) fn heard_to(&self) -> Option<u64> {
+        self.heard_to
+    }
+
+    /// First sample in the window that was heard, from `at` on.
+    pub(super) fn heard_from(&self, at: i64) -> Option<i64> {
+        let from = (at - self.frontier as i64).max(0) as usize;
+        let found = self.marks.get(from..)?.iter().position(|mark| *mark == HEARD)?;
+        Some(self.frontier as i64 + (from + found) as i64)
+    }
+
+    pub(super) fn gaps(&self) -> &GapMap {
+        &self.gaps
+    }
+
+    /// Writes decoded audio at `position`. What is there already stays: a packet never shifts or replaces another.
+    pub(super) fn place(&mut self, position: i64, codes: &[u8], table: &[i16; 256]) -> Placed {
+        let end = position.saturating_add(codes.len() as i64);
+        let frontier = self.frontier as i64;
+        if end > frontier + limits::RECORDER_BUFFER as i64 {
+            return Placed::TooFar;
+        }
+        let mut verdict = Placed::In;
+        if position < frontier && frontier > 0 && end > 0 {
+            let (start, end) = (position.max(0) as u64, end.min(frontier).max(0) as u64);
+            self.gaps.explain(start, end, Cause::Late);
+            verdict = Placed::Late;
+        }
+        if end <= frontier {
+            return verdict;
+        }
+        let skip = (frontier - position).max(0) as usize;
+        let codes = codes.get(skip..).unwrap_or_default();
+        let from = (position - frontier).max(0) as usize;
+        self.grow(from);
+        let overlap = (self.marks.len() - from).min(codes.len());
+        let (old, new) = codes.split_at(overlap);
+        let there = self.samples[from..].iter_mut().zip(&mut self.marks[from..]);
+        for ((sample, mark), code) in there.zip(old) {
+            if *mark != HEARD {
+                *sample = table[*code as usize];
+                *mark = HEARD;
+            }
+        }
+        self.samples.extend(new.iter().map(|code| table[*code as usize]));
+        self.marks.resize(self.samples.len(), HEARD);
+        self.heard_to = self.heard_to.max(Some(end as u64));
+        verdict
+    }
+
+    /// Says why `start..end` is silent, as far as it is.
+    pub(super) fn explain(&mut self, start: i64, end: i64, cause: Cause) {
+        let start = start.max(0) as u64;
+        let end = end.clamp(0, (self.frontier + limits::RECORDER_BUFFER as u64) as i64) as u64;
+        if start >= end {
+            return;
+        }
+        if start < self.frontier {
+            self.gaps.explain(start, end.min(self.frontier), cause);
+        }
+        if end > self.frontier {
+            let (from, to) = ((start.max(self.frontier) - self.frontier) as usize, (end - self.frontier) as usize);
+            self.grow(to);
+            for mark in &mut self.marks[from..to] {
+                if *mark != HEARD && *mark < cause as u8 {
+                    *mark = cause as u8;
+                }
+            }
+        }
+    }
+
+    /// Puts silence that is no gap at `start`: the step of a sender's slow clock.
+    pub(super) fn stretch(&mut self, start: u64, samples: usize) {
+        let end = start + samples as u64;
+        if start < self.frontier || end > self.frontier + limits::RECORDER_BUFFER as u64 {
+            return;
+        }
+        let (from, to) = ((start - self.frontier) as usize, (end - self.frontier) as usize);
+        self.grow(to);
+        self.marks[from..to].fill(HEARD);
+        self.heard_to = self.heard_to.max(Some(end));
+    }
+
+    /// Takes `frames` samples off the window into every second place of `out`, from `channel` on, and notes the gaps.
+    pub(super) fn take(&mut self, frames: usize, channel: usize, out: &mut [i16]) {
+        let there = frames.min(self.samples.len());
+        for (slot, sample) in out.iter_mut().skip(channel).step_by(2).zip(self.samples.drain(..there)) {
+            *slot = sample;
+        }
+        self.note_gaps(there, frames);
+        self.marks.drain(..there);
+        self.frontier += frames as u64;
+    }
+
+    fn note_gaps(&mut self, there: usize, frames: usize) {
+        let mut at = 0;
+        while let Some(rest) = self.marks.get(at..there)
+            && let Some(&mark) = rest.first()
+        {
+            let run = rest.iter().position(|m| *m != mark).unwrap_or(rest.len());
+            if mark == HEARD {
+                self.wrote_audio = true;
+            } else {
+                self.push_gap(at, at + run, mark);
+            }
+            at += run;
+        }
+        self.push_gap(there, frames, 0);
+    }
+
+    fn push_gap(&mut self, from: usize, to: usize, mark: u8) {
+        let cause = match mark {
+            0 if !self.wrote_audio => Cause::LateStart,
+            mark => Cause::of_mark(mark),
+        };
+        self.gaps.push(self.frontier + from as u64, self.frontier + to as u64, cause);
+    }
+
+    /// At the end: a channel that was never heard did not start late.
+    pub(super) fn close(&mut self) {
+        if !self.wrote_audio {
+            self.gaps.rename(Cause::LateStart, Cause::NoMedia);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_samples(&self) -> usize {
+        self.samples.len()
+    }
+
+    fn grow(&mut self, to: usize) {
+        if self.samples.len() < to {
+            self.samples.resize(to, 0);
+            self.marks.resize(to, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::codec::g711::MU;
+
+    fn left(track: &mut Track, frames: usize) -> Vec<i16> {
+        let mut out = vec![0; frames * 2];
+        track.take(frames, 0, &mut out);
+        assert!(out.iter().skip(1).step_by(2).all(|s| *s == 0), "the other channel stays untouched");
+        out.into_iter().step_by(2).collect()
+    }
+
+    #[test]
+    fn what_came_first_stays_and_holes_are_silence() {
+        let mut track = Track::default();
+        assert_eq!(track.place(4, &[0x8f; 4], &MU), Placed::In);
+        assert_eq!(track.place(2, &[0xef; 4], &MU), Placed::In);
+        let (a, b) = (MU[0x8f], MU[0xef]);
+        assert_eq!(left(&mut track, 10), [0, 0, b, b, a, a, a, a, 0, 0]);
+        assert_eq!(track.frontier(), 10);
+    }
+
+    #[test]
+    fn before_the_answer_is_cut_and_after_the_frontier_is_late() {
+        let mut track = Track::default();
+        assert_eq!(track.place(-2, &[0x8f; 4], &MU), Placed::In);
+        assert_eq!(left(&mut track, 4), [MU[0x8f], MU[0x8f], 0, 0]);
+        assert_eq!(track.place(2, &[0x8f; 4], &MU), Placed::Late);
+        assert_eq!(left(&mut track, 4), [MU[0x8f], MU[0x8f], 0, 0]);
+        assert_eq!(track.gaps().samples(Cause::Late), 2);
+        assert_eq!(track.place(i64::MIN, &[0; 4], &MU), Placed::In);
+        assert_eq!(track.place(i64::MAX, &[0; 4], &MU), Placed::TooFar);
+        assert_eq!(track.place(limits::RECORDER_BUFFER as i64 + 8, &[0; 4], &MU), Placed::TooFar);
+    }
+
+    #[test]
+    fn a_cause_is_known_for_what_is_silent_only() {
+        let mut track = Track::default();
+        track.place(0, &[0x8f; 80], &MU);
+        track.explain(0, 800, Cause::Loss);
+        track.place(400, &[0x8f; 80], &MU);
+        track.explain(0, 1_600, Cause::Dtx);
+        left(&mut track, 1_600);
+        assert_eq!(track.gaps().samples(Cause::Loss), 320 + 320);
+        assert_eq!(track.gaps().samples(Cause::Dtx), 800);
+    }
+}

@@ -1,0 +1,93 @@
+//! What every request and response must have (RFC 3261 §8.1.1, §8.2, RFC 4475).
+
+use super::fault::{Field, Malformed};
+use super::head::Start;
+use super::uri::Uri;
+use super::{Message, NameAddr, name};
+use crate::limits;
+
+/// Headers that decide something and must not stand twice; the ones everybody needs are looked at by their accessors.
+const ONCE: [(name::NameId, Field); 10] = [
+    (name::CONTENT_TYPE, Field::ContentType),
+    (name::CONTENT_DISPOSITION, Field::ContentDisposition),
+    (name::EXPIRES, Field::Expires),
+    (name::SESSION_EXPIRES, Field::SessionExpires),
+    (name::MIN_SE, Field::MinSe),
+    (name::RACK, Field::RAck),
+    (name::RSEQ, Field::RSeq),
+    (name::REFER_TO, Field::ReferTo),
+    (name::REPLACES, Field::Replaces),
+    (name::EVENT, Field::Event),
+];
+
+const MAGIC_COOKIE: &str = "z9hG4bK";
+
+impl Message {
+    /// Whether From, To, Call-ID, CSeq and the topmost Via are there once and readable, and nothing that must not
+    /// stand twice does. Requests: also the Request-URI, Max-Forwards, the method in CSeq and the Contact of an INVITE.
+    /// Schemes, extensions and methods we do not know are no fault here.
+    ///
+    /// # Errors
+    /// The first fault found. A request that has one is answered with [`Malformed::status`] (never an ACK), a response
+    /// is dropped.
+    pub fn validate(&self) -> Result<(), Malformed> {
+        let via = self.top_via()?;
+        let branch = via.branch().unwrap_or_default();
+        let from = self.from()?;
+        let to = self.to()?;
+        let cseq = self.cseq()?;
+        short(self.call_id()?)?;
+        short(branch)?;
+        short_tag(&from)?;
+        short_tag(&to)?;
+        self.validate_once()?;
+        if self.vias().nth(limits::SIP_VIAS).is_some() {
+            return Err(Malformed::TooManyVias);
+        }
+        if let Start::Request { .. } = self.head.start {
+            if branch.eq_ignore_ascii_case(MAGIC_COOKIE) {
+                return Err(Malformed::EmptyBranch);
+            }
+            if cseq.method != self.method_token() {
+                return Err(Malformed::CSeqMethod);
+            }
+            self.validate_request()?;
+        }
+        Ok(())
+    }
+
+    fn validate_request(&self) -> Result<(), Malformed> {
+        let uri = Uri::parse(self.request_uri()).map_err(|_| Malformed::Unreadable(Field::RequestUri))?;
+        // RFC 3261 §19.1.1: headers are not allowed in a Request-URI.
+        if !uri.headers.is_empty() {
+            return Err(Malformed::Unreadable(Field::RequestUri));
+        }
+        self.max_forwards()?;
+        if self.method() == Some(rsip::Method::Invite)
+            && let Some(contact) = self.contact()
+        {
+            contact?;
+        }
+        Ok(())
+    }
+
+    fn validate_once(&self) -> Result<(), Malformed> {
+        let mut seen = 0u32;
+        for span in &self.head.spans {
+            let Some(at) = ONCE.iter().position(|(id, _)| *id == span.id) else { continue };
+            if seen & (1 << at) != 0 {
+                return Err(ONCE.get(at).map_or(Malformed::HeaderLine, |(_, field)| Malformed::Repeated(*field)));
+            }
+            seen |= 1 << at;
+        }
+        Ok(())
+    }
+}
+
+fn short_tag(address: &NameAddr<'_>) -> Result<(), Malformed> {
+    short(address.tag().unwrap_or_default())
+}
+
+fn short(token: &str) -> Result<(), Malformed> {
+    if token.len() <= limits::SIP_TOKEN { Ok(()) } else { Err(Malformed::TokenTooLong) }
+}
