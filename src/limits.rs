@@ -101,3 +101,7 @@ pub const TAP_BUFFERS: usize = 64;
 pub const TAP_QUEUE: usize = 1_024;
 /// Messages about calls that wait on one media thread for a stuck recorder; then new recordings are refused.
 pub const TAP_BACKLOG: usize = 4_096;
+/// Longest sound that a test phone plays, and longest silence on its tape.
+pub const PHONE_AUDIO: Duration = Duration::from_secs(600);
+/// Calls at once of a test phone that answers.
+pub const PHONE_CALLS: usize = 1_000;

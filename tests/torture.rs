@@ -30,7 +30,8 @@ fn a_bad_request_is_answered_with_what_could_be_read_of_it() {
         let answer = salvage.response(fault.status(), None, Some("ours"), source()).finish().unwrap();
         let read = Message::parse(answer.clone()).unwrap();
         assert_eq!(read.status(), fault.status(), "{name}");
-        writeln!(answers, "--- {name}: {fault}\n{}", answer.escape_ascii().to_string().replace("\\r\\n", "\n")).unwrap();
+        writeln!(answers, "--- {name}: {fault}\n{}", answer.escape_ascii().to_string().replace("\\r\\n", "\n"))
+            .unwrap();
     }
     insta::assert_snapshot!(answers);
 }

@@ -141,7 +141,13 @@ impl Stream {
 
     /// A packet whose time is silence: key presses, comfort noise, a format we cannot decode. `since`: where the silence
     /// began as far as the packet itself says; it reaches to `until`.
-    pub(super) fn on_silence(&mut self, packet: Packet<'_>, cause: Cause, (since, until): (i64, i64), track: &mut Track) {
+    pub(super) fn on_silence(
+        &mut self,
+        packet: Packet<'_>,
+        cause: Cause,
+        (since, until): (i64, i64),
+        track: &mut Track,
+    ) {
         let before = std::mem::replace(&mut self.last_at, packet.at);
         let order = self.order(packet.sequence, None);
         if order == Order::Duplicate {
@@ -195,14 +201,7 @@ impl Stream {
         order
     }
 
-    fn hold(
-        &mut self,
-        piece: Piece,
-        payload: &[u8],
-        tolerance: Tolerance,
-        track: &mut Track,
-        stats: &mut SideStats,
-    ) {
+    fn hold(&mut self, piece: Piece, payload: &[u8], tolerance: Tolerance, track: &mut Track, stats: &mut SideStats) {
         self.held.push(piece, payload, tolerance);
         let waited = self.held.since().map_or(0, |since| piece.at - since);
         if waited >= SETTLE || self.held.is_full() {
