@@ -8,3 +8,8 @@ pub mod event;
 pub mod lease;
 pub mod media;
 pub mod recorder;
+pub mod dialog;
+pub mod event;
+pub mod lease;
+pub mod media;
+pub mod transaction;

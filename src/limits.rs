@@ -16,6 +16,10 @@ pub const SIP_VIAS: usize = 70;
 pub const SIP_LINE: usize = 8 * 1024;
 /// Call-ID, tag, branch, method, header name.
 pub const SIP_TOKEN: usize = 256;
+/// Dialogs that one INVITE of ours may end in: parallel forking reaches a handful of phones.
+pub const SIP_FORKS: usize = 8;
+/// Requests of one leg's far side that wait for an answer at once; honest peers send one after the other.
+pub const REQUESTS_WAITING: usize = 16;
 
 /// Lines of one SDP body.
 pub const SDP_LINES: usize = 512;

@@ -6,7 +6,34 @@
 //! the ACK again (§13.2.2.4), a second 2xx of a fork gets ACK and BYE, CANCEL is answered 200 and BYE to an unknown
 //! dialog 481. What a *call* means (who is told, what crosses from leg to leg) is [`crate::core::call`]'s.
 
+mod checks;
+mod commands;
+pub mod drops;
+mod identity;
+mod leg;
+mod requests;
+mod responses;
+mod timers;
+mod transactions;
+mod within;
+mod write;
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+
+use self::drops::Drops;
+use self::identity::{Branch, Identity, LocalTag};
+use self::leg::Leg;
+use self::timers::{Timed, Timers};
+use self::transactions::{ClientEntry, ServerEntry};
+use crate::core::transaction::Action;
+use crate::time::{Now, Wakeup};
+use crate::wire::sip::Message;
 
 /// One party's connection with us, from INVITE to the last transaction of its dialog. Never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -30,13 +57,6 @@ pub struct Flow {
     /// Stream connection; 0 for UDP or "any connection to `remote`, opened if need be".
     pub connection: u64,
 }
-
-// ───────────────────────── API agreed on; to be implemented below ─────────────────────────
-use crate::time::{Now, Wakeup};
-use crate::wire::sip::Message;
-use bytes::Bytes;
-use std::borrow::Cow;
-use std::sync::Arc;
 
 /// What the agent is told of the world at start.
 #[derive(Clone, Debug)]
@@ -135,96 +155,212 @@ pub struct AgentCounts {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Agent {}
+pub struct Agent {
+    config: Arc<AgentConfig>,
+    identity: Identity,
+    last_id: u64,
+    legs: HashMap<LegId, Leg, FixedState>,
+    by_tag: HashMap<LocalTag, LegId, FixedState>,
+    clients: HashMap<ClientTxn, ClientEntry, FixedState>,
+    /// Our branch, and whether it is the CANCEL that shares it with its INVITE.
+    by_branch: HashMap<(Branch, bool), ClientTxn, FixedState>,
+    /// By transport and address, for the network's errors.
+    by_peer: BTreeSet<(u8, SocketAddr, ClientTxn)>,
+    servers: HashMap<ServerTxn, ServerEntry, FixedState>,
+    // Keys that the far side chooses: a hasher that it cannot steer.
+    by_key: HashMap<Box<str>, ServerTxn>,
+    by_merge: HashMap<Box<str>, ServerTxn>,
+    timers: Timers,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<AgentEvent>,
+    drops: Drops,
+    /// What a transaction machine wants done; kept for its memory.
+    actions: Vec<Action>,
+}
 
-#[allow(unused_variables)]
 impl Agent {
     pub fn new(config: Arc<AgentConfig>, seed: [u8; 32]) -> Agent {
-        unimplemented!()
+        Agent {
+            config,
+            identity: Identity::new(seed),
+            last_id: 0,
+            legs: HashMap::default(),
+            by_tag: HashMap::default(),
+            clients: HashMap::default(),
+            by_branch: HashMap::default(),
+            by_peer: BTreeSet::new(),
+            servers: HashMap::default(),
+            by_key: HashMap::new(),
+            by_merge: HashMap::new(),
+            timers: Timers::default(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            drops: Drops::default(),
+            actions: Vec::new(),
+        }
     }
+
     /// One whole message from the network.
     pub fn handle_datagram(&mut self, now: Now, flow: Flow, bytes: Bytes, trust: Trust) {
-        unimplemented!()
+        match Message::parse(bytes.clone()) {
+            Ok(message) if message.is_request() => self.on_request(now.mono, flow, Arc::new(message), trust),
+            Ok(message) => self.on_response(now.mono, flow, Arc::new(message)),
+            Err(fault) => self.on_garbage(flow, bytes, fault, trust),
+        }
     }
+
+    /// Does what is due. To be called at the time that [`Agent::poll_timeout`] names, or later.
     pub fn handle_timeout(&mut self, now: Now) {
-        unimplemented!()
+        while let Some(timed) = self.timers.pop(now.mono) {
+            match timed {
+                Timed::Client(txn) => self.client_timeout(now.mono, txn),
+                Timed::Server(txn) => self.server_timeout(now.mono, txn),
+                Timed::Leg(leg) => self.leg_timeout(now.mono, leg),
+            }
+        }
     }
+
     /// A datagram or connection to this peer failed (ICMP, refused, reset).
     pub fn handle_transport_error(&mut self, now: Now, transport: rsip::Transport, remote: SocketAddr) {
-        unimplemented!()
+        for txn in self.clients_to(transport, remote) {
+            self.client_failed(now.mono, txn);
+        }
     }
+
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        unimplemented!()
+        self.transmits.pop_front()
     }
+
     pub fn poll_event(&mut self) -> Option<AgentEvent> {
-        unimplemented!()
+        self.events.pop_front()
     }
+
     pub fn poll_timeout(&self) -> Option<Wakeup> {
-        unimplemented!()
+        self.timers.next()
     }
+
     pub fn counts(&self) -> AgentCounts {
-        unimplemented!()
+        AgentCounts {
+            legs: self.legs.len(),
+            client_transactions: self.clients.len(),
+            server_transactions: self.servers.len(),
+        }
+    }
+
+    /// What was dropped or refused by the agent itself, by reason.
+    pub fn drops(&self) -> &Drops {
+        &self.drops
     }
 
     // ── legs in which we are the UAS ──
     /// 100 Trying.
     pub fn trying(&mut self, now: Now, leg: LegId) {
-        unimplemented!()
+        self.send_provisional(now.mono, leg, 100, &Extra::default());
     }
-    /// 101–199 with our To tag and Contact.
+
+    /// 101–199 with our To tag and Contact; repeated every minute until the final response.
     pub fn provisional(&mut self, now: Now, leg: LegId, status: u16, extra: Extra) {
-        unimplemented!()
+        self.send_provisional(now.mono, leg, status, &extra);
     }
+
     /// 200; repeated until ACK.
     pub fn answer(&mut self, now: Now, leg: LegId, extra: Extra) {
-        unimplemented!()
+        self.send_answer(now.mono, leg, &extra);
     }
+
     /// 300–699 in the transaction. The leg is over.
     pub fn refuse(&mut self, now: Now, leg: LegId, status: u16, extra: Extra) {
-        unimplemented!()
+        self.send_refusal(now.mono, leg, status, &extra);
     }
+
     /// The same once and without any state (RFC 3261 §8.2.7): for refusals at the door.
-    pub fn turn_away(&mut self, now: Now, leg: LegId, status: u16, extra: Extra) {
-        unimplemented!()
+    pub fn turn_away(&mut self, _now: Now, leg: LegId, status: u16, extra: Extra) {
+        self.send_away(leg, status, &extra);
     }
 
     // ── legs in which we are the UAC ──
     pub fn invite(&mut self, now: Now, invite: Invite) -> LegId {
-        unimplemented!()
+        self.send_invite(now.mono, &invite)
     }
+
     /// CANCEL, held back until the first provisional (RFC 3261 §9.1). A 2xx that crosses it gets ACK and BYE by the agent and
     /// is reported as `Refused { status: 487 }`.
     pub fn cancel(&mut self, now: Now, leg: LegId, extra: Extra) {
-        unimplemented!()
+        self.cancel_leg(now.mono, leg, extra);
     }
+
     /// ACK of the 2xx to our INVITE or re-INVITE.
-    pub fn ack(&mut self, now: Now, leg: LegId, payload: Option<Payload>) {
-        unimplemented!()
+    pub fn ack(&mut self, _now: Now, leg: LegId, payload: Option<Payload>) {
+        self.send_ack(leg, payload);
     }
 
     // ── both ──
-    /// BYE, now or as soon as RFC 3261 §15 allows (a UAS waits for ACK or its time-out). No more events of this leg come.
+    /// BYE, now or as soon as RFC 3261 §15 allows (a UAS waits for ACK or its time-out; an unanswered leg is refused or
+    /// cancelled). No more events of this leg come.
     pub fn bye(&mut self, now: Now, leg: LegId, extra: Extra) {
-        unimplemented!()
+        self.hang_up(now.mono, leg, extra);
     }
+
     /// In-dialog request: INVITE, UPDATE, INFO, MESSAGE, OPTIONS, ….
+    ///
+    /// What cannot be sent is answered at once, as [`AgentEvent::Response`] without `response`: 491 to an INVITE while
+    /// another is pending in either direction (RFC 3261 §14.1), 481 without a dialog.
     pub fn request(&mut self, now: Now, leg: LegId, method: rsip::Method, extra: Extra) -> ClientTxn {
-        unimplemented!()
+        self.send_request(now.mono, leg, method, &extra)
     }
+
     /// CANCEL of our pending re-INVITE.
     pub fn cancel_request(&mut self, now: Now, txn: ClientTxn) {
-        unimplemented!()
+        self.cancel_client(now.mono, txn, Extra::default());
     }
+
     /// Final or provisional response to `Request` or `OutOfDialog`.
     pub fn respond(&mut self, now: Now, txn: ServerTxn, status: u16, extra: Extra) {
-        unimplemented!()
+        if (100..700).contains(&status) {
+            self.reply(now.mono, txn, status, &extra);
+        }
     }
+
     /// The far side's signalling of this leg is behind NAT: in-dialog requests go to its packets' source.
     pub fn set_nat(&mut self, leg: LegId, nat: bool) {
-        unimplemented!()
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.nat = nat;
+        }
     }
+
     /// Call-ID of a leg (for logs and ladders).
     pub fn sip_call_id(&self, leg: LegId) -> Option<&str> {
-        unimplemented!()
+        self.legs.get(&leg).map(|leg| &*leg.call_id)
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn transmit(&mut self, flow: Flow, bytes: Bytes) {
+        self.transmits.push_back(Transmit { flow, bytes });
+    }
+
+    /// Tells the owner of a leg, unless it has said or was told that the leg is over.
+    fn emit(&mut self, leg: LegId, event: AgentEvent) {
+        if self.legs.get(&leg).is_some_and(|leg| !leg.quiet) {
+            self.events.push_back(event);
+        }
     }
 }
+
+#[cfg(test)]
+impl Agent {
+    /// Nothing is left: no leg, no transaction, no index entry, no timer.
+    fn assert_empty(&self, ladder: &str) {
+        assert_eq!(self.counts(), AgentCounts::default(), "{ladder}");
+        let indexes = [self.by_tag.len(), self.by_branch.len(), self.by_peer.len(), self.by_key.len()];
+        assert_eq!(indexes, [0; 4], "{ladder}");
+        assert_eq!((self.by_merge.len(), self.timers.len()), (0, 0), "{ladder}");
+        assert!(self.transmits.is_empty() && self.events.is_empty(), "{ladder}");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! What a UAS checks in a request before anybody sees it (RFC 3261 §8.2), as pure functions.
+
+use rsip::Method;
+
+use super::drops::DropReason;
+use crate::wire::sip::{Message, Uri};
+
+/// Methods that we take, for Allow. What comes within a dialog may be more: its owner decides.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+
+/// A refusal by the agent itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) why: DropReason,
+    pub(super) header: Option<(&'static str, String)>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, why: DropReason) -> Refusal {
+        Refusal { status, why, header: None }
+    }
+
+    fn with(status: u16, why: DropReason, name: &'static str, value: impl Into<String>) -> Refusal {
+        Refusal { status, why, header: Some((name, value.into())) }
+    }
+}
+
+/// What every request must have (RFC 3261 §8.1.1), and the limits of what becomes a key of ours.
+pub(super) fn readable(request: &Message) -> Result<(), Refusal> {
+    request.validate().map_err(|fault| Refusal::new(fault.status(), DropReason::of(fault)))
+}
+
+/// Start of every branch of RFC 3261 (§8.1.1.7).
+pub(super) const BRANCH_COOKIE: &str = "z9hG4bK";
+
+/// Whether we take this method outside a dialog (§8.2.1).
+pub(super) fn allowed_outside(request: &Message) -> Result<(), Refusal> {
+    match request.method() {
+        Some(Method::Invite | Method::Options) => Ok(()),
+        _ => Err(Refusal::with(405, DropReason::MethodNotAllowed, "Allow", ALLOW)),
+    }
+}
+
+/// Whether the owner of a leg is asked about this method (§12.2.2).
+pub(super) fn allowed_inside(request: &Message) -> Result<(), Refusal> {
+    use Method::{Bye, Info, Invite, Message, Options, Refer, Update};
+    match request.method() {
+        Some(Invite | Bye | Update | Info | Options | Message | Refer) => Ok(()),
+        _ => Err(Refusal::with(405, DropReason::MethodNotAllowed, "Allow", ALLOW)),
+    }
+}
+
+/// The Request-URI's scheme (§8.2.2.1).
+pub(super) fn scheme(request: &Message) -> Result<(), Refusal> {
+    let known = ["sip", "sips", "tel"];
+    match Uri::parse(request.request_uri()) {
+        Ok(uri) if known.iter().any(|scheme| uri.scheme.eq_ignore_ascii_case(scheme)) => Ok(()),
+        Ok(_) => Err(Refusal::new(416, DropReason::UnsupportedScheme)),
+        Err(_) => Err(Refusal::new(400, DropReason::Malformed)),
+    }
+}
+
+/// Require and the body (§8.2.2.3, §8.2.3), inside and outside of dialogs.
+pub(super) fn understood(request: &Message) -> Result<(), Refusal> {
+    let required: Vec<&str> = request.list("Require").filter(|option| !option.is_empty()).collect();
+    if !required.is_empty() {
+        return Err(Refusal::with(420, DropReason::BadExtension, "Unsupported", required.join(", ")));
+    }
+    if request.method() != Some(Method::Invite) {
+        return Ok(());
+    }
+    let body = request.body();
+    if !body.is_empty() && !is_optional(request) {
+        if request.list("Content-Encoding").any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+        {
+            return Err(Refusal::with(415, DropReason::UnsupportedEncoding, "Accept-Encoding", "identity"));
+        }
+        if !request.has_content_type(SDP) && !is_multipart_with_sdp(request, &body) {
+            return Err(Refusal::with(415, DropReason::UnsupportedMedia, "Accept", SDP));
+        }
+    }
+    if request.header("Accept").is_some() && !request.list("Accept").any(takes_sdp) {
+        return Err(Refusal::with(406, DropReason::NotAcceptable, "Accept", SDP));
+    }
+    Ok(())
+}
+
+/// Max-Forwards of a request that we would send on as a call (RFC 7332 §4).
+pub(super) fn hops(request: &Message) -> Result<(), Refusal> {
+    if request.method() == Some(Method::Invite) && request.max_forwards() == Ok(Some(0)) {
+        return Err(Refusal::new(483, DropReason::TooManyHops));
+    }
+    Ok(())
+}
+
+pub(super) const SDP: &str = "application/sdp";
+
+/// `handling=optional`: a body that we may ignore (RFC 3261 §20.11).
+fn is_optional(request: &Message) -> bool {
+    request.header("Content-Disposition").is_some_and(|value| {
+        value.split(';').skip(1).any(|param| {
+            let (name, value) = param.split_once('=').unwrap_or((param, ""));
+            name.trim().eq_ignore_ascii_case("handling") && value.trim().eq_ignore_ascii_case("optional")
+        })
+    })
+}
+
+fn is_multipart_with_sdp(request: &Message, body: &[u8]) -> bool {
+    let multipart = request
+        .header("Content-Type")
+        .is_some_and(|value| value.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/")));
+    multipart && body.windows(SDP.len()).any(|window| window.eq_ignore_ascii_case(SDP.as_bytes()))
+}
+
+/// Whether one value of Accept covers SDP, `q=0` aside (RFC 3261 §20.1).
+fn takes_sdp(value: &str) -> bool {
+    let (range, params) = value.split_once(';').unwrap_or((value, ""));
+    let refused = params.split(';').any(|param| {
+        let (name, value) = param.split_once('=').unwrap_or((param, ""));
+        name.trim().eq_ignore_ascii_case("q") && value.trim().trim_end_matches('0').trim_end_matches('.') == ""
+    });
+    let range = range.trim();
+    !refused && (range == "*/*" || range.eq_ignore_ascii_case("application/*") || range.eq_ignore_ascii_case(SDP))
+}

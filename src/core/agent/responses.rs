@@ -1,0 +1,238 @@
+//! Responses to our requests, and what happens when none come.
+
+use std::sync::Arc;
+
+use rsip::Method;
+
+use super::drops::DropReason;
+use super::identity::{Branch, LocalTag};
+use super::leg::Phase;
+use super::transactions::{Cancel, ClientInput, Outcome, Purpose};
+use super::{Agent, AgentEvent, ClientTxn, Flow, LegId};
+use crate::core::dialog::Dialog;
+use crate::time::Mono;
+use crate::wire::sip::Message;
+
+/// What is known of a client transaction after it may have ended.
+#[derive(Clone, Copy)]
+struct Asked {
+    txn: ClientTxn,
+    leg: LegId,
+    purpose: Purpose,
+    method: Method,
+    cseq: u32,
+}
+
+impl Agent {
+    pub(super) fn on_response(&mut self, now: Mono, flow: Flow, message: Arc<Message>) {
+        let asked = match self.match_response(&message) {
+            Ok(asked) => asked,
+            Err(DropReason::ResponseUnmatched) if self.acknowledge_late(&message) => return,
+            Err(reason) => return self.drops.count(reason),
+        };
+        if let Some(leg) = self.legs.get_mut(&asked.leg) {
+            leg.flow = flow;
+        }
+        let status = message.status();
+        if self.drive_client(now, asked.txn, ClientInput::Response(status), Some(&message)) == Outcome::Deliver {
+            match asked.purpose {
+                Purpose::First => self.on_first_response(now, asked, status, message),
+                Purpose::Request => self.on_request_response(asked, status, message),
+                Purpose::Cancel | Purpose::Bye => {}
+            }
+        }
+        self.release_held_cancel(now, asked.txn);
+    }
+
+    pub(super) fn client_timeout(&mut self, now: Mono, txn: ClientTxn) {
+        self.client_timer_fired(txn);
+        let Some(entry) = self.clients.get(&txn) else { return };
+        if let Cancel::Sent(until) = entry.cancel
+            && now >= until
+            && entry.is_unanswered()
+        {
+            // RFC 3261 §9.1: cancelled, though the far side never said so.
+            return self.on_nothing(now, txn, 487);
+        }
+        match self.asked(txn) {
+            Some(asked) if self.drive_client(now, txn, ClientInput::Timeout, None) == Outcome::TimedOut => {
+                self.on_no_response(now, asked, 408);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn client_failed(&mut self, now: Mono, txn: ClientTxn) {
+        match self.asked(txn) {
+            Some(asked) if self.drive_client(now, txn, ClientInput::TransportError, None) == Outcome::Failed => {
+                self.on_no_response(now, asked, 503);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends a transaction from our side.
+    fn on_nothing(&mut self, now: Mono, txn: ClientTxn, status: u16) {
+        let Some(asked) = self.asked(txn) else { return };
+        self.remove_client(txn);
+        self.on_no_response(now, asked, status);
+    }
+
+    fn asked(&self, txn: ClientTxn) -> Option<Asked> {
+        let entry = self.clients.get(&txn)?;
+        Some(Asked { txn, leg: entry.leg, purpose: entry.purpose, method: entry.method, cseq: entry.cseq })
+    }
+
+    /// RFC 3261 §17.1.3, and that the response speaks of the dialog in which we asked.
+    fn match_response(&self, message: &Message) -> Result<Asked, DropReason> {
+        message.validate().map_err(|_| DropReason::MalformedResponse)?;
+        let (Ok(via), Ok(cseq), Ok(call_id), Ok(from), Ok(to)) =
+            (message.top_via(), message.cseq(), message.call_id(), message.from(), message.to())
+        else {
+            return Err(DropReason::MalformedResponse);
+        };
+        let key = via.branch().and_then(Branch::parse).map(|branch| (branch, cseq.method == "CANCEL"));
+        let txn = key.and_then(|key| self.by_branch.get(&key)).ok_or(DropReason::ResponseUnmatched)?;
+        let asked = self.asked(*txn).ok_or(DropReason::ResponseUnmatched)?;
+        let leg = self.legs.get(&asked.leg).ok_or(DropReason::ResponseUnmatched)?;
+        let ours = message.method() == Some(asked.method)
+            && cseq.number == asked.cseq
+            && *call_id == *leg.call_id
+            && from.tag().and_then(LocalTag::parse) == Some(leg.tag)
+            // More than one Via: meant for somebody else (§8.1.3.3).
+            && message.vias().nth(1).is_none();
+        if !ours {
+            return Err(DropReason::ResponseForeign);
+        }
+        let success = (200..300).contains(&message.status());
+        if success && asked.method == Method::Invite && to.tag().is_none() {
+            return Err(DropReason::SuccessWithoutTag);
+        }
+        Ok(asked)
+    }
+
+    /// A 2xx to an INVITE whose transaction is gone, but whose leg lives: its ACK was lost for longer than 64·T1.
+    fn acknowledge_late(&mut self, message: &Message) -> bool {
+        let success = (200..300).contains(&message.status()) && message.method() == Some(Method::Invite);
+        let tag = message.from().ok().and_then(|from| LocalTag::parse(from.tag()?)).filter(|_| success);
+        let Some(id) = tag.and_then(|tag| self.by_tag.get(&tag)).copied() else { return false };
+        let same_call = self.legs.get(&id).is_some_and(|leg| message.call_id() == Ok(&*leg.call_id));
+        same_call && message.cseq().is_ok_and(|cseq| self.acknowledge_again(id, cseq.number, message))
+    }
+
+    /// Sends the ACK of this 2xx again, if it was sent before.
+    fn acknowledge_again(&mut self, id: LegId, cseq: u32, message: &Message) -> bool {
+        let Some(leg) = self.legs.get(&id) else { return false };
+        let tag = message.to().ok().and_then(|to| to.tag()).unwrap_or("");
+        let Some(ack) = leg.acks.iter().find(|ack| ack.cseq == cseq && *ack.remote_tag == *tag) else { return false };
+        let (flow, bytes) = (ack.flow, ack.bytes.clone());
+        self.transmit(flow, bytes);
+        true
+    }
+
+    fn on_first_response(&mut self, now: Mono, asked: Asked, status: u16, message: Arc<Message>) {
+        let id = asked.leg;
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        match status {
+            ..=100 => {}
+            ..200 => {
+                if leg.dialog.is_none() {
+                    leg.dialog = Dialog::from_response(&message, &leg.to, &leg.request_uri, asked.cseq);
+                }
+                if matches!(leg.phase, Phase::Calling) {
+                    self.emit(id, AgentEvent::Provisional { leg: id, response: message });
+                }
+            }
+            ..300 => self.on_success(now, id, asked.cseq, message),
+            _ => {
+                leg.first = None;
+                leg.our_invite = None;
+                self.emit(id, AgentEvent::Refused { leg: id, status, response: Some(message) });
+                self.end_leg(now, id);
+            }
+        }
+    }
+
+    /// A 2xx to the INVITE that made the leg (§13.2.2.4): the first wins, others get ACK and BYE, copies their ACK again.
+    fn on_success(&mut self, now: Mono, id: LegId, cseq: u32, message: Arc<Message>) {
+        if self.acknowledge_again(id, cseq, &message) {
+            return;
+        }
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(mut dialog) = Dialog::from_response(&message, &leg.to, &leg.request_uri, cseq) else { return };
+        let known = leg.dialog.as_ref().filter(|known| known.remote_tag == dialog.remote_tag);
+        match leg.phase {
+            // A copy before the owner has acknowledged.
+            Phase::Confirmed if known.is_some() => {}
+            Phase::Calling => {
+                if let Some(early) = known {
+                    dialog.local_cseq = early.local_cseq;
+                    dialog.remote_cseq = early.remote_cseq;
+                }
+                leg.dialog = Some(dialog);
+                leg.phase = Phase::Confirmed;
+                leg.first = None;
+                leg.ack_due = Some(cseq);
+                self.emit(id, AgentEvent::Answered { leg: id, response: message });
+            }
+            Phase::Cancelling => {
+                leg.first = None;
+                leg.our_invite = None;
+                self.end_fork(now, id, cseq, dialog);
+                self.emit(id, AgentEvent::Refused { leg: id, status: 487, response: Some(message) });
+                self.end_leg(now, id);
+            }
+            _ => self.end_fork(now, id, cseq, dialog),
+        }
+    }
+
+    fn on_request_response(&mut self, asked: Asked, status: u16, message: Arc<Message>) {
+        let id = asked.leg;
+        let is_invite = asked.method == Method::Invite;
+        let is_success = (200..300).contains(&status);
+        if is_invite && is_success && self.acknowledge_again(id, asked.cseq, &message) {
+            return;
+        }
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if is_success && matches!(asked.method, Method::Invite | Method::Update) {
+            if let Some(dialog) = &mut leg.dialog {
+                dialog.refresh(&message);
+            }
+        }
+        if is_invite && is_success {
+            if leg.ack_due == Some(asked.cseq) {
+                return;
+            }
+            leg.ack_due = Some(asked.cseq);
+            if leg.quiet {
+                return self.send_ack(id, None);
+            }
+        } else if is_invite && status >= 300 && leg.our_invite == Some(asked.txn) {
+            leg.our_invite = None;
+        }
+        let event = AgentEvent::Response { leg: id, txn: asked.txn, status, response: Some(message) };
+        self.emit(id, event);
+    }
+
+    fn on_no_response(&mut self, now: Mono, asked: Asked, status: u16) {
+        let id = asked.leg;
+        if let Some(leg) = self.legs.get_mut(&id)
+            && leg.our_invite == Some(asked.txn)
+        {
+            leg.our_invite = None;
+        }
+        match asked.purpose {
+            Purpose::First => {
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.first = None;
+                }
+                self.emit(id, AgentEvent::Refused { leg: id, status, response: None });
+                self.end_leg(now, id);
+            }
+            Purpose::Request => {
+                self.emit(id, AgentEvent::Response { leg: id, txn: asked.txn, status, response: None });
+            }
+            Purpose::Cancel | Purpose::Bye => {}
+        }
+    }
+}

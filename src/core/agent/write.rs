@@ -1,0 +1,173 @@
+//! The messages of the agent: which headers they have, and from where.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use rsip::{Method, Transport};
+
+use super::checks::{ALLOW, SDP};
+use super::identity::{Branch, LocalTag};
+use super::{AgentConfig, Extra, Flow};
+use crate::wire::sip::Message;
+use crate::wire::sip::build::{Builder, Forbidden};
+
+/// A request of ours.
+pub(super) struct Outgoing<'a> {
+    pub(super) method: Method,
+    pub(super) request_uri: &'a str,
+    pub(super) routes: &'a [Cow<'a, str>],
+    pub(super) branch: Branch,
+    pub(super) max_forwards: u8,
+    pub(super) from: &'a str,
+    pub(super) to: &'a str,
+    pub(super) call_id: &'a str,
+    pub(super) cseq: u32,
+    pub(super) flow: Flow,
+    pub(super) extra: &'a Extra,
+}
+
+pub(super) fn request(config: &AgentConfig, new: &Outgoing<'_>) -> Result<Bytes, Forbidden> {
+    let method = new.method.to_string();
+    let host = host(config, new.flow);
+    let transport = transport_name(new.flow.transport);
+    let mut builder = Builder::request(&method, new.request_uri)
+        .header("Via", &format!("SIP/2.0/{transport} {host};branch={};rport", new.branch))
+        .header("Max-Forwards", &new.max_forwards.to_string());
+    for route in new.routes {
+        builder = builder.header("Route", route);
+    }
+    builder = builder
+        .header("From", new.from)
+        .header("To", new.to)
+        .header("Call-ID", new.call_id)
+        .header("CSeq", &format!("{} {method}", new.cseq));
+    if has_contact(new.method) {
+        builder = builder.header("Contact", &contact(config, new.flow));
+    }
+    if new.method == Method::Invite {
+        builder = builder.header("Allow", ALLOW);
+    }
+    if !config.user_agent.is_empty() {
+        builder = builder.header("User-Agent", &config.user_agent);
+    }
+    with_extra(builder, new.extra).finish()
+}
+
+/// A response to `request`, which came on `flow`.
+pub(super) fn response(
+    config: &AgentConfig,
+    request: &Message,
+    flow: Flow,
+    status: u16,
+    to_tag: Option<LocalTag>,
+    extra: &Extra,
+) -> Result<Bytes, Forbidden> {
+    // 100 is hop by hop and belongs to no dialog (RFC 3261 §8.2.6.1).
+    let to_tag = to_tag.filter(|_| status != 100).map(|tag| tag.to_string());
+    let phrase = extra.phrase.as_deref();
+    let mut builder = Builder::response_to(request, status, phrase, to_tag.as_deref(), flow.remote);
+    let method = request.method();
+    if (101..300).contains(&status) && method.is_some_and(has_contact) && !extra.has("Contact") {
+        builder = builder.header("Contact", &contact(config, flow));
+    }
+    let describes_us = matches!(method, Some(Method::Invite | Method::Options | Method::Update));
+    if (200..300).contains(&status) && describes_us && !extra.has("Allow") {
+        builder = builder.header("Allow", ALLOW);
+    }
+    if (200..300).contains(&status) && method == Some(Method::Options) && !extra.has("Accept") {
+        builder = builder.header("Accept", SDP);
+    }
+    if !config.user_agent.is_empty() {
+        builder = builder.header("Server", &config.user_agent);
+    }
+    with_extra(builder, extra).finish()
+}
+
+/// The ACK of a non-2xx: Via, Request-URI, From, Call-ID, CSeq number and Route of the INVITE, To of the response
+/// (RFC 3261 §17.1.1.3).
+pub(super) fn failure_ack(invite: &Bytes, response: &Message) -> Option<Bytes> {
+    let invite = Message::parse(invite.clone()).ok()?;
+    copy_of(&invite, "ACK", response.header("To")?)?.finish().ok()
+}
+
+/// The CANCEL of an INVITE (RFC 3261 §9.1).
+pub(super) fn cancel(config: &AgentConfig, invite: &Bytes, extra: &Extra) -> Option<Bytes> {
+    let invite = Message::parse(invite.clone()).ok()?;
+    let build = |extra: &Extra| {
+        let mut builder = copy_of(&invite, "CANCEL", invite.header("To")?)?;
+        if !config.user_agent.is_empty() {
+            builder = builder.header("User-Agent", &config.user_agent);
+        }
+        with_extra(builder, extra).finish().ok()
+    };
+    build(extra).or_else(|| build(&Extra::default()))
+}
+
+impl Extra {
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name))
+    }
+
+    pub(super) fn header(name: &'static str, value: impl Into<String>) -> Extra {
+        Extra { headers: vec![(name.into(), value.into())], ..Extra::default() }
+    }
+}
+
+fn copy_of(invite: &Message, method: &str, to: &str) -> Option<Builder> {
+    let mut builder = Builder::request(method, invite.request_uri())
+        .header("Via", invite.header("Via")?)
+        .header("Max-Forwards", "70");
+    for route in invite.headers("Route") {
+        builder = builder.header("Route", route);
+    }
+    let cseq = invite.cseq().ok()?.number;
+    Some(
+        builder
+            .header("From", invite.header("From")?)
+            .header("To", to)
+            .header("Call-ID", invite.header("Call-ID")?)
+            .header("CSeq", &format!("{cseq} {method}")),
+    )
+}
+
+fn with_extra(mut builder: Builder, extra: &Extra) -> Builder {
+    for (name, value) in &extra.headers {
+        builder = builder.header(name, value);
+    }
+    match &extra.payload {
+        Some(payload) => builder.body(&payload.content_type, &payload.bytes),
+        None => builder,
+    }
+}
+
+/// Requests and responses that set or refresh the remote target (RFC 3261 §12.2, RFC 3311 §5.1).
+fn has_contact(method: Method) -> bool {
+    matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Subscribe | Method::Notify)
+}
+
+fn contact(config: &AgentConfig, flow: Flow) -> String {
+    let host = host(config, flow);
+    match flow.transport {
+        Transport::Udp => format!("<sip:{host}>"),
+        other => format!("<sip:{host};transport={}>", transport_name(other).to_ascii_lowercase()),
+    }
+}
+
+fn host(config: &AgentConfig, flow: Flow) -> Cow<'_, str> {
+    match &config.advertise {
+        Some(host) => Cow::Borrowed(host),
+        None => Cow::Owned(flow.local.to_string()),
+    }
+}
+
+fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "UDP",
+        Transport::Tcp => "TCP",
+        Transport::Tls => "TLS",
+        Transport::Sctp => "SCTP",
+        Transport::TlsSctp => "TLS-SCTP",
+        Transport::Ws => "WS",
+        Transport::Wss => "WSS",
+    }
+}
