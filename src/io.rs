@@ -14,3 +14,6 @@ pub mod journal;
 pub mod lease_feed;
 pub mod metrics;
 pub mod sinks;
+pub mod media;
+pub mod systemd;
+pub mod trace;

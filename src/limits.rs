@@ -264,3 +264,7 @@ pub const SINK_PROBE_MAX: Duration = Duration::from_secs(60);
 pub const SINK_RETRY_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of one sink's dead letters; what comes after is counted, and stays in the journal.
 pub const SINK_DEAD_BYTES: u64 = 256 * 1024 * 1024;
+/// Longest sound that a test phone plays, and longest silence on its tape.
+pub const PHONE_AUDIO: Duration = Duration::from_secs(600);
+/// Calls at once of a test phone that answers.
+pub const PHONE_CALLS: usize = 1_000;
