@@ -65,6 +65,14 @@ impl Config {
     }
 }
 
+/// A duration as the configuration writes it: `500ms`, `30s`, `1h30m`.
+///
+/// # Errors
+/// A sentence that says how to write it.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    value::duration(text)
+}
+
 fn read_bounded(path: &Path) -> Result<String, String> {
     use std::io::Read as _;
     let file = std::fs::File::open(path).map_err(|e| format!("cannot open the configuration: {e}"))?;

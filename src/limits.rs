@@ -51,6 +51,40 @@ pub const LATCH_PACKETS: u8 = 5;
 /// They must come within this time.
 pub const LATCH_WINDOW: Duration = Duration::from_millis(1_500);
 
+/// HTTP connections at once. A browser keeps up to six; streams of routers and consoles hold one each.
+pub const HTTP_CONNECTIONS: usize = 1_024;
+/// Of them from one address that is neither loopback nor a trusted proxy: an office behind one address fits.
+pub const HTTP_CONNECTIONS_PER_ADDRESS: usize = 128;
+/// Header fields of one request. Browsers send about 20.
+pub const HTTP_HEADERS: usize = 64;
+/// Head of one request, and read buffer of a connection.
+pub const HTTP_HEAD: usize = 16 * 1024;
+/// A request's head must be complete within this time; idle connections are closed after it.
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(30);
+/// Body of one request.
+pub const HTTP_BODY: usize = 64 * 1024;
+/// A request's body must be complete within this time.
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(10);
+/// Nesting of a JSON body; ours have three levels.
+pub const HTTP_JSON_DEPTH: usize = 16;
+/// A peer that takes nothing of an answer for so long is gone.
+pub const HTTP_WRITE_STALL: Duration = Duration::from_secs(30);
+/// Running requests get so long when the daemon stops.
+pub const HTTP_DRAIN: Duration = Duration::from_secs(3);
+/// Event and feed streams at once; each holds a connection and a queue.
+pub const HTTP_STREAMS: usize = 128;
+/// Rows of one page of an answer.
+pub const HTTP_PAGE: usize = 500;
+/// Addresses whose request rate is remembered; later ones share one bucket.
+pub const HTTP_RATE_ADDRESSES: usize = 65_536;
+/// Lease requests of one address at once: a busy office, or a test that fills a pool.
+pub const HTTP_LEASE_BURST: u32 = 600;
+/// Lease requests of one address per second, after the burst.
+pub const HTTP_LEASE_RATE: u32 = 10;
+/// Heartbeats and signals of one address at once.
+pub const HTTP_BEAT_BURST: u32 = 2_000;
+/// Heartbeats and signals of one address per second: 100 pages behind it send about 4.
+pub const HTTP_BEAT_RATE: u32 = 50;
 /// A destination's name is looked up no longer than this; then the next destination is tried.
 pub const RESOLVE: Duration = Duration::from_secs(2);
 /// A re-INVITE that crosses is given up after this: Timer B and some.
@@ -230,3 +264,7 @@ pub const SINK_PROBE_MAX: Duration = Duration::from_secs(60);
 pub const SINK_RETRY_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of one sink's dead letters; what comes after is counted, and stays in the journal.
 pub const SINK_DEAD_BYTES: u64 = 256 * 1024 * 1024;
+/// Longest sound that a test phone plays, and longest silence on its tape.
+pub const PHONE_AUDIO: Duration = Duration::from_secs(600);
+/// Calls at once of a test phone that answers.
+pub const PHONE_CALLS: usize = 1_000;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The one binary. See [`leaseline::cli`].
+
+fn main() -> std::process::ExitCode {
+    leaseline::cli::main(std::env::args_os())
+}

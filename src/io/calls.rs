@@ -1,1 +1,2 @@
-
+#[derive(Debug)]
+pub struct Calls;

@@ -1,0 +1,64 @@
+//! Test phones: one that calls and one that answers, for `leaseline call`, `leaseline answer` and the demo. Real SIP on
+//! the same machines as the daemon's, real RTP with G.711, sounds from a file or built in.
+//!
+//! They are phones for tests, not for people: one UDP address, G.711, no registration, no encryption.
+
+mod answer;
+mod audio;
+mod call;
+mod line;
+mod rtp;
+mod sdp;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use answer::{AnswerOptions, Answered, answer};
+pub use audio::{Sound, read_wav};
+pub use call::{CallOptions, CallReport, call};
+pub use rtp::Figures;
+
+/// One thing that a phone did or saw, for ladders.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// Since the phone was switched on.
+    #[serde(rename = "at_ms", serialize_with = "millis")]
+    pub at: Duration,
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// See [`Step`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum What {
+    /// A message that went out: its first line, and whether it carried SDP.
+    Sent { line: String, sdp: bool },
+    /// A message that came in.
+    Received { line: String, sdp: bool },
+    /// A call came in.
+    Invited { number: String, caller: String },
+    /// The far side rings; with `early_media`, it is heard too.
+    Ringing { early_media: bool },
+    /// The call is up.
+    Talking,
+    /// A call of the answering phone is over.
+    Ended(Answered),
+}
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// This phone.
+    Us,
+    /// The far side.
+    Them,
+    /// Nobody: time ran out or the network failed.
+    Nobody,
+}
+
+fn millis<S: serde::Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(at.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,143 @@
+//! A phone's signalling: one UDP socket, one [`Agent`], and a step for every message.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+
+use super::{Step, What};
+use crate::core::agent::{Agent, AgentConfig, Flow, Trust};
+use crate::io::clock;
+use crate::limits;
+use crate::time::{Mono, Now};
+use crate::wire::sip::Message;
+
+/// See the module.
+pub(super) struct Line {
+    pub(super) agent: Agent,
+    pub(super) local: SocketAddr,
+    socket: UdpSocket,
+    buffer: Vec<u8>,
+    switched_on: Mono,
+}
+
+impl Line {
+    /// A line at `local`. With `remote`, only that peer is heard, and its silence is noticed (ICMP).
+    pub(super) async fn open(local: SocketAddr, remote: Option<SocketAddr>) -> io::Result<Line> {
+        let socket = UdpSocket::bind(local).await?;
+        if let Some(remote) = remote {
+            socket.connect(remote).await?;
+        }
+        let config = AgentConfig {
+            user_agent: concat!("Leaseline-phone/", env!("CARGO_PKG_VERSION")).to_owned(),
+            advertise: None,
+            transactions_max: limits::PHONE_CALLS * 8,
+        };
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|e| io::Error::other(e.to_string()))?;
+        Ok(Line {
+            agent: Agent::new(Arc::new(config), seed),
+            local: socket.local_addr()?,
+            socket,
+            buffer: vec![0; limits::SIP_MESSAGE],
+            switched_on: clock::mono(),
+        })
+    }
+
+    /// The address of this machine that packets to `remote` come from.
+    pub(super) async fn address_towards(remote: SocketAddr) -> io::Result<IpAddr> {
+        let any: SocketAddr = if remote.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+        let socket = UdpSocket::bind(any).await?;
+        socket.connect(remote).await?;
+        Ok(socket.local_addr()?.ip())
+    }
+
+    pub(super) fn flow(&self, remote: SocketAddr) -> Flow {
+        Flow { transport: rsip::Transport::Udp, local: self.local, remote, connection: 0 }
+    }
+
+    /// A step that happens now.
+    pub(super) fn step(&self, what: What) -> Step {
+        Step { at: clock::mono().since(self.switched_on), what }
+    }
+
+    /// Sends what the agent has to say.
+    pub(super) async fn flush(&mut self, steps: &mut dyn FnMut(&Step)) {
+        while let Some(transmit) = self.agent.poll_transmit() {
+            if let Ok(message) = Message::parse(transmit.bytes.clone()) {
+                let (line, sdp) = describe(&message);
+                steps(&self.step(What::Sent { line, sdp }));
+            }
+            if let Err(e) = self.socket.send_to(&transmit.bytes, transmit.flow.remote).await {
+                tracing::debug!(error = %e, "a phone could not send");
+                let now = clock::now();
+                self.agent.handle_transport_error(now, transmit.flow.transport, transmit.flow.remote);
+            }
+        }
+    }
+
+    /// Waits for a message, the agent's next timer or `until`, and lets the agent know. Gives the message.
+    pub(super) async fn turn(&mut self, until: Option<Mono>, steps: &mut dyn FnMut(&Step)) -> Option<Message> {
+        let due = self.agent.poll_timeout().map(|(at, _)| at);
+        let wake = due.into_iter().chain(until).min();
+        let sleep = async {
+            match wake {
+                Some(at) => tokio::time::sleep_until(clock::instant(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let received = tokio::select! {
+            received = self.socket.recv_from(&mut self.buffer) => Some(received),
+            () = sleep => None,
+        };
+        let now = clock::now();
+        match received {
+            Some(Ok((length, remote))) => self.take(now, length, remote, steps),
+            Some(Err(e)) => {
+                // On a connected socket: the peer's machine says that nobody listens there.
+                if let Ok(remote) = self.socket.peer_addr() {
+                    tracing::debug!(error = %e, "a phone's peer is not there");
+                    self.agent.handle_transport_error(now, rsip::Transport::Udp, remote);
+                }
+                None
+            }
+            None => {
+                if due.is_some_and(|at| at <= now.mono) {
+                    self.agent.handle_timeout(now);
+                }
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, now: Now, length: usize, remote: SocketAddr, steps: &mut dyn FnMut(&Step)) -> Option<Message> {
+        let bytes = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
+        let message = Message::parse(bytes.clone()).ok();
+        if let Some((line, sdp)) = message.as_ref().map(describe) {
+            steps(&self.step(What::Received { line, sdp }));
+        }
+        self.agent.handle_datagram(now, self.flow(remote), bytes, Trust::Known);
+        message
+    }
+}
+
+/// `INVITE sip:…`, `180 Ringing (INVITE)`; and whether there is SDP.
+fn describe(message: &Message) -> (String, bool) {
+    let line = if message.is_request() {
+        format!("{} {}", message.method_token(), message.request_uri())
+    } else {
+        let method = message.cseq().map_or(String::new(), |cseq| format!(" ({})", cseq.method));
+        format!("{} {}{method}", message.status(), message.reason())
+    };
+    (line, message.has_content_type(super::sdp::TYPE) && !message.body().is_empty())
+}
+
+/// The SDP of a message, as text.
+pub(super) fn sdp_of(message: &Message) -> Option<String> {
+    if !message.has_content_type(super::sdp::TYPE) {
+        return None;
+    }
+    String::from_utf8(message.body().to_vec()).ok().filter(|text| !text.is_empty())
+}
