@@ -20,3 +20,4 @@ pub mod sinks;
 pub mod media;
 pub mod systemd;
 pub mod trace;
+pub mod recordings;
