@@ -94,7 +94,7 @@ impl RawFile for FaultyFile {
     }
 }
 
-const MS: u64 = 2_000;
+const MS: u64 = 1_400;
 
 /// Two calls one after the other, each with a sidecar, on this disk. Gives what was said of them.
 pub(super) fn two_calls(dir: &Path, disk: &Faulty) -> Vec<(CallId, RecordingSummary)> {
@@ -230,11 +230,11 @@ fn a_disk_that_stands_still_costs_gaps_and_never_the_media_thread() {
     let mut tap = door.tap();
     let id = call(1);
     begin(&mut tap, id);
-    let mut k = 0;
-    while tap.packet(id, Side::Caller, after(k as u64 * 20).mono, &packet(id, Side::Caller, k)) {
-        k += 1;
-    }
-    let lost = k..k + 500;
+    talk(&mut tap, id, 0..100);
+    // Another call's packets use up the buffers, until not one more fits.
+    let other = packet(call(2), Side::Caller, 0);
+    while tap.packet(call(2), Side::Caller, after(2_000).mono, &other) {}
+    let lost = 100..600;
     for k in lost.clone() {
         tap.packet(id, Side::Caller, after(k as u64 * 20).mono, &packet(id, Side::Caller, k));
     }
