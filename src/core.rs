@@ -3,13 +3,10 @@
 //! (`clippy.toml` bans the calls).
 
 pub mod agent;
+pub mod dialog;
 pub mod directory;
 pub mod event;
 pub mod lease;
 pub mod media;
 pub mod recorder;
-pub mod dialog;
-pub mod event;
-pub mod lease;
-pub mod media;
 pub mod transaction;
