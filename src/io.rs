@@ -4,6 +4,7 @@ pub mod allocator;
 pub mod calls;
 pub mod clock;
 pub mod journal;
+pub mod clock;
 pub mod lease_feed;
 pub mod media;
 pub mod signalling;
