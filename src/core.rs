@@ -9,6 +9,7 @@ pub mod b2bua;
 pub mod call;
 pub mod dialog;
 pub mod directory;
+pub mod directory;
 pub mod event;
 pub mod feed;
 pub mod latch;

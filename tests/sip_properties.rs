@@ -58,8 +58,7 @@ fn every_prefix_and_every_changed_byte_of_the_corpus_is_read_without_panic() {
         }
         // Bytes with a meaning of their own; the property below takes all others.
         for at in 0..bytes.len() {
-            for byte in [0, b'\r', b'\n', b' ', b':', b';', b'"', b'<', 0xff]
-            {
+            for byte in [0, b'\r', b'\n', b' ', b':', b';', b'"', b'<', 0xff] {
                 let mut changed = bytes.to_vec();
                 changed[at] = byte;
                 let _ = Message::parse(changed.into()).map(|message| message.validate());

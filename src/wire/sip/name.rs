@@ -1,7 +1,7 @@
 //! Header names we know, with their compact forms (RFC 3261 §20 and the registry of RFC 3968). A span carries the
 //! number of its name, so that a look-up compares one byte a header.
 
-/// Number of a known header name; 0 is any other name.
+/// Number of a known header name, from 1 to [`COUNT`]; 0 is any other name.
 pub(super) type NameId = u8;
 
 pub(super) const OTHER: NameId = 0;
@@ -25,8 +25,11 @@ pub(super) const TIMESTAMP: NameId = id_of(b"timestamp");
 pub(super) const TO: NameId = id_of(b"to");
 pub(super) const VIA: NameId = id_of(b"via");
 
+/// How many names are known.
+pub(super) const COUNT: usize = 73;
+
 /// Long name in lower case and compact form (0 when there is none), by length of the long name.
-const NAMES: [(&[u8], u8); 73] = [
+static NAMES: [(&[u8], u8); COUNT] = [
     (b"to", b't'),
     (b"via", b'v'),
     (b"cseq", 0),
@@ -106,7 +109,7 @@ const NAMES: [(&[u8], u8); 73] = [
 const LONGEST: usize = 20;
 
 /// For each length, the places in [`NAMES`] of that length: up to twelve, 0 ends the list.
-const BY_LENGTH: [[NameId; 12]; LONGEST + 1] = {
+static BY_LENGTH: [[NameId; 12]; LONGEST + 1] = {
     let mut table = [[OTHER; 12]; LONGEST + 1];
     let mut i = 0;
     while i < NAMES.len() {
@@ -122,7 +125,7 @@ const BY_LENGTH: [[NameId; 12]; LONGEST + 1] = {
 };
 
 /// For each letter of a compact form, the name's number.
-const BY_LETTER: [NameId; 128] = {
+static BY_LETTER: [NameId; 128] = {
     let mut table = [OTHER; 128];
     let mut i = 0;
     while i < NAMES.len() {
@@ -141,9 +144,10 @@ pub(super) fn lookup(name: &[u8]) -> NameId {
         return BY_LETTER.get(usize::from(letter.to_ascii_lowercase())).copied().unwrap_or(OTHER);
     }
     let Some(candidates) = BY_LENGTH.get(name.len()) else { return OTHER };
+    let first = name.first().copied().unwrap_or_default() | 0x20;
     let is_same = |id: &&NameId| {
         let at = usize::from(**id).wrapping_sub(1);
-        NAMES.get(at).is_some_and(|(long, _)| long.eq_ignore_ascii_case(name))
+        NAMES.get(at).is_some_and(|(long, _)| long.first() == Some(&first) && long.eq_ignore_ascii_case(name))
     };
     candidates.iter().take_while(|&&id| id != OTHER).find(is_same).copied().unwrap_or(OTHER)
 }

@@ -23,7 +23,8 @@ impl<'a> NameAddr<'a> {
     /// [`Malformed::NameAddr`], [`Malformed::Uri`].
     pub fn parse(text: &'a str) -> Result<NameAddr<'a>, Malformed> {
         let text = text::trim_str(text);
-        let (display, bracketed) = match text.find(['"', '<', ';']).map(|at| (at, text.split_at(at))) {
+        let first = memchr::memchr3(b'"', b'<', b';', text.as_bytes());
+        let (display, bracketed) = match first.map(|at| (at, text.split_at(at))) {
             Some((0, (_, quoted))) if quoted.starts_with('"') => {
                 let len = text::quoted_len(quoted.as_bytes()).ok_or(Malformed::NameAddr)?;
                 let inner = quoted.get(1..len - 1).unwrap_or_default();
