@@ -118,7 +118,7 @@ fn takes_sdp(value: &str) -> bool {
     let (range, params) = value.split_once(';').unwrap_or((value, ""));
     let refused = params.split(';').any(|param| {
         let (name, value) = param.split_once('=').unwrap_or((param, ""));
-        name.trim().eq_ignore_ascii_case("q") && value.trim().trim_end_matches('0').trim_end_matches('.') == ""
+        name.trim().eq_ignore_ascii_case("q") && value.trim().parse() == Ok(0.0)
     });
     let range = range.trim();
     !refused && (range == "*/*" || range.eq_ignore_ascii_case("application/*") || range.eq_ignore_ascii_case(SDP))

@@ -156,7 +156,8 @@ impl Agent {
             return self.drops.count(DropReason::Stranger);
         }
         self.drops.count(refusal.why);
-        if message.method() == Some(Method::Ack) {
+        // Without Via nobody could tell what is answered.
+        if message.method() == Some(Method::Ack) || message.vias().next().is_none() {
             return;
         }
         let extra = refusal.header.map(|(name, value)| Extra::header(name, value)).unwrap_or_default();
