@@ -9,7 +9,6 @@ pub mod b2bua;
 pub mod call;
 pub mod dialog;
 pub mod directory;
-pub mod directory;
 pub mod event;
 pub mod feed;
 pub mod latch;

@@ -28,9 +28,7 @@ use crate::ids::CallId;
 use crate::io::allocator::{AllocatorHandle, Setup};
 use crate::io::calls::Calls;
 use crate::io::clock;
-use crate::io::http::demo::Demo;
-use crate::io::http::live::{LiveCalls, Phase, Readiness};
-use crate::io::http::{self, AppState, Parts};
+use crate::io::http::{self, AppState, Demo, LiveCalls, Parts, Phase, Readiness};
 use crate::io::journal::{Journal, OnDamage, OpenError, Options as JournalOptions, Unfinished};
 use crate::io::lease_feed::{FeedRefused, LeaseFeed, feed_numbers};
 use crate::io::media::MediaEngine;
@@ -85,7 +83,6 @@ pub struct Daemon {
     feed: Option<LeaseFeed>,
     sinks: Sinks,
     readiness: Arc<Readiness>,
-    metrics: Arc<Metrics>,
     http: SocketAddr,
     http_stop: latest::Sender<bool>,
     http_task: tokio::task::JoinHandle<io::Result<()>>,
@@ -111,8 +108,7 @@ impl Daemon {
         let data_dir = config.node.data_dir.clone();
         let on_damage = if options.accept_damage { OnDamage::GoOn } else { OnDamage::Refuse };
         let source = format!("leaseline/{}", config.node.id);
-        let (journal, recovery) =
-            Journal::open(&data_dir, JournalOptions { source, seed: seed(), on_damage })?;
+        let (journal, recovery) = Journal::open(&data_dir, JournalOptions { source, seed: seed(), on_damage })?;
         if recovery.torn_bytes > 0 {
             tracing::warn!(bytes = recovery.torn_bytes, "the journal's torn last write was cut");
         }
@@ -151,7 +147,6 @@ impl Daemon {
             engine: Arc::clone(&engine),
             recordings: Arc::clone(&recordings),
             demo: options.demo.clone(),
-            listeners: listeners.clone(),
         });
         let b2bua = B2bua::new(Arc::clone(&settings), table, seed());
         let signalling = std::thread::Builder::new()
@@ -180,7 +175,7 @@ impl Daemon {
             // The sender is gone: so is everything else.
             let _ = stopped.wait_for(|stop| *stop).await;
         }));
-        let after = journal.last_seq();
+        let after = recovery.last_seq;
         let (followed, follower) = (journal.clone(), calls);
         tokio::spawn(async move { follower.follow(&followed, after).await });
         journal.append(Event {
@@ -216,7 +211,6 @@ impl Daemon {
             feed,
             sinks,
             readiness,
-            metrics,
             http,
             http_stop,
             http_task,
@@ -273,7 +267,7 @@ impl Daemon {
     }
 
     /// Drains and stops. `hurry` cuts the wait for running calls short.
-    pub async fn shut_down(mut self, hurry: impl Future<Output = ()>) {
+    pub async fn shut_down(self, hurry: impl Future<Output = ()>) {
         let drain = self.config.load().node.drain;
         tracing::info!(seconds = drain.as_secs(), "draining: new calls are answered 503");
         self.readiness.set(Phase::Draining);
@@ -356,7 +350,7 @@ fn recover(journal: &Journal, data_dir: &std::path::Path, calls: &Calls) -> Resu
     for problem in &replayed.problems {
         tracing::error!(?problem, "damage in the journal: records there are not read");
     }
-    lost::finish_calls(journal, data_dir, unfinished, repaired, |seq, event| calls.observe(seq, event));
+    lost::finish_calls(journal, data_dir, unfinished, repaired);
     Ok(leases.into_records())
 }
 
@@ -373,11 +367,12 @@ fn start_allocator(
         clock: Arc::new(clock::now),
         seed: seed(),
         table,
-        events: Arc::new(move |event: Event| {
+        events: Box::new(move |event: Event| {
             if let Body::LeaseGranted(lease) = &event.body {
                 metrics.lease_granted(&lease.pool);
             }
-            journal.append(event);
+            // A full journal counts what it drops.
+            let _ = journal.append(event);
         }),
     };
     AllocatorHandle::start(setup, leases.into_iter())

@@ -5,7 +5,6 @@ pub mod calls;
 pub mod clock;
 pub mod http;
 pub mod journal;
-pub mod clock;
 pub mod lease_feed;
 pub mod media;
 pub mod metrics;

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::config::Listener;
 use crate::core::agent::Flow;
 use crate::core::event::{Body, CallData, Event};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::demo::steps::Steps;
 use crate::ids::CallId;
-use crate::io::http::demo::Demo;
-use crate::io::http::live::LiveCalls;
+use crate::io::http::{Demo, LiveCalls};
 use crate::io::journal::Journal;
 use crate::io::media::MediaEngine;
 use crate::io::metrics::{Direction, Metrics};
@@ -29,7 +27,6 @@ pub(super) struct Parts {
     pub(super) engine: Arc<MediaEngine>,
     pub(super) recordings: Arc<Recordings>,
     pub(super) demo: Option<Arc<Demo>>,
-    pub(super) listeners: Vec<Listener>,
 }
 
 #[derive(Debug)]

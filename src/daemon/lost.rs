@@ -34,13 +34,7 @@ impl Leases {
 }
 
 /// Gives every call of the last run that has none its `recording.sealed` and its `call.ended`.
-pub(super) fn finish_calls(
-    journal: &Journal,
-    data_dir: &Path,
-    unfinished: Unfinished,
-    repaired: Vec<Recovered>,
-    mut observe: impl FnMut(u64, &Event),
-) {
+pub(super) fn finish_calls(journal: &Journal, data_dir: &Path, unfinished: Unfinished, repaired: Vec<Recovered>) {
     let mut repaired: HashMap<CallId, RecordingSummary> = repaired
         .into_iter()
         .map(|recovered| {
@@ -61,7 +55,6 @@ pub(super) fn finish_calls(
             let sealed = RecordingData { call_id: call.call_id, recording };
             let subject = call.call_id.to_string();
             let event = Event { time: now, subject, body: Body::RecordingSealed(sealed) };
-            observe(0, &event);
             journal.append(event);
         }
         let event = lost_in_crash(call, last_seen, now);
@@ -69,7 +62,6 @@ pub(super) fn finish_calls(
             tracing::warn!(call = %data.call_id, "the last run ended in the middle of this call");
             write_sidecar(data_dir, data);
         }
-        observe(0, &event);
         journal.append(event);
     }
 }

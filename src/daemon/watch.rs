@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::lease::LeaseTable;
-use crate::ids::Side;
 use crate::io::allocator::AllocatorHandle;
 use crate::io::journal::Journal;
 use crate::io::media::MediaEngine;
@@ -32,7 +31,7 @@ pub(super) async fn run(parts: Parts) {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut media_seen = BTreeMap::new();
-    let mut relayed_seen = [0; 2];
+    let mut relayed_seen = 0;
     let mut journal_dropped = 0;
     loop {
         tick.tick().await;
@@ -64,17 +63,14 @@ pub(super) async fn run(parts: Parts) {
 }
 
 /// Media threads keep totals; counters want what is new.
-fn count_media(parts: &Parts, seen: &mut BTreeMap<&'static str, u64>, relayed_seen: &mut [u64; 2]) {
+fn count_media(parts: &Parts, seen: &mut BTreeMap<&'static str, u64>, relayed_seen: &mut u64) {
     let stats = parts.engine.stats();
-    for side in Side::BOTH {
-        let total = stats.relayed[side.index()];
-        let last = std::mem::replace(&mut relayed_seen[side.index()], total);
-        parts.metrics.media_relayed(side).inc_by(total.saturating_sub(last));
-    }
+    let last = std::mem::replace(relayed_seen, stats.relayed_packets);
+    parts.metrics.media.relayed.inc_by(stats.relayed_packets.saturating_sub(last));
     for (refusal, total) in stats.refused.iter() {
-        let last = seen.insert(refusal.code(), total).unwrap_or(0);
+        let last = seen.insert(refusal.as_str(), total).unwrap_or(0);
         if total > last {
-            parts.metrics.media_dropped(refusal.code(), total - last);
+            parts.metrics.media_dropped(refusal.as_str(), total - last);
         }
     }
 }
