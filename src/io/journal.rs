@@ -147,6 +147,7 @@ impl Journal {
         let folder = data_dir.join("journal");
         let at = |error| OpenError::Io { path: folder.clone(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(at)?;
+        File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(at)?;
         let lock = lock(&folder)?;
         let mut segments = segment::list(&folder).map_err(at)?;
         let Recovered { tip, segment: newest, torn_bytes, damage } = recover(&folder, &segments, options.on_damage)?;

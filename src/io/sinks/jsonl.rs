@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::files::{self, CursorFile};
+use super::files::{self, Cursor, CursorFile};
 use super::{Order, Status};
 use crate::core::event::cloud;
 use crate::ids::EventId;
@@ -154,7 +154,7 @@ impl Output {
 
     fn save(&mut self) -> io::Result<()> {
         if self.cursor != self.saved {
-            self.cursor_file.save(self.cursor)?;
+            self.cursor_file.save(&Cursor::at(self.cursor))?;
             (self.saved, self.saved_at) = (self.cursor, Some(Instant::now()));
         }
         Ok(())

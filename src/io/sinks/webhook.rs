@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use url::Url;
 
-use super::files::{CursorFile, DeadLetters};
+use super::files::{Cursor, CursorFile, DeadLetters};
 use super::guard::{Guard, GuardedResolver, Refused};
 use super::{Order, Status, sign, wall};
 use crate::config::Secret;
@@ -72,14 +72,15 @@ impl Webhook {
         allow_private: bool,
     ) -> Result<Webhook, BadWebhook> {
         let guard = Guard::new(url, allow_private)?;
-        Webhook::resolving(url, secret, headers, GuardedResolver::system(guard))
+        Webhook::build(url, secret, headers, GuardedResolver::system(guard), limits::SINK_TIMEOUT)
     }
 
-    fn resolving(
+    fn build(
         url: &Url,
         secret: &Secret,
         headers: &BTreeMap<String, String>,
         resolver: GuardedResolver,
+        timeout: Duration,
     ) -> Result<Webhook, BadWebhook> {
         // Another part of the daemon may have chosen it already; the first choice stands.
         let _chosen_before = rustls::crypto::ring::default_provider().install_default();
@@ -89,7 +90,7 @@ impl Webhook {
             .dns_resolver(resolver)
             .redirect(redirect::Policy::none())
             .no_proxy()
-            .timeout(limits::SINK_TIMEOUT)
+            .timeout(timeout)
             .pool_max_idle_per_host(limits::SINK_PARALLEL)
             .build()?;
         Ok(Webhook { client, url: url.clone(), key: sign::key(&secret.0) })
@@ -185,7 +186,7 @@ pub(super) struct Worker {
     pub(super) dead: Arc<DeadLetters>,
     pub(super) status: Arc<Status>,
     /// Where to begin.
-    pub(super) cursor: u64,
+    pub(super) cursor: Cursor,
     pub(super) seed: u64,
     pub(super) rules: Rules,
 }
@@ -197,19 +198,20 @@ impl Worker {
     pub(super) async fn run(self, mut order: watch::Receiver<Order>) {
         let origin = tokio::time::Instant::now();
         let mono = || Mono(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX));
-        let mut outbox = Outbox::new(self.rules.clone(), self.cursor, self.seed);
+        let mut outbox = Outbox::new(self.rules.clone(), self.cursor.seq, self.seed);
         let mut last = self.journal.watch();
         let mut flying: JoinSet<Sent> = JoinSet::new();
         let mut seq_of: HashMap<Id, u64> = HashMap::new();
-        let mut saved = (self.cursor, Mono(0));
+        // What was settled when the cursor was saved, and when that was.
+        let mut saved: (u64, Option<Mono>) = (0, None);
         loop {
             let newest = *last.borrow_and_update();
             self.fill(&mut outbox, mono(), newest).await;
             while let Some(seq) = outbox.poll_delivery(mono()) {
                 seq_of.insert(flying.spawn(self.attempt(seq)).id(), seq);
             }
-            if outbox.cursor() != saved.0 && (mono() >= saved.1 + CURSOR_EVERY || saved.1 == Mono(0)) {
-                saved = (self.save(outbox.cursor()).await.unwrap_or(saved.0), mono());
+            if outbox.settled() != saved.0 && saved.1.is_none_or(|at| mono() >= at + CURSOR_EVERY) {
+                saved = (if self.save(&outbox).await { outbox.settled() } else { saved.0 }, Some(mono()));
             }
             self.status.set(outbox.cursor(), outbox.waiting(), outbox.failures());
             let told = *order.borrow_and_update();
@@ -219,7 +221,7 @@ impl Worker {
                 break;
             }
             let due = outbox.poll_timeout().map(|(at, _)| at);
-            let save_at = (outbox.cursor() != saved.0).then(|| saved.1 + CURSOR_EVERY);
+            let save_at = saved.1.filter(|_| outbox.settled() != saved.0).map(|at| at + CURSOR_EVERY);
             let wake = due.into_iter().chain(save_at).min();
             let sleep = wake.map(|at| origin + Duration::from_nanos(at.0));
             tokio::select! {
@@ -235,8 +237,8 @@ impl Worker {
             }
         }
         flying.shutdown().await;
-        if outbox.cursor() != saved.0 {
-            let _kept_for_next_start = self.save(outbox.cursor()).await;
+        if outbox.settled() != saved.0 {
+            self.save(&outbox).await;
         }
     }
 
@@ -247,7 +249,7 @@ impl Worker {
             let read = tokio::task::spawn_blocking(move || journal.read(after, max)).await;
             match read.map_err(std::io::Error::other).and_then(|read| read) {
                 Ok(records) if records.is_empty() => outbox.skip(newest),
-                Ok(records) => records.iter().for_each(|record| take_in(outbox, now, record)),
+                Ok(records) => records.iter().for_each(|record| self.take_in(outbox, now, record)),
                 Err(error) => {
                     tracing::error!(sink = %self.name, %error, "the journal cannot be read");
                     return tokio::time::sleep(limits::JOURNAL_RETRY).await;
@@ -313,23 +315,30 @@ impl Worker {
         Ok(())
     }
 
-    async fn save(&self, cursor: u64) -> Option<u64> {
-        let file = self.cursor_file.clone();
-        let saved = tokio::task::spawn_blocking(move || file.save(cursor)).await;
-        match saved.map_err(std::io::Error::other).and_then(|saved| saved) {
-            Ok(()) => Some(cursor),
-            Err(error) => {
-                tracing::error!(sink = %self.name, %error, "the cursor cannot be written");
-                None
-            }
+    fn take_in(&self, outbox: &mut Outbox, now: Mono, record: &Record) {
+        match record.head() {
+            _ if self.cursor.is_settled(record.seq) => outbox.skip(record.seq),
+            Ok(head) if head.kind != "leaseline.lease.renewed" => outbox.push(now, record.seq, &head.subject),
+            _ => outbox.skip(record.seq),
         }
     }
-}
 
-fn take_in(outbox: &mut Outbox, now: Mono, record: &Record) {
-    match record.head() {
-        Ok(head) if head.kind != "leaseline.lease.renewed" => outbox.push(now, record.seq, &head.subject),
-        _ => outbox.skip(record.seq),
+    /// `false`: the disk refused.
+    async fn save(&self, outbox: &Outbox) -> bool {
+        let waiting = outbox.unsettled(limits::SINK_LISTED);
+        let upto = waiting.as_ref().map(|_| outbox.newest().max(self.cursor.upto.unwrap_or(0)));
+        let mut waiting = waiting.unwrap_or_default();
+        // Not taken in again yet since the start.
+        waiting.extend(self.cursor.waiting.iter().filter(|seq| upto.is_some() && **seq > outbox.newest()));
+        let (file, cursor) = (self.cursor_file.clone(), Cursor { seq: outbox.cursor(), upto, waiting });
+        let saved = tokio::task::spawn_blocking(move || file.save(&cursor)).await;
+        match saved.map_err(std::io::Error::other).and_then(|saved| saved) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(sink = %self.name, %error, "the cursor cannot be written");
+                false
+            }
+        }
     }
 }
 
@@ -352,5 +361,69 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Wall = Wall(784_111_777_000_000);
+
+    #[test]
+    fn answers_are_judged() {
+        let judge = |status: u16, header: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            header.map(|value| headers.insert(RETRY_AFTER, value.parse().unwrap()));
+            judge(StatusCode::from_u16(status).unwrap(), &headers, NOW)
+        };
+        let failed = |code: &str, seconds: Option<u64>| {
+            Err(Failure { code: code.into(), retry_after: seconds.map(Duration::from_secs) })
+        };
+        assert_eq!(judge(200, None), Ok(()));
+        assert_eq!(judge(204, Some("5")), Ok(()));
+        assert_eq!(judge(302, None), failed("redirect_refused", None));
+        assert_eq!(judge(400, None), failed("status_400", None));
+        assert_eq!(judge(410, None), failed("status_410", Some(3_600)));
+        assert_eq!(judge(429, Some("120")), failed("status_429", Some(120)));
+        assert_eq!(judge(503, Some("Sun, 06 Nov 1994 08:50:37 GMT")), failed("status_503", Some(60)));
+        assert_eq!(judge(503, Some("Sun, 06 Nov 1994 08:00:00 GMT")), failed("status_503", Some(0)));
+        assert_eq!(judge(503, Some("soon")), failed("status_503", None));
+        assert_eq!(judge(503, Some("-1")), failed("status_503", None));
+    }
+
+    #[test]
+    fn own_headers_cannot_take_the_place_of_ours() {
+        let with = |name: &str, value: &str| own_headers(&BTreeMap::from([(name.into(), value.into())]));
+        assert!(with("authorization", "Bearer x").is_ok());
+        for (name, value) in [("webhook-id", "x"), ("Content-Type", "x"), ("host", "x"), ("a b", "x"), ("x", "a\r\nb")]
+        {
+            assert!(with(name, value).is_err(), "{name}");
+        }
+    }
+
+    fn short(url: &str, lookup: &'static [&'static str]) -> Webhook {
+        let url: Url = url.parse().unwrap();
+        let guard = Guard::new(&url, false).unwrap();
+        let resolver = GuardedResolver::with(guard, move |_| async move {
+            Ok(lookup.iter().map(|address| address.parse().unwrap()).collect())
+        });
+        Webhook::build(&url, &Secret("x".into()), &BTreeMap::new(), resolver, Duration::from_millis(200)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn failures_have_stable_codes() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = format!("http://{}/", listener.local_addr().unwrap());
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let table = [
+            (silent, "timeout"),
+            (format!("http://{closed}/"), "connect_failed"),
+            ("http://rebind.example/".into(), "address_refused"),
+        ];
+        for (url, code) in table {
+            let failure = short(&url, &["10.0.0.1", "169.254.169.254"]).send("id", "{}".into(), NOW).await;
+            assert_eq!(failure.unwrap_err().code, code, "{url}");
+        }
     }
 }
