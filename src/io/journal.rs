@@ -43,13 +43,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::core::event::{Body, DamageData, Event};
+use crate::io::clock;
 use crate::limits;
-use crate::time::Wall;
 
 pub use record::{Hash, Problem, Record, RecordView};
 pub use unfinished::{Unfinished, lost_in_crash};
@@ -171,7 +171,7 @@ impl Journal {
         });
         if let Some(damage) = &recovery.damage {
             let body = Body::JournalDamaged(damage.clone());
-            shared.queue().push(Event { time: wall(), subject: "journal".into(), body }, limits::JOURNAL_QUEUE);
+            shared.queue().push(Event { time: clock::wall(), subject: "journal".into(), body }, limits::JOURNAL_QUEUE);
         }
         let Options { source, seed, .. } = options;
         let writer = Writer { shared: shared.clone(), storage, tip, source, seed, segment_max, retry };
@@ -194,13 +194,13 @@ impl Journal {
 
     /// Waits until all that was appended before is on the disk. `false`: not within `patience`, or the disk refuses.
     pub fn flush(&self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
+        let until = clock::mono() + patience;
         let mut queue = self.shared.queue();
         let goal = queue.accepted;
         while queue.settled < goal {
             queue.hurry = true;
             self.shared.wake.notify_one();
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.since(clock::mono());
             if left.is_zero() {
                 return false;
             }
@@ -504,10 +504,4 @@ fn after(scan: &Scan, chain: Chain) -> Chain {
         (_, Some((seq, hash))) => Chain { next_seq: seq.checked_add(1), prev: Some(hash) },
         (_, None) => chain,
     }
-}
-
-/// The calendar clock, for what the journal itself has to say.
-fn wall() -> Wall {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Wall(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -21,7 +21,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::watch;
@@ -29,8 +29,8 @@ use tokio::task::JoinHandle;
 
 use crate::config::Sink;
 use crate::core::outbox::Rules;
+use crate::io::clock;
 use crate::io::journal::Journal;
-use crate::time::Wall;
 
 pub use webhook::BadWebhook;
 
@@ -176,7 +176,7 @@ impl Sinks {
         let mut replay = DeadReplay::default();
         for mut letter in letters {
             let id = letter.event["id"].as_str().unwrap_or_default().to_owned();
-            match webhook.send(&id, letter.event.to_string(), wall()).await {
+            match webhook.send(&id, letter.event.to_string(), clock::wall()).await {
                 Ok(()) => replay.delivered += 1,
                 Err(failure) => {
                     letter.reason = failure.code;
@@ -280,11 +280,6 @@ fn same(a: &Sink, b: &Sink) -> bool {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
-}
-
-fn wall() -> Wall {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Wall(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Figures that a sink's task leaves for others to read.

@@ -1,10 +1,13 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use std::time::Instant;
+
 use super::*;
 use crate::core::event::Outcome;
 use crate::core::event::cloud::tests::{call, ended, event, started};
 use crate::ids::CallId;
+use crate::time::Wall;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -15,7 +15,8 @@ use crate::core::event::Event;
 use crate::core::event::cloud::tests::{ended, started};
 use crate::core::event::{Body, Outcome};
 use crate::ids::CallId;
-use crate::io::journal;
+use crate::io::{clock, journal};
+use crate::time::Wall;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -208,7 +209,7 @@ async fn a_webhook_is_signed_retried_with_the_same_id_and_moves_the_cursor() {
     assert_eq!(version, "v1");
     mac.verify_slice(&signature).unwrap();
     let sent_at: i64 = third.header("webhook-timestamp").parse().unwrap();
-    assert!((wall().0 / 1_000_000 - sent_at).abs() < 60);
+    assert!((clock::wall().0 / 1_000_000 - sent_at).abs() < 60);
     sinks.shutdown(PATIENCE).await;
     assert_eq!(node.cursor("crm"), 1);
 }

@@ -23,9 +23,10 @@ use url::Url;
 
 use super::files::{Cursor, CursorFile, DeadLetters};
 use super::guard::{Guard, GuardedResolver, Refused};
-use super::{Order, Status, sign, wall};
+use super::{Order, Status, sign};
 use crate::config::Secret;
 use crate::core::outbox::{Delivered, Outbox, Rules, Verdict};
+use crate::io::clock;
 use crate::io::journal::{Journal, Record};
 use crate::limits;
 use crate::time::{Mono, Wall};
@@ -196,8 +197,6 @@ type Sent = (u64, Result<(), Failure>);
 impl Worker {
     /// Until told to stop, or, told to drain, until nothing more can be delivered soon.
     pub(super) async fn run(self, mut order: watch::Receiver<Order>) {
-        let origin = tokio::time::Instant::now();
-        let mono = || Mono(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX));
         let mut outbox = Outbox::new(self.rules.clone(), self.cursor.seq, self.seed);
         let mut last = self.journal.watch();
         let mut flying: JoinSet<Sent> = JoinSet::new();
@@ -206,12 +205,12 @@ impl Worker {
         let mut saved: (u64, Option<Mono>) = (0, None);
         loop {
             let newest = *last.borrow_and_update();
-            self.fill(&mut outbox, mono(), newest).await;
-            while let Some(seq) = outbox.poll_delivery(mono()) {
+            self.fill(&mut outbox, clock::mono(), newest).await;
+            while let Some(seq) = outbox.poll_delivery(clock::mono()) {
                 seq_of.insert(flying.spawn(self.attempt(seq)).id(), seq);
             }
-            if outbox.settled() != saved.0 && saved.1.is_none_or(|at| mono() >= at + CURSOR_EVERY) {
-                saved = (if self.save(&outbox).await { outbox.settled() } else { saved.0 }, Some(mono()));
+            if outbox.settled() != saved.0 && saved.1.is_none_or(|at| clock::mono() >= at + CURSOR_EVERY) {
+                saved = (if self.save(&outbox).await { outbox.settled() } else { saved.0 }, Some(clock::mono()));
             }
             self.status.set(outbox.cursor(), outbox.waiting(), outbox.failures());
             let told = *order.borrow_and_update();
@@ -223,16 +222,15 @@ impl Worker {
             let due = outbox.poll_timeout().map(|(at, _)| at);
             let save_at = saved.1.filter(|_| outbox.settled() != saved.0).map(|at| at + CURSOR_EVERY);
             let wake = due.into_iter().chain(save_at).min();
-            let sleep = wake.map(|at| origin + Duration::from_nanos(at.0));
             tokio::select! {
                 Some(joined) = flying.join_next_with_id() => {
                     let (seq, sent) = settle(joined, &mut seq_of);
-                    self.on_sent(&mut outbox, mono, seq, sent).await;
+                    self.on_sent(&mut outbox, seq, sent).await;
                 }
                 changed = last.changed(), if outbox.room() > 0 && outbox.newest() >= newest => {
                     if changed.is_err() { break }
                 }
-                () = sleep_until(sleep) => {}
+                () = sleep_until(wake) => {}
                 changed = order.changed() => if changed.is_err() { break },
             }
         }
@@ -264,7 +262,7 @@ impl Worker {
             let record = tokio::task::spawn_blocking(move || journal.get(seq)).await;
             let sent = match record.map_err(std::io::Error::other).and_then(|record| record) {
                 Ok(Some(record)) => match record.head().map(|head| head.id.to_string()) {
-                    Ok(id) => webhook.send(&id, record.event.to_string(), wall()).await,
+                    Ok(id) => webhook.send(&id, record.event.to_string(), clock::wall()).await,
                     Err(_) => Ok(()),
                 },
                 Ok(None) => {
@@ -277,19 +275,19 @@ impl Worker {
         }
     }
 
-    async fn on_sent(&self, outbox: &mut Outbox, mono: impl Fn() -> Mono, seq: u64, sent: Result<(), Failure>) {
+    async fn on_sent(&self, outbox: &mut Outbox, seq: u64, sent: Result<(), Failure>) {
         let delivered = match &sent {
             Ok(()) => Delivered::Yes,
             Err(failure) => Delivered::No { retry_after: failure.retry_after },
         };
-        let verdict = outbox.on_result(mono(), seq, delivered);
+        let verdict = outbox.on_result(clock::mono(), seq, delivered);
         match (verdict, sent) {
             (Verdict::Settled, _) => self.status.on_delivered(1),
             (Verdict::Dead { attempts }, Err(failure)) => match self.bury(seq, failure.code, attempts).await {
-                Ok(()) => outbox.bury(mono(), seq),
+                Ok(()) => outbox.bury(clock::mono(), seq),
                 Err(error) => {
                     tracing::error!(sink = %self.name, seq, %error, "a dead letter cannot be written");
-                    outbox.postpone(mono(), seq);
+                    outbox.postpone(clock::mono(), seq);
                 }
             },
             (_, Err(failure)) => {
@@ -306,7 +304,7 @@ impl Worker {
     async fn bury(&self, seq: u64, reason: String, attempts: u32) -> std::io::Result<()> {
         let (journal, dead) = (self.journal.clone(), self.dead.clone());
         let buried = tokio::task::spawn_blocking(move || match journal.get(seq)? {
-            Some(record) => dead.bury(&record, &reason, attempts, wall()),
+            Some(record) => dead.bury(&record, &reason, attempts, clock::wall()),
             None => Ok(()),
         });
         buried.await.map_err(std::io::Error::other)??;
@@ -357,9 +355,9 @@ fn settle(joined: Result<(Id, Sent), JoinError>, seq_of: &mut HashMap<Id, u64>) 
     }
 }
 
-async fn sleep_until(at: Option<tokio::time::Instant>) {
+async fn sleep_until(at: Option<Mono>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at).await,
+        Some(at) => tokio::time::sleep_until(clock::instant(at)).await,
         None => std::future::pending().await,
     }
 }
