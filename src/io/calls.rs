@@ -88,7 +88,7 @@ pub struct Page {
 }
 
 impl Calls {
-    /// Takes in one event of the journal, in order; `seq` is its record's number. The same record twice changes nothing.
+    /// Takes in one event of the journal, in order; `seq` is its record's number. The same one twice changes nothing.
     pub fn observe(&self, seq: u64, event: &Event) {
         let call = match &event.body {
             Body::CallStarted(call) | Body::CallAnswered(call) | Body::CallEnded(call) => call.call_id,

@@ -21,8 +21,8 @@
 //! # What is promised
 //!
 //! * A record is shown to anybody (followers, sinks, the API) only when it is on the disk, fsync included.
-//! * [`Journal::append`] waits for nobody. When the disk refuses, a bounded number of events waits in memory, writing is
-//!   tried again every second, and what did not fit is counted, and told by a `leaseline.events.dropped` event.
+//! * [`Journal::append`] waits for nobody. When the disk refuses, a bounded number of events waits in memory, writing
+//!   is tried again every second, and what did not fit is counted, and told by a `leaseline.events.dropped` event.
 //! * A torn last write is cut at the next start. Damage before that is never passed over in silence: a start either
 //!   refuses, naming file, line and problem, or goes on in a new segment whose first record
 //!   (`leaseline.journal.damaged`) names the last good record.

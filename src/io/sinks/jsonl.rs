@@ -1,8 +1,8 @@
 //! The jsonl sink: every event of the journal as one CloudEvents line in a file of its own, for whatever reads files.
 //!
 //! Lines are synced in batches, then the cursor is written. A crash between the two is seen at the next start by the
-//! file's last line, so that nothing stands in the file twice; a torn last line is cut first. The file may be moved away
-//! (`logrotate`): the next batch starts a new one.
+//! file's last line, so that nothing stands in the file twice; a torn last line is cut first. The file may be moved
+//! away (`logrotate`): the next batch starts a new one.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -1,4 +1,4 @@
-//! The webhook sink: each event POSTed as the CloudEvents object it is in the journal, signed the Standard Webhooks way.
+//! The webhook sink: each event POSTed as the CloudEvents object that the journal has, signed by Standard Webhooks.
 //!
 //! # What counts
 //!
