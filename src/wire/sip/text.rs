@@ -151,7 +151,7 @@ pub(super) fn is_escaped_text(text: &str, allowed: &Class) -> bool {
     true
 }
 
-/// Position of the first `stop` outside quoted strings and `<>`, from the start. An open quote or bracket hides the rest.
+/// Position of the first `stop` outside quoted strings and `<>`. An open quote or bracket hides the rest.
 pub(super) fn find_bare(text: &[u8], stop: u8) -> Option<usize> {
     let mut at = 0;
     loop {
