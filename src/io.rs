@@ -2,24 +2,16 @@
 
 pub mod allocator;
 pub mod calls;
-pub mod calls;
-pub mod clock;
 pub mod clock;
 pub mod http;
 pub mod journal;
-pub mod journal;
-pub mod lease_feed;
+pub mod clock;
 pub mod lease_feed;
 pub mod media;
-pub mod media;
-pub mod metrics;
 pub mod metrics;
 pub mod recordings;
 pub mod signalling;
 pub mod sinks;
-pub mod sinks;
 pub mod sip_tcp;
 pub mod systemd;
-pub mod systemd;
-pub mod trace;
 pub mod trace;
