@@ -1,4 +1,5 @@
 //! Hostile and broken messages, one rule a test. Every expectation is an exact fault or an exact value.
+#![allow(clippy::unwrap_used)] // a test's way to fail
 
 use std::fmt::Write as _;
 

@@ -75,14 +75,14 @@ pub(super) fn is_header_list(list: &str, once: &[&str]) -> bool {
 /// Whether a URI's parameter list is one.
 pub(super) fn is_uri_list(list: &str) -> bool {
     Params::new(list).raw().all(|element| {
-        let (name, value) = element.split_once('=').map_or((element, None), |(n, v)| (n, Some(v)));
+        let (name, value) = text::split_at(element, b'=').map_or((element, None), |(n, v)| (n, Some(v)));
         let is_part = |part: &str| !part.is_empty() && text::is_escaped_text(part, &URI_PARAM);
         is_part(name) && value.is_none_or(is_part)
     })
 }
 
 fn split(element: &str) -> (&str, Option<&str>) {
-    match element.split_once('=') {
+    match text::split_at(element, b'=') {
         Some((name, value)) => (text::trim_str(name), Some(text::trim_str(value))),
         None => (element, None),
     }

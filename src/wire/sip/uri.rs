@@ -65,7 +65,7 @@ impl<'a> Uri<'a> {
 }
 
 fn read(text: &str) -> Option<Uri<'_>> {
-    let (scheme, rest) = text.split_once(':')?;
+    let (scheme, rest) = text::split_at(text, b':')?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
     if !is_scheme {
@@ -83,16 +83,16 @@ fn read(text: &str) -> Option<Uri<'_>> {
 }
 
 fn sip<'a>(empty: Uri<'a>, rest: &'a str) -> Option<Uri<'a>> {
-    let (user, rest) = match rest.split_once('@') {
+    let (user, rest) = match text::split_at(rest, b'@') {
         Some((userinfo, rest)) => (Some(user(userinfo)?), rest),
         None => (None, rest),
     };
     let (host, rest) = text::split_host(rest)?;
-    let (rest, headers) = match rest.split_once('?') {
+    let (rest, headers) = match text::split_at(rest, b'?') {
         Some((rest, headers)) => (rest, non_empty(headers)?),
         None => (rest, ""),
     };
-    let (rest, params) = match rest.split_once(';') {
+    let (rest, params) = match text::split_at(rest, b';') {
         Some((rest, params)) => (rest, non_empty(params)?),
         None => (rest, ""),
     };
@@ -107,13 +107,13 @@ fn sip<'a>(empty: Uri<'a>, rest: &'a str) -> Option<Uri<'a>> {
 
 /// The user part of `user:password`, when both are well formed.
 fn user(userinfo: &str) -> Option<&str> {
-    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    let (user, password) = text::split_at(userinfo, b':').unwrap_or((userinfo, ""));
     let is_good = !user.is_empty() && text::is_escaped_text(user, &USER) && text::is_escaped_text(password, &PASSWORD);
     is_good.then_some(user)
 }
 
 fn tel<'a>(empty: Uri<'a>, rest: &'a str) -> Option<Uri<'a>> {
-    let (number, params) = match rest.split_once(';') {
+    let (number, params) = match text::split_at(rest, b';') {
         Some((number, params)) => (number, non_empty(params)?),
         None => (rest, ""),
     };
