@@ -531,7 +531,8 @@ impl Allocator {
         match self.slots[slot].state {
             State::Leased { seen, signals, .. } => {
                 let mut lease = Lease::clone(&self.lease_of(slot));
-                lease.hold_until = lease.seen_at + self.slots[slot].hold;
+                // By the timers' clock: after a restart the hold counts from then, not from `seen_at`.
+                lease.hold_until = now.wall + (seen + self.slots[slot].hold).since(now.mono);
                 let lease = Arc::new(lease);
                 self.end(slot, &lease, seen, signals);
                 out.push(event(now, &lease, Body::LeaseExpired(Arc::clone(&lease))));
