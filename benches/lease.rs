@@ -61,7 +61,11 @@ fn table(c: &mut Criterion) {
     });
     let renewed = lease(7, &numbers[7]);
     c.bench_function("lease/apply_at_a_million", |b| {
-        b.iter_batched(|| Change::Active(Arc::clone(&renewed)), |change| table.apply(&change, 0), BatchSize::SmallInput);
+        b.iter_batched(
+            || Change::Active(Arc::clone(&renewed)),
+            |change| table.apply(&change, 0),
+            BatchSize::SmallInput,
+        );
     });
 }
 

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::config::PoolKind;
 use crate::core::lease::LeaseTable;
 use crate::time::{Mono, Wall};
 
@@ -504,7 +505,7 @@ fn a_new_configuration_keeps_leases() {
 }
 
 #[test]
-fn a_million_timers_come_in_turns() {
+fn many_timers_come_in_turns() {
     let numbers: Vec<E164> = (0..25_000u32).map(|index| E164::parse(&format!("+4420794{index:05}")).unwrap()).collect();
     let mut big = config::Pool::clone(&pool("web", Some("site"), 0..1));
     big.numbers = numbers;
