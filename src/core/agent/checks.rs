@@ -26,11 +26,6 @@ impl Refusal {
     }
 }
 
-/// What every request must have (RFC 3261 §8.1.1), and the limits of what becomes a key of ours.
-pub(super) fn readable(request: &Message) -> Result<(), Refusal> {
-    request.validate().map_err(|fault| Refusal::new(fault.status(), DropReason::of(fault)))
-}
-
 /// Start of every branch of RFC 3261 (§8.1.1.7).
 pub(super) const BRANCH_COOKIE: &str = "z9hG4bK";
 

@@ -206,8 +206,6 @@ fn hear(world: &mut World, owners: &mut [Owner; 2]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
-
     #[test]
     fn no_panic_and_nothing_left(seed in any::<u64>(), ops in prop::collection::vec(op(), 1..60)) {
         let mut world = World::new();
