@@ -2,6 +2,8 @@
 //! `poll_timeout()` says when to come back and why. Nothing here reads a clock, opens a socket or takes a lock
 //! (`clippy.toml` bans the calls).
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod agent;
 pub mod dialog;
 pub mod directory;

@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
 # Two baresips through Leaseline, each playing a file: their content is found in its own channel.
+#
+# baresip 1.0 names the machine's outer address in its SDP and sends from 127.0.0.1 all the same: to Leaseline it is a
+# phone behind NAT, and this is the test of NAT mode too.
 . "$(dirname "$0")/lib.sh"
 begin baresip
-FORWARD="\"sip:company@$COMPANY:5080\""
+CALLER=127.0.0.1 COMPANY=127.0.0.1 NAT=true
+CALLER_PORT=$((30000 + $$ % 1000 * 2)) COMPANY_PORT=$((30001 + $$ % 1000 * 2))
+FORWARD="\"sip:company@$COMPANY:$COMPANY_PORT\""
 start_leaseline
 
-# One folder of configuration each. aufile plays and records without a sound card.
+# One folder of configuration each. aufile plays without a sound card.
 baresip_home() {
-    local name=$1 address=$2 port=$3 tone=$4
+    local name=$1 address=$2 port=$3 tone=$4 rtp=$5
     mkdir -p "$name"
     sox -q -n -r 8000 -c 1 -b 16 "$name/play.wav" synth 30 sine "$tone" vol 0.5
     cat >"$name/config" <<CONFIG
@@ -19,7 +24,7 @@ audio_player            aufile,$WORK/$name/heard.wav
 audio_alert             aufile,$WORK/$name/alert.wav
 ausrc_srate             8000
 auplay_srate            8000
-rtp_ports               23000-23998
+rtp_ports               $rtp
 module_path             $(dirname "$(find /usr/lib -name g711.so -path '*baresip*' | head -1)")
 module                  g711.so
 module                  aufile.so
@@ -31,14 +36,14 @@ CONFIG
     : >"$name/contacts"
 }
 
-baresip_home company "$COMPANY" 5080 1100
-baresip_home caller "$CALLER" 5070 400
-echo "<sip:company@$COMPANY:5080>;regint=0;answermode=auto;audio_codecs=PCMA/8000/1" >company/accounts
-echo "<sip:+442079460990@$CALLER:5070>;regint=0;audio_codecs=PCMA/8000/1" >caller/accounts
+baresip_home company "$COMPANY" "$COMPANY_PORT" 1100 28000-28998
+baresip_home caller "$CALLER" "$CALLER_PORT" 400 29000-29998
+echo "<sip:company@$COMPANY:$COMPANY_PORT>;regint=0;answermode=auto;audio_codecs=PCMA/8000/1" >company/accounts
+echo "<sip:+442079460990@$CALLER:$CALLER_PORT>;regint=0;audio_codecs=PCMA/8000/1" >caller/accounts
 
 timeout 60 baresip -f "$WORK/company" -t 40 >company.log 2>&1 &
 PIDS+=($!)
-wait_for_socket "$COMPANY:5080" $!
+wait_for_socket "$COMPANY:$COMPANY_PORT" $!
 timeout 60 baresip -f "$WORK/caller" -t 8 -e "/dial sip:$NUMBER@$NODE:5060" >caller.log 2>&1 &
 BARESIP=$!
 PIDS+=("$BARESIP")

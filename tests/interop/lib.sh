@@ -33,7 +33,8 @@ begin() {
     echo "# $TEST on $NODE"
 }
 
-# configuration: prints the configuration that start_leaseline uses. FORWARD, RING, RECORDING and SIP change it.
+# configuration: prints the configuration that start_leaseline uses. FORWARD, RING, RECORDING, SOURCE
+# and NAT change it.
 configuration() {
     cat <<TOML
 [node]
@@ -51,12 +52,14 @@ enabled = ${RECORDING:-true}
 listen = "$NODE:8080"
 [[trunk]]
 name = "carrier"
-match = ["$CALLER"]
+match = ["${SOURCE:-$CALLER}"]
 country = "GB"
+nat = ${NAT:-false}
 [[company]]
 name = "acme"
 forward_to = [${FORWARD:-\"sip:{number\}@$COMPANY:5080\"}]
 ring_timeout = "${RING:-20s}"
+nat = ${NAT:-false}
 [[site]]
 name = "acme-site"
 company = "acme"
