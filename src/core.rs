@@ -3,6 +3,8 @@
 //! (`clippy.toml` bans the calls).
 
 pub mod admission;
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod agent;
 pub mod attribution;
 pub mod b2bua;
