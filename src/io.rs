@@ -1,19 +1,15 @@
 //! Decisions → system calls: sockets, threads, files, HTTP. Thin, with few branches.
 
 pub mod allocator;
-pub mod clock;
-pub mod lease_feed;
-pub mod media;
-pub mod signalling;
-pub mod sip_tcp;
-pub mod systemd;
-pub mod trace;
 pub mod calls;
+pub mod clock;
 pub mod http;
 pub mod journal;
 pub mod lease_feed;
-pub mod metrics;
-pub mod sinks;
 pub mod media;
+pub mod metrics;
+pub mod signalling;
+pub mod sinks;
+pub mod sip_tcp;
 pub mod systemd;
 pub mod trace;
