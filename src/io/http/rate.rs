@@ -22,7 +22,7 @@ struct Bucket {
 }
 
 impl RateLimit {
-    pub fn new(burst: u32, per_second: u32) -> RateLimit {
+    pub(super) fn new(burst: u32, per_second: u32) -> RateLimit {
         let (burst, per_second) = (f64::from(burst), f64::from(per_second.max(1)));
         RateLimit { burst, per_second, buckets: Mutex::default() }
     }

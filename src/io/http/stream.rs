@@ -18,7 +18,7 @@ pub(super) struct Held<S> {
 }
 
 impl<S> Held<S> {
-    pub fn new(stream: S, place: OwnedSemaphorePermit, mut closing: watch::Receiver<bool>) -> Held<S> {
+    pub(super) fn new(stream: S, place: OwnedSemaphorePermit, mut closing: watch::Receiver<bool>) -> Held<S> {
         let closed = Box::pin(async move {
             let _ = closing.wait_for(|closing| *closing).await;
         });
