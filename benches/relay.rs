@@ -19,12 +19,8 @@ const STEP: Duration = Duration::from_millis(20);
 
 fn remote(address: &str, nat: bool) -> Remote {
     let rtp: SocketAddr = address.parse().expect("an address");
-    let format = |payload_type, name: &str| PayloadFormat {
-        payload_type,
-        name: name.into(),
-        clock_rate: 8_000,
-        channels: 1,
-    };
+    let format =
+        |payload_type, name: &str| PayloadFormat { payload_type, name: name.into(), clock_rate: 8_000, channels: 1 };
     Remote {
         rtp,
         rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),

@@ -2,9 +2,9 @@
 //! `poll_timeout()` says when to come back and why. Nothing here reads a clock, opens a socket or takes a lock
 //! (`clippy.toml` bans the calls).
 
-pub mod admission;
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod admission;
 pub mod agent;
 pub mod attribution;
 pub mod b2bua;
