@@ -174,8 +174,8 @@ pub const LOG_LINES: usize = 8_192;
 /// A recording waits so long for packets that come late or out of order before it writes a stretch. With
 /// [`RECORDER_BLOCK`] it is what a crash can cost: under a second.
 pub const RECORDER_REORDER: Duration = Duration::from_millis(400);
-/// A recording is written in blocks of so much: two writes a second and call.
-pub const RECORDER_BLOCK: Duration = Duration::from_millis(450);
+/// A recording is written in blocks of so much: two or three writes a second and call.
+pub const RECORDER_BLOCK: Duration = Duration::from_millis(400);
 /// Samples of one channel held in memory, in front of what is written: reorder window, block, one largest packet and
 /// slack for a driver that comes late. 8000 a second.
 pub const RECORDER_BUFFER: usize = 3 * 8_000;

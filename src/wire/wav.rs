@@ -139,7 +139,8 @@ mod tests {
         let whole = header(800);
         let mut stranger = whole;
         stranger[22] = 1;
-        let cases: [(&[u8], u64, Result<u64, Bad>, Result<u64, Bad>); 7] = [
+        type Verdict = Result<u64, Bad>;
+        let cases: [(&[u8], u64, Verdict, Verdict); 7] = [
             (&[], 0, Err(Bad::NoHeader), Err(Bad::NoHeader)),
             (&whole[..43], 43, Err(Bad::NoHeader), Err(Bad::NoHeader)),
             (&whole, 844, Ok(200), Ok(200)),

@@ -122,12 +122,13 @@ impl Track {
         self.heard_to = self.heard_to.max(Some(end));
     }
 
-    /// Takes `frames` samples off the window into every second place of `out`, from `channel` on, and notes the gaps.
+    /// Takes `frames` samples off the window into channel 0 or 1 of the frames in `out`, and notes the gaps.
     pub(super) fn take(&mut self, frames: usize, channel: usize, out: &mut [i16]) {
         let there = frames.min(self.samples.len());
-        for (slot, sample) in out.iter_mut().skip(channel).step_by(2).zip(self.samples.drain(..there)) {
-            *slot = sample;
+        for (frame, sample) in out.chunks_exact_mut(2).zip(&self.samples) {
+            frame[channel] = *sample;
         }
+        self.samples.drain(..there);
         self.note_gaps(there, frames);
         self.marks.drain(..there);
         self.frontier += frames as u64;
@@ -138,7 +139,7 @@ impl Track {
         while let Some(rest) = self.marks.get(at..there)
             && let Some(&mark) = rest.first()
         {
-            let run = rest.iter().position(|m| *m != mark).unwrap_or(rest.len());
+            let run = run(rest, mark);
             if mark == HEARD {
                 self.wrote_audio = true;
             } else {
@@ -175,6 +176,14 @@ impl Track {
             self.marks.resize(to, 0);
         }
     }
+}
+
+/// How many marks from the first on are `mark`. Whole words first: most of a talk is one long run.
+fn run(marks: &[u8], mark: u8) -> usize {
+    let word = [mark; 64];
+    let words = marks.chunks_exact(word.len()).take_while(|chunk| *chunk == word).count() * word.len();
+    let rest = marks.get(words..).unwrap_or_default();
+    words + rest.iter().position(|m| *m != mark).unwrap_or(rest.len())
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub trait RawFile: Send + Sync + fmt::Debug {
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
     fn seek(&self, to: SeekFrom) -> io::Result<u64>;
     fn set_len(&self, length: u64) -> io::Result<()>;
-    fn len(&self) -> io::Result<u64>;
+    fn length(&self) -> io::Result<u64>;
     /// Returns when data and length are durable.
     fn sync(&self) -> io::Result<()>;
 }
@@ -121,7 +121,7 @@ impl RawFile for File {
         File::set_len(self, length)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
 

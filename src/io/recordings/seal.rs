@@ -155,7 +155,7 @@ pub(super) fn seal_file(files: &dyn Files, data_dir: &Path, fsync: Fsync, call: 
 pub(super) fn make_whole(handle: &Handle, frames_max: Option<u64>) -> io::Result<u64> {
     let mut handle = handle.clone();
     let most = frames_max.map_or(u64::MAX, |frames| wav::HEADER as u64 + frames * wav::FRAME);
-    let length = handle.0.len()?.min(most);
+    let length = handle.0.length()?.min(most);
     let mut head = Vec::with_capacity(wav::HEADER);
     handle.seek(SeekFrom::Start(0))?;
     handle.clone().take(wav::HEADER as u64).read_to_end(&mut head)?;

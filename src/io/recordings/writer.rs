@@ -1,6 +1,6 @@
 //! One recording being written: a [`Recorder`] and its growing file.
 //!
-//! The file is `<call_id>.wav.part`, a block every 450 ms, its header right after every block. The first operation that
+//! The file is `<call_id>.wav.part`, a block every 400 ms, its header right after every block. The first operation that
 //! fails ends the writing, not the recording: the machine runs on, so that the gap map and the length stay true, and
 //! what was written is sealed at the end.
 

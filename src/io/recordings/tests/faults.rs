@@ -86,8 +86,8 @@ impl RawFile for FaultyFile {
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.disk.step().and_then(|()| self.file.set_len(length))
     }
-    fn len(&self) -> io::Result<u64> {
-        self.disk.step().and_then(|()| self.file.len())
+    fn length(&self) -> io::Result<u64> {
+        self.disk.step().and_then(|()| self.file.length())
     }
     fn sync(&self) -> io::Result<()> {
         self.disk.step().and_then(|()| self.file.sync())
@@ -213,8 +213,8 @@ impl RawFile for SlowFile {
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.1.set_len(length)
     }
-    fn len(&self) -> io::Result<u64> {
-        self.1.len()
+    fn length(&self) -> io::Result<u64> {
+        self.1.length()
     }
     fn sync(&self) -> io::Result<()> {
         self.1.sync()
