@@ -1,6 +1,16 @@
 //! Decisions → system calls: sockets, threads, files, HTTP. Thin, with few branches.
 
+pub mod allocator;
+pub mod calls;
 pub mod clock;
+pub mod http;
+pub mod journal;
+pub mod lease_feed;
 pub mod media;
+pub mod metrics;
+pub mod recordings;
+pub mod signalling;
+pub mod sinks;
+pub mod sip_tcp;
 pub mod systemd;
 pub mod trace;

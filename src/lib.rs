@@ -14,6 +14,8 @@
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod daemon;
+pub mod demo;
 pub mod ids;
 pub mod io;
 pub mod limits;

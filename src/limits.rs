@@ -51,6 +51,101 @@ pub const LATCH_PACKETS: u8 = 5;
 /// They must come within this time.
 pub const LATCH_WINDOW: Duration = Duration::from_millis(1_500);
 
+/// HTTP connections at once. A browser keeps up to six; streams of routers and consoles hold one each.
+pub const HTTP_CONNECTIONS: usize = 1_024;
+/// Of them from one address that is neither loopback nor a trusted proxy: an office behind one address fits.
+pub const HTTP_CONNECTIONS_PER_ADDRESS: usize = 128;
+/// Header fields of one request. Browsers send about 20.
+pub const HTTP_HEADERS: usize = 64;
+/// Head of one request, and read buffer of a connection.
+pub const HTTP_HEAD: usize = 16 * 1024;
+/// A request's head must be complete within this time; idle connections are closed after it.
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(30);
+/// Body of one request.
+pub const HTTP_BODY: usize = 64 * 1024;
+/// A request's body must be complete within this time.
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(10);
+/// Nesting of a JSON body; ours have three levels.
+pub const HTTP_JSON_DEPTH: usize = 16;
+/// A peer that takes nothing of an answer for so long is gone.
+pub const HTTP_WRITE_STALL: Duration = Duration::from_secs(30);
+/// Running requests get so long when the daemon stops.
+pub const HTTP_DRAIN: Duration = Duration::from_secs(3);
+/// Event and feed streams at once; each holds a connection and a queue.
+pub const HTTP_STREAMS: usize = 128;
+/// Rows of one page of an answer.
+pub const HTTP_PAGE: usize = 500;
+/// Addresses whose request rate is remembered; later ones share one bucket.
+pub const HTTP_RATE_ADDRESSES: usize = 65_536;
+/// Lease requests of one address at once: a busy office, or a test that fills a pool.
+pub const HTTP_LEASE_BURST: u32 = 600;
+/// Lease requests of one address per second, after the burst.
+pub const HTTP_LEASE_RATE: u32 = 10;
+/// Heartbeats and signals of one address at once.
+pub const HTTP_BEAT_BURST: u32 = 2_000;
+/// Heartbeats and signals of one address per second: 100 pages behind it send about 4.
+pub const HTTP_BEAT_RATE: u32 = 50;
+/// A destination's name is looked up no longer than this; then the next destination is tried.
+pub const RESOLVE: Duration = Duration::from_secs(2);
+/// A re-INVITE that crosses is given up after this: Timer B and some.
+pub const OFFER: Duration = Duration::from_secs(35);
+/// INFO and MESSAGE under way across one call.
+pub const CROSSING: usize = 8;
+/// Media threads and recorder have so long to close a call; then its events go out without their word.
+pub const CLOSING: Duration = Duration::from_secs(30);
+/// Refused calls become events at most so often; every one is counted.
+pub const REFUSAL_EVENTS_PER_SECOND: u32 = 20;
+
+/// Kernel buffer of a SIP socket: two seconds of 1,000 calls a second.
+pub const SIP_SOCKET_BUFFER: usize = 8 * 1024 * 1024;
+/// Datagrams read in one turn before timers and commands are looked at.
+pub const DATAGRAMS_PER_TURN: usize = 64;
+/// Addresses taken from one DNS answer.
+pub const RESOLVED_ADDRESSES: usize = 8;
+/// Stream events waiting for signalling; a full queue stops reading from the peers.
+pub const STREAM_EVENTS: usize = 1_024;
+/// SIP stream connections at once.
+pub const STREAMS: usize = 512;
+/// SIP stream connections of one address.
+pub const STREAMS_PER_ADDRESS: usize = 16;
+/// A new connection must deliver its first whole message within this time.
+pub const STREAM_FIRST: Duration = Duration::from_secs(10);
+/// A connection without traffic is closed after this.
+pub const STREAM_IDLE: Duration = Duration::from_secs(900);
+/// Opening a connection takes no longer.
+pub const STREAM_CONNECT: Duration = Duration::from_secs(5);
+/// Bytes waiting for a peer that does not read; then it is closed.
+pub const STREAM_UNSENT: usize = 256 * 1024;
+/// A visitor id given by a page. Ours have 32 characters; cookies of analytics reach about 60.
+pub const VISITOR_ID: usize = 128;
+/// One text of a session. Browsers send URLs of about 2,000 characters without trouble.
+pub const SESSION_TEXT: usize = 2_048;
+/// Keys of one map of a session; there are about twenty click ids in the field.
+pub const SESSION_KEYS: usize = 32;
+/// One key of such a map.
+pub const SESSION_KEY: usize = 64;
+/// Visitors who may share one number before the oldest is forgotten.
+pub const LEASE_SHARERS: usize = 8;
+/// Signals of one lease that go into the journal; a page has a handful, a loop in a page thousands.
+pub const LEASE_SIGNALS: u32 = 200;
+/// Length of a signal's name.
+pub const SIGNAL_NAME: usize = 32;
+/// Timers that one turn of the allocator runs before it lets others in: about 5 ms.
+pub const ALLOCATOR_TURN: usize = 10_000;
+/// Changes kept for followers of the lease feed that come back: about 30 MB, five minutes at 10,000 visitors.
+pub const FEED_LOG: usize = 100_000;
+/// Records written to a follower at a time, so that the allocator is never locked long.
+pub const FEED_BATCH: usize = 256;
+/// One line of the lease feed: a session of full length in JSON, twice over.
+pub const FEED_LINE: usize = 512 * 1024;
+/// Lines of one snapshot of the lease feed: two for each of five million numbers.
+pub const FEED_ENTRIES: u64 = 10_000_000;
+/// Heartbeat of an idle lease feed.
+pub const FEED_HEARTBEAT: Duration = Duration::from_secs(10);
+/// Longest number text that is read at all: 15 digits with separators and a parameter or two.
+pub const NUMBER_TEXT: usize = 96;
+/// Attribution line for headers and display names, in characters; phones show 20 to 60.
+pub const SOURCE_LINE: usize = 100;
 /// Configuration file: a million numbers written one by one.
 pub const CONFIG_FILE: u64 = 32 << 20;
 /// Problems reported of one configuration; a person reads fewer.
@@ -105,6 +200,75 @@ pub const TAP_BUFFERS: usize = 64;
 pub const TAP_QUEUE: usize = 1_024;
 /// Messages about calls that wait on one media thread for a stuck recorder; then new recordings are refused.
 pub const TAP_BACKLOG: usize = 4_096;
+/// A learned source must be quiet for so long before another one of the same IP may take its place.
+pub const LATCH_QUIET: Duration = Duration::from_millis(1_500);
+/// The same for RTCP, which comes about every 5 s (RFC 3550 §6.2): three reports are missing.
+pub const LATCH_QUIET_RTCP: Duration = Duration::from_secs(15);
+/// Sources of one IP that are watched while none is learned: the party, and a few that disturb.
+pub const LATCH_CANDIDATES: usize = 4;
+/// RTP packets a second that one leg may have relayed: packets of 5 ms, and 10 ms with telephone events between.
+pub const LEG_PACKETS_PER_SECOND: u32 = 250;
+/// How many of them may come at once: what a network holds up for 2 s with packets of 20 ms.
+pub const LEG_PACKETS_BURST: u32 = 100;
+/// RTCP packets a second of one leg; RFC 3550 §6.2 allows one in 5 s, RFC 4585 early feedback more.
+pub const LEG_RTCP_PER_SECOND: u32 = 10;
+/// How many of them may come at once.
+pub const LEG_RTCP_BURST: u32 = 20;
+/// While a side is on hold nobody need talk: the call is given so long.
+pub const SILENCE_ON_HOLD: Duration = Duration::from_secs(3_600);
+/// Receive buffer of a media socket: 1.3 s of G.711 (the kernel counts its own overhead too).
+pub const MEDIA_RECEIVE_BUFFER: usize = 64 * 1024;
+/// One journal record. A `call.ended` with a hostile page's session and a long list of gaps has some 60 KB.
+pub const JOURNAL_RECORD: usize = 1024 * 1024;
+/// A segment is closed when it is so long: a start reads the newest one, and 64 MiB are hashed in a tenth of a second.
+pub const JOURNAL_SEGMENT: u64 = 64 * 1024 * 1024;
+/// Events that wait for the journal's disk. At 2 KB each 130 MB, and some ten minutes of a busy node.
+pub const JOURNAL_QUEUE: usize = 65_536;
+/// Events written with one fsync.
+pub const JOURNAL_BATCH: usize = 1_024;
+/// Two fsyncs of the journal are so far apart, so that load costs 20 a second and not one an event.
+pub const JOURNAL_COMMIT: Duration = Duration::from_millis(50);
+/// A disk that refused is asked again after this time.
+pub const JOURNAL_RETRY: Duration = Duration::from_secs(1);
+/// Newest records kept in memory for followers, so that they do not read what was just written.
+pub const JOURNAL_TAIL: usize = 4_096;
+/// The same in bytes.
+pub const JOURNAL_TAIL_BYTES: usize = 8 * 1024 * 1024;
+/// Records given out by one read.
+pub const JOURNAL_READ: usize = 1_000;
+/// Problems that `verify` lists; the rest is counted.
+pub const VERIFY_PROBLEMS: usize = 100;
+
+/// Ended calls that the API remembers; older ones are in the journal. About 3 KB each.
+pub const CALLS_LISTED: usize = 10_000;
+/// Events listed with one call.
+pub const CALL_EVENTS: usize = 64;
+/// Calls on one page of the API.
+pub const CALLS_PAGE: usize = 200;
+
+/// Events of one sink that may be under way or waiting for a retry.
+pub const SINK_WINDOW: usize = 16_384;
+/// Records between the oldest of them and the newest one delivered: one event that is refused for a day must not hold
+/// up a day's others. 16 bytes each.
+pub const SINK_SPAN: usize = 1_000_000;
+/// Unsettled events listed in a sink's cursor file; with more, a restart delivers again what came after the oldest.
+pub const SINK_LISTED: usize = 1_024;
+/// Deliveries of one sink at once, each for another call.
+pub const SINK_PARALLEL: usize = 8;
+/// A sink's whole request.
+pub const SINK_TIMEOUT: Duration = Duration::from_secs(10);
+/// What we read of a sink's reply.
+pub const SINK_REPLY: usize = 64 * 1024;
+/// First retry; doubled each time.
+pub const SINK_RETRY_FIRST: Duration = Duration::from_secs(1);
+/// Longest wait between two attempts of ours; a sink's `Retry-After` may ask for more.
+pub const SINK_RETRY_MAX: Duration = Duration::from_secs(300);
+/// Longest wait between two probes of a sink that fails at everything.
+pub const SINK_PROBE_MAX: Duration = Duration::from_secs(60);
+/// After this an event goes to the dead letters (CONTRACT §4).
+pub const SINK_RETRY_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of one sink's dead letters; what comes after is counted, and stays in the journal.
+pub const SINK_DEAD_BYTES: u64 = 256 * 1024 * 1024;
 /// Longest sound that a test phone plays, and longest silence on its tape.
 pub const PHONE_AUDIO: Duration = Duration::from_secs(600);
 /// Calls at once of a test phone that answers.

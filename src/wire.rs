@@ -4,5 +4,9 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod codec;
+pub mod multipart;
+pub mod rtcp;
+pub mod rtp;
 pub mod sdp;
 pub mod sip;
+pub mod wav;

@@ -1,6 +1,8 @@
 //! What the world is told. Field names are promises (CONTRACT §4): events are the product, so they are complete,
 //! versioned and the same in the journal, in the sinks and in the recording's sidecar.
 
+pub mod cloud;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -268,6 +270,27 @@ pub enum Body {
         version: String,
     },
     NodeStopped,
+    /// Part of the journal could not be read; it goes on in a new segment, and this is that segment's first record.
+    JournalDamaged(DamageData),
+    /// The journal's disk did not take these events, and memory for them ran out.
+    EventsDropped {
+        count: u64,
+    },
+}
+
+/// `data` of `leaseline.journal.damaged`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamageData {
+    /// Segment file, relative to the journal's folder.
+    pub file: String,
+    /// Where the damaged bytes start in it.
+    pub offset: u64,
+    /// What is wrong there.
+    pub problem: String,
+    /// The record before the damage; 0 when there was none.
+    pub last_good_seq: u64,
+    /// Its hash: the chain goes on from here.
+    pub last_good_hash: String,
 }
 
 impl Body {
@@ -287,6 +310,8 @@ impl Body {
             Body::LeaseSignal { .. } => "leaseline.lease.signal",
             Body::NodeStarted { .. } => "leaseline.node.started",
             Body::NodeStopped => "leaseline.node.stopped",
+            Body::JournalDamaged(_) => "leaseline.journal.damaged",
+            Body::EventsDropped { .. } => "leaseline.events.dropped",
         }
     }
 }

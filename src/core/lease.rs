@@ -1,12 +1,16 @@
 //! Leases and the table from number to lease.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::core::event::Session;
 use crate::ids::{E164, LeaseId};
+use crate::limits;
 use crate::time::Wall;
 
 /// One number lent to one visitor. The value that the journal, the feed and the lease table carry.
@@ -36,3 +40,225 @@ pub struct Lease {
 
 /// Static channel of a number: `source`, `medium`, `campaign`, ….
 pub type Channel = Arc<BTreeMap<String, String>>;
+
+impl Lease {
+    /// When the visitor left the page, for a lease that has ended: as the page said, else the last sign of them.
+    pub fn left_at(&self) -> Wall {
+        self.released_at.unwrap_or(self.seen_at)
+    }
+}
+
+/// One step of the stream that feeds the table, the feed and, through it, other nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The number is on this visitor's page: granted, renewed, revived, or a sign of life.
+    Active(Arc<Lease>),
+    /// The visitor is off the page (released or lapsed). The number stays theirs until `hold_until`.
+    Ended(Arc<Lease>),
+    /// Nothing is known of the number any more: it left the configuration, or its memory ran out.
+    Removed(E164),
+}
+
+impl Change {
+    pub fn number(&self) -> &E164 {
+        match self {
+            Change::Active(lease) | Change::Ended(lease) => &lease.number,
+            Change::Removed(number) => number,
+        }
+    }
+}
+
+/// What is known of one number. A value: a change makes a new one, so readers never see half of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// Who has the number on their page, newest first. One, unless the allocator shares numbers.
+    pub holders: SmallVec<[Arc<Lease>; 1]>,
+    /// Who had it last and is off the page.
+    pub last: Option<Arc<Lease>>,
+}
+
+impl Entry {
+    /// The newest holder.
+    pub fn active(&self) -> Option<&Arc<Lease>> {
+        self.holders.first()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.holders.is_empty() && self.last.is_none()
+    }
+
+    /// The entry after `change`. The allocator, the table, the follower of a feed and the restart all use this one
+    /// rule, which is why they agree.
+    #[must_use]
+    pub fn after(mut self, change: &Change) -> Entry {
+        match change {
+            Change::Active(lease) => self.hold(lease),
+            Change::Ended(lease) => {
+                self.holders.retain(|held| held.lease_id != lease.lease_id);
+                self.last = Some(Arc::clone(lease));
+            }
+            Change::Removed(_) => self = Entry::default(),
+        }
+        self
+    }
+
+    fn hold(&mut self, lease: &Arc<Lease>) {
+        if self.last.as_ref().is_some_and(|last| last.lease_id == lease.lease_id) {
+            self.last = None;
+        }
+        self.holders.retain(|held| held.lease_id != lease.lease_id);
+        if !lease.shared {
+            // A holder that we never saw leave has left: the allocator would not give its number away otherwise.
+            if let Some(missed) = self.holders.drain(..).next() {
+                self.last = Some(missed);
+            }
+        }
+        self.holders.insert(0, Arc::clone(lease));
+        self.holders.truncate(limits::LEASE_SHARERS);
+    }
+}
+
+/// Number → who sees it. Written by one feeder (the embedded allocator or the follower of a feed), read by signalling
+/// at every INVITE.
+///
+/// No guard of the map leaves this type: readers get the `Arc` (a guard held over an insert on the same shard
+/// deadlocks).
+#[derive(Debug)]
+pub struct LeaseTable {
+    map: DashMap<E164, Arc<Entry>, foldhash::fast::RandomState>,
+    stale: AtomicBool,
+    revision: AtomicU64,
+}
+
+impl Default for LeaseTable {
+    fn default() -> LeaseTable {
+        LeaseTable::new()
+    }
+}
+
+impl LeaseTable {
+    pub fn new() -> LeaseTable {
+        LeaseTable { map: DashMap::default(), stale: AtomicBool::new(false), revision: AtomicU64::new(0) }
+    }
+
+    /// What is known of `number` now.
+    pub fn lookup(&self, number: &E164) -> Option<Arc<Entry>> {
+        self.map.get(number).map(|entry| Arc::clone(&entry))
+    }
+
+    /// Applies the change with this revision. One feeder at a time, in order.
+    pub fn apply(&self, change: &Change, revision: u64) {
+        let number = change.number();
+        let before = self.lookup(number).map(|entry| Entry::clone(&entry)).unwrap_or_default();
+        let entry = before.after(change);
+        if entry.is_empty() {
+            self.map.remove(number);
+        } else {
+            self.map.insert(number.clone(), Arc::new(entry));
+        }
+        self.revision.store(revision, Ordering::Release);
+    }
+
+    /// Replaces everything by a snapshot. Each number goes from its old entry to its new one in one step; a number
+    /// that the snapshot does not have is forgotten.
+    pub fn replace(&self, entries: &HashMap<E164, Entry>, revision: u64) {
+        for (number, entry) in entries {
+            self.map.insert(number.clone(), Arc::new(entry.clone()));
+        }
+        self.map.retain(|number, _| entries.contains_key(number));
+        self.revision.store(revision, Ordering::Release);
+    }
+
+    /// Out of step with the allocator: shown in attributions, and then the clock ends leases.
+    pub fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Acquire)
+    }
+
+    pub fn set_stale(&self, stale: bool) {
+        self.stale.store(stale, Ordering::Release);
+    }
+
+    /// Revision of the last change applied.
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Numbers about which something is known.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+}
+
+/// A visitor id as pages may give it: 1 to 128 of `[A-Za-z0-9._-]`.
+pub fn is_visitor_id(text: &str) -> bool {
+    (1..=limits::VISITOR_ID).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// The session cut to its bounds: texts to [`limits::SESSION_TEXT`] bytes at a character boundary, maps to
+/// [`limits::SESSION_KEYS`] keys, control characters dropped. What pages say ends up in events, headers and screens.
+pub fn bounded(session: Session) -> Session {
+    Session {
+        landing_page: session.landing_page.map(|text| cut(&text)),
+        referrer: session.referrer.map(|text| cut(&text)),
+        utm: cut_map(session.utm),
+        click_ids: cut_map(session.click_ids),
+        client_ids: cut_map(session.client_ids),
+    }
+}
+
+fn cut_map(map: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    map.into_iter()
+        .filter(|(key, _)| (1..=limits::SESSION_KEY).contains(&key.len()) && !key.chars().any(char::is_control))
+        .take(limits::SESSION_KEYS)
+        .map(|(key, value)| (key, cut(&value)))
+        .collect()
+}
+
+fn cut(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len().min(limits::SESSION_TEXT));
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if kept.len() + c.len_utf8() > limits::SESSION_TEXT {
+            break;
+        }
+        kept.push(c);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_cut_to_their_bounds() {
+        let many = (0..10_000).map(|index| (format!("key{index:05}"), "v".to_owned())).collect();
+        let odd = [("a\nb", "x"), ("", "x"), (&*"k".repeat(65), "x"), ("__proto__", "x\u{0}y")];
+        let session = bounded(Session {
+            landing_page: Some("ы".repeat(1_000_000)),
+            referrer: Some("https://example.org/\r\n".into()),
+            utm: many,
+            click_ids: odd.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            client_ids: BTreeMap::new(),
+        });
+        assert_eq!(session.landing_page.map(|text| text.len()), Some(limits::SESSION_TEXT));
+        assert_eq!(session.referrer.as_deref(), Some("https://example.org/"));
+        assert_eq!(session.utm.len(), limits::SESSION_KEYS);
+        let kept: Vec<_> = session.click_ids.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(kept, [("__proto__", "xy")]);
+    }
+
+    #[test]
+    fn visitor_ids() {
+        for good in ["a", "GA1.2.123_4-5", &"x".repeat(128)] {
+            assert!(is_visitor_id(good), "{good}");
+        }
+        for bad in ["", "a b", "a\n", "é", "a/b", &"x".repeat(129)] {
+            assert!(!is_visitor_id(bad), "{bad}");
+        }
+    }
+}

@@ -89,7 +89,12 @@ pub enum MediaNotice {
     Refused(&'static str),
     /// First accepted packet of a side.
     FirstPacket(Side, Wall),
-    /// Ports closed; final figures.
+    /// Both sides are known and neither has sent anything accepted for the configured time. Told once; a packet or
+    /// another [`MediaCommand::Remote`] starts the time anew.
+    Silent,
+    /// A panic of ours in this call's relay; its text. The media is closed: [`MediaNotice::Closed`] follows.
+    Crashed(String),
+    /// Ports closed; final figures. Exactly once for every call that was opened.
     Closed(Box<MediaSummary>),
     /// The recording is sealed on disk, or is known to be lost.
     Recorded(Box<RecordingSummary>),

@@ -1,3 +1,154 @@
-//! Media: ports, threads that relay, and the tap to the recorder.
+//! Media: sockets and threads that relay by the verdicts of [`crate::core::relay`]. Signalling opens calls and gives
+//! commands; it is told by notices and never waited for.
+//!
+//! Plain threads with epoll, not tasks: a call lives on one thread with both legs, and a packet costs no lock, no
+//! allocation and no log.
 
+pub mod engine;
+pub mod ports;
 pub mod tap;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::config;
+use crate::core::media::{LocalMedia, MediaCommand, MediaNotice, Open};
+use crate::core::media_address::OwnMedia;
+use crate::core::relay::Relay;
+use crate::ids::CallId;
+use crate::io::media::engine::{Order, Session, Thread};
+use crate::io::media::ports::Ports;
+use crate::io::media::tap::TapDoor;
+use crate::limits::CALLS;
+use crate::time::Now;
+
+pub use crate::io::media::engine::{MediaStats, RefusedPackets};
+
+/// Where `io` reads both clocks.
+pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
+
+/// How media threads speak to signalling. Called on a media thread: it must not wait.
+pub type Notices = Arc<dyn Fn(CallId, MediaNotice) + Send + Sync>;
+
+/// All media threads and ports. Dropping it closes every call (each with its [`MediaNotice::Closed`]) and ends the
+/// threads.
+pub struct MediaEngine {
+    threads: Vec<Thread>,
+    /// Which thread has a call. The thread itself takes it out when the call's media ends.
+    homes: Homes,
+    ports: Ports,
+    own: Arc<OwnMedia>,
+    clock: Clock,
+    notices: Notices,
+    silence_max: std::time::Duration,
+}
+
+/// Calls and the index of their thread.
+pub(crate) type Homes = Arc<Mutex<HashMap<CallId, usize>>>;
+
+impl std::fmt::Debug for MediaEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MediaEngine").field("threads", &self.threads.len()).field("ports", &self.ports).finish()
+    }
+}
+
+impl MediaEngine {
+    /// Starts the threads. Errors are the operating system's (no thread, no epoll).
+    pub fn start(
+        config: &config::Media,
+        clock: Clock,
+        tap: TapDoor,
+        notices: impl Fn(CallId, MediaNotice) + Send + Sync + 'static,
+    ) -> io::Result<MediaEngine> {
+        let notices: Notices = Arc::new(notices);
+        let homes = Homes::default();
+        let threads = (0..config.threads.max(1))
+            .map(|index| Thread::start(index, clock.clone(), tap.tap(), notices.clone(), homes.clone()))
+            .collect::<io::Result<_>>()?;
+        Ok(MediaEngine {
+            threads,
+            homes,
+            ports: Ports::new(config.ports, clock.clone()),
+            own: Arc::new(OwnMedia::new(config)),
+            clock,
+            notices,
+            silence_max: config.silence_max,
+        })
+    }
+
+    /// Opens a call: a bound pair of ports for each side, on the thread with the fewest calls. Refusals are stable
+    /// codes: `no_media_ports`, `no_sockets`, `media_address`, `media_open_twice`.
+    pub fn open(&self, call: CallId, open: &Open, now: Now) -> Result<[LocalMedia; 2], &'static str> {
+        if self.homes().contains_key(&call) {
+            return Err("media_open_twice");
+        }
+        let pairs = [self.ports.bind(open.address[0])?, self.ports.bind(open.address[1])?];
+        let local =
+            |side: usize| Some(LocalMedia { rtp: SocketAddr::new(*open.address.get(side)?, pairs.get(side)?.port()) });
+        let (Some(caller), Some(company)) = (local(0), local(1)) else { return Err("media_address") };
+        let Some((index, thread)) = self.threads.iter().enumerate().min_by_key(|(_, thread)| thread.calls()) else {
+            return Err("no_sockets");
+        };
+        self.homes().insert(call, index);
+        let relay = Relay::new(now.mono, self.own.clone(), self.silence_max);
+        thread.send(Order::Open(Box::new(Session::new(call, relay, pairs))));
+        Ok([caller, company])
+    }
+
+    /// Gives a command to the call's media. Never dropped while the call is open; words about a call that is not are
+    /// without effect, its [`MediaNotice::Closed`] has been told. [`MediaCommand::Open`] is answered by a notice.
+    pub fn command(&self, call: CallId, command: MediaCommand) {
+        if let MediaCommand::Open(open) = &command {
+            let notice = match self.open(call, open, (self.clock)()) {
+                Ok(local) => MediaNotice::Opened(local),
+                Err(code) => MediaNotice::Refused(code),
+            };
+            return (self.notices)(call, notice);
+        }
+        let home = self.homes().get(&call).copied();
+        match home.and_then(|index| self.threads.get(index)) {
+            Some(thread) => thread.send(Order::Command(call, Box::new(command))),
+            None => tracing::debug!(%call, "command for media that is closed"),
+        }
+    }
+
+    /// Port pairs that could be taken now; a call needs two.
+    pub fn free_pairs(&self) -> usize {
+        self.ports.free()
+    }
+
+    /// Port pairs held by calls.
+    pub fn used_pairs(&self) -> usize {
+        self.ports.used()
+    }
+
+    /// Calls at once that the port range allows.
+    pub fn calls_max(&self) -> usize {
+        (self.ports.total() / 2).min(CALLS)
+    }
+
+    /// Calls that are open.
+    pub fn calls(&self) -> usize {
+        self.homes().len()
+    }
+
+    /// The addresses that are ours, for [`crate::core::media_address::is_acceptable`].
+    pub fn own_media(&self) -> Arc<OwnMedia> {
+        self.own.clone()
+    }
+
+    /// Counters since the start, over all threads. At most one turn (2 ms) behind.
+    pub fn stats(&self) -> MediaStats {
+        self.threads.iter().fold(MediaStats::default(), |sum, thread| sum.plus(&thread.stats()))
+    }
+
+    fn homes(&self) -> MutexGuard<'_, HashMap<CallId, usize>> {
+        // Each change is one insert or remove: nothing can be half done.
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

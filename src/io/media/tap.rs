@@ -245,6 +245,18 @@ impl Tap {
         self.report_losses();
     }
 
+    /// Sends what is left when the media thread ends; here waiting is allowed, but not for ever.
+    pub fn finish(&mut self, patience: Duration) {
+        const STEP: Duration = Duration::from_millis(5);
+        for _ in 0..=patience.as_millis() / STEP.as_millis() {
+            self.flush();
+            if self.backlog.is_empty() && self.current.is_none() {
+                return;
+            }
+            std::thread::sleep(STEP);
+        }
+    }
+
     /// Sends a message behind the packets that came before it.
     fn say(&mut self, message: TapMessage) {
         self.flush();

@@ -74,7 +74,7 @@ impl Builder {
             builder.copy("From", from);
         }
         if let Some(to) = request.raw(name::TO).next() {
-            builder.to(request, to, to_tag);
+            builder.to(to, to_tag);
         }
         if let Some(call_id) = request.raw(name::CALL_ID).next() {
             builder.copy("Call-ID", call_id);
@@ -162,10 +162,11 @@ impl Builder {
         }
     }
 
-    fn to(&mut self, request: &Message, value: &[u8], tag: Option<&str>) {
-        let lacks_tag = request.to().is_ok_and(|to: NameAddr<'_>| to.tag().is_none());
-        self.put(&[b"To: "]);
-        self.put_unfolded(value);
+    /// A To that cannot be read is left as it is: nobody can say what a tag behind it would belong to.
+    fn to(&mut self, value: &[u8], tag: Option<&str>) {
+        let value = head::unfold(value);
+        let lacks_tag = NameAddr::parse(&String::from_utf8_lossy(&value)).is_ok_and(|to| to.tag().is_none());
+        self.put(&[b"To: ", &value]);
         if let Some(tag) = tag.filter(|_| lacks_tag) {
             if !text::is_token(tag.as_bytes()) {
                 self.forbid("To tag");
@@ -228,7 +229,7 @@ pub fn escape_user(user: &str) -> String {
     let digit = |value: u8| HEX.get(usize::from(value & 15)).copied().unwrap_or('0');
     let mut out = String::with_capacity(user.len());
     for byte in user.bytes() {
-        if text::is_unreserved(byte) || b"&=+$,;?/".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
             out.push(char::from(byte));
         } else {
             out.extend(['%', digit(byte >> 4), digit(byte)]);

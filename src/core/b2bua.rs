@@ -1,0 +1,525 @@
+//! All of signalling as one machine: datagrams, media notices and time in; datagrams, media commands and events out.
+//! A test runs a thousand calls through it in virtual time without a socket.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rand_chacha::ChaCha12Rng;
+use rand_core::{Rng, SeedableRng};
+
+use crate::config::{Config, Listener, PoolKind, Trunk};
+use crate::core::admission::{Admission, Reject};
+use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Transmit, Trust};
+use crate::core::attribution;
+use crate::core::call::offer::{Stream, description, read_stream};
+use crate::core::call::{self, Call, Ctx, NewCall};
+use crate::core::directory::Directory;
+use crate::core::event::{Body, CallData, Event, HangupBy, Outcome, RefusedData};
+use crate::core::lease::LeaseTable;
+use crate::core::media::{MediaCommand, MediaNotice};
+use crate::core::media_address::OwnMedia;
+use crate::core::{number, route};
+use crate::ids::{CallId, E164, Side, mask};
+use crate::limits;
+use crate::time::{Mono, Now, Wakeup};
+use crate::wire::sip::{Message, Uri};
+
+/// What signalling reads; swapped whole on reload.
+#[derive(Debug)]
+pub struct Settings {
+    pub config: Arc<Config>,
+    pub directory: Directory,
+    /// Our listeners with their real addresses: bound ports, no wildcard.
+    pub listeners: Vec<Listener>,
+    /// Addresses of destinations that the configuration names literally.
+    destinations: HashSet<IpAddr>,
+    own_media: OwnMedia,
+}
+
+impl Settings {
+    pub fn new(config: Arc<Config>, listeners: Vec<Listener>) -> Settings {
+        let host = |uri: &String| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
+        let destinations = config.companies.iter().flat_map(|company| company.forward_to.iter().filter_map(host));
+        Settings {
+            directory: Directory::new(&config),
+            listeners,
+            destinations: destinations.map(|ip| ip.to_canonical()).collect(),
+            own_media: OwnMedia::new(&config.media),
+            config,
+        }
+    }
+
+    /// Our own media addresses, which no peer may name as theirs.
+    pub fn own_media(&self) -> &OwnMedia {
+        &self.own_media
+    }
+
+    /// Host (and port) under which the far side of `local` knows us.
+    pub fn our_host(&self, local: SocketAddr) -> String {
+        self.config.sip.advertise.clone().unwrap_or_else(|| local.to_string())
+    }
+
+    /// One of our own listeners.
+    pub fn is_ours(&self, address: SocketAddr) -> bool {
+        self.listeners.iter().any(|listener| listener.address == address)
+    }
+
+    /// A trunk or a destination sends from this address.
+    pub fn is_known(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.directory.trunk_for(source).is_some() || self.destinations.contains(&source)
+    }
+
+    fn trust(&self, source: SocketAddr) -> Trust {
+        if self.is_known(source.ip()) { Trust::Known } else { Trust::Stranger }
+    }
+}
+
+/// What reaches signalling.
+#[derive(Debug)]
+pub enum Input {
+    /// One whole SIP message from the network.
+    Datagram(Flow, Bytes),
+    /// Sending to this peer failed, or its connection did.
+    Unreachable(rsip::Transport, SocketAddr),
+    Media(CallId, MediaNotice),
+    Resolved(CallId, Vec<SocketAddr>),
+    /// Somebody in charge ends one call; the code says why.
+    HangUp(CallId, &'static str),
+    /// The same for every call.
+    HangUpAll(&'static str),
+    /// No new calls from now on.
+    Drain,
+    Reload(Arc<Settings>),
+    Timeout,
+}
+
+/// What signalling wants done.
+#[derive(Debug)]
+pub enum Output {
+    Send(Transmit),
+    Media(CallId, MediaCommand),
+    /// Look this host up (A and AAAA); answered by [`Input::Resolved`].
+    Resolve {
+        call: CallId,
+        host: String,
+        port: u16,
+    },
+    Event(Event),
+    /// An INVITE of a known trunk was refused at the door, for the metric.
+    Refused(&'static str),
+}
+
+/// How many of each thing exist; all zero after quiet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub calls: usize,
+    pub legs: usize,
+    pub timers: usize,
+    pub admitted: usize,
+    pub agent: AgentCounts,
+}
+
+/// A call in progress, for whoever watches.
+#[derive(Clone, Debug)]
+pub struct Live {
+    pub data: CallData,
+    pub phase: &'static str,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct B2bua {
+    agent: Agent,
+    settings: Arc<Settings>,
+    leases: Arc<LeaseTable>,
+    admission: Admission,
+    calls: HashMap<CallId, Call>,
+    legs: HashMap<LegId, (CallId, Side)>,
+    timers: BTreeSet<(Mono, CallId)>,
+    armed: HashMap<CallId, Mono>,
+    out: VecDeque<Output>,
+    random: ChaCha12Rng,
+    refusals: Refusals,
+    #[cfg(test)]
+    panic_in: Option<CallId>,
+}
+
+/// Refusals become events at a bounded rate: a trunk that scans numbers must not fill the journal.
+#[derive(Debug, Default)]
+struct Refusals {
+    second: u64,
+    told: u32,
+}
+
+impl Refusals {
+    fn may_tell(&mut self, now: Mono) -> bool {
+        let second = now.0 / 1_000_000_000;
+        if second != self.second {
+            *self = Refusals { second, told: 0 };
+        }
+        self.told += 1;
+        self.told <= limits::REFUSAL_EVENTS_PER_SECOND
+    }
+}
+
+impl B2bua {
+    /// `seed` decides every id, tag, branch and number that this machine draws.
+    pub fn new(settings: Arc<Settings>, leases: Arc<LeaseTable>, seed: [u8; 32]) -> B2bua {
+        let mut random = ChaCha12Rng::from_seed(seed);
+        let mut agent_seed = [0; 32];
+        random.fill_bytes(&mut agent_seed);
+        let agent_config = AgentConfig {
+            user_agent: settings.config.sip.user_agent.clone(),
+            advertise: settings.config.sip.advertise.clone(),
+            transactions_max: limits::TRANSACTIONS,
+        };
+        B2bua {
+            agent: Agent::new(Arc::new(agent_config), agent_seed),
+            settings,
+            leases,
+            admission: Admission::default(),
+            calls: HashMap::new(),
+            legs: HashMap::new(),
+            timers: BTreeSet::new(),
+            armed: HashMap::new(),
+            out: VecDeque::new(),
+            random,
+            refusals: Refusals::default(),
+            #[cfg(test)]
+            panic_in: None,
+        }
+    }
+
+    /// The only way to change the machine; drain [`B2bua::poll_output`] after it.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Datagram(flow, bytes) => {
+                let trust = self.settings.trust(flow.remote);
+                self.agent.handle_datagram(now, flow, bytes, trust);
+            }
+            Input::Unreachable(transport, remote) => self.agent.handle_transport_error(now, transport, remote),
+            Input::Media(call, notice) => self.to_call(now, call, call::Input::Media(notice)),
+            Input::Resolved(call, addresses) => self.to_call(now, call, call::Input::Resolved(addresses)),
+            Input::HangUp(call, code) => self.to_call(now, call, call::Input::HangUp(code)),
+            Input::HangUpAll(code) => {
+                let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
+                calls.sort_unstable();
+                for call in calls {
+                    self.to_call(now, call, call::Input::HangUp(code));
+                }
+            }
+            Input::Drain => self.admission.drain(),
+            Input::Reload(settings) => self.settings = settings,
+            Input::Timeout => self.on_timeout(now),
+        }
+        self.pump(now);
+    }
+
+    /// What is to be done next; `None` when everything is.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When to come back, and why.
+    pub fn poll_timeout(&self) -> Option<Wakeup> {
+        let call = self.timers.first().map(|(at, _)| (*at, "call"));
+        call.into_iter().chain(self.agent.poll_timeout()).min_by_key(|(at, _)| *at)
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts {
+            calls: self.calls.len(),
+            legs: self.legs.len(),
+            timers: self.timers.len(),
+            admitted: self.admission.calls(),
+            agent: self.agent.counts(),
+        }
+    }
+
+    /// Calls whose parties are, or are getting, connected.
+    pub fn connected(&self) -> usize {
+        self.calls.values().filter(|call| !call.is_over()).count()
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.admission.is_draining()
+    }
+
+    /// The agent, for its counters.
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// The calls in progress, oldest first.
+    pub fn live(&self) -> Vec<Live> {
+        let mut live: Vec<Live> =
+            self.calls.values().map(|call| Live { data: call.data().clone(), phase: call.phase() }).collect();
+        live.sort_unstable_by_key(|call| call.data.call_id);
+        live
+    }
+
+    fn on_timeout(&mut self, now: Now) {
+        self.agent.handle_timeout(now);
+        while let Some((at, call)) = self.timers.first().copied()
+            && at <= now.mono
+        {
+            self.disarm(call);
+            self.to_call(now, call, call::Input::Timeout);
+        }
+    }
+
+    /// Lets events and bytes of the agent through until it is quiet.
+    fn pump(&mut self, now: Now) {
+        loop {
+            while let Some(transmit) = self.agent.poll_transmit() {
+                self.out.push_back(Output::Send(transmit));
+            }
+            let Some(event) = self.agent.poll_event() else { return };
+            self.on_agent(now, event);
+        }
+    }
+
+    fn on_agent(&mut self, now: Now, event: AgentEvent) {
+        match event {
+            AgentEvent::Invited { leg, request, flow } => self.on_invite(now, leg, request, flow),
+            AgentEvent::OutOfDialog { txn, request, .. } => {
+                let (status, headers) = match (request.method(), self.admission.is_draining()) {
+                    (Some(rsip::Method::Options), false) => {
+                        (200, vec![("Accept".into(), "application/sdp".to_owned())])
+                    }
+                    (Some(rsip::Method::Options), true) => (503, vec![("Retry-After".into(), "30".to_owned())]),
+                    _ => (405, Vec::new()),
+                };
+                self.agent.respond(now, txn, status, Extra { headers, ..Extra::default() });
+            }
+            AgentEvent::Cancelled { leg, .. }
+            | AgentEvent::Acked { leg, .. }
+            | AgentEvent::AckTimeout { leg }
+            | AgentEvent::Provisional { leg, .. }
+            | AgentEvent::Answered { leg, .. }
+            | AgentEvent::Refused { leg, .. }
+            | AgentEvent::Request { leg, .. }
+            | AgentEvent::RequestCancelled { leg, .. }
+            | AgentEvent::Bye { leg, .. }
+            | AgentEvent::Response { leg, .. } => {
+                // A leg without a call is one that its call has let go: the agent finishes it alone.
+                if let Some((call, side)) = self.legs.get(&leg).copied() {
+                    self.to_call(now, call, call::Input::Leg(side, leg, &event));
+                }
+            }
+        }
+    }
+
+    /// One input to one call. A panic inside it ends that call and nothing else.
+    fn to_call(&mut self, now: Now, id: CallId, input: call::Input<'_>) {
+        let Some(mut call) = self.calls.remove(&id) else { return };
+        let mut new_legs = Vec::new();
+        let mut ctx =
+            Ctx { now, agent: &mut self.agent, settings: &self.settings, out: &mut self.out, new_legs: &mut new_legs };
+        #[cfg(test)]
+        let panic_here = self.panic_in == Some(id);
+        let handled = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            assert!(!panic_here, "injected");
+            call.handle(input, &mut ctx);
+        }));
+        for leg in new_legs {
+            self.legs.insert(leg, (id, Side::Company));
+        }
+        if let Err(panic) = handled {
+            self.on_panic(now, &call, &panic_text(panic.as_ref()));
+            self.forget(call);
+        } else if call.is_ended() {
+            self.forget(call);
+        } else {
+            self.arm(id, call.poll_timeout());
+            self.calls.insert(id, call);
+        }
+    }
+
+    fn forget(&mut self, call: Call) {
+        let id = call.id();
+        self.disarm(id);
+        for leg in call.legs() {
+            self.legs.remove(leg);
+        }
+        self.admission.release(&call.into_admitted());
+    }
+
+    /// Both legs are hung up by whatever words still work, media is closed, and the event says what happened.
+    fn on_panic(&mut self, now: Now, call: &Call, text: &str) {
+        let id = call.id();
+        tracing::error!(call = %id, panic = text, "a call crashed and was ended");
+        for leg in call.legs() {
+            self.agent.bye(now, *leg, Extra::default());
+        }
+        self.out.push_back(Output::Media(id, MediaCommand::Close(now)));
+        let subject = id.to_string();
+        let crashed = Body::CallCrashed { call_id: id, panic: text.to_owned() };
+        self.out.push_back(Output::Event(Event { time: now.wall, subject: subject.clone(), body: crashed }));
+        let mut data = call.data().clone();
+        data.ended_at = Some(now.wall);
+        data.talk_ms = data.answered_at.map_or(0, |at| now.wall.millis_since(at));
+        data.outcome = Some(Outcome::Failed);
+        data.reason = Some("crashed".to_owned());
+        data.hangup_by = Some(HangupBy::System);
+        self.out.push_back(Output::Event(Event { time: now.wall, subject, body: Body::CallEnded(Box::new(data)) }));
+    }
+
+    fn arm(&mut self, call: CallId, wakeup: Option<Wakeup>) {
+        self.disarm(call);
+        if let Some((at, _)) = wakeup {
+            self.timers.insert((at, call));
+            self.armed.insert(call, at);
+        }
+    }
+
+    fn disarm(&mut self, call: CallId) {
+        if let Some(at) = self.armed.remove(&call) {
+            self.timers.remove(&(at, call));
+        }
+    }
+
+    fn on_invite(&mut self, now: Now, leg: LegId, request: Arc<Message>, flow: Flow) {
+        let settings = Arc::clone(&self.settings);
+        let Some(trunk) = settings.directory.trunk_for(flow.remote.ip()) else {
+            // A destination of ours that calls us: known, but nobody's trunk.
+            return self.turn_away(now, leg, "", String::new(), Reject::new(403, "not_a_trunk"));
+        };
+        let dialled = route::dialled(trunk, &request).unwrap_or_default();
+        match self.admit(now, leg, &request, flow, trunk, &dialled) {
+            Ok(facts) => {
+                let id = facts.data.call_id;
+                self.legs.insert(leg, (id, Side::Caller));
+                let mut new_legs = Vec::new();
+                let mut ctx = Ctx {
+                    now,
+                    agent: &mut self.agent,
+                    settings: &settings,
+                    out: &mut self.out,
+                    new_legs: &mut new_legs,
+                };
+                let call = Call::start(facts, &mut ctx);
+                self.calls.insert(id, call);
+            }
+            Err(reject) => self.turn_away(now, leg, &trunk.name, dialled, reject),
+        }
+    }
+
+    /// Everything that is decided before a call exists.
+    fn admit(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        invite: &Arc<Message>,
+        flow: Flow,
+        trunk: &Arc<Trunk>,
+        dialled: &str,
+    ) -> Result<NewCall, Reject> {
+        let settings = Arc::clone(&self.settings);
+        let written = number::candidates(dialled, trunk.country.as_deref(), &trunk.prefix);
+        let owned = written.into_iter().find_map(|number: E164| {
+            let owner = settings.directory.owner_of(&number)?.clone();
+            Some((number, owner.company, owner.pool))
+        });
+        let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
+        let offer = read_offer(invite, &settings)?;
+        let identity = route::caller(trunk, invite);
+        let targets = route::targets(&company, &number, identity.number.as_deref());
+        let admitted = self.admission.check(now.mono, &settings.config.sip, trunk)?;
+        let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
+        let memory = settings.config.attribution.memory;
+        let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
+        let data = CallData {
+            call_id: self.call_id(now),
+            company: company.name.clone(),
+            pool: pool.name.clone(),
+            number,
+            caller: identity.number.clone(),
+            caller_reason: identity.reason.map(str::to_owned),
+            trunk: trunk.name.clone(),
+            forwarded_to: None,
+            started_at: now.wall,
+            ringing_at: None,
+            answered_at: None,
+            ended_at: None,
+            ring_ms: 0,
+            talk_ms: 0,
+            outcome: None,
+            sip_status: None,
+            reason: None,
+            hangup_by: None,
+            attribution,
+            recording: None,
+            media: None,
+        };
+        Ok(NewCall {
+            admitted,
+            leg,
+            flow,
+            invite: Arc::clone(invite),
+            offer,
+            identity,
+            data,
+            targets,
+            ring_timeout: company.ring_timeout,
+            final_statuses: company.final_statuses.clone(),
+            company_nat: company.nat,
+            caller_nat: trunk.nat,
+            recorded: company.recording.unwrap_or(settings.config.recording.enabled),
+            // RFC 7332 §4: a B2BUA counts the hop, or two of them call each other for ever.
+            max_forwards: invite.max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1),
+            session_ids: [self.random.next_u64(), self.random.next_u64()],
+        })
+    }
+
+    /// One answer and no state, at the door.
+    fn turn_away(&mut self, now: Now, leg: LegId, trunk: &str, dialled: String, reject: Reject) {
+        let mut extra = Extra::default();
+        if let Some(seconds) = reject.retry_after {
+            extra.headers.push(("Retry-After".into(), seconds.to_string()));
+        }
+        self.agent.turn_away(now, leg, reject.status, extra);
+        self.out.push_back(Output::Refused(reject.code));
+        if self.refusals.may_tell(now.mono) {
+            tracing::info!(trunk, number = mask(&dialled), code = reject.code, status = reject.status, "call refused");
+            let number: String = dialled.chars().filter(|c| !c.is_control()).take(64).collect();
+            let data = RefusedData {
+                trunk: trunk.to_owned(),
+                number,
+                sip_status: reject.status,
+                reason: reject.code.to_owned(),
+            };
+            let event = Event { time: now.wall, subject: trunk.to_owned(), body: Body::CallRefused(data) };
+            self.out.push_back(Output::Event(event));
+        }
+    }
+
+    /// Upper 48 bits: milliseconds since the epoch, so that ids sort by time; the rest is drawn.
+    fn call_id(&mut self, now: Now) -> CallId {
+        let millis = u128::try_from(now.wall.0 / 1_000).unwrap_or(0) & 0xffff_ffff_ffff;
+        let drawn = (u128::from(self.random.next_u64()) << 64 | u128::from(self.random.next_u64())) >> 48;
+        CallId(millis << 80 | drawn)
+    }
+}
+
+/// The offer of an INVITE, if it has one; 488 when there is nothing in it for us.
+fn read_offer(invite: &Message, settings: &Settings) -> Result<Option<Stream>, Reject> {
+    let Some(body) = description(invite) else { return Ok(None) };
+    read_stream(&body, settings.config.media.codecs).map(Some).map_err(|error| {
+        let code = match error {
+            crate::wire::sdp::SdpError::NoAudio => "no_common_codec",
+            _ => "bad_session_description",
+        };
+        Reject::new(488, code)
+    })
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned())
+}

@@ -1,0 +1,398 @@
+//! One call: both legs, their media and the teardown live in one value, changed by one function.
+//!
+//! The caller's leg exists from the start; the company's legs come one after another as the hunt goes through the
+//! company's destinations. `Ending` is a state: the call waits there until the media threads have closed its ports
+//! and the recording is sealed, then tells the world once and is gone. What still happens on the wire by then (a BYE
+//! that must be repeated, a 2xx that crossed our CANCEL) is the agent's.
+
+pub mod ending;
+pub mod headers;
+mod hunt;
+pub mod offer;
+mod talk;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::admission::Admitted;
+use crate::core::agent::{Agent, AgentEvent, Extra, Flow, LegId, Payload};
+use crate::core::b2bua::{Output, Settings};
+use crate::core::event::{Body, CallData, Event, MediaSummary, RecordingData, RecordingState, RecordingSummary};
+use crate::core::media::{MediaCommand, MediaNotice, Open};
+use crate::core::route::{CallerIdentity, Target};
+use crate::ids::{CallId, Side};
+use crate::limits;
+use crate::time::{Mono, Now, Wakeup, Wall};
+use crate::wire::sip::Message;
+
+use ending::Why;
+use hunt::Hunt;
+use offer::{Negotiation, Stream};
+use talk::Talk;
+
+/// What reaches a call.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// An event of one of its legs.
+    Leg(Side, LegId, &'a AgentEvent),
+    Media(MediaNotice),
+    /// Answer to [`Output::Resolve`]: addresses in order of preference, empty when there are none.
+    Resolved(Vec<std::net::SocketAddr>),
+    /// Somebody in charge ends the call; the code says why.
+    HangUp(&'static str),
+    Timeout,
+}
+
+/// What a call may use while it handles one input.
+#[derive(Debug)]
+pub struct Ctx<'a> {
+    pub now: Now,
+    pub agent: &'a mut Agent,
+    pub settings: &'a Settings,
+    pub out: &'a mut VecDeque<Output>,
+    /// Legs that came to be, for the owner's map from leg to call.
+    pub new_legs: &'a mut Vec<LegId>,
+}
+
+impl Ctx<'_> {
+    fn media(&mut self, call: CallId, command: MediaCommand) {
+        self.out.push_back(Output::Media(call, command));
+    }
+
+    fn event(&mut self, subject: CallId, body: Body) {
+        self.out.push_back(Output::Event(Event { time: self.now.wall, subject: subject.to_string(), body }));
+    }
+}
+
+/// What is known of a call when it is let in.
+#[derive(Debug)]
+pub struct NewCall {
+    pub admitted: Admitted,
+    pub leg: LegId,
+    pub flow: Flow,
+    pub invite: Arc<Message>,
+    /// The caller's offer; `None` when the INVITE had none and the company is to make it (RFC 3261 §13.2.1).
+    pub offer: Option<Stream>,
+    pub identity: CallerIdentity,
+    pub data: CallData,
+    pub targets: Vec<Target>,
+    pub ring_timeout: Duration,
+    pub final_statuses: Vec<u16>,
+    pub company_nat: bool,
+    pub caller_nat: bool,
+    pub recorded: bool,
+    pub max_forwards: u8,
+    /// Numbers for our `o=` lines, from the seed.
+    pub session_ids: [u64; 2],
+}
+
+/// One tracked call.
+#[derive(Debug)]
+pub struct Call {
+    facts: NewCall,
+    state: State,
+    negotiation: Option<Negotiation>,
+    company: Option<LegId>,
+    /// Every leg this call ever had.
+    legs: Vec<LegId>,
+    media: Option<Box<MediaSummary>>,
+    recording: Option<Box<RecordingSummary>>,
+    recording_started: bool,
+    /// Closes what signalling cannot close itself: the longest talk.
+    call_length: Option<Mono>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// 100 is out; the media threads take ports.
+    Opening,
+    /// Going through the destinations.
+    Hunting(Hunt),
+    /// The company answered.
+    Talking(Talk),
+    /// Nobody is connected any more; media and recording are being closed.
+    Ending {
+        until: Mono,
+    },
+    Ended,
+}
+
+impl Call {
+    /// Takes the call in: 100 to the caller, `call.started`, and ports are asked for.
+    pub fn start(facts: NewCall, ctx: &mut Ctx<'_>) -> Call {
+        let id = facts.data.call_id;
+        ctx.agent.set_nat(facts.leg, facts.caller_nat);
+        ctx.agent.trying(ctx.now, facts.leg);
+        ctx.event(id, Body::CallStarted(Box::new(facts.data.clone())));
+        let caller_family = facts.offer.as_ref().map_or(facts.flow.remote.ip(), |stream| stream.audio.rtp.ip());
+        let company_family = facts.targets.first().and_then(Target::literal).map_or(caller_family, |at| at.ip());
+        let media = &ctx.settings.config.media;
+        let ours = |family: std::net::IpAddr| {
+            let fits = |ip: &std::net::IpAddr| ip.is_ipv4() == family.is_ipv4();
+            Some(media.address).filter(fits).or(media.address6.filter(fits)).unwrap_or(media.address)
+        };
+        let address = [ours(caller_family), ours(company_family)];
+        ctx.media(id, MediaCommand::Open(Open { call: id, address }));
+        Call {
+            legs: vec![facts.leg],
+            facts,
+            state: State::Opening,
+            negotiation: None,
+            company: None,
+            media: None,
+            recording: None,
+            recording_started: false,
+            call_length: None,
+        }
+    }
+
+    pub fn id(&self) -> CallId {
+        self.facts.data.call_id
+    }
+
+    /// What is known so far, as it would stand in an event.
+    pub fn data(&self) -> &CallData {
+        &self.facts.data
+    }
+
+    /// For the list of live calls.
+    pub fn phase(&self) -> &'static str {
+        match &self.state {
+            State::Opening => "opening",
+            State::Hunting(hunt) if hunt.is_ringing() => "ringing",
+            State::Hunting(_) => "connecting",
+            State::Talking(_) => "talking",
+            State::Ending { .. } => "ending",
+            State::Ended => "ended",
+        }
+    }
+
+    /// Everything is told and closed: the owner forgets the call.
+    pub fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// Nobody is connected: a drain need not wait for this call.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Ending { .. } | State::Ended)
+    }
+
+    /// Every leg this call ever had, for the owner's map.
+    pub fn legs(&self) -> &[LegId] {
+        &self.legs
+    }
+
+    /// Gives back the admission when the call is gone.
+    pub fn into_admitted(self) -> Admitted {
+        self.facts.admitted
+    }
+
+    pub fn poll_timeout(&self) -> Option<Wakeup> {
+        let own = match &self.state {
+            State::Opening | State::Ended => None,
+            State::Hunting(hunt) => hunt.poll_timeout(),
+            State::Talking(talk) => talk.poll_timeout(),
+            State::Ending { until } => Some((*until, "closing")),
+        };
+        let length = self.call_length.map(|at| (at, "call length"));
+        own.into_iter().chain(length).min_by_key(|(at, _)| *at)
+    }
+
+    /// The only way to change a call.
+    pub fn handle(&mut self, input: Input<'_>, ctx: &mut Ctx<'_>) {
+        match input {
+            Input::Media(notice) => self.on_media(notice, ctx),
+            Input::HangUp(code) => self.hang_up(code, ctx),
+            Input::Timeout if self.call_length.is_some_and(|at| at <= ctx.now.mono) => {
+                self.hang_up("call_length_max", ctx);
+            }
+            Input::Timeout => self.on_timeout(ctx),
+            Input::Resolved(addresses) => self.on_resolved(&addresses, ctx),
+            Input::Leg(Side::Caller, _, event) => self.on_caller(event, ctx),
+            Input::Leg(Side::Company, leg, event) if self.company == Some(leg) => self.on_company(event, ctx),
+            // A destination that was given up: the agent ends it alone.
+            Input::Leg(Side::Company, ..) => {}
+        }
+    }
+
+    fn on_caller(&mut self, event: &AgentEvent, ctx: &mut Ctx<'_>) {
+        match (&self.state, event) {
+            (
+                State::Opening | State::Hunting(_),
+                AgentEvent::Cancelled { request, .. } | AgentEvent::Bye { request, .. },
+            ) => {
+                let reason = headers::reason(request);
+                self.give_up_attempt(reason, ctx);
+                self.end(Why::cancelled(), ctx);
+            }
+            (State::Talking(_), _) => self.on_talking(Side::Caller, event, ctx),
+            // The leg is over or not yet up to it: the agent has answered what needs an answer.
+            (State::Opening | State::Hunting(_) | State::Ending { .. } | State::Ended, _) => {}
+        }
+    }
+
+    fn on_company(&mut self, event: &AgentEvent, ctx: &mut Ctx<'_>) {
+        match &self.state {
+            State::Hunting(_) => self.on_hunting(event, ctx),
+            State::Talking(_) => self.on_talking(Side::Company, event, ctx),
+            State::Opening | State::Ending { .. } | State::Ended => {}
+        }
+    }
+
+    fn on_timeout(&mut self, ctx: &mut Ctx<'_>) {
+        match &self.state {
+            State::Hunting(_) => self.on_hunt_timeout(ctx),
+            State::Talking(_) => self.on_talk_timeout(ctx),
+            State::Ending { until } if *until <= ctx.now.mono => self.finish(ctx),
+            State::Opening | State::Ending { .. } | State::Ended => {}
+        }
+    }
+
+    fn on_media(&mut self, notice: MediaNotice, ctx: &mut Ctx<'_>) {
+        match notice {
+            MediaNotice::Opened(local) if matches!(self.state, State::Opening) => self.begin_hunt(local, ctx),
+            MediaNotice::Refused(code) if matches!(self.state, State::Opening) => {
+                let why =
+                    Why::new(crate::core::event::Outcome::Failed, code, crate::core::event::HangupBy::System, 503);
+                self.refuse_caller(why, Some(5), ctx);
+                self.finish(ctx);
+            }
+            MediaNotice::Silent => {
+                if matches!(self.state, State::Talking(_)) {
+                    self.hang_up("media_silent", ctx);
+                }
+            }
+            MediaNotice::Crashed(_) => self.hang_up("media_crashed", ctx),
+            MediaNotice::Closed(summary) => {
+                self.media = Some(summary);
+                self.finish_when_closed(ctx);
+            }
+            MediaNotice::Recorded(summary) => {
+                self.recording = Some(summary);
+                self.finish_when_closed(ctx);
+            }
+            // Ports that came too late were closed by `end`; a first packet is of interest to observers only.
+            MediaNotice::Opened(_) | MediaNotice::Refused(_) | MediaNotice::FirstPacket(..) => {}
+        }
+    }
+
+    /// We end the call, whatever it is doing.
+    fn hang_up(&mut self, code: &'static str, ctx: &mut Ctx<'_>) {
+        match &self.state {
+            State::Opening | State::Hunting(_) => {
+                self.give_up_attempt(Vec::new(), ctx);
+                let why = Why { status: 480, ..Why::refused(crate::core::admission::Reject::new(480, code)) };
+                self.refuse_caller(why, None, ctx);
+            }
+            State::Talking(_) => {
+                self.drop_pending(ctx);
+                for side in Side::BOTH {
+                    self.bye(side, Vec::new(), ctx);
+                }
+                self.end(Why::by_system(code), ctx);
+            }
+            State::Ending { .. } | State::Ended => {}
+        }
+    }
+
+    /// Final failure for the caller's INVITE, and the end.
+    fn refuse_caller(&mut self, why: Why, retry_after: Option<u32>, ctx: &mut Ctx<'_>) {
+        let mut extra = Extra::default();
+        if let Some(seconds) = retry_after {
+            extra.headers.push(("Retry-After".into(), seconds.to_string()));
+        }
+        ctx.agent.refuse(ctx.now, self.facts.leg, why.status, extra);
+        self.end(why, ctx);
+    }
+
+    fn bye(&mut self, side: Side, headers: headers::Lines, ctx: &mut Ctx<'_>) {
+        if let Some(leg) = self.leg(side) {
+            ctx.agent.bye(ctx.now, leg, Extra { headers, ..Extra::default() });
+        }
+    }
+
+    fn leg(&self, side: Side) -> Option<LegId> {
+        match side {
+            Side::Caller => Some(self.facts.leg),
+            Side::Company => self.company,
+        }
+    }
+
+    /// Nobody is connected from now on: the media threads close, and the world is told when they have.
+    fn end(&mut self, why: Why, ctx: &mut Ctx<'_>) {
+        let data = &mut self.facts.data;
+        data.ended_at = Some(ctx.now.wall);
+        data.outcome = Some(why.outcome);
+        data.reason = Some(why.reason.to_owned());
+        data.hangup_by = Some(why.hangup_by);
+        data.sip_status = Some(why.status);
+        let ring_end = data.answered_at.unwrap_or(ctx.now.wall);
+        data.ring_ms = data.ringing_at.map_or(0, |at| ring_end.millis_since(at));
+        data.talk_ms = data.answered_at.map_or(0, |at| ctx.now.wall.millis_since(at));
+        self.call_length = None;
+        ctx.media(self.id(), MediaCommand::Close(ctx.now));
+        self.state = State::Ending { until: ctx.now.mono + limits::CLOSING };
+    }
+
+    fn finish_when_closed(&mut self, ctx: &mut Ctx<'_>) {
+        let sealed = !self.recording_started || self.recording.is_some();
+        if matches!(self.state, State::Ending { .. }) && self.media.is_some() && sealed {
+            self.finish(ctx);
+        }
+    }
+
+    /// Tells the world, once.
+    fn finish(&mut self, ctx: &mut Ctx<'_>) {
+        let id = self.id();
+        let recording = match self.recording.take() {
+            Some(summary) => *summary,
+            None if self.recording_started => RecordingSummary {
+                state: RecordingState::Failed,
+                reason: Some("not_sealed_in_time".to_owned()),
+                ..RecordingSummary::default()
+            },
+            None => RecordingSummary::default(),
+        };
+        if self.recording_started {
+            let sealed = RecordingData { call_id: id, recording: recording.clone() };
+            ctx.event(id, Body::RecordingSealed(sealed));
+        }
+        let mut media = self.media.take().map_or_else(MediaSummary::default, |summary| *summary);
+        media.codec = self.negotiation.as_ref().and_then(Negotiation::codec).map(str::to_owned);
+        let mut data = self.facts.data.clone();
+        data.recording = Some(recording);
+        data.media = Some(media);
+        ctx.event(id, Body::CallEnded(Box::new(data)));
+        self.state = State::Ended;
+    }
+
+    /// `side`'s stream is in force: media threads learn whom to believe.
+    fn accept(&mut self, side: Side, stream: &Stream, ctx: &mut Ctx<'_>) {
+        let id = self.id();
+        if let Some(negotiation) = &mut self.negotiation {
+            let remote = negotiation.accept(side, stream);
+            ctx.media(id, MediaCommand::Remote(side, Some(remote)));
+        }
+    }
+
+    /// The description of `stream`, which `from` wrote, for the other side.
+    fn cross(&mut self, from: Side, stream: &Stream) -> Option<Payload> {
+        Some(self.negotiation.as_mut()?.cross(from, stream))
+    }
+
+    /// The company answered: both sides are connected.
+    fn connected(&mut self, talk: Talk, ctx: &mut Ctx<'_>) {
+        let id = self.id();
+        let answered: Wall = ctx.now.wall;
+        self.facts.data.answered_at = Some(answered);
+        self.facts.data.ring_ms = self.facts.data.ringing_at.map_or(0, |at| answered.millis_since(at));
+        self.call_length = Some(ctx.now.mono + ctx.settings.config.sip.call_length_max);
+        if self.facts.recorded {
+            self.recording_started = true;
+            ctx.media(id, MediaCommand::Record(crate::core::media::RecordingSpec { call: id, started: ctx.now }));
+        }
+        ctx.event(id, Body::CallAnswered(Box::new(self.facts.data.clone())));
+        self.state = State::Talking(talk);
+    }
+}

@@ -1,0 +1,258 @@
+//! Before the answer: the company's destinations are tried in order.
+
+use std::net::SocketAddr;
+
+use crate::core::agent::{AgentEvent, Extra, Invite};
+use crate::core::b2bua::Output;
+use crate::core::call::offer::{Legs, description};
+use crate::core::call::talk::Talk;
+use crate::core::call::{Call, Ctx, State, ending, headers};
+use crate::core::event::{HangupBy, Outcome};
+use crate::core::media::LocalMedia;
+use crate::ids::Side;
+use crate::limits;
+use crate::time::{Mono, Wakeup};
+use crate::wire::sip::Message;
+
+use ending::Why;
+
+/// Where the hunt stands.
+#[derive(Debug)]
+pub(super) struct Hunt {
+    /// Index of the destination being tried.
+    current: usize,
+    phase: Phase,
+    /// What the last destination said: the caller hears it when no other is left.
+    last: Option<Why>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The name of the destination is being looked up.
+    Resolving { until: Mono },
+    /// INVITE is out.
+    Inviting { until: Mono, heard: bool, ringing: bool },
+}
+
+impl Hunt {
+    pub(super) fn is_ringing(&self) -> bool {
+        matches!(self.phase, Phase::Inviting { ringing: true, .. })
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
+        Some(match self.phase {
+            Phase::Resolving { until } => (until, "resolving"),
+            Phase::Inviting { until, .. } => (until, "ring timeout"),
+        })
+    }
+}
+
+impl Call {
+    /// Ports are there: describe ourselves and try the first destination.
+    pub(super) fn begin_hunt(&mut self, local: [LocalMedia; 2], ctx: &mut Ctx<'_>) {
+        let media = &ctx.settings.config.media;
+        let legs = Legs {
+            local,
+            advertise: media.advertise,
+            caller_signalling: self.facts.flow.remote.ip(),
+            caller_nat: self.facts.caller_nat,
+            session_ids: self.facts.session_ids,
+        };
+        self.negotiation = Some(super::Negotiation::new(media.codecs, ctx.settings.own_media().clone(), &legs));
+        if let Some(offer) = self.facts.offer.clone() {
+            if let Some(body) = description(&self.facts.invite)
+                && let Some(negotiation) = &self.negotiation
+                && negotiation.read_offer(Side::Caller, &body).is_err()
+            {
+                let why = Why::new(Outcome::Failed, "bad_media_address", HangupBy::System, 488);
+                return self.refuse_caller(why, None, ctx);
+            }
+            self.accept(Side::Caller, &offer, ctx);
+        }
+        self.try_from(0, None, ctx);
+    }
+
+    /// Tries the destinations from `current` on.
+    fn try_from(&mut self, mut current: usize, mut last: Option<Why>, ctx: &mut Ctx<'_>) {
+        loop {
+            let Some(target) = self.facts.targets.get(current).cloned() else {
+                let why = last.unwrap_or(Why::new(Outcome::Failed, "no_route", HangupBy::System, 480));
+                return self.refuse_caller(why, None, ctx);
+            };
+            self.facts.data.forwarded_to = Some(target.uri.clone());
+            let Some(address) = target.literal() else {
+                let (host, port) = (target.host.to_string(), target.port);
+                ctx.out.push_back(Output::Resolve { call: self.id(), host, port });
+                let phase = Phase::Resolving { until: ctx.now.mono + limits::RESOLVE };
+                self.state = State::Hunting(Hunt { current, phase, last });
+                return;
+            };
+            if self.invite(current, address, last, ctx) {
+                return;
+            }
+            last = Some(Why::new(Outcome::Failed, "destination_unusable", HangupBy::System, 502));
+            current += 1;
+        }
+    }
+
+    pub(super) fn on_resolved(&mut self, addresses: &[SocketAddr], ctx: &mut Ctx<'_>) {
+        let State::Hunting(Hunt { current, phase: Phase::Resolving { .. }, last }) = &self.state else { return };
+        let (current, last) = (*current, *last);
+        let usable = addresses.iter().copied().find(|at| !at.ip().is_unspecified() && !at.ip().is_multicast());
+        if let Some(address) = usable
+            && self.invite(current, address, last, ctx)
+        {
+            return;
+        }
+        let why = Why::new(Outcome::Failed, "destination_unresolved", HangupBy::System, 502);
+        self.try_from(current + 1, Some(why), ctx);
+    }
+
+    /// Sends the INVITE; `false` when none of our listeners can reach the address, or when it is one of them.
+    fn invite(&mut self, current: usize, address: SocketAddr, last: Option<Why>, ctx: &mut Ctx<'_>) -> bool {
+        let Some(target) = self.facts.targets.get(current) else { return false };
+        let Some(flow) = target.flow(address, &ctx.settings.listeners) else { return false };
+        if ctx.settings.is_ours(address) {
+            // RFC 5393: a destination that leads back to us would fork for ever.
+            return false;
+        }
+        let payload = match (&self.facts.offer, &mut self.negotiation) {
+            (Some(offer), Some(negotiation)) => {
+                negotiation.company_at(address.ip(), self.facts.company_nat);
+                Some(negotiation.cross(Side::Caller, offer))
+            }
+            (None, Some(negotiation)) => {
+                negotiation.company_at(address.ip(), self.facts.company_nat);
+                None
+            }
+            (_, None) => None,
+        };
+        let facts = &self.facts;
+        let rules = &ctx.settings.config.attribution;
+        let our_host = ctx.settings.our_host(flow.local);
+        let data = &facts.data;
+        let lines =
+            headers::towards_company(data.call_id, &data.number, &facts.identity, &data.attribution, rules, &our_host);
+        let invite = Invite {
+            flow,
+            request_uri: target.uri.clone(),
+            from: headers::from(&facts.identity, &data.attribution, rules, &our_host),
+            to: format!("<{}>", target.uri),
+            max_forwards: facts.max_forwards,
+            nat: facts.company_nat,
+            extra: Extra { headers: lines, payload, phrase: None },
+        };
+        let leg = ctx.agent.invite(ctx.now, invite);
+        ctx.new_legs.push(leg);
+        self.legs.push(leg);
+        self.company = Some(leg);
+        let until = ctx.now.mono + facts.ring_timeout;
+        let phase = Phase::Inviting { until, heard: false, ringing: false };
+        self.state = State::Hunting(Hunt { current, phase, last });
+        true
+    }
+
+    /// Events of the destination being tried.
+    pub(super) fn on_hunting(&mut self, event: &AgentEvent, ctx: &mut Ctx<'_>) {
+        match event {
+            AgentEvent::Provisional { response, .. } => self.on_provisional(response, ctx),
+            AgentEvent::Answered { response, .. } => self.on_answered(response, ctx),
+            AgentEvent::Refused { status, response, .. } => self.on_refused(*status, response.is_some(), ctx),
+            // The destination hangs up a dialog that it never confirmed: as good as a refusal.
+            AgentEvent::Bye { .. } => self.on_refused(480, true, ctx),
+            // The agent has answered or refused what else can come on an early dialog (RFC 3261 §14, RFC 3311).
+            AgentEvent::Request { txn, .. } => ctx.agent.respond(ctx.now, *txn, 491, Extra::default()),
+            _ => {}
+        }
+    }
+
+    fn on_provisional(&mut self, response: &Message, ctx: &mut Ctx<'_>) {
+        let State::Hunting(Hunt { phase: Phase::Inviting { heard, ringing, .. }, .. }) = &mut self.state else {
+            return;
+        };
+        *heard = true;
+        *ringing = true;
+        self.facts.data.ringing_at.get_or_insert(ctx.now.wall);
+        let mut extra = Extra::default();
+        if self.facts.offer.is_some()
+            && let Some(body) = description(response)
+        {
+            // Early media of the latest provisional answer is what the caller hears (RFC 3960 §3.2).
+            let stream = self.negotiation.as_ref().map(|negotiation| negotiation.read_answer(Side::Company, &body));
+            if let Some(Ok(stream)) = stream {
+                self.accept(Side::Company, &stream, ctx);
+                extra.payload = self.cross(Side::Company, &stream);
+            }
+        }
+        ctx.agent.provisional(ctx.now, self.facts.leg, response.status(), extra);
+    }
+
+    fn on_answered(&mut self, response: &Message, ctx: &mut Ctx<'_>) {
+        let Some(company) = self.company else { return };
+        let delayed = self.facts.offer.is_none();
+        let body = description(response);
+        let stream = body.and_then(|body| {
+            let negotiation = self.negotiation.as_ref()?;
+            if delayed {
+                negotiation.read_offer(Side::Company, &body).ok()
+            } else {
+                negotiation.read_answer(Side::Company, &body).ok()
+            }
+        });
+        let Some(stream) = stream else {
+            // RFC 3261 §13.2.2.4: an answer we cannot use is acknowledged and hung up.
+            ctx.agent.ack(ctx.now, company, None);
+            ctx.agent.bye(ctx.now, company, Extra::default());
+            self.company = None;
+            let why = Why::new(Outcome::Failed, "bad_answer", HangupBy::System, 502);
+            let current = match &self.state {
+                State::Hunting(hunt) => hunt.current,
+                _ => return,
+            };
+            return self.try_from(current + 1, Some(why), ctx);
+        };
+        if !delayed {
+            ctx.agent.ack(ctx.now, company, None);
+        }
+        self.accept(Side::Company, &stream, ctx);
+        let payload = self.cross(Side::Company, &stream);
+        ctx.agent.answer(ctx.now, self.facts.leg, Extra { payload, ..Extra::default() });
+        self.connected(Talk::new(delayed), ctx);
+    }
+
+    fn on_refused(&mut self, status: u16, heard_from_them: bool, ctx: &mut Ctx<'_>) {
+        let State::Hunting(Hunt { current, phase: Phase::Inviting { heard, .. }, .. }) = &self.state else { return };
+        let why = ending::verdict(status, heard_from_them || *heard);
+        let current = *current;
+        self.company = None;
+        if ending::ends_hunt(status) || self.facts.final_statuses.contains(&status) {
+            return self.refuse_caller(why, None, ctx);
+        }
+        self.try_from(current + 1, Some(why), ctx);
+    }
+
+    pub(super) fn on_hunt_timeout(&mut self, ctx: &mut Ctx<'_>) {
+        let State::Hunting(hunt) = &self.state else { return };
+        let (current, why) = match hunt.phase {
+            Phase::Resolving { until } if until <= ctx.now.mono => {
+                (hunt.current, Why::new(Outcome::Failed, "destination_unresolved", HangupBy::System, 502))
+            }
+            Phase::Inviting { until, heard, .. } if until <= ctx.now.mono => {
+                let silent = ending::verdict(408, false);
+                let why =
+                    if heard { Why::new(Outcome::NoAnswer, "ring_timeout", HangupBy::System, 480) } else { silent };
+                (hunt.current, why)
+            }
+            Phase::Resolving { .. } | Phase::Inviting { .. } => return,
+        };
+        self.give_up_attempt(Vec::new(), ctx);
+        self.try_from(current + 1, Some(why), ctx);
+    }
+
+    /// CANCEL to the destination being tried, if there is one. What it still says is the agent's business.
+    pub(super) fn give_up_attempt(&mut self, headers: headers::Lines, ctx: &mut Ctx<'_>) {
+        if let Some(leg) = self.company.take() {
+            ctx.agent.cancel(ctx.now, leg, Extra { headers, ..Extra::default() });
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Offer and answer between the two legs (RFC 3264): what one side describes is rewritten for the other, and the media
+//! threads are told whom to believe.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+
+use crate::config::Codecs;
+use crate::core::agent::Payload;
+use crate::core::media::{self, Flowing, LocalMedia, PayloadFormat, Remote};
+use crate::core::media_address::{self, OwnMedia};
+use crate::ids::Side;
+use crate::wire::multipart;
+use crate::wire::sdp::{Audio, Describer, Sdp, SdpError, Slot};
+use crate::wire::sip::Message;
+
+/// One side's audio stream, read and limited to what we relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    pub audio: Audio,
+    slots: Vec<Slot>,
+    slot: usize,
+}
+
+/// Both legs' sessions.
+#[derive(Debug)]
+pub struct Negotiation {
+    codecs: Codecs,
+    own: OwnMedia,
+    describers: [Describer; 2],
+    local: [SocketAddr; 2],
+    signalling: [IpAddr; 2],
+    nat: [bool; 2],
+    /// Payload types of the last description that each side got from us.
+    offered: [Vec<u8>; 2],
+    accepted: [Option<Audio>; 2],
+}
+
+/// What a session needs to know of the legs.
+#[derive(Debug)]
+pub struct Legs {
+    /// Our RTP address per side.
+    pub local: [LocalMedia; 2],
+    /// Address put into SDP instead, when behind NAT.
+    pub advertise: Option<IpAddr>,
+    pub caller_signalling: IpAddr,
+    pub caller_nat: bool,
+    pub session_ids: [u64; 2],
+}
+
+impl Negotiation {
+    pub fn new(codecs: Codecs, own: OwnMedia, legs: &Legs) -> Negotiation {
+        let address = |side: Side| {
+            let rtp = legs.local[side.index()].rtp;
+            let shown = legs.advertise.filter(|ip| ip.is_ipv4() == rtp.is_ipv4());
+            SocketAddr::new(shown.unwrap_or(rtp.ip()), rtp.port())
+        };
+        Negotiation {
+            codecs,
+            own,
+            describers: legs.session_ids.map(Describer::new),
+            local: Side::BOTH.map(address),
+            signalling: [legs.caller_signalling; 2],
+            nat: [legs.caller_nat, false],
+            offered: [Vec::new(), Vec::new()],
+            accepted: [None, None],
+        }
+    }
+
+    /// The company leg now leads to this address.
+    pub fn company_at(&mut self, signalling: IpAddr, nat: bool) {
+        self.signalling[Side::Company.index()] = signalling;
+        self.nat[Side::Company.index()] = nat;
+        self.accepted[Side::Company.index()] = None;
+    }
+
+    /// Reads an offer of `side`.
+    pub fn read_offer(&self, side: Side, body: &Bytes) -> Result<Stream, SdpError> {
+        let stream = read_stream(body, self.codecs)?;
+        self.check_address(side, &stream)?;
+        Ok(stream)
+    }
+
+    /// Reads the answer of `side` to our offer: only payload types that we offered count (RFC 3264 §6.1).
+    pub fn read_answer(&self, side: Side, body: &Bytes) -> Result<Stream, SdpError> {
+        let mut stream = self.read_offer(side, body)?;
+        let offered = &self.offered[side.index()];
+        if stream.audio.retain(|format| offered.contains(&format.payload_type)) {
+            Ok(stream)
+        } else {
+            Err(SdpError::NoAudio)
+        }
+    }
+
+    /// A stream that no packet may ever be sent to is refused before it is believed.
+    fn check_address(&self, side: Side, stream: &Stream) -> Result<(), SdpError> {
+        let rtp = stream.audio.rtp;
+        let reachable = media_address::is_hold(rtp) || rtp.is_ipv4() == self.local[side.index()].is_ipv4();
+        let allowed = media_address::is_acceptable(rtp, &self.own).is_ok();
+        if reachable && allowed { Ok(()) } else { Err(SdpError::NoAddress) }
+    }
+
+    /// The description of `stream`, which `from` wrote, for the other side.
+    pub fn cross(&mut self, from: Side, stream: &Stream) -> Payload {
+        let to = from.other().index();
+        self.offered[to] = stream.audio.formats.iter().map(|format| format.payload_type).collect();
+        let bytes = self.describers[to].describe(&stream.audio, self.local[to]);
+        Payload { content_type: "application/sdp".to_owned(), bytes }
+    }
+
+    /// `side`'s stream is in force from now on. Gives what the media threads must know of it.
+    pub fn accept(&mut self, side: Side, stream: &Stream) -> Remote {
+        self.describers[side.index()].learn(&stream.slots, stream.slot);
+        self.accepted[side.index()] = Some(stream.audio.clone());
+        self.remote(side, &stream.audio)
+    }
+
+    fn remote(&self, side: Side, audio: &Audio) -> Remote {
+        // A party sends with the payload types it was told, and many with the ones they told (RFC 3264 §5.1).
+        let theirs = self.accepted[side.other().index()].iter().flat_map(|audio| &audio.formats);
+        let mut formats: Vec<PayloadFormat> = Vec::new();
+        for format in audio.formats.iter().chain(theirs) {
+            if !formats.iter().any(|known| known.payload_type == format.payload_type) {
+                formats.push(PayloadFormat {
+                    payload_type: format.payload_type,
+                    name: format.name.as_str().into(),
+                    clock_rate: format.clock_rate,
+                    channels: format.channels,
+                });
+            }
+        }
+        Remote {
+            rtp: audio.rtp,
+            rtcp: audio.rtcp,
+            signalling: self.signalling[side.index()],
+            nat: self.nat[side.index()],
+            formats,
+            flowing: Flowing {
+                from_side: audio.direction.sends(),
+                to_side: audio.direction.receives() && !audio.rtp.ip().is_unspecified(),
+            },
+        }
+    }
+
+    /// Name of the codec agreed on, once both sides have spoken.
+    pub fn codec(&self) -> Option<&str> {
+        let company = self.accepted[Side::Company.index()].as_ref()?;
+        company.formats.iter().find(|format| format.is_codec()).map(|format| format.name.as_str())
+    }
+}
+
+/// Reads a stream and keeps the formats that this configuration relays. Used before a call exists, too, so that an
+/// offer without a codec for us costs nothing.
+pub fn read_stream(body: &Bytes, codecs: Codecs) -> Result<Stream, SdpError> {
+    let (slot, mut audio, slots) = Sdp::parse(body)?.into_audio()?;
+    let recordable = media::recordable();
+    let wanted = match codecs {
+        Codecs::Any => audio.retain(|_| true),
+        Codecs::Recordable => audio.retain(|format| !format.is_codec() || recordable.contains(format.name.as_str())),
+    };
+    if wanted { Ok(Stream { audio, slots, slot }) } else { Err(SdpError::NoAudio) }
+}
+
+/// The session description of a message: its body, or the first such part of a multipart body.
+pub fn description(message: &Message) -> Option<Bytes> {
+    let body = message.body();
+    if body.is_empty() {
+        return None;
+    }
+    if message.has_content_type("application/sdp") {
+        return Some(body);
+    }
+    multipart::find(message.header("Content-Type")?, &body, "application/sdp")
+}

@@ -1,0 +1,324 @@
+//! Event ⇄ CloudEvents 1.0 in JSON: the one form in which events are stored, delivered and shown (CONTRACT §4).
+//!
+//! Numbers are whole here: the event is the product. Text from outside is escaped by the JSON writer, so an event is
+//! always one line.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Body, CallData, DamageData, Event, RecordingData, RefusedData};
+use crate::core::lease::Lease;
+use crate::ids::{CallId, EventId};
+use crate::time::Wall;
+
+/// The CloudEvents object as one line of JSON, without the line's end. `source` is the node
+/// (`leaseline/<node id>`).
+pub fn to_json(event: &Event, id: EventId, source: &str) -> String {
+    let object = Object {
+        specversion: "1.0",
+        id,
+        source,
+        kind: event.body.kind(),
+        time: event.time,
+        subject: &event.subject,
+        datacontenttype: "application/json",
+        data: data(&event.body),
+    };
+    serde_json::to_string(&object).expect("plain structs with text keys always have a JSON form")
+}
+
+/// What stands outside `data`: enough to sort an event without reading it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Head<'a> {
+    pub id: EventId,
+    #[serde(borrow)]
+    pub source: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    pub kind: Cow<'a, str>,
+    pub time: Wall,
+    #[serde(borrow, default)]
+    pub subject: Cow<'a, str>,
+}
+
+/// Why a text is not an event of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum BadEvent {
+    #[error("not a CloudEvents object of ours: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Written by a newer version, or by somebody else.
+    #[error("unknown event type")]
+    UnknownType,
+}
+
+/// Reads what stands outside `data`.
+pub fn head(text: &str) -> Result<Head<'_>, BadEvent> {
+    Ok(serde_json::from_str(text)?)
+}
+
+/// Reads a whole event back.
+pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
+    let head = head(text)?;
+    let body = match &*head.kind {
+        "leaseline.call.started" => Body::CallStarted(read(text)?),
+        "leaseline.call.answered" => Body::CallAnswered(read(text)?),
+        "leaseline.call.ended" => Body::CallEnded(read(text)?),
+        "leaseline.call.refused" => Body::CallRefused(read(text)?),
+        "leaseline.call.crashed" => {
+            let Crashed { call_id, panic } = read(text)?;
+            Body::CallCrashed { call_id, panic: panic.into_owned() }
+        }
+        "leaseline.recording.sealed" => Body::RecordingSealed(read(text)?),
+        "leaseline.lease.granted" => Body::LeaseGranted(read(text)?),
+        "leaseline.lease.renewed" => Body::LeaseRenewed(read(text)?),
+        "leaseline.lease.released" => Body::LeaseReleased(read(text)?),
+        "leaseline.lease.expired" => Body::LeaseExpired(read(text)?),
+        "leaseline.lease.signal" => {
+            let SignalRead { lease, signal } = read(text)?;
+            Body::LeaseSignal { lease: lease.into(), signal }
+        }
+        "leaseline.node.started" => {
+            let Started { version } = read(text)?;
+            Body::NodeStarted { version: version.into_owned() }
+        }
+        "leaseline.node.stopped" => Body::NodeStopped,
+        "leaseline.journal.damaged" => Body::JournalDamaged(read(text)?),
+        "leaseline.events.dropped" => {
+            let Dropped { count } = read(text)?;
+            Body::EventsDropped { count }
+        }
+        _ => return Err(BadEvent::UnknownType),
+    };
+    Ok((head.id, Event { time: head.time, subject: head.subject.into_owned(), body }))
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Outer<T> {
+        data: T,
+    }
+    serde_json::from_str::<Outer<T>>(text).map(|outer| outer.data)
+}
+
+/// The object, in the order in which a person reads it.
+#[derive(Serialize)]
+struct Object<'a> {
+    specversion: &'static str,
+    id: EventId,
+    source: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    time: Wall,
+    /// CloudEvents 1.0 §3.1: when present, not empty.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    subject: &'a str,
+    datacontenttype: &'static str,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Call(&'a CallData),
+    Refused(&'a RefusedData),
+    Crashed(Crashed<'a>),
+    Recording(&'a RecordingData),
+    Lease(&'a Lease),
+    Signal(SignalWritten<'a>),
+    Started(Started<'a>),
+    Damage(&'a DamageData),
+    Dropped(Dropped),
+    Nothing {},
+}
+
+fn data(body: &Body) -> Data<'_> {
+    match body {
+        Body::CallStarted(call) | Body::CallAnswered(call) | Body::CallEnded(call) => Data::Call(call),
+        Body::CallRefused(refused) => Data::Refused(refused),
+        Body::CallCrashed { call_id, panic } => Data::Crashed(Crashed { call_id: *call_id, panic: panic.into() }),
+        Body::RecordingSealed(recording) => Data::Recording(recording),
+        Body::LeaseGranted(lease)
+        | Body::LeaseRenewed(lease)
+        | Body::LeaseReleased(lease)
+        | Body::LeaseExpired(lease) => Data::Lease(lease),
+        Body::LeaseSignal { lease, signal } => Data::Signal(SignalWritten { lease, signal }),
+        Body::NodeStarted { version } => Data::Started(Started { version: version.into() }),
+        Body::NodeStopped => Data::Nothing {},
+        Body::JournalDamaged(damage) => Data::Damage(damage),
+        Body::EventsDropped { count } => Data::Dropped(Dropped { count: *count }),
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Crashed<'a> {
+    call_id: CallId,
+    panic: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Started<'a> {
+    version: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Dropped {
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct SignalWritten<'a> {
+    #[serde(flatten)]
+    lease: &'a Lease,
+    signal: &'a str,
+}
+
+#[derive(Deserialize)]
+struct SignalRead {
+    #[serde(flatten)]
+    lease: Lease,
+    signal: String,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::core::event::{Attribution, Outcome, RecordingState, RecordingSummary, Session};
+    use crate::ids::{E164, LeaseId};
+
+    /// A call as its first event tells it. Other modules' tests build on it.
+    pub(crate) fn call(n: u128) -> CallData {
+        CallData {
+            call_id: CallId(n),
+            company: "acme".into(),
+            pool: "acme-web".into(),
+            number: E164::parse("+442079460007").unwrap(),
+            caller: Some("+442079460123".into()),
+            caller_reason: None,
+            trunk: "carrier".into(),
+            forwarded_to: None,
+            started_at: Wall(1_790_000_000_000_000),
+            ringing_at: None,
+            answered_at: None,
+            ended_at: None,
+            ring_ms: 0,
+            talk_ms: 0,
+            outcome: None,
+            sip_status: None,
+            reason: None,
+            hangup_by: None,
+            attribution: Attribution::default(),
+            recording: None,
+            media: None,
+        }
+    }
+
+    pub(crate) fn started(n: u128) -> Event {
+        event(n, Body::CallStarted(Box::new(call(n))))
+    }
+
+    pub(crate) fn ended(n: u128, outcome: Outcome) -> Event {
+        event(n, Body::CallEnded(Box::new(CallData { outcome: Some(outcome), ..call(n) })))
+    }
+
+    pub(crate) fn event(n: u128, body: Body) -> Event {
+        Event { time: Wall(1_790_000_001_000_000), subject: CallId(n).to_string(), body }
+    }
+
+    fn lease() -> Arc<Lease> {
+        Arc::new(Lease {
+            lease_id: LeaseId(7),
+            number: E164::parse("+442079460001").unwrap(),
+            company: "acme".into(),
+            site: "acme-site".into(),
+            pool: "acme-web".into(),
+            visitor_id: "v1".into(),
+            session: Arc::new(Session { referrer: Some("https://search.example/".into()), ..Session::default() }),
+            granted_at: Wall(1_000),
+            seen_at: Wall(2_000),
+            expires_at: Wall(3_000),
+            released_at: None,
+            hold_until: Wall(4_000),
+            shared: false,
+        })
+    }
+
+    fn every_body() -> Vec<Body> {
+        vec![
+            Body::CallStarted(Box::new(call(1))),
+            Body::CallAnswered(Box::new(call(1))),
+            Body::CallEnded(Box::new(CallData { outcome: Some(Outcome::Busy), ..call(1) })),
+            Body::CallRefused(RefusedData {
+                trunk: "carrier".into(),
+                number: "12".into(),
+                sip_status: 404,
+                reason: "unknown_number".into(),
+            }),
+            Body::CallCrashed { call_id: CallId(1), panic: "index out of bounds".into() },
+            Body::RecordingSealed(RecordingData {
+                call_id: CallId(1),
+                recording: RecordingSummary { state: RecordingState::Complete, ..RecordingSummary::default() },
+            }),
+            Body::LeaseGranted(lease()),
+            Body::LeaseRenewed(lease()),
+            Body::LeaseReleased(lease()),
+            Body::LeaseExpired(lease()),
+            Body::LeaseSignal { lease: lease(), signal: "tel_tap".into() },
+            Body::NodeStarted { version: "0.1.0".into() },
+            Body::NodeStopped,
+            Body::JournalDamaged(DamageData {
+                file: "00000000000000000001.jsonl".into(),
+                offset: 10,
+                problem: "hash_differs".into(),
+                last_good_seq: 3,
+                last_good_hash: "00".into(),
+            }),
+            Body::EventsDropped { count: 3 },
+        ]
+    }
+
+    #[test]
+    fn every_kind_of_event_survives_the_trip() {
+        for body in every_body() {
+            let event = event(1, body);
+            let text = to_json(&event, EventId(9), "leaseline/edge-1");
+            let (id, back) = from_json(&text).unwrap_or_else(|bad| panic!("{bad}: {text}"));
+            assert_eq!((id, &back), (EventId(9), &event), "{text}");
+            assert_eq!(head(&text).unwrap().kind, event.body.kind());
+        }
+    }
+
+    #[test]
+    fn the_object_is_a_cloud_event() {
+        let text = to_json(&event(1, Body::NodeStopped), EventId(9), "leaseline/edge-1");
+        assert_eq!(
+            text,
+            concat!(
+                r#"{"specversion":"1.0","id":"00000000000000000000000000000009","source":"leaseline/edge-1","#,
+                r#""type":"leaseline.node.stopped","time":"2026-09-21T14:13:21.000Z","#,
+                r#""subject":"00000000000000000000000000000001","datacontenttype":"application/json","data":{}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn hostile_text_stays_inside_its_string() {
+        let hostile = "\r\n\"},{\"type\":\"leaseline.call.ended\"\u{1b}[2J%n\0\u{2028}\\";
+        let mut data = call(1);
+        data.caller = Some(hostile.into());
+        data.attribution.method = hostile.into();
+        let event = Event { subject: hostile.into(), ..event(1, Body::CallStarted(Box::new(data))) };
+        let text = to_json(&event, EventId(9), "leaseline/edge-1");
+        assert!(!text.bytes().any(|b| b < 0x20), "{text}");
+        assert_eq!(from_json(&text).unwrap().1, event);
+        assert_eq!(head(&text).unwrap().kind, "leaseline.call.started");
+    }
+
+    #[test]
+    fn what_is_not_ours_is_told_apart() {
+        assert!(matches!(from_json("{}"), Err(BadEvent::Json(_))));
+        let other = to_json(&event(1, Body::NodeStopped), EventId(9), "x").replace("node.stopped", "node.melted");
+        assert!(matches!(from_json(&other), Err(BadEvent::UnknownType)));
+    }
+}

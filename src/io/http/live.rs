@@ -1,0 +1,134 @@
+//! What HTTP knows of calls in progress and of the daemon's readiness. Filled from the event stream: signalling owns the
+//! calls, and is asked for nothing but to hang one up.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::core::event::{Attribution, Body, CallData, Event};
+use crate::ids::{CallId, E164};
+use crate::time::Wall;
+
+/// One call in progress.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LiveCall {
+    pub call_id: CallId,
+    pub company: String,
+    pub pool: String,
+    pub number: E164,
+    pub caller: Option<String>,
+    pub trunk: String,
+    pub state: LiveState,
+    pub started_at: Wall,
+    pub answered_at: Option<Wall>,
+    pub forwarded_to: Option<String>,
+    pub attribution: Attribution,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LiveState {
+    /// Before the answer.
+    Calling,
+    Talking,
+}
+
+/// Calls in progress, from `call.started` to `call.ended`.
+pub struct LiveCalls {
+    calls: Mutex<BTreeMap<CallId, LiveCall>>,
+    hangup: Box<dyn Fn(CallId) -> bool + Send + Sync>,
+}
+
+impl std::fmt::Debug for LiveCalls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveCalls").finish_non_exhaustive()
+    }
+}
+
+impl LiveCalls {
+    /// `hangup` tells signalling to end a call; `false` when the command could not be queued.
+    pub fn new(hangup: impl Fn(CallId) -> bool + Send + Sync + 'static) -> LiveCalls {
+        LiveCalls { calls: Mutex::default(), hangup: Box::new(hangup) }
+    }
+
+    /// Every event passes here, in order. Bounded by the number of calls that signalling admits.
+    pub fn on_event(&self, event: &Event) {
+        match &event.body {
+            Body::CallStarted(data) => self.put(data, LiveState::Calling),
+            Body::CallAnswered(data) => self.put(data, LiveState::Talking),
+            Body::CallEnded(data) => self.remove(data.call_id),
+            Body::CallCrashed { call_id, .. } => self.remove(*call_id),
+            _ => {}
+        }
+    }
+
+    /// Oldest first.
+    pub fn list(&self) -> Vec<LiveCall> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Whether there was such a call and signalling took the order. It ends a moment later, with its event.
+    pub fn hangup(&self, call: CallId) -> bool {
+        let known = self.lock().contains_key(&call);
+        known && (self.hangup)(call)
+    }
+
+    /// Whether the call is in progress.
+    pub fn has(&self, call: CallId) -> bool {
+        self.lock().contains_key(&call)
+    }
+
+    fn put(&self, data: &CallData, state: LiveState) {
+        let call = LiveCall {
+            call_id: data.call_id,
+            company: data.company.clone(),
+            pool: data.pool.clone(),
+            number: data.number.clone(),
+            caller: data.caller.clone(),
+            trunk: data.trunk.clone(),
+            state,
+            started_at: data.started_at,
+            answered_at: data.answered_at,
+            forwarded_to: data.forwarded_to.clone(),
+            attribution: data.attribution.clone(),
+        };
+        self.lock().insert(data.call_id, call);
+    }
+
+    fn remove(&self, call: CallId) {
+        self.lock().remove(&call);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CallId, LiveCall>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the daemon takes calls.
+#[derive(Debug, Default)]
+pub struct Readiness(AtomicU8);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The SIP listeners are not open yet.
+    Starting,
+    Ready,
+    /// New calls are answered 503.
+    Draining,
+}
+
+impl Readiness {
+    pub fn set(&self, phase: Phase) {
+        self.0.store(phase as u8, Ordering::Release);
+    }
+
+    pub fn get(&self) -> Phase {
+        match self.0.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            _ => Phase::Draining,
+        }
+    }
+}

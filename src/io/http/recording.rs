@@ -1,0 +1,206 @@
+//! `GET /v1/calls/{id}/recording`: the WAV, whole or by `Range` (RFC 9110 §14). The file is found by the call's id alone:
+//! no path comes from outside, and no link is followed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+use super::stream::Pieces;
+use super::{AppState, body, calls};
+use crate::ids::CallId;
+use crate::time::Wall;
+
+/// `GET /v1/calls/{id}/recording[?download=1]`.
+pub(super) async fn recording(
+    State(state): State<Arc<AppState>>,
+    id: Result<axum::extract::Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let id = calls::call_id(id)?;
+    let [download] = body::query(&request, ["download"])?;
+    let data_dir = state.data_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || open(&data_dir, id)).await;
+    let (mut file, length, modified) = match opened.map_err(io::Error::other).and_then(|opened| opened) {
+        Ok(Found::Sealed { file, length, modified }) => (file, length, modified),
+        Ok(Found::Growing) => {
+            let detail = "The call is being recorded; its file is sealed when it ends.";
+            return Err(Problem::new(StatusCode::CONFLICT, "recording_in_progress", detail));
+        }
+        Ok(Found::Nothing) => return Err(Problem::not_found("no_recording", "There is no recording of this call.")),
+        Err(error) => return Err(Problem::internal("recording_unreadable", &error)),
+    };
+
+    let tag =
+        HeaderValue::from_str(&format!("\"{length:x}-{modified:x}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+    let kind = if download.is_some() { "attachment" } else { "inline" };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(header::ETAG, tag.clone());
+    if let Ok(disposition) = HeaderValue::from_str(&format!("{kind}; filename=\"{id}.wav\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    let asked = request.headers();
+    if asked.get(header::IF_NONE_MATCH).is_some_and(|known| names(known, &tag)) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    let whole_wanted = asked.get(header::IF_RANGE).is_some_and(|known| known != tag);
+    let range = asked.get(header::RANGE).filter(|_| !whole_wanted).and_then(|range| range.to_str().ok());
+    let (status, first, count) = match range.map_or(Asked::Whole, |range| read_range(range, length)) {
+        Asked::Whole => (StatusCode::OK, 0, length),
+        Asked::Part { first, last } => {
+            headers.insert(header::CONTENT_RANGE, content_range(&format!("bytes {first}-{last}/{length}")));
+            (StatusCode::PARTIAL_CONTENT, first, last - first + 1)
+        }
+        Asked::Outside => {
+            let detail = format!("The file has {length} bytes.");
+            let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail);
+            let mut response = problem.into_response();
+            response.headers_mut().insert(header::CONTENT_RANGE, content_range(&format!("bytes */{length}")));
+            return Ok(response);
+        }
+    };
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(count));
+    if request.method() == Method::HEAD {
+        return Ok((status, headers).into_response());
+    }
+    file.seek(SeekFrom::Start(first)).map_err(|error| Problem::internal("recording_unreadable", &error))?;
+    let pieces = Pieces { file: tokio::fs::File::from_std(file), left: count };
+    Ok((status, headers, Body::from_stream(pieces)).into_response())
+}
+
+/// What there is of a call's recording.
+enum Found {
+    Sealed {
+        file: File,
+        length: u64,
+        modified: i64,
+    },
+    /// The `.part` of a call in progress.
+    Growing,
+    Nothing,
+}
+
+/// Looks in the folder of the day on which the call began, and of the next: a recording begins at the answer.
+fn open(data_dir: &Path, id: CallId) -> io::Result<Found> {
+    let began = Wall(i64::try_from(id.0 >> 80).unwrap_or(0).saturating_mul(1_000));
+    for day in [began, began + Duration::from_secs(24 * 3_600)] {
+        let folder = folder(data_dir, day);
+        match open_file(&folder.join(format!("{id}.wav"))) {
+            Ok((file, length, modified)) => return Ok(Found::Sealed { file, length, modified }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        if folder.join(format!("{id}.wav.part")).try_exists()? {
+            return Ok(Found::Growing);
+        }
+    }
+    Ok(Found::Nothing)
+}
+
+/// `<data_dir>/recordings/YYYY/MM/DD` (CONTRACT §5).
+fn folder(data_dir: &Path, day: Wall) -> PathBuf {
+    let (year, month, day) = day.date();
+    data_dir.join("recordings").join(format!("{year:04}")).join(format!("{month:02}")).join(format!("{day:02}"))
+}
+
+fn open_file(path: &Path) -> io::Result<(File, u64, i64)> {
+    // Neither a link that somebody put there nor a pipe that would block.
+    let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok((file, meta.len(), meta.mtime().wrapping_mul(1_000_000_000).wrapping_add(meta.mtime_nsec())))
+}
+
+/// What a `Range` asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Whole,
+    /// Both inclusive.
+    Part {
+        first: u64,
+        last: u64,
+    },
+    Outside,
+}
+
+/// One range of bytes. Several at once, other units and what is no range at all get the whole file, as the RFC allows.
+fn read_range(text: &str, length: u64) -> Asked {
+    let digits = |text: &str| {
+        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().unwrap_or(u64::MAX))
+    };
+    let Some((first, last)) = text.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+        return Asked::Whole;
+    };
+    let (first, last) = match (first.trim(), last.trim()) {
+        ("", suffix) => match digits(suffix) {
+            Some(0) => return Asked::Outside,
+            Some(count) => (length.saturating_sub(count), length.saturating_sub(1)),
+            None => return Asked::Whole,
+        },
+        (first, "") => match digits(first) {
+            Some(first) => (first, length.saturating_sub(1)),
+            None => return Asked::Whole,
+        },
+        (first, last) => match (digits(first), digits(last)) {
+            (Some(first), Some(last)) if first <= last => (first, last.min(length.saturating_sub(1))),
+            _ => return Asked::Whole,
+        },
+    };
+    if first >= length { Asked::Outside } else { Asked::Part { first, last } }
+}
+
+fn names(list: &HeaderValue, tag: &HeaderValue) -> bool {
+    let (Ok(list), Ok(tag)) = (list.to_str(), tag.to_str()) else { return false };
+    list.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == "*" || one == tag)
+}
+
+fn content_range(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("bytes */*"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        let part = |first, last| Asked::Part { first, last };
+        for (text, wanted) in [
+            ("bytes=0-99", part(0, 99)),
+            ("bytes=100-", part(100, 999)),
+            ("bytes=-100", part(900, 999)),
+            ("bytes=-5000", part(0, 999)),
+            ("bytes=990-5000", part(990, 999)),
+            ("bytes=999-999", part(999, 999)),
+            ("bytes=1000-", Asked::Outside),
+            ("bytes=-0", Asked::Outside),
+            ("bytes=99999999999999999999-", Asked::Outside),
+            ("bytes=0-99999999999999999999", part(0, 999)),
+            ("bytes=5-4", Asked::Whole),
+            ("bytes=0-1,5-6", Asked::Whole),
+            ("bytes=+1-2", Asked::Whole),
+            ("bytes=-", Asked::Whole),
+            ("items=0-1", Asked::Whole),
+            ("", Asked::Whole),
+        ] {
+            assert_eq!(read_range(text, 1_000), wanted, "{text}");
+        }
+        assert_eq!(read_range("bytes=0-", 0), Asked::Outside, "an empty file has no first byte");
+        assert_eq!(read_range("bytes=-1", 0), Asked::Outside);
+    }
+}

@@ -1,0 +1,115 @@
+//! Health, metrics, the console's sign-in, and the demo's call button.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Extension;
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::access::{COOKIE, Caller, cookie_value};
+use super::live::Phase;
+use super::problem::Problem;
+use super::{AppState, body};
+use crate::ids::E164;
+use crate::io::metrics::InPool;
+
+/// `GET /healthz`: the process answers.
+pub(super) async fn healthz() -> Json<Value> {
+    Json(json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// `GET /readyz`: calls are taken. A stale lease table or a journal that waits for its disk does not refuse calls, so it
+/// is said here but is no 503.
+pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> Result<Json<Value>, Problem> {
+    match state.readiness.get() {
+        Phase::Ready => {
+            let table = if state.allocator.table().is_stale() { "stale" } else { "fresh" };
+            let journal = if state.journal.stats().degraded { "waiting_for_disk" } else { "writing" };
+            Ok(Json(json!({ "status": "ready", "lease_table": table, "journal": journal })))
+        }
+        Phase::Starting => Err(Problem::unavailable("starting", "The SIP listeners are not open yet.", 1)),
+        Phase::Draining => Err(Problem::unavailable("draining", "The daemon stops and takes no new calls.", 30)),
+    }
+}
+
+/// `GET /metrics`: figures that others keep are read now.
+pub(super) async fn metrics(State(state): State<Arc<AppState>>) -> Response {
+    let metrics = &state.metrics;
+    let journal = state.journal.stats();
+    metrics.journal.seq.set(journal.last_seq as i64);
+    metrics.journal.queue.set(journal.queued as i64);
+    metrics.journal.dropped.inner().store(journal.dropped, Ordering::Relaxed);
+    let table = state.allocator.table();
+    metrics.leases.feed_stale.set(i64::from(table.is_stale()));
+    metrics.leases.feed_revision.set(table.revision() as i64);
+    for pool in state.allocator.pools() {
+        let label = InPool { pool: pool.name };
+        metrics.leases.active.get_or_create(&label).set(pool.leased as i64);
+        metrics.leases.free.get_or_create(&label).set(pool.free as i64);
+        metrics.leases.granted.get_or_create(&label).inner().store(pool.granted, Ordering::Relaxed);
+        metrics.leases.exhausted.get_or_create(&label).inner().store(pool.exhausted, Ordering::Relaxed);
+    }
+    let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    (kind, metrics.render()).into_response()
+}
+
+/// `GET /session`: whether the console may read the API, and whether it needs a token for that.
+pub(super) async fn session(State(state): State<Arc<AppState>>, Extension(caller): Extension<Caller>) -> Json<Value> {
+    let config = state.config.load();
+    Json(json!({
+        "authorised": caller.authorised,
+        "token_required": config.http.token.is_some(),
+        "node": if caller.authorised { json!(config.node.id) } else { Value::Null },
+        "demo": state.demo.is_some(),
+    }))
+}
+
+/// `POST /session` with the token as bearer: the browser gets the console's cookie.
+pub(super) async fn sign_in(
+    State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, Problem> {
+    let config = state.config.load();
+    let Some(token) = &config.http.token else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    if !caller.authorised {
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "wrong_token",
+            "This is not the configuration's http.token.",
+        ));
+    }
+    Ok(with_cookie(&cookie_value(token), 12 * 3_600, &caller))
+}
+
+/// `DELETE /session`.
+pub(super) async fn sign_out(Extension(caller): Extension<Caller>) -> Response {
+    with_cookie("", 0, &caller)
+}
+
+fn with_cookie(value: &str, seconds: u32, caller: &Caller) -> Response {
+    let secure = if caller.secure { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+#[derive(Deserialize)]
+struct DemoCallBody {
+    number: E164,
+}
+
+/// `POST /demo/call`.
+pub(super) async fn demo_call(State(state): State<Arc<AppState>>, request: Request) -> Result<StatusCode, Problem> {
+    let DemoCallBody { number } = body::read(request).await?;
+    let Some(demo) = &state.demo else { return Err(Problem::not_found("no_demo", "The demo does not run.")) };
+    demo.call(number).map_err(|why| Problem::new(StatusCode::CONFLICT, "demo_busy", why))?;
+    Ok(StatusCode::ACCEPTED)
+}

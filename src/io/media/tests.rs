@@ -1,0 +1,504 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use super::ports::tests::free_range;
+use super::tap::{self, TapMessage, TapReceiver};
+use super::*;
+use crate::core::event::MediaSummary;
+use crate::core::media::{Flowing, PayloadFormat, RecordingSpec, Remote};
+use crate::core::relay::Refusal;
+use crate::ids::Side;
+use crate::limits::PORT_QUARANTINE;
+use crate::time::{Mono, Wall};
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const PATIENCE: Duration = Duration::from_secs(10);
+const BOTH_WAYS: Flowing = Flowing { from_side: true, to_side: true };
+
+/// An engine with one thread on loopback, a clock that can be moved on, and everything it says.
+struct Bench {
+    engine: MediaEngine,
+    notices: Receiver<(CallId, MediaNotice)>,
+    tap: TapReceiver,
+    ahead: Arc<AtomicU64>,
+    started: Instant,
+}
+
+impl Bench {
+    fn new(pairs: u16) -> Bench {
+        Bench::with(pairs, |_, _| {})
+    }
+
+    /// `before` sees each notice first, on the media thread.
+    fn with(pairs: u16, before: impl Fn(CallId, &MediaNotice) + Send + Sync + 'static) -> Bench {
+        let config = config::Media {
+            address: HERE,
+            address6: None,
+            advertise: None,
+            ports: free_range(pairs),
+            threads: 1,
+            codecs: config::Codecs::Recordable,
+            silence_max: Duration::from_secs(60),
+        };
+        let ahead = Arc::new(AtomicU64::new(0));
+        let started = Instant::now();
+        let offset = ahead.clone();
+        let clock: Clock = Arc::new(move || now(started, &offset));
+        let (door, tap) = tap::channel();
+        let (sender, notices) = channel();
+        let tell = move |call, notice: MediaNotice| {
+            before(call, &notice);
+            let _ = sender.send((call, notice));
+        };
+        Bench { engine: MediaEngine::start(&config, clock, door, tell).unwrap(), notices, tap, ahead, started }
+    }
+
+    fn now(&self) -> Now {
+        now(self.started, &self.ahead)
+    }
+
+    fn move_on(&self, by: Duration) {
+        self.ahead.fetch_add(by.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    fn open(&self, call: u128) -> Call {
+        let open = Open { call: CallId(call), address: [HERE, HERE] };
+        let local = self.engine.open(CallId(call), &open, self.now()).unwrap();
+        Call { id: CallId(call), local, phones: [Phone::new(HERE), Phone::new(HERE)] }
+    }
+
+    /// Opens a call whose sides know each other.
+    fn talk(&self, call: u128) -> Call {
+        let call = self.open(call);
+        for side in Side::BOTH {
+            self.remote(&call, side, call.phones[side.index()].remote());
+        }
+        call
+    }
+
+    /// Gives a command and waits until the thread has taken it.
+    fn command(&self, call: &Call, command: MediaCommand) {
+        self.engine.command(call.id, command);
+        self.barrier();
+    }
+
+    fn remote(&self, call: &Call, side: Side, remote: Remote) {
+        self.command(call, MediaCommand::Remote(side, Some(remote)));
+    }
+
+    /// Orders are taken in order: when a command that is refused was answered, those before it are done. A second
+    /// recording of the same call is without effect, so a call of its own is opened and closed.
+    fn barrier(&self) {
+        let id = CallId(u128::MAX);
+        let open = Open { call: id, address: [HERE, HERE] };
+        self.engine.open(id, &open, self.now()).unwrap();
+        self.engine.command(id, MediaCommand::Close(self.now()));
+        let mut others = Vec::new();
+        loop {
+            let (call, notice) = self.notices.recv_timeout(PATIENCE).expect("the media thread answers");
+            if call == id {
+                break;
+            }
+            others.push(notice);
+        }
+        assert!(others.iter().all(|n| matches!(n, MediaNotice::FirstPacket(..))), "unexpected: {others:?}");
+    }
+
+    fn close(&self, call: &Call) -> MediaSummary {
+        self.engine.command(call.id, MediaCommand::Close(self.now()));
+        self.closed(call)
+    }
+
+    fn closed(&self, call: &Call) -> MediaSummary {
+        loop {
+            match self.notices.recv_timeout(PATIENCE).expect("the call is closed") {
+                (id, MediaNotice::Closed(summary)) if id == call.id => return *summary,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn now(started: Instant, ahead: &AtomicU64) -> Now {
+    let ns = started.elapsed().as_nanos() as u64 + ahead.load(Ordering::Relaxed);
+    Now { mono: Mono(ns), wall: Wall((ns / 1_000) as i64) }
+}
+
+struct Call {
+    id: CallId,
+    local: [LocalMedia; 2],
+    phones: [Phone; 2],
+}
+
+impl Call {
+    /// Sends one packet from a side's phone and expects it, byte for byte, at the other side's.
+    fn says(&self, from: Side, sequence: u16) {
+        let bytes = rtp(sequence);
+        self.phones[from.index()].rtp.send_to(&bytes, self.local[from.index()].rtp).unwrap();
+        let (heard, source) = self.phones[from.other().index()].hear().expect("relayed");
+        assert_eq!(heard, bytes);
+        assert_eq!(source, self.local[from.other().index()].rtp, "out of the leg's own port");
+    }
+
+    fn rtcp(&self, side: Side) -> SocketAddr {
+        let rtp = self.local[side.index()].rtp;
+        SocketAddr::new(rtp.ip(), rtp.port() + 1)
+    }
+}
+
+struct Phone {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+}
+
+impl Phone {
+    fn new(address: IpAddr) -> Phone {
+        let socket = || {
+            let socket = UdpSocket::bind((address, 0)).unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            socket
+        };
+        Phone { rtp: socket(), rtcp: socket() }
+    }
+
+    fn remote(&self) -> Remote {
+        let rtp = self.rtp.local_addr().unwrap();
+        Remote {
+            rtp,
+            rtcp: self.rtcp.local_addr().unwrap(),
+            signalling: rtp.ip(),
+            nat: false,
+            formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
+            flowing: BOTH_WAYS,
+        }
+    }
+
+    fn hear(&self) -> Option<(Vec<u8>, SocketAddr)> {
+        hear(&self.rtp)
+    }
+
+    /// Nothing has come until now.
+    fn heard_nothing(&self) -> bool {
+        [&self.rtp, &self.rtcp].into_iter().all(|socket| {
+            socket.set_nonblocking(true).unwrap();
+            let nothing = hear(socket).is_none();
+            socket.set_nonblocking(false).unwrap();
+            nothing
+        })
+    }
+}
+
+fn hear(socket: &UdpSocket) -> Option<(Vec<u8>, SocketAddr)> {
+    let mut buffer = [0; 2_048];
+    socket.recv_from(&mut buffer).ok().map(|(n, source)| (buffer[..n].to_vec(), source))
+}
+
+fn format(payload_type: u8, name: &str) -> PayloadFormat {
+    PayloadFormat { payload_type, name: name.into(), clock_rate: 8_000, channels: 1 }
+}
+
+fn rtp(sequence: u16) -> Vec<u8> {
+    let mut bytes = vec![0x80, 8];
+    bytes.extend_from_slice(&sequence.to_be_bytes());
+    bytes.extend_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
+    bytes.extend_from_slice(&77u32.to_be_bytes());
+    bytes.extend((0..160).map(|i| (i as u8) ^ (sequence as u8)));
+    bytes
+}
+
+const REPORT: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 77];
+
+#[test]
+fn two_way_relay_with_rtcp_and_nothing_left_after_close() {
+    let bench = Bench::new(20);
+    let call = bench.talk(1);
+    assert_eq!((bench.engine.calls(), bench.engine.used_pairs()), (1, 2));
+    for sequence in 0..20 {
+        call.says(Side::Caller, sequence);
+        call.says(Side::Company, sequence);
+    }
+    for side in Side::BOTH {
+        call.phones[side.index()].rtcp.send_to(&REPORT, call.rtcp(side)).unwrap();
+        let (bytes, source) = hear(&call.phones[side.other().index()].rtcp).expect("RTCP relayed");
+        assert_eq!((&bytes[..], source), (&REPORT[..], call.rtcp(side.other())));
+    }
+    let summary = bench.close(&call);
+    for leg in [&summary.caller, &summary.company] {
+        assert_eq!((leg.received, leg.relayed, leg.lost, leg.rtcp), (20, 20, 0, 1));
+        assert!(leg.mos.is_some_and(|mos| mos > 4.0) && leg.refused.is_empty(), "{leg:?}");
+    }
+    assert_eq!((bench.engine.calls(), bench.engine.used_pairs()), (0, 0));
+    bench.barrier();
+    let stats = bench.engine.stats();
+    assert_eq!((stats.relayed_packets, stats.relayed_rtcp, stats.relayed_bytes), (40, 2, 40 * 172));
+}
+
+#[test]
+fn early_media_flows_while_the_caller_is_silent() {
+    let bench = Bench::new(20);
+    let call = bench.talk(1);
+    for sequence in 0..10 {
+        call.says(Side::Company, sequence);
+    }
+    let (id, notice) = bench.notices.recv_timeout(PATIENCE).unwrap();
+    assert!(id == call.id && matches!(notice, MediaNotice::FirstPacket(Side::Company, _)), "{notice:?}");
+}
+
+#[test]
+fn a_spoofed_source_is_never_relayed_recorded_or_answered() {
+    let bench = Bench::new(20);
+    let call = bench.open(1);
+    let attacker = Phone::new(HERE);
+    let spray = || {
+        for sequence in 0..50 {
+            for side in Side::BOTH {
+                attacker.rtp.send_to(&rtp(sequence), call.local[side.index()].rtp).unwrap();
+                attacker.rtcp.send_to(&REPORT, call.rtcp(side)).unwrap();
+            }
+        }
+    };
+    spray();
+    for side in Side::BOTH {
+        bench.remote(&call, side, call.phones[side.index()].remote());
+    }
+    bench.command(&call, MediaCommand::Record(RecordingSpec { call: call.id, started: bench.now() }));
+    spray();
+    // The honest packet comes behind them to the same sockets, so they have been judged when it is heard.
+    call.says(Side::Caller, 1_000);
+    call.says(Side::Company, 1_000);
+    assert!(attacker.heard_nothing());
+    assert!(call.phones.iter().all(|phone| phone.rtp.local_addr().is_ok() && phone.heard_nothing()));
+    let summary = bench.close(&call);
+    assert_eq!((summary.caller.received, summary.company.received), (1, 1));
+    assert!(summary.caller.refused["wrong_source"] >= 100, "{:?}", summary.caller.refused);
+    assert_eq!(recorded(&bench.tap, call.id).len(), 2);
+}
+
+#[test]
+fn behind_nat_a_source_is_learned_and_then_served() {
+    let bench = Bench::new(20);
+    let call = bench.talk(1);
+    let behind = Remote { rtp: "10.0.0.9:4000".parse().unwrap(), nat: true, ..call.phones[1].remote() };
+    bench.remote(&call, Side::Company, behind);
+    for sequence in 0..4 {
+        call.phones[1].rtp.send_to(&rtp(sequence), call.local[1].rtp).unwrap();
+    }
+    call.phones[0].rtp.send_to(&rtp(0), call.local[0].rtp).unwrap();
+    call.phones[1].rtp.send_to(&rtp(4), call.local[1].rtp).unwrap();
+    let (heard, _) = call.phones[0].hear().expect("the fifth is believed");
+    assert_eq!(heard, rtp(4));
+    call.says(Side::Caller, 1);
+    assert!(call.phones[1].heard_nothing(), "what came before it was learned was not sent");
+    assert_eq!(bench.close(&call).company.refused["learning"], 4);
+}
+
+#[test]
+fn hold_and_resume() {
+    let bench = Bench::new(20);
+    let call = bench.talk(1);
+    call.says(Side::Caller, 1);
+    let held = Remote { flowing: Flowing { from_side: true, to_side: false }, ..call.phones[1].remote() };
+    bench.remote(&call, Side::Company, held);
+    call.phones[0].rtp.send_to(&rtp(2), call.local[0].rtp).unwrap();
+    call.says(Side::Company, 1);
+    bench.remote(&call, Side::Company, call.phones[1].remote());
+    call.says(Side::Caller, 3);
+    let summary = bench.close(&call);
+    assert_eq!((summary.caller.received, summary.caller.relayed), (3, 2));
+}
+
+#[test]
+fn a_recording_hears_everything_in_order_and_stops() {
+    let bench = Bench::new(20);
+    let call = bench.talk(1);
+    call.says(Side::Caller, 1);
+    bench.command(&call, MediaCommand::Record(RecordingSpec { call: call.id, started: bench.now() }));
+    call.says(Side::Caller, 2);
+    call.says(Side::Company, 9);
+    let inactive = Flowing { from_side: false, to_side: false };
+    bench.remote(&call, Side::Company, Remote { flowing: inactive, ..call.phones[1].remote() });
+    call.phones[0].rtp.send_to(&rtp(3), call.local[0].rtp).unwrap();
+    // The held side does not hear it; the recorder does.
+    let deadline = Instant::now() + PATIENCE;
+    while bench.engine.stats().received_packets < 4 && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    let at = bench.now();
+    bench.engine.command(call.id, MediaCommand::Close(at));
+    bench.closed(&call);
+    let mut told = Vec::new();
+    while let Ok(message) = bench.tap.try_recv() {
+        match message {
+            TapMessage::Start { spec, sides } => {
+                assert_eq!(spec.call, call.id);
+                assert!(sides.iter().all(|s| s.flowing == Some(BOTH_WAYS) && s.formats.len() == 2));
+                told.push("start".to_owned());
+            }
+            TapMessage::Formats { side, formats, .. } => {
+                assert_eq!((side, formats.flowing), (Side::Company, Some(inactive)));
+                told.push("formats".to_owned());
+            }
+            TapMessage::Packets(batch) => {
+                for packet in batch.packets() {
+                    let sequence = u16::from_be_bytes([packet.bytes[2], packet.bytes[3]]);
+                    assert_eq!(packet.bytes, rtp(sequence));
+                    told.push(format!("{:?} {sequence}", packet.side));
+                }
+            }
+            TapMessage::Lost(lost) => panic!("{lost:?}"),
+            TapMessage::Stop { at: stopped, .. } => {
+                assert_eq!(stopped, at);
+                told.push("stop".to_owned());
+            }
+        }
+    }
+    assert_eq!(told, ["start", "Caller 2", "Company 9", "formats", "Caller 3", "stop"]);
+}
+
+/// Packets of a call that reached the recorder.
+fn recorded(tap: &TapReceiver, call: CallId) -> Vec<(Side, Vec<u8>)> {
+    let mut packets = Vec::new();
+    while let Ok(message) = tap.try_recv() {
+        if let TapMessage::Packets(batch) = message {
+            packets.extend(batch.packets().filter(|p| p.call == call).map(|p| (p.side, p.bytes.to_vec())));
+        }
+    }
+    packets
+}
+
+#[test]
+fn ports_rest_and_the_last_callers_stragglers_reach_nobody() {
+    let bench = Bench::new(2);
+    let open = |id| {
+        bench
+            .engine
+            .open(CallId(id), &Open { call: CallId(id), address: [HERE, HERE] }, bench.now())
+            .map(|local| Call { id: CallId(id), local, phones: [Phone::new(HERE), Phone::new(HERE)] })
+    };
+    let first = open(1).unwrap();
+    assert_eq!(open(1).err(), Some("media_open_twice"));
+    assert_eq!(open(2).err(), Some("no_media_ports"));
+    bench.close(&first);
+    assert_eq!((bench.engine.used_pairs(), bench.engine.free_pairs()), (0, 0));
+    assert_eq!(open(2).err(), Some("no_media_ports"));
+    bench.move_on(PORT_QUARANTINE);
+    assert_eq!(bench.engine.free_pairs(), 2);
+    let second = open(3).unwrap();
+    for side in Side::BOTH {
+        bench.engine.command(second.id, MediaCommand::Remote(side, Some(second.phones[side.index()].remote())));
+    }
+    // Known to be in force when the sides hear each other.
+    let deadline = Instant::now() + PATIENCE;
+    while bench.engine.stats().relayed_packets == 0 && Instant::now() < deadline {
+        second.phones[0].rtp.send_to(&rtp(0), second.local[0].rtp).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    second.phones[1].hear().expect("the new call talks");
+    let before = bench.engine.stats();
+    for sequence in 0..20 {
+        for (phone, local) in first.phones.iter().zip(&second.local) {
+            phone.rtp.send_to(&rtp(sequence), local.rtp).unwrap();
+        }
+    }
+    while bench.engine.stats().refused.of(Refusal::WrongSource) < before.refused.of(Refusal::WrongSource) + 40 {
+        assert!(Instant::now() < deadline, "{:?}", bench.engine.stats());
+        std::thread::yield_now();
+    }
+    assert!(first.phones.iter().all(Phone::heard_nothing));
+    assert_eq!(bench.close(&second).company.received, 0);
+}
+
+#[test]
+fn a_panic_ends_one_call_and_no_other() {
+    const CURSED: CallId = CallId(13);
+    let bench = Bench::with(20, |call, notice| {
+        if call == CURSED && matches!(notice, MediaNotice::FirstPacket(..)) {
+            panic!("first packet of a cursed call");
+        }
+    });
+    let (well, cursed) = (bench.talk(1), bench.talk(13));
+    cursed.phones[0].rtp.send_to(&rtp(1), cursed.local[0].rtp).unwrap();
+    let (id, notice) = bench.notices.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(id, CURSED);
+    assert!(matches!(&notice, MediaNotice::Crashed(text) if text == "first packet of a cursed call"), "{notice:?}");
+    assert_eq!(bench.closed(&cursed).caller.received, 1);
+    well.says(Side::Caller, 1);
+    assert_eq!((bench.engine.calls(), bench.engine.used_pairs()), (1, 2));
+    bench.close(&well);
+    assert_eq!(bench.engine.stats().crashed, 1);
+}
+
+#[test]
+fn a_flood_on_one_call_does_not_silence_another() {
+    let bench = Bench::new(20);
+    let (flooded, quiet) = (bench.talk(1), bench.talk(2));
+    let stop = Arc::new(AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut sequence = 0u16;
+            while !stop.load(Ordering::Relaxed) {
+                sequence = sequence.wrapping_add(1);
+                let _ = flooded.phones[0].rtp.send_to(&rtp(sequence), flooded.local[0].rtp);
+            }
+        });
+        for sequence in 0..20 {
+            quiet.says(Side::Caller, sequence);
+            quiet.says(Side::Company, sequence);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let summary = bench.close(&quiet);
+    assert_eq!((summary.caller.relayed, summary.company.relayed), (20, 20));
+}
+
+#[test]
+fn silence_of_both_sides_is_told() {
+    let bench = Bench::new(20);
+    let call = bench.talk(1);
+    bench.move_on(Duration::from_secs(61));
+    let (id, notice) = bench.notices.recv_timeout(PATIENCE).unwrap();
+    assert!(id == call.id && matches!(notice, MediaNotice::Silent), "{notice:?}");
+}
+
+#[test]
+fn commands_answer_by_notice_and_the_end_closes_every_call() {
+    let Bench { engine, notices, .. } = Bench::new(4);
+    for id in [1, 2, 3] {
+        engine.command(CallId(id), MediaCommand::Open(Open { call: CallId(id), address: [HERE, HERE] }));
+    }
+    engine.command(CallId(99), MediaCommand::Close(Now::default()));
+    drop(engine);
+    let told: Vec<_> = notices.try_iter().map(|(call, notice)| (call.0, notice_name(&notice))).collect();
+    assert_eq!(told[..3], [(1, "opened"), (2, "opened"), (3, "refused no_media_ports")]);
+    let mut closed = told[3..].to_vec();
+    closed.sort_unstable();
+    assert_eq!(closed, [(1, "closed"), (2, "closed")]);
+}
+
+fn notice_name(notice: &MediaNotice) -> &'static str {
+    match notice {
+        MediaNotice::Opened(_) => "opened",
+        MediaNotice::Refused("no_media_ports") => "refused no_media_ports",
+        MediaNotice::Closed(_) => "closed",
+        _ => "other",
+    }
+}
+
+#[test]
+fn a_call_may_join_ipv6_and_ipv4() {
+    let six = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    if UdpSocket::bind((six, 0)).is_err() {
+        return;
+    }
+    let bench = Bench::new(20);
+    let open = Open { call: CallId(6), address: [six, HERE] };
+    let local = bench.engine.open(CallId(6), &open, bench.now()).unwrap();
+    let call = Call { id: CallId(6), local, phones: [Phone::new(six), Phone::new(HERE)] };
+    for side in Side::BOTH {
+        bench.remote(&call, side, call.phones[side.index()].remote());
+    }
+    call.says(Side::Caller, 1);
+    call.says(Side::Company, 1);
+}

@@ -1,0 +1,448 @@
+//! Prometheus metrics, for alarms. Labels come from closed enums, from reason codes in our source and from names in the
+//! configuration; never from the network, so the number of series does not grow with traffic.
+//!
+//! Everything is atomic: parts hold an `Arc<Metrics>` and count. Whoever counts once a packet takes its `Counter` out of
+//! the family once, at start, and keeps it.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::core::event::{AttributionKind, Outcome, RecordingState};
+
+/// Gauge of a quantity that has a fraction (seconds).
+pub type Seconds = Gauge<f64, AtomicU64>;
+
+/// All metrics of one daemon.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    pub sip: Sip,
+    pub calls: Calls,
+    pub media: Media,
+    pub recordings: Recordings,
+    pub leases: Leases,
+    pub journal: Journal,
+    pub sinks: Sinks,
+    pub http: Http,
+}
+
+/// SIP messages.
+#[derive(Debug, Default)]
+pub struct Sip {
+    pub requests: Family<SipRequest, Counter>,
+    pub responses: Family<SipResponse, Counter>,
+    /// Datagrams and stream messages that were dropped without an answer, by reason code.
+    pub dropped: Family<Reason, Counter>,
+    pub transactions: Gauge,
+    pub connections: Gauge,
+}
+
+/// Calls.
+#[derive(Debug)]
+pub struct Calls {
+    pub active: Gauge,
+    pub started: Counter,
+    pub ended: Family<CallOutcome, Counter>,
+    /// INVITEs that never became a call, by reason code.
+    pub refused: Family<Reason, Counter>,
+    pub attributed: Family<Attributed, Counter>,
+    /// Panics caught at the edge of one call.
+    pub crashed: Counter,
+    /// INVITE to 200, answered calls.
+    pub ring_seconds: Histogram,
+    /// 200 to BYE, answered calls.
+    pub talk_seconds: Histogram,
+}
+
+/// RTP relay.
+#[derive(Debug, Default)]
+pub struct Media {
+    /// Packets sent on, by the side they came from.
+    pub relayed: Counter,
+    pub dropped: Family<Reason, Counter>,
+    pub ports_used: Gauge,
+    pub ports_total: Gauge,
+}
+
+/// Recorder.
+#[derive(Debug, Default)]
+pub struct Recordings {
+    pub active: Gauge,
+    pub sealed: Family<Sealed, Counter>,
+    /// Age of the oldest chunk that waits for the disk.
+    pub lag_seconds: Seconds,
+    /// Chunks that found the recorder's queue full: a gap in a file.
+    pub chunks_lost: Counter,
+}
+
+/// Allocator and lease table.
+#[derive(Debug, Default)]
+pub struct Leases {
+    pub active: Family<InPool, Gauge>,
+    /// Numbers of the pool that nobody holds.
+    pub free: Family<InPool, Gauge>,
+    pub granted: Family<InPool, Counter>,
+    /// Requests that found no free number.
+    pub exhausted: Family<InPool, Counter>,
+    /// 1 while the lease table is out of step with its allocator.
+    pub feed_stale: Gauge,
+    pub feed_revision: Gauge,
+    pub feed_reconnects: Counter,
+}
+
+/// Event journal.
+#[derive(Debug, Default)]
+pub struct Journal {
+    /// Number of the last event written.
+    pub seq: Gauge,
+    pub queue: Gauge,
+    /// Events that could not be written.
+    pub dropped: Counter,
+    pub write_errors: Counter,
+}
+
+/// Delivery of events.
+#[derive(Debug, Default)]
+pub struct Sinks {
+    /// Events in the journal that the sink has not confirmed.
+    pub lag: Family<ToSink, Gauge>,
+    pub delivered: Family<ToSink, Counter>,
+    pub failed: Family<ToSink, Counter>,
+    pub dead_letters: Family<ToSink, Gauge>,
+}
+
+/// HTTP server.
+#[derive(Debug, Default)]
+pub struct Http {
+    pub requests: Family<HttpRequest, Counter>,
+    pub connections: Gauge,
+    /// Connections closed at once because there were too many.
+    pub connections_refused: Counter,
+}
+
+/// Which way a message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    Received,
+    Sent,
+}
+
+impl EncodeLabelValue for Direction {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        let text = match self {
+            Direction::Received => "received",
+            Direction::Sent => "sent",
+        };
+        EncodeLabelValue::encode(&text, encoder)
+    }
+}
+
+/// Labels of one SIP request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SipRequest {
+    pub direction: Direction,
+    pub method: &'static str,
+}
+
+/// Labels of one SIP response.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SipResponse {
+    pub direction: Direction,
+    /// `1xx` … `6xx`.
+    pub class: &'static str,
+}
+
+/// A stable reason code; only text from our source fits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Reason {
+    pub reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CallOutcome {
+    pub outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Attributed {
+    pub kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Sealed {
+    pub state: &'static str,
+}
+
+/// Name of a pool in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct InPool {
+    pub pool: String,
+}
+
+/// Name of a sink in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ToSink {
+    pub sink: String,
+}
+
+/// Labels of one HTTP request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct HttpRequest {
+    /// The route as written in the router (`/v1/calls/{id}`), `none` when no route matched.
+    pub route: String,
+    pub method: &'static str,
+    /// `2xx` … `5xx`.
+    pub class: &'static str,
+}
+
+impl Metrics {
+    /// All metrics at zero, registered under the prefix `leaseline`.
+    pub fn new() -> Metrics {
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("leaseline"),
+            sip: Sip::default(),
+            calls: Calls {
+                active: Gauge::default(),
+                started: Counter::default(),
+                ended: Family::default(),
+                refused: Family::default(),
+                attributed: Family::default(),
+                crashed: Counter::default(),
+                ring_seconds: Histogram::new([1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0]),
+                talk_seconds: Histogram::new([5.0, 15.0, 30.0, 60.0, 180.0, 600.0, 1_800.0]),
+            },
+            media: Media::default(),
+            recordings: Recordings::default(),
+            leases: Leases::default(),
+            journal: Journal::default(),
+            sinks: Sinks::default(),
+            http: Http::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    /// The text that `/metrics` answers (OpenMetrics).
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(8 * 1024);
+        // Writing into a String does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+
+    pub fn sip_request(&self, direction: Direction, method: &rsip::Method) {
+        self.sip.requests.get_or_create(&SipRequest { direction, method: method_label(method) }).inc();
+    }
+
+    pub fn sip_response(&self, direction: Direction, status: u16) {
+        self.sip.responses.get_or_create(&SipResponse { direction, class: class(status) }).inc();
+    }
+
+    /// A message dropped without an answer.
+    pub fn sip_dropped(&self, reason: &'static str) {
+        self.sip.dropped.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// An INVITE that never became a call.
+    pub fn call_refused(&self, reason: &'static str) {
+        self.calls.refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub fn call_started(&self, attribution: AttributionKind) {
+        let kind = match attribution {
+            AttributionKind::Visitor => "visitor",
+            AttributionKind::Static => "static",
+            AttributionKind::None => "none",
+        };
+        self.calls.started.inc();
+        self.calls.active.inc();
+        self.calls.attributed.get_or_create(&Attributed { kind }).inc();
+    }
+
+    /// The end of a call that [`Metrics::call_started`] was told of.
+    pub fn call_ended(&self, outcome: Outcome, ring_ms: u64, talk_ms: u64) {
+        self.calls.active.dec();
+        self.calls.ended.get_or_create(&CallOutcome { outcome: outcome.as_str() }).inc();
+        if outcome == Outcome::Answered {
+            self.calls.ring_seconds.observe(ring_ms as f64 / 1_000.0);
+            self.calls.talk_seconds.observe(talk_ms as f64 / 1_000.0);
+        }
+    }
+
+    pub fn media_dropped(&self, reason: &'static str, packets: u64) {
+        self.media.dropped.get_or_create(&Reason { reason }).inc_by(packets);
+    }
+
+    pub fn recording_sealed(&self, state: RecordingState) {
+        let state = match state {
+            RecordingState::Complete => "complete",
+            RecordingState::Degraded => "degraded",
+            RecordingState::Failed => "failed",
+            RecordingState::Off => "off",
+        };
+        self.recordings.sealed.get_or_create(&Sealed { state }).inc();
+    }
+
+    pub fn lease_granted(&self, pool: &str) {
+        self.leases.granted.get_or_create(&InPool { pool: pool.to_owned() }).inc();
+    }
+
+    pub fn pool_exhausted(&self, pool: &str) {
+        self.leases.exhausted.get_or_create(&InPool { pool: pool.to_owned() }).inc();
+    }
+
+    /// One answered HTTP request; `route` is the router's pattern, never the path.
+    pub fn http_request(&self, route: &str, method: &axum::http::Method, status: u16) {
+        let method = match method.as_str() {
+            "GET" => "GET",
+            "HEAD" => "HEAD",
+            "POST" => "POST",
+            "DELETE" => "DELETE",
+            "OPTIONS" => "OPTIONS",
+            _ => "other",
+        };
+        let labels = HttpRequest { route: route.to_owned(), method, class: class(status) };
+        self.http.requests.get_or_create(&labels).inc();
+    }
+
+    #[rustfmt::skip]
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("build", "What is running", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let m = &self.sip;
+        r.register("sip_requests", "SIP requests by method", m.requests.clone());
+        r.register("sip_responses", "SIP responses by class", m.responses.clone());
+        r.register("sip_dropped", "SIP messages dropped without an answer", m.dropped.clone());
+        r.register("sip_transactions", "SIP transactions in memory", m.transactions.clone());
+        r.register("sip_connections", "SIP stream connections", m.connections.clone());
+        let m = &self.calls;
+        r.register("calls_active", "Calls in progress", m.active.clone());
+        r.register("calls_started", "Calls that came in", m.started.clone());
+        r.register("calls_ended", "Calls by outcome", m.ended.clone());
+        r.register("calls_refused", "INVITEs refused before they became a call", m.refused.clone());
+        r.register("calls_attributed", "Calls by kind of attribution", m.attributed.clone());
+        r.register("calls_crashed", "Panics caught in one call", m.crashed.clone());
+        r.register("call_ring_seconds", "INVITE to 200", m.ring_seconds.clone());
+        r.register("call_talk_seconds", "200 to BYE", m.talk_seconds.clone());
+        let m = &self.media;
+        r.register("media_packets_relayed", "RTP packets sent on", m.relayed.clone());
+        r.register("media_packets_dropped", "Media packets refused", m.dropped.clone());
+        r.register("media_ports_used", "Media port pairs in use", m.ports_used.clone());
+        r.register("media_ports", "Media port pairs configured", m.ports_total.clone());
+        let m = &self.recordings;
+        r.register("recordings_active", "Recordings being written", m.active.clone());
+        r.register("recordings", "Recordings by verdict", m.sealed.clone());
+        r.register("recorder_lag_seconds", "Age of the oldest chunk that waits for the disk", m.lag_seconds.clone());
+        r.register("recorder_chunks_lost", "Chunks that found the recorder's queue full", m.chunks_lost.clone());
+        let m = &self.leases;
+        r.register("leases_active", "Numbers on visitors' pages", m.active.clone());
+        r.register("leases_free", "Numbers of the pool that nobody holds", m.free.clone());
+        r.register("leases_granted", "Leases granted", m.granted.clone());
+        r.register("leases_exhausted", "Requests that found no free number", m.exhausted.clone());
+        r.register("lease_feed_stale", "1 while the lease table is out of step", m.feed_stale.clone());
+        r.register("lease_feed_revision", "Last revision of the lease table", m.feed_revision.clone());
+        r.register("lease_feed_reconnects", "Times the lease feed was opened again", m.feed_reconnects.clone());
+        let m = &self.journal;
+        r.register("journal_seq", "Number of the last event written", m.seq.clone());
+        r.register("journal_queue", "Events that wait for the disk", m.queue.clone());
+        r.register("journal_dropped", "Events that could not be written", m.dropped.clone());
+        r.register("journal_write_errors", "Failed writes of the journal", m.write_errors.clone());
+        let m = &self.sinks;
+        r.register("sink_lag_events", "Events not yet confirmed by the sink", m.lag.clone());
+        r.register("sink_delivered", "Events delivered", m.delivered.clone());
+        r.register("sink_failed", "Failed deliveries", m.failed.clone());
+        r.register("sink_dead_letters", "Events in the dead-letter list", m.dead_letters.clone());
+        let m = &self.http;
+        r.register("http_requests", "HTTP requests by route", m.requests.clone());
+        r.register("http_connections", "HTTP connections", m.connections.clone());
+        r.register("http_connections_refused", "HTTP connections closed at once: too many", m.connections_refused.clone());
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+fn method_label(method: &rsip::Method) -> &'static str {
+    use rsip::Method as M;
+    match method {
+        M::Ack => "ACK",
+        M::Bye => "BYE",
+        M::Cancel => "CANCEL",
+        M::Info => "INFO",
+        M::Invite => "INVITE",
+        M::Message => "MESSAGE",
+        M::Notify => "NOTIFY",
+        M::Options => "OPTIONS",
+        M::PRack => "PRACK",
+        M::Publish => "PUBLISH",
+        M::Refer => "REFER",
+        M::Register => "REGISTER",
+        M::Subscribe => "SUBSCRIBE",
+        M::Update => "UPDATE",
+    }
+}
+
+fn class(status: u16) -> &'static str {
+    match status {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        500..=599 => "5xx",
+        600..=699 => "6xx",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracked_call_shows_in_every_family_it_touches() {
+        let metrics = Metrics::new();
+        metrics.sip_request(Direction::Received, &rsip::Method::Invite);
+        metrics.sip_response(Direction::Sent, 180);
+        metrics.call_started(AttributionKind::Visitor);
+        metrics.media.relayed.inc_by(500);
+        metrics.call_ended(Outcome::Answered, 3_000, 61_000);
+        metrics.recording_sealed(RecordingState::Complete);
+        metrics.lease_granted("acme-web");
+        let text = metrics.render();
+        for line in [
+            r#"leaseline_sip_requests_total{direction="received",method="INVITE"} 1"#,
+            r#"leaseline_sip_responses_total{direction="sent",class="1xx"} 1"#,
+            r#"leaseline_calls_attributed_total{kind="visitor"} 1"#,
+            r#"leaseline_calls_ended_total{outcome="answered"} 1"#,
+            "leaseline_calls_active 0",
+            r#"leaseline_media_packets_relayed_total 500"#,
+            r#"leaseline_call_ring_seconds_bucket{le="5.0"} 1"#,
+            r#"leaseline_recordings_total{state="complete"} 1"#,
+            r#"leaseline_leases_granted_total{pool="acme-web"} 1"#,
+            concat!("leaseline_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn unknown_statuses_do_not_make_series() {
+        let metrics = Metrics::new();
+        for status in 0..u16::MAX {
+            metrics.sip_response(Direction::Received, status);
+        }
+        let series = metrics.render().lines().filter(|l| l.starts_with("leaseline_sip_responses_total")).count();
+        assert_eq!(series, 7);
+    }
+}

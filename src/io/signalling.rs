@@ -1,0 +1,356 @@
+//! The thread that owns [`B2bua`]: sockets in, sockets out. One current-thread runtime; its tasks share the machine
+//! without a lock, and none of them holds it across an await.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::config::Listener;
+use crate::core::agent::{Flow, Transmit};
+use crate::core::b2bua::{B2bua, Counts, Input, Live, Output, Settings};
+use crate::core::event::Event;
+use crate::core::media::{MediaCommand, MediaNotice};
+use crate::ids::CallId;
+use crate::io::clock;
+use crate::io::sip_tcp::{self, Streams};
+use crate::limits;
+use crate::time::{Mono, Now};
+
+/// What other threads may ask of signalling.
+#[derive(Debug)]
+pub enum Command {
+    Media(CallId, MediaNotice),
+    Live(oneshot::Sender<Vec<Live>>),
+    /// Answers whether there was such a call.
+    HangUp(CallId, &'static str, oneshot::Sender<bool>),
+    HangUpAll(&'static str),
+    Drain,
+    Reload(Arc<Settings>),
+    Counts(oneshot::Sender<(Counts, usize)>),
+    /// End of the thread.
+    Stop,
+}
+
+/// Direction of an observed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Received,
+    Sent,
+}
+
+/// What signalling tells the rest of the daemon. Called on the signalling thread: must not wait.
+pub trait Hooks {
+    fn on_event(&mut self, event: Event);
+    fn on_refused(&mut self, code: &'static str);
+    /// Every message, as it came or went.
+    fn on_message(&mut self, now: Now, seen: Seen, flow: &Flow, bytes: &Bytes);
+    /// Takes ports for a call, or says why not (stable code).
+    fn on_media(&mut self, now: Now, call: CallId, command: MediaCommand) -> Option<MediaNotice>;
+}
+
+/// Bound listeners, ready to be given to the thread.
+#[derive(Debug)]
+pub struct Bound {
+    pub listeners: Vec<Listener>,
+    sockets: Vec<std::net::UdpSocket>,
+    streams: Vec<std::net::TcpListener>,
+}
+
+impl Bound {
+    /// Binds every listener. `concrete` replaces a wildcard address in Via, Contact and SDP.
+    pub fn bind(listen: &[Listener], concrete: impl Fn(SocketAddr) -> SocketAddr) -> io::Result<Bound> {
+        let mut bound = Bound { listeners: Vec::new(), sockets: Vec::new(), streams: Vec::new() };
+        // UDP first in the list, TCP after: `index_of` relies on it.
+        for listener in listen.iter().filter(|listener| listener.transport == rsip::Transport::Udp) {
+            let socket = udp(listener.address).map_err(|error| named(listener, &error))?;
+            let address = concrete(socket.local_addr()?);
+            bound.listeners.push(Listener { transport: listener.transport, address });
+            bound.sockets.push(socket);
+        }
+        for listener in listen.iter().filter(|listener| listener.transport == rsip::Transport::Tcp) {
+            let stream = sip_tcp::listen(listener.address).map_err(|error| named(listener, &error))?;
+            let address = concrete(stream.local_addr()?);
+            bound.listeners.push(Listener { transport: listener.transport, address });
+            bound.streams.push(stream);
+        }
+        Ok(bound)
+    }
+}
+
+fn named(listener: &Listener, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot listen on {}: {error}", listener.address))
+}
+
+fn udp(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A burst of INVITEs waits in the kernel while a turn runs; the kernel clamps what it does not allow.
+    let _ = socket.set_recv_buffer_size(limits::SIP_SOCKET_BUFFER);
+    let _ = socket.set_send_buffer_size(limits::SIP_SOCKET_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Runs signalling until [`Command::Stop`]. Blocks the calling thread.
+pub fn run(
+    b2bua: B2bua,
+    settings: Arc<Settings>,
+    bound: Bound,
+    hooks: Box<dyn Hooks>,
+    commands: mpsc::UnboundedReceiver<Command>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, serve(b2bua, settings, bound, hooks, commands))
+}
+
+async fn serve(
+    b2bua: B2bua,
+    settings: Arc<Settings>,
+    bound: Bound,
+    hooks: Box<dyn Hooks>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) -> io::Result<()> {
+    let (connected, mut from_streams) = mpsc::channel(limits::STREAM_EVENTS);
+    let mut sockets = Vec::new();
+    for (listener, socket) in bound.listeners.iter().zip(bound.sockets) {
+        sockets.push((listener.address, Rc::new(UdpSocket::from_std(socket)?)));
+    }
+    let signalling = Rc::new(RefCell::new(Signalling {
+        b2bua,
+        settings,
+        hooks,
+        sockets: sockets.clone(),
+        streams: Streams::new(connected),
+        pending: VecDeque::new(),
+        resolved: VecDeque::new(),
+        armed: None,
+        rearm: Rc::new(Notify::new()),
+    }));
+    for (local, socket) in sockets {
+        tokio::task::spawn_local(read_udp(Rc::clone(&signalling), local, socket));
+    }
+    let stream_listeners = bound.listeners.iter().filter(|listener| listener.transport == rsip::Transport::Tcp);
+    for (listener, stream) in stream_listeners.zip(bound.streams) {
+        let stream = tokio::net::TcpListener::from_std(stream)?;
+        let accepted = Rc::clone(&signalling);
+        let local = listener.address;
+        tokio::task::spawn_local(async move {
+            sip_tcp::accept(stream, local, move |stream, local, remote| {
+                let mut signalling = accepted.borrow_mut();
+                let known = signalling.settings.is_known(remote.ip());
+                signalling.streams.accept(stream, local, remote, known);
+            })
+            .await;
+        });
+    }
+    tokio::task::spawn_local(keep_time(Rc::clone(&signalling)));
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                None | Some(Command::Stop) => return Ok(()),
+                Some(command) => on_command(&signalling, command),
+            },
+            event = from_streams.recv() => if let Some(event) = event {
+                let mut signalling = signalling.borrow_mut();
+                if let Some(input) = signalling.streams.handle(event) {
+                    signalling.handle(input);
+                }
+            },
+        }
+        finish_turn(&signalling);
+    }
+}
+
+fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
+    let mut signalling = signalling.borrow_mut();
+    // Whoever asked may have gone: an answer that nobody takes is no error.
+    match command {
+        Command::Media(call, notice) => signalling.handle(Input::Media(call, notice)),
+        Command::Live(answer) => {
+            let _ = answer.send(signalling.b2bua.live());
+        }
+        Command::HangUp(call, code, answer) => {
+            let known = signalling.b2bua.live().iter().any(|live| live.data.call_id == call);
+            signalling.handle(Input::HangUp(call, code));
+            {
+                let _ = answer.send(known);
+            }
+        }
+        Command::HangUpAll(code) => signalling.handle(Input::HangUpAll(code)),
+        Command::Drain => signalling.handle(Input::Drain),
+        Command::Reload(settings) => {
+            signalling.settings = Arc::clone(&settings);
+            signalling.handle(Input::Reload(settings));
+        }
+        Command::Counts(answer) => {
+            let _ = answer.send((signalling.b2bua.counts(), signalling.b2bua.connected()));
+        }
+        Command::Stop => {}
+    }
+}
+
+/// Datagrams of one socket. A turn is bounded, so that timers and commands are served under a flood.
+async fn read_udp(signalling: Rc<RefCell<Signalling>>, local: SocketAddr, socket: Rc<UdpSocket>) {
+    let mut buffer = vec![0; limits::SIP_MESSAGE];
+    loop {
+        if socket.readable().await.is_err() {
+            return;
+        }
+        for _ in 0..limits::DATAGRAMS_PER_TURN {
+            // Errors here are news of earlier sends (ICMP); the machine's timers deal with silence.
+            let (length, remote) = match socket.try_recv_from(&mut buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => continue,
+            };
+            let Some(bytes) = buffer.get(..length) else { continue };
+            let flow = Flow { transport: rsip::Transport::Udp, local, remote: canonical(remote), connection: 0 };
+            let bytes = Bytes::copy_from_slice(bytes);
+            signalling.borrow_mut().handle(Input::Datagram(flow, bytes));
+        }
+        finish_turn(&signalling);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// An IPv4 address in IPv6 dress is the IPv4 address.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+async fn keep_time(signalling: Rc<RefCell<Signalling>>) {
+    let rearm = Rc::clone(&signalling.borrow().rearm);
+    loop {
+        let wait = {
+            let mut signalling = signalling.borrow_mut();
+            let next = signalling.b2bua.poll_timeout().map(|(at, _)| at);
+            signalling.armed = next;
+            next.map(|at| at.since(clock::mono()))
+        };
+        match wait {
+            Some(wait) if wait.is_zero() => {
+                signalling.borrow_mut().handle(Input::Timeout);
+                finish_turn(&signalling);
+                tokio::task::yield_now().await;
+            }
+            Some(wait) => {
+                // One millisecond is the wheel's grain; sleeping less only turns twice.
+                let wait = wait.max(Duration::from_millis(1));
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = rearm.notified() => {}
+                }
+            }
+            None => rearm.notified().await,
+        }
+    }
+}
+
+/// Names that were asked for are looked up beside the machine; an earlier deadline wakes the timer.
+fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
+    loop {
+        let Some((call, host, port)) = signalling.borrow_mut().resolved.pop_front() else { break };
+        let signalling = Rc::clone(signalling);
+        tokio::task::spawn_local(async move {
+            let found = tokio::time::timeout(limits::RESOLVE, tokio::net::lookup_host((host.as_str(), port))).await;
+            let addresses = match found {
+                Ok(Ok(addresses)) => addresses.map(canonical).take(limits::RESOLVED_ADDRESSES).collect(),
+                Ok(Err(_)) | Err(_) => Vec::new(),
+            };
+            signalling.borrow_mut().handle(Input::Resolved(call, addresses));
+            finish_turn(&signalling);
+        });
+    }
+    let signalling = signalling.borrow();
+    let next = signalling.b2bua.poll_timeout().map(|(at, _)| at);
+    let earlier = match (next, signalling.armed) {
+        (Some(next), Some(armed)) => next < armed,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    if earlier {
+        signalling.rearm.notify_one();
+    }
+}
+
+struct Signalling {
+    b2bua: B2bua,
+    settings: Arc<Settings>,
+    hooks: Box<dyn Hooks>,
+    sockets: Vec<(SocketAddr, Rc<UdpSocket>)>,
+    streams: Streams,
+    /// What an output led to, to be handled in the same turn.
+    pending: VecDeque<Input>,
+    resolved: VecDeque<(CallId, String, u16)>,
+    armed: Option<Mono>,
+    rearm: Rc<Notify>,
+}
+
+impl Signalling {
+    fn handle(&mut self, input: Input) {
+        let now = clock::now();
+        if let Input::Datagram(flow, bytes) = &input {
+            self.hooks.on_message(now, Seen::Received, flow, bytes);
+        }
+        self.pending.push_back(input);
+        while let Some(input) = self.pending.pop_front() {
+            self.b2bua.handle(now, input);
+            while let Some(output) = self.b2bua.poll_output() {
+                self.carry_out(now, output);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Now, output: Output) {
+        match output {
+            Output::Send(transmit) => {
+                self.hooks.on_message(now, Seen::Sent, &transmit.flow, &transmit.bytes);
+                self.send(&transmit);
+            }
+            Output::Media(call, command) => {
+                if let Some(notice) = self.hooks.on_media(now, call, command) {
+                    self.pending.push_back(Input::Media(call, notice));
+                }
+            }
+            Output::Resolve { call, host, port } => self.resolved.push_back((call, host, port)),
+            Output::Event(event) => self.hooks.on_event(event),
+            Output::Refused(code) => self.hooks.on_refused(code),
+        }
+    }
+
+    fn send(&mut self, transmit: &Transmit) {
+        let flow = transmit.flow;
+        if flow.transport != rsip::Transport::Udp {
+            if !self.streams.send(flow, transmit.bytes.clone()) {
+                self.pending.push_back(Input::Unreachable(flow.transport, flow.remote));
+            }
+            return;
+        }
+        let socket = self.sockets.iter().find(|(local, _)| *local == flow.local);
+        let Some((_, socket)) = socket else {
+            tracing::warn!(local = %flow.local, "no socket for this local address");
+            return;
+        };
+        match socket.try_send_to(&transmit.bytes, flow.remote) {
+            Ok(_) => {}
+            // A full send buffer is a lost datagram: the retransmission makes it good.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => {
+                tracing::debug!(remote = %flow.remote, %error, "cannot send");
+                self.pending.push_back(Input::Unreachable(flow.transport, flow.remote));
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What a call looks like from outside, one ladder a behaviour. A change of behaviour is a change of a picture.
+
+mod world;
+
+use std::time::Duration;
+
+use leaseline::core::b2bua::{Counts, Input};
+
+use world::phone::{Answering, Calling, Phone};
+use world::{CARRIER, CONFIG, OFFICE, SHOP, World};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn world(shop: Answering, office: Answering) -> World {
+    let mut world = World::new(7, CONFIG);
+    world.add(CARRIER, Phone::new(Answering::default()));
+    world.add(SHOP, Phone::new(shop));
+    world.add(OFFICE, Phone::new(office));
+    world
+}
+
+fn dial(world: &mut World, calling: Calling) -> String {
+    let (now, us) = (world.now.mono, world.us_at);
+    let (call, sent) = world.phone(CARRIER).call(now, us, calling);
+    let from = CARRIER.parse().expect("an address");
+    for (to, bytes) in sent {
+        world.send(from, to, bytes);
+    }
+    call
+}
+
+/// Runs to the end and looks for what must always be true.
+fn settle(world: &mut World) -> String {
+    assert!(world.run(Duration::from_secs(900)), "not quiet after fifteen minutes\n{}", world.ladder());
+    assert_eq!(world.counts(), Counts::default(), "something is left\n{}", world.ladder());
+    let ladder = world.ladder();
+    assert!(world.media.values().all(|media| media.closed), "media left open\n{ladder}");
+    for phone in world.phones.values() {
+        for (call, dialog) in &phone.dialogs {
+            assert!(!dialog.up, "{call} is still up\n{ladder}");
+            assert!(dialog.finals.len() <= 1, "{call} got {:?}\n{ladder}", dialog.finals);
+        }
+    }
+    ladder
+}
+
+fn refusing(status: u16) -> Answering {
+    Answering { ringing: Vec::new(), answer: Some((Duration::from_millis(50), status)), ..Answering::default() }
+}
+
+fn silent() -> Answering {
+    Answering { answer: None, ..Answering::default() }
+}
+
+#[test]
+fn answered_and_the_caller_hangs_up() {
+    let mut world = world(Answering::default(), Answering::default());
+    dial(&mut world, Calling::default());
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn answered_and_the_company_hangs_up() {
+    let shop = Answering { hang_up: Some(3 * SECOND), ..Answering::default() };
+    let mut world = world(shop, Answering::default());
+    dial(&mut world, Calling { hang_up: None, ..Calling::default() });
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn early_media_then_answer() {
+    let shop = Answering {
+        ringing: vec![(Duration::from_millis(100), 183, true)],
+        answer: Some((2 * SECOND, 200)),
+        ..Answering::default()
+    };
+    let mut world = world(shop, Answering::default());
+    dial(&mut world, Calling::default());
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn busy_then_the_next_destination() {
+    let mut world = world(refusing(486), Answering::default());
+    dial(&mut world, Calling::default());
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn busy_everywhere() {
+    let mut world = world(refusing(486), refusing(486));
+    dial(&mut world, Calling::default());
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn declined_ends_the_hunt() {
+    let mut world = world(refusing(603), Answering::default());
+    dial(&mut world, Calling::default());
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn nobody_answers() {
+    let mut world = world(silent(), silent());
+    dial(&mut world, Calling::default());
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn the_caller_cancels_while_it_rings() {
+    let mut world = world(silent(), silent());
+    dial(&mut world, Calling { cancel: Some(2 * SECOND), ..Calling::default() });
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn cancel_crosses_the_answer() {
+    let shop = Answering { answer: Some((Duration::from_millis(1_000), 200)), ..Answering::default() };
+    let mut world = world(shop, Answering::default());
+    // The CANCEL is at us before the 200, and at the shop after it was sent.
+    dial(&mut world, Calling { cancel: Some(Duration::from_millis(1_007)), ..Calling::default() });
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn unknown_number() {
+    let mut world = world(Answering::default(), Answering::default());
+    dial(&mut world, Calling { request_uri: "sip:+442079460777@203.0.113.1".into(), ..Calling::default() });
+    let ladder = settle(&mut world);
+    assert_eq!(world.refused, ["number_unknown"]);
+    insta::assert_snapshot!(ladder);
+}
+
+#[test]
+fn hold_and_resume_from_the_caller() {
+    let mut world = world(Answering::default(), Answering::default());
+    let reinvites = vec![(2 * SECOND, "sendonly"), (4 * SECOND, "sendrecv")];
+    dial(&mut world, Calling { reinvites, ..Calling::default() });
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn hold_from_the_company() {
+    let shop = Answering { reinvite: Some((2 * SECOND, "inactive")), ..Answering::default() };
+    let mut world = world(shop, Answering::default());
+    let call = dial(&mut world, Calling::default());
+    let ladder = settle(&mut world);
+    assert_eq!(world.phone(CARRIER).dialogs[&call].heard_direction, "inactive");
+    insta::assert_snapshot!(ladder);
+}
+
+#[test]
+fn a_refused_reinvite_changes_nothing() {
+    let shop = Answering { reinvite_status: 488, ..Answering::default() };
+    let mut world = world(shop, Answering::default());
+    dial(&mut world, Calling { reinvites: vec![(2 * SECOND, "sendonly")], ..Calling::default() });
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn both_sides_reinvite_at_once() {
+    let shop = Answering { reinvite: Some((2 * SECOND, "sendonly")), ..Answering::default() };
+    let mut world = world(shop, Answering::default());
+    dial(&mut world, Calling { reinvites: vec![(2 * SECOND, "sendonly")], ..Calling::default() });
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn the_offer_comes_from_the_company() {
+    let mut world = world(Answering::default(), Answering::default());
+    dial(&mut world, Calling { offers: false, ..Calling::default() });
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn the_caller_never_acknowledges() {
+    let mut world = world(Answering::default(), Answering::default());
+    dial(&mut world, Calling { acknowledges: false, hang_up: None, ..Calling::default() });
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn no_ports_no_call() {
+    let mut world = world(Answering::default(), Answering::default());
+    world.no_ports = true;
+    dial(&mut world, Calling::default());
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn draining_takes_no_new_calls_and_keeps_the_old() {
+    let mut world = world(Answering::default(), Answering::default());
+    dial(&mut world, Calling::default());
+    world.pass(2 * SECOND);
+    world.input(Input::Drain);
+    dial(&mut world, Calling::default());
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn the_end_of_the_drain_hangs_up() {
+    let mut world = world(Answering::default(), silent());
+    dial(&mut world, Calling { hang_up: None, ..Calling::default() });
+    world.pass(3 * SECOND);
+    dial(&mut world, Calling { hang_up: None, ..Calling::default() });
+    world.pass(Duration::from_millis(500));
+    world.input(Input::HangUpAll("shutdown"));
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn no_codec_in_common() {
+    let mut world = world(Answering::default(), Answering::default());
+    dial(&mut world, Calling { formats: "18 101", ..Calling::default() });
+    insta::assert_snapshot!(settle(&mut world));
+}
+
+#[test]
+fn options_is_answered_and_an_unknown_dialog_is_not() {
+    let mut world = world(Answering::default(), Answering::default());
+    let request = |method: &str, tag: &str, via: &str| {
+        format!(
+            "{method} sip:203.0.113.1 SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bK{method}\r\nMax-Forwards: 70\r\n\
+             From: <sip:probe@192.0.2.10>;tag=a\r\nTo: <sip:203.0.113.1>{tag}\r\nCall-ID: probe-{method}\r\n\
+             CSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    world.inject(CARRIER, request("OPTIONS", "", CARRIER).as_bytes());
+    world.pass(SECOND);
+    world.inject(CARRIER, request("BYE", ";tag=gone", CARRIER).as_bytes());
+    world.pass(SECOND);
+    world.inject("198.18.0.1:5060", request("OPTIONS", "", "198.18.0.1").as_bytes());
+    world.pass(SECOND);
+    world.inject(CARRIER, b"hello");
+    insta::assert_snapshot!(settle(&mut world));
+}

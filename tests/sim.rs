@@ -1,0 +1,180 @@
+//! Thousands of random calls over a bad network, in virtual time. What must always be true is asserted; a run that fails
+//! prints its seed: `SIM_SEED=n cargo test --test sim -- --nocapture` plays it again with its ladder. Seeds that once
+//! failed stay in `tests/seeds.txt`.
+
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use leaseline::core::b2bua::{Counts, Input};
+use leaseline::core::event::{Body, Outcome};
+use rand_core::Rng;
+
+use world::phone::{Answering, Calling, Phone};
+use world::{CARRIER, CONFIG, Faults, OFFICE, SHOP, World};
+
+/// Seeds of an ordinary run, and calls of one seed.
+const SEEDS: u64 = 300;
+const CALLS: usize = 8;
+
+fn below(world: &mut World, bound: u32) -> u32 {
+    world.random.next_u32() % bound
+}
+
+fn millis(world: &mut World, bound: u32) -> Duration {
+    Duration::from_millis(u64::from(below(world, bound)))
+}
+
+fn maybe<T>(world: &mut World, permille: u32, make: impl FnOnce(&mut World) -> T) -> Option<T> {
+    (below(world, 1_000) < permille).then(|| make(world))
+}
+
+fn direction(world: &mut World) -> &'static str {
+    ["sendonly", "sendrecv", "inactive", "recvonly"][below(world, 4) as usize]
+}
+
+fn answering(world: &mut World) -> Answering {
+    let ringing = (0..below(world, 3))
+        .map(|_| {
+            let (after, early) = (millis(world, 3_000), below(world, 2) == 0);
+            (after, if early { 183 } else { 180 }, early)
+        })
+        .collect();
+    let status = [200, 200, 200, 200, 486, 603, 404, 480, 500, 503, 302, 488][below(world, 12) as usize];
+    Answering {
+        ringing,
+        answer: maybe(world, 900, |world| (millis(world, 25_000), status)),
+        hang_up: maybe(world, 400, |world| millis(world, 20_000)),
+        reinvite: maybe(world, 300, |world| (millis(world, 8_000), direction(world))),
+        reinvite_status: [200, 200, 200, 488, 500, 481][below(world, 6) as usize],
+        trying: below(world, 4) != 0,
+        mute_bye: below(world, 40) == 0,
+    }
+}
+
+fn calling(world: &mut World) -> Calling {
+    Calling {
+        cancel: maybe(world, 250, |world| millis(world, 25_000)),
+        hang_up: Some(millis(world, 30_000)),
+        reinvites: (0..below(world, 3)).map(|_| (millis(world, 10_000), direction(world))).collect(),
+        acknowledges: below(world, 20) != 0,
+        offers: below(world, 6) != 0,
+        request_uri: format!(
+            "sip:{}@203.0.113.1",
+            ["+442079460500", "02079460500", "00442079460500"][below(world, 3) as usize]
+        ),
+        ..Calling::default()
+    }
+}
+
+/// One run. Panics on a broken promise.
+fn play(seed: u64) -> World {
+    let mut world = World::new(seed, CONFIG);
+    let faults = match seed % 4 {
+        0 => Faults::default(),
+        1 => Faults { loss_permille: 0, duplicate_permille: 200, jitter_ms: 80 },
+        2 => Faults { loss_permille: 100, duplicate_permille: 50, jitter_ms: 30 },
+        _ => Faults { loss_permille: 300, duplicate_permille: 100, jitter_ms: 200 },
+    };
+    world = world.with_faults(faults);
+    for (index, address) in [SHOP, OFFICE].into_iter().enumerate() {
+        let how = answering(&mut world);
+        // Sometimes nobody is there at all.
+        if index == 0 || below(&mut world, 8) != 0 {
+            world.add(address, Phone::new(how));
+        }
+    }
+    world.add(CARRIER, Phone::new(Answering::default()));
+    for _ in 0..CALLS {
+        let how = calling(&mut world);
+        let (now, us) = (world.now.mono, world.us_at);
+        let (_, sent) = world.phone(CARRIER).call(now, us, how);
+        let from = CARRIER.parse().expect("an address");
+        for (to, bytes) in sent {
+            world.send(from, to, bytes);
+        }
+        let pause = millis(&mut world, 6_000);
+        world.pass(pause);
+        if below(&mut world, 60) == 0 {
+            world.input(Input::HangUpAll("test"));
+        }
+    }
+    // Timer C and the longest ringing of two destinations are behind us after this, whatever was lost.
+    let quiet = world.run(Duration::from_secs(1_200));
+    if std::env::var_os("SIM_SEED").is_some() {
+        println!("{}", world.ladder());
+    }
+    assert!(quiet, "not quiet after twenty minutes");
+    check(&world, seed);
+    world
+}
+
+fn check(world: &World, seed: u64) {
+    assert_eq!(world.counts(), Counts::default(), "something is left");
+    assert!(world.media.values().all(|media| media.closed), "media left open");
+    assert!(world.phones.values().all(Phone::is_quiet), "a phone still waits");
+    let mut ended: BTreeMap<String, usize> = BTreeMap::new();
+    let mut started = BTreeSet::new();
+    for event in &world.events {
+        let call = event.subject.clone();
+        match &event.body {
+            Body::CallStarted(_) => assert!(started.insert(call), "started twice"),
+            Body::CallEnded(data) => {
+                *ended.entry(call).or_default() += 1;
+                let talked = data.answered_at.is_some();
+                assert!(!talked || data.recording.as_ref().is_some_and(|r| r.path.is_some()), "talk without recording");
+                assert!(talked || data.outcome != Some(Outcome::Answered), "answered without an answer");
+                assert!(data.sip_status.is_some() && data.reason.is_some() && data.hangup_by.is_some());
+            }
+            _ => assert!(!ended.contains_key(&call), "an event after call.ended"),
+        }
+    }
+    assert_eq!(started.len(), ended.len(), "calls that started and calls that ended");
+    assert!(ended.values().all(|count| *count == 1), "ended twice");
+    let lossless = matches!(seed % 4, 0 | 1);
+    for phone in world.phones.values() {
+        for (call, dialog) in &phone.dialogs {
+            assert!(dialog.finals.len() <= 1, "{call}: several final answers {:?}", dialog.finals);
+            if lossless {
+                assert!(!dialog.ours || dialog.finals.len() == 1, "{call}: no final answer");
+                assert!(!dialog.up, "{call}: still up");
+            }
+        }
+    }
+    // A company phone that answered is only up while its caller is: nobody talks to nobody.
+    let callers_up = world.phones.values().flat_map(|p| p.dialogs.values()).filter(|d| d.ours && d.up).count();
+    let answered_up = world.phones.values().flat_map(|p| p.dialogs.values()).filter(|d| !d.ours && d.up).count();
+    assert!(lossless || answered_up + callers_up <= CALLS, "more legs are up than calls were made");
+}
+
+fn replayed(seed: u64) {
+    let run = catch_unwind(AssertUnwindSafe(|| play(seed)));
+    if let Err(panic) = run {
+        eprintln!("SIM_SEED={seed} cargo test --test sim -- --nocapture");
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn random_calls_keep_every_promise() {
+    if let Some(seed) = std::env::var("SIM_SEED").ok().and_then(|text| text.parse().ok()) {
+        play(seed);
+        return;
+    }
+    let seeds = std::env::var("SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
+    let kept = include_str!("seeds.txt").lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
+    for seed in kept.chain(0..seeds) {
+        replayed(seed);
+    }
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    for seed in [2, 3, 7] {
+        let (first, second) = (play(seed), play(seed));
+        assert_eq!(first.fingerprint, second.fingerprint, "seed {seed}");
+        assert_eq!(first.ladder(), second.ladder());
+    }
+}

@@ -1,0 +1,433 @@
+//! A world in virtual time: the whole signalling machine between phones with a logic of their own, over a network that
+//! loses, doubles and reorders. No socket, no sleep, no thread; one seed makes one run.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub mod phone;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use leaseline::config::Config;
+use leaseline::core::agent::Flow;
+use leaseline::core::b2bua::{B2bua, Counts, Input, Output, Settings};
+use leaseline::core::event::{Body, CallData, Event, MediaSummary, RecordingState, RecordingSummary};
+use leaseline::core::lease::LeaseTable;
+use leaseline::core::media::{LocalMedia, MediaCommand, MediaNotice, Remote};
+use leaseline::ids::{CallId, Side};
+use leaseline::time::{Mono, Now, Wall};
+use leaseline::wire::sip::Message;
+use rand_chacha::ChaCha12Rng;
+use rand_core::{Rng, SeedableRng};
+
+use phone::Phone;
+
+pub const US: &str = "203.0.113.1:5060";
+pub const CARRIER: &str = "192.0.2.10:5060";
+pub const SHOP: &str = "198.51.100.1:5060";
+pub const OFFICE: &str = "198.51.100.2:5060";
+
+/// Two destinations, a static number, and everything else as it comes.
+pub const CONFIG: &str = r#"
+[sip]
+listen = ["udp://203.0.113.1:5060"]
+[media]
+address = "203.0.113.1"
+[[trunk]]
+name = "carrier"
+match = ["192.0.2.0/24"]
+country = "GB"
+[[company]]
+name = "acme"
+forward_to = ["sip:sales@198.51.100.1:5060", "sip:{number}@198.51.100.2:5060"]
+ring_timeout = "20s"
+[[pool]]
+name = "acme-billboard"
+company = "acme"
+kind = "static"
+numbers = ["+442079460500"]
+channel = { source = "billboard", medium = "offline", campaign = "ring road" }
+"#;
+
+/// What the network does to datagrams.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    pub loss_permille: u32,
+    pub duplicate_permille: u32,
+    pub jitter_ms: u32,
+}
+
+struct Datagram {
+    at: Mono,
+    order: u64,
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Bytes,
+}
+
+impl PartialEq for Datagram {
+    fn eq(&self, other: &Datagram) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+impl Eq for Datagram {}
+impl PartialOrd for Datagram {
+    fn partial_cmp(&self, other: &Datagram) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Datagram {
+    fn cmp(&self, other: &Datagram) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// Media of one call, as far as signalling can tell.
+#[derive(Debug, Default)]
+pub struct MediaState {
+    pub remotes: [Option<Remote>; 2],
+    pub recording: bool,
+    pub closed: bool,
+}
+
+pub struct World {
+    pub now: Now,
+    pub us: B2bua,
+    pub us_at: SocketAddr,
+    pub phones: BTreeMap<SocketAddr, Phone>,
+    pub events: Vec<Event>,
+    pub refused: Vec<&'static str>,
+    pub media: BTreeMap<CallId, MediaState>,
+    pub no_ports: bool,
+    pub random: ChaCha12Rng,
+    faults: Faults,
+    network: BinaryHeap<Reverse<Datagram>>,
+    notices: BTreeMap<(Mono, u64), (CallId, MediaNotice)>,
+    order: u64,
+    next_port: u16,
+    ladder: String,
+    start: Mono,
+    /// Sum over every byte that was sent, in order: two runs of one seed must agree.
+    pub fingerprint: u64,
+}
+
+impl World {
+    pub fn new(seed: u64, config: &str) -> World {
+        let config = Config::parse(config, "test.toml", Path::new("")).expect("the test's configuration");
+        let mut random = ChaCha12Rng::seed_from_u64(seed);
+        let mut machine_seed = [0; 32];
+        random.fill_bytes(&mut machine_seed);
+        let listeners = config.sip.listen.clone();
+        let settings = Arc::new(Settings::new(Arc::new(config), listeners));
+        let start = Mono(1_000_000_000);
+        World {
+            now: Now { mono: start, wall: Wall::parse_rfc3339("2026-11-21T10:00:00Z").expect("a time") },
+            us: B2bua::new(settings, Arc::new(LeaseTable::new()), machine_seed),
+            us_at: US.parse().expect("an address"),
+            phones: BTreeMap::new(),
+            events: Vec::new(),
+            refused: Vec::new(),
+            media: BTreeMap::new(),
+            no_ports: false,
+            random,
+            faults: Faults::default(),
+            network: BinaryHeap::new(),
+            notices: BTreeMap::new(),
+            order: 0,
+            next_port: 20_000,
+            ladder: String::new(),
+            start,
+            fingerprint: 0xcbf2_9ce4_8422_2325,
+        }
+    }
+
+    pub fn with_faults(mut self, faults: Faults) -> World {
+        self.faults = faults;
+        self
+    }
+
+    pub fn add(&mut self, address: &str, phone: Phone) -> SocketAddr {
+        let address = address.parse().expect("an address");
+        self.phones.insert(address, phone.at(address));
+        address
+    }
+
+    pub fn phone(&mut self, address: &str) -> &mut Phone {
+        self.phones.get_mut(&address.parse::<SocketAddr>().expect("an address")).expect("a phone there")
+    }
+
+    pub fn input(&mut self, input: Input) {
+        self.us.handle(self.now, input);
+        self.carry_out();
+    }
+
+    /// A datagram that no phone's logic made.
+    pub fn inject(&mut self, from: &str, bytes: &[u8]) {
+        let from = from.parse().expect("an address");
+        let to = self.us_at;
+        self.send(from, to, Bytes::copy_from_slice(bytes));
+    }
+
+    /// Runs until nothing is under way, at most `limit` of virtual time. Gives whether it became quiet.
+    pub fn run(&mut self, limit: Duration) -> bool {
+        let until = self.now.mono + limit;
+        loop {
+            let network = self.network.peek().map(|Reverse(datagram)| datagram.at);
+            let notice = self.notices.keys().next().map(|(at, _)| *at);
+            let ours = self.us.poll_timeout().map(|(at, _)| at);
+            let phones = self.phones.values().filter_map(Phone::poll_timeout).min();
+            let Some(next) = [network, notice, ours, phones].into_iter().flatten().min() else { return true };
+            if next > until {
+                return false;
+            }
+            self.advance_to(next);
+            self.step(next);
+        }
+    }
+
+    /// Lets exactly this much time pass.
+    pub fn pass(&mut self, time: Duration) {
+        let until = self.now.mono + time;
+        self.run(time);
+        self.advance_to(until);
+    }
+
+    fn advance_to(&mut self, at: Mono) {
+        let by = at.since(self.now.mono);
+        self.now = self.now.after(by);
+    }
+
+    fn step(&mut self, at: Mono) {
+        if self.network.peek().is_some_and(|Reverse(datagram)| datagram.at <= at) {
+            if let Some(Reverse(datagram)) = self.network.pop() {
+                self.deliver(datagram);
+            }
+            return;
+        }
+        if let Some((key, _)) = self.notices.first_key_value().filter(|((due, _), _)| *due <= at) {
+            let key = *key;
+            if let Some((call, notice)) = self.notices.remove(&key) {
+                self.input(Input::Media(call, notice));
+            }
+            return;
+        }
+        if self.us.poll_timeout().is_some_and(|(due, _)| due <= at) {
+            self.input(Input::Timeout);
+            return;
+        }
+        let now = self.now.mono;
+        let mut sent = Vec::new();
+        for (address, phone) in &mut self.phones {
+            if phone.poll_timeout().is_some_and(|due| due <= now) {
+                sent.extend(phone.handle_timeout(now).into_iter().map(|(to, bytes)| (*address, to, bytes)));
+                break;
+            }
+        }
+        for (from, to, bytes) in sent {
+            self.send(from, to, bytes);
+        }
+    }
+
+    fn deliver(&mut self, datagram: Datagram) {
+        let Datagram { from, to, bytes, .. } = datagram;
+        if to == self.us_at {
+            let flow = Flow { transport: rsip::Transport::Udp, local: to, remote: from, connection: 0 };
+            self.input(Input::Datagram(flow, bytes));
+        } else if let Some(phone) = self.phones.get_mut(&to) {
+            let sent = phone.handle(self.now.mono, from, bytes);
+            for (target, bytes) in sent {
+                self.send(to, target, bytes);
+            }
+        }
+    }
+
+    /// Puts a datagram on the network, which does to it what it likes.
+    pub fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
+        self.note(from, to, &bytes);
+        let copies = 1 + u32::from(self.chance(self.faults.duplicate_permille));
+        for _ in 0..copies {
+            if self.chance(self.faults.loss_permille) {
+                continue;
+            }
+            let jitter = if self.faults.jitter_ms == 0 { 0 } else { self.random.next_u32() % self.faults.jitter_ms };
+            let at = self.now.mono + Duration::from_millis(u64::from(5 + jitter));
+            self.order += 1;
+            self.network.push(Reverse(Datagram { at, order: self.order, from, to, bytes: bytes.clone() }));
+        }
+    }
+
+    fn chance(&mut self, permille: u32) -> bool {
+        permille > 0 && self.random.next_u32() % 1_000 < permille
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.us.poll_output() {
+            match output {
+                Output::Send(transmit) => {
+                    assert_eq!(transmit.flow.local, self.us_at, "sent from an address that is ours");
+                    self.send(transmit.flow.local, transmit.flow.remote, transmit.bytes);
+                }
+                Output::Media(call, command) => self.on_media(call, command),
+                Output::Resolve { call, .. } => self.us.handle(self.now, Input::Resolved(call, Vec::new())),
+                Output::Event(event) => {
+                    let _ = writeln!(self.ladder, "   {:>7.3} event {}", self.seconds(), describe(&event));
+                    self.events.push(event);
+                }
+                Output::Refused(code) => self.refused.push(code),
+            }
+        }
+    }
+
+    fn on_media(&mut self, call: CallId, command: MediaCommand) {
+        self.order += 1;
+        let soon = (self.now.mono + Duration::from_micros(200), self.order);
+        match command {
+            MediaCommand::Open(open) => {
+                let notice = if self.no_ports {
+                    MediaNotice::Refused("no_media_ports")
+                } else {
+                    self.media.insert(call, MediaState::default());
+                    let mut local = |side: Side| {
+                        self.next_port = if self.next_port > 29_000 { 20_000 } else { self.next_port + 2 };
+                        LocalMedia { rtp: SocketAddr::new(open.address[side.index()], self.next_port) }
+                    };
+                    MediaNotice::Opened([local(Side::Caller), local(Side::Company)])
+                };
+                self.us.handle(self.now, Input::Media(call, notice));
+            }
+            MediaCommand::Remote(side, remote) => {
+                if let Some(state) = self.media.get_mut(&call) {
+                    assert!(!state.closed, "media is told of a side after its end");
+                    state.remotes[side.index()] = remote;
+                }
+            }
+            MediaCommand::Record(_) => {
+                if let Some(state) = self.media.get_mut(&call) {
+                    state.recording = true;
+                }
+            }
+            MediaCommand::Close(_) => {
+                let Some(state) = self.media.get_mut(&call) else {
+                    self.notices.insert(soon, (call, MediaNotice::Closed(Box::default())));
+                    return;
+                };
+                assert!(!state.closed, "closed twice");
+                state.closed = true;
+                if state.recording {
+                    let summary = RecordingSummary {
+                        state: RecordingState::Complete,
+                        path: Some(format!("recordings/{call}.wav")),
+                        channels: 2,
+                        sample_rate: 8_000,
+                        ..RecordingSummary::default()
+                    };
+                    self.order += 1;
+                    let later = (self.now.mono + Duration::from_millis(3), self.order);
+                    self.notices.insert(later, (call, MediaNotice::Recorded(Box::new(summary))));
+                }
+                self.notices.insert(soon, (call, MediaNotice::Closed(Box::<MediaSummary>::default())));
+            }
+        }
+    }
+
+    // ── what happened ──
+
+    pub fn counts(&self) -> Counts {
+        self.us.counts()
+    }
+
+    pub fn ended(&self) -> Vec<&CallData> {
+        let ended = |event: &'_ Event| matches!(event.body, Body::CallEnded(_));
+        self.events
+            .iter()
+            .filter(|event| ended(event))
+            .filter_map(|event| match &event.body {
+                Body::CallEnded(data) => Some(&**data),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn seconds(&self) -> f64 {
+        self.now.mono.since(self.start).as_secs_f64()
+    }
+
+    fn name(&self, address: SocketAddr) -> &'static str {
+        match address.to_string().as_str() {
+            US => "us",
+            CARRIER => "carrier",
+            SHOP => "shop",
+            OFFICE => "office",
+            _ => "stranger",
+        }
+    }
+
+    fn note(&mut self, from: SocketAddr, to: SocketAddr, bytes: &Bytes) {
+        for byte in bytes {
+            self.fingerprint = (self.fingerprint ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        let seconds = self.seconds();
+        let what = describe_message(bytes);
+        let (from, to) = (self.name(from), self.name(to));
+        // The company's side stands to the right of us, the carrier's to the left.
+        let (left, right, arrow) = match (from, to) {
+            ("us", "shop" | "office") => (from, to, "──▶"),
+            ("shop" | "office", _) => (to, from, "◀──"),
+            ("us", _) => (to, from, "◀──"),
+            _ => (from, to, "──▶"),
+        };
+        let indent = if left == "us" { "           " } else { "" };
+        let _ = writeln!(self.ladder, "   {seconds:>7.3} {indent}{left} {arrow} {right:<6} {what}");
+    }
+
+    /// Everything that was sent and told, as a picture.
+    pub fn ladder(&self) -> String {
+        let Counts { calls, legs, timers, admitted, agent } = self.counts();
+        format!(
+            "{}   left: calls {calls} legs {legs}+{} timers {timers} admitted {admitted} transactions {}+{}\n",
+            self.ladder, agent.legs, agent.client_transactions, agent.server_transactions
+        )
+    }
+}
+
+fn describe_message(bytes: &Bytes) -> String {
+    let Ok(message) = Message::parse(bytes.clone()) else { return format!("({} bytes)", bytes.len()) };
+    let cseq = message.cseq().map(|cseq| format!("{} {}", cseq.number, cseq.method)).unwrap_or_default();
+    let media = String::from_utf8_lossy(&message.body())
+        .lines()
+        .filter(|line| line.starts_with("m=") || ["a=sendonly", "a=recvonly", "a=inactive"].contains(&line.trim_end()))
+        .map(|line| format!(" {}", line.trim_end()))
+        .collect::<String>();
+    if message.is_request() {
+        format!("{} {}  ({cseq}){media}", message.method_token(), message.request_uri())
+    } else {
+        format!("{} {}  ({cseq}){media}", message.status(), message.reason())
+    }
+}
+
+fn describe(event: &Event) -> String {
+    let kind = event.body.kind();
+    match &event.body {
+        Body::CallEnded(data) => format!(
+            "{kind} outcome={} reason={} status={} by={} ring={} talk={} recording={}",
+            data.outcome.map_or("", |outcome| outcome.as_str()),
+            data.reason.as_deref().unwrap_or(""),
+            data.sip_status.unwrap_or(0),
+            data.hangup_by.map_or_else(String::new, |by| format!("{by:?}").to_lowercase()),
+            data.ring_ms,
+            data.talk_ms,
+            data.recording
+                .as_ref()
+                .map_or_else(String::new, |recording| format!("{:?}", recording.state).to_lowercase()),
+        ),
+        Body::CallStarted(data) => format!("{kind} {} attribution={}", data.number, data.attribution.method),
+        Body::CallRefused(data) => format!("{kind} {} {}", data.sip_status, data.reason),
+        _ => kind.to_owned(),
+    }
+}

@@ -1,0 +1,676 @@
+//! A telephone for the simulated world: shares the reader and writer of messages with the product, but keeps its own
+//! simple idea of transactions and dialogs, so that a misreading of the RFC on our side meets a second opinion.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use leaseline::time::Mono;
+use leaseline::wire::sip::Message;
+use leaseline::wire::sip::build::Builder;
+
+const T1: Duration = Duration::from_millis(500);
+const T2: Duration = Duration::from_secs(4);
+const LIFE: Duration = Duration::from_secs(32);
+
+/// What a phone does with a call that comes in.
+#[derive(Clone, Debug)]
+pub struct Answering {
+    /// Provisional responses: after how long, which, with a description or without.
+    pub ringing: Vec<(Duration, u16, bool)>,
+    /// Final response: after how long, which. `None`: never.
+    pub answer: Option<(Duration, u16)>,
+    /// After the ACK: hangs up.
+    pub hang_up: Option<Duration>,
+    /// After the ACK: a re-INVITE with this direction.
+    pub reinvite: Option<(Duration, &'static str)>,
+    /// How a re-INVITE is answered.
+    pub reinvite_status: u16,
+    /// 100 Trying at once.
+    pub trying: bool,
+    /// Takes BYE without a word.
+    pub mute_bye: bool,
+}
+
+impl Default for Answering {
+    fn default() -> Answering {
+        Answering {
+            ringing: vec![(Duration::from_millis(100), 180, false)],
+            answer: Some((Duration::from_secs(1), 200)),
+            hang_up: None,
+            reinvite: None,
+            reinvite_status: 200,
+            trying: true,
+            mute_bye: false,
+        }
+    }
+}
+
+/// What a phone does with a call it makes.
+#[derive(Clone, Debug)]
+pub struct Calling {
+    pub request_uri: String,
+    pub cancel: Option<Duration>,
+    /// After the 200.
+    pub hang_up: Option<Duration>,
+    /// After the 200: re-INVITEs with these directions.
+    pub reinvites: Vec<(Duration, &'static str)>,
+    pub acknowledges: bool,
+    /// Offer in the INVITE; else in the 200, and the answer in our ACK.
+    pub offers: bool,
+    /// More header lines.
+    pub headers: Vec<(&'static str, String)>,
+    pub formats: &'static str,
+}
+
+impl Default for Calling {
+    fn default() -> Calling {
+        Calling {
+            request_uri: "sip:+442079460500@203.0.113.1".into(),
+            cancel: None,
+            hang_up: Some(Duration::from_secs(10)),
+            reinvites: Vec::new(),
+            acknowledges: true,
+            offers: true,
+            headers: Vec::new(),
+            formats: "8 0 101",
+        }
+    }
+}
+
+/// One side of one call.
+#[derive(Debug)]
+pub struct Dialog {
+    pub ours: bool,
+    call_id: String,
+    local: String,
+    remote: String,
+    remote_target: String,
+    peer: SocketAddr,
+    cseq: u32,
+    sdp_version: u32,
+    offers: bool,
+    /// Final statuses of the first INVITE, each once for every different one.
+    pub finals: Vec<u16>,
+    pub provisionals: Vec<u16>,
+    pub confirmed: bool,
+    /// 2xx was sent or received and no BYE yet.
+    pub up: bool,
+    pub acked: bool,
+    pub byes: u32,
+    /// Direction in the last description from us.
+    pub heard_direction: String,
+    invite: Option<Message>,
+    answering: Answering,
+    calling: Option<Calling>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    call: String,
+    bytes: Bytes,
+    to: SocketAddr,
+    next: Mono,
+    interval: Duration,
+    until: Mono,
+    invite: bool,
+    /// Stops the repeats: a response with this CSeq and branch came.
+    branch: String,
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Respond { call: String, status: u16, described: bool, bytes_of: Bytes },
+    HangUp { call: String },
+    Cancel { call: String },
+    Reinvite { call: String, direction: &'static str },
+}
+
+#[derive(Debug, Default)]
+pub struct Phone {
+    address: Option<SocketAddr>,
+    answering: Answering,
+    pub dialogs: BTreeMap<String, Dialog>,
+    /// Requests of ours without a final response.
+    pending: Vec<Pending>,
+    /// 2xx of ours that wait for ACK.
+    unacked: Vec<Pending>,
+    /// Responses we gave, by branch and method, and until when.
+    given: BTreeMap<(String, String), (Vec<Bytes>, SocketAddr)>,
+    acks: BTreeMap<(String, u32), (Bytes, SocketAddr)>,
+    acts: BTreeMap<(Mono, u64), Act>,
+    serial: u64,
+    /// Requests as they came: method and status we gave.
+    pub seen: Vec<String>,
+}
+
+type Sent = Vec<(SocketAddr, Bytes)>;
+
+impl Phone {
+    pub fn new(answering: Answering) -> Phone {
+        Phone { answering, ..Phone::default() }
+    }
+
+    pub fn at(mut self, address: SocketAddr) -> Phone {
+        self.address = Some(address);
+        self
+    }
+
+    fn me(&self) -> SocketAddr {
+        self.address.expect("placed in the world")
+    }
+
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let repeats = self.pending.iter().chain(&self.unacked).map(|pending| pending.next.min(pending.until)).min();
+        let acts = self.acts.keys().next().map(|(at, _)| *at);
+        repeats.into_iter().chain(acts).min()
+    }
+
+    /// Calls a number. Gives the Call-ID.
+    pub fn call(&mut self, now: Mono, to: SocketAddr, calling: Calling) -> (String, Sent) {
+        self.serial += 1;
+        let me = self.me();
+        let call_id = format!("call-{}-{}", self.serial, me.port());
+        let local = format!("<sip:07700900123@{}>;tag=from-{}", me.ip(), self.serial);
+        let dialog = Dialog {
+            ours: true,
+            call_id: call_id.clone(),
+            local,
+            remote: format!("<{}>", calling.request_uri),
+            remote_target: calling.request_uri.clone(),
+            peer: to,
+            cseq: 1,
+            sdp_version: 1,
+            offers: calling.offers,
+            finals: Vec::new(),
+            provisionals: Vec::new(),
+            confirmed: false,
+            up: false,
+            acked: false,
+            byes: 0,
+            heard_direction: String::new(),
+            invite: None,
+            answering: self.answering.clone(),
+            calling: Some(calling.clone()),
+        };
+        self.dialogs.insert(call_id.clone(), dialog);
+        if let Some(after) = calling.cancel {
+            self.act(now + after, Act::Cancel { call: call_id.clone() });
+        }
+        let body = calling.offers.then(|| sdp(me, 1, "sendrecv", calling.formats));
+        let sent = self.request(now, &call_id, "INVITE", body, &calling.headers);
+        (call_id, sent)
+    }
+
+    fn act(&mut self, at: Mono, act: Act) {
+        self.serial += 1;
+        self.acts.insert((at, self.serial), act);
+    }
+
+    /// Sends a request within (or opening) a dialog and repeats it until it is answered.
+    fn request(
+        &mut self,
+        now: Mono,
+        call: &str,
+        method: &str,
+        body: Option<String>,
+        headers: &[(&'static str, String)],
+    ) -> Sent {
+        self.serial += 1;
+        let me = self.me();
+        let branch = format!("z9hG4bK-{}-{}", me.port(), self.serial);
+        let Some(dialog) = self.dialogs.get_mut(call) else { return Vec::new() };
+        if dialog.confirmed || method == "BYE" {
+            dialog.cseq += 1;
+        }
+        let mut builder = Builder::request(method, &dialog.remote_target)
+            .header("Via", &format!("SIP/2.0/UDP {me};branch={branch};rport"))
+            .header("Max-Forwards", "70")
+            .header("From", &dialog.local)
+            .header("To", &dialog.remote)
+            .header("Call-ID", &dialog.call_id)
+            .header("CSeq", &format!("{} {method}", dialog.cseq))
+            .header("Contact", &format!("<sip:phone@{me}>"));
+        for (name, value) in headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(body) = body {
+            builder = builder.body("application/sdp", body.as_bytes());
+        }
+        let bytes = builder.finish().expect("a message");
+        let to = dialog.peer;
+        self.pending.push(Pending {
+            call: call.to_owned(),
+            bytes: bytes.clone(),
+            to,
+            next: now + T1,
+            interval: T1,
+            until: now + LIFE,
+            invite: method == "INVITE",
+            branch,
+        });
+        vec![(to, bytes)]
+    }
+
+    pub fn handle_timeout(&mut self, now: Mono) -> Sent {
+        let mut sent = Vec::new();
+        for pending in self.pending.iter_mut().chain(&mut self.unacked) {
+            if pending.next <= now && pending.until > now {
+                sent.push((pending.to, pending.bytes.clone()));
+                let interval = pending.interval * 2;
+                pending.interval = if pending.invite { interval } else { interval.min(T2) };
+                pending.next = now + pending.interval;
+            }
+        }
+        self.pending.retain(|pending| pending.until > now);
+        self.unacked.retain(|pending| pending.until > now);
+        while let Some((key, act)) = self.acts.first_key_value().map(|(key, act)| (*key, act.clone()))
+            && key.0 <= now
+        {
+            self.acts.remove(&key);
+            sent.extend(self.do_act(now, act));
+        }
+        sent
+    }
+
+    fn do_act(&mut self, now: Mono, act: Act) -> Sent {
+        match act {
+            Act::Respond { call, status, described, bytes_of } => {
+                self.respond_later(now, &call, status, described, bytes_of)
+            }
+            Act::HangUp { call } => self.hang_up(now, &call),
+            Act::Cancel { call } => self.cancel(now, &call),
+            Act::Reinvite { call, direction } => {
+                let me = self.me();
+                let Some(dialog) = self.dialogs.get_mut(&call).filter(|dialog| dialog.up) else { return Vec::new() };
+                dialog.sdp_version += 1;
+                let body = sdp(me, dialog.sdp_version, direction, "8 101");
+                self.request(now, &call, "INVITE", Some(body), &[])
+            }
+        }
+    }
+
+    pub fn hang_up(&mut self, now: Mono, call: &str) -> Sent {
+        match self.dialogs.get_mut(call) {
+            Some(dialog) if dialog.up => {
+                dialog.up = false;
+                self.unacked.retain(|pending| pending.call != call);
+                self.request(now, call, "BYE", None, &[])
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn cancel(&mut self, now: Mono, call: &str) -> Sent {
+        let Some(dialog) = self.dialogs.get(call).filter(|dialog| dialog.finals.is_empty()) else { return Vec::new() };
+        let Some(invite) = self.pending.iter().find(|pending| pending.call == call && pending.invite) else {
+            // RFC 3261 §9.1 lets CANCEL out after a provisional response; the INVITE's own branch is needed.
+            return self.cancel_with(now, call, dialog_branch(dialog));
+        };
+        let branch = invite.branch.clone();
+        self.cancel_with(now, call, Some(branch))
+    }
+
+    fn cancel_with(&mut self, now: Mono, call: &str, branch: Option<String>) -> Sent {
+        let me = self.me();
+        let (Some(branch), Some(dialog)) = (branch, self.dialogs.get(call)) else { return Vec::new() };
+        let calling = dialog.calling.as_ref().expect("our call");
+        let bytes = Builder::request("CANCEL", &calling.request_uri)
+            .header("Via", &format!("SIP/2.0/UDP {me};branch={branch};rport"))
+            .header("Max-Forwards", "70")
+            .header("From", &dialog.local)
+            .header("To", &format!("<{}>", calling.request_uri))
+            .header("Call-ID", &dialog.call_id)
+            .header("CSeq", "1 CANCEL")
+            .finish()
+            .expect("a message");
+        let to = dialog.peer;
+        self.pending.push(Pending {
+            call: call.to_owned(),
+            bytes: bytes.clone(),
+            to,
+            next: now + T1,
+            interval: T1,
+            until: now + LIFE,
+            invite: false,
+            branch: format!("cancel {branch}"),
+        });
+        vec![(to, bytes)]
+    }
+
+    pub fn handle(&mut self, now: Mono, from: SocketAddr, bytes: Bytes) -> Sent {
+        let message = Message::parse(bytes.clone()).expect("we send readable messages");
+        message.validate().expect("we send valid messages");
+        if message.is_request() { self.on_request(now, from, &message) } else { self.on_response(now, from, &message) }
+    }
+
+    // ── responses to our requests ──
+
+    fn on_response(&mut self, now: Mono, from: SocketAddr, response: &Message) -> Sent {
+        let call = response.call_id().expect("valid").to_owned();
+        let cseq = response.cseq().expect("valid");
+        let (number, method) = (cseq.number, cseq.method.to_owned());
+        let branch = response.top_via().expect("valid").branch().unwrap_or("").to_owned();
+        let status = response.status();
+        let stopped = if method == "CANCEL" { format!("cancel {branch}") } else { branch.clone() };
+        let mut sent = Vec::new();
+        if method == "INVITE" {
+            sent.extend(self.on_invite_response(now, from, response, &call, number, &branch));
+        }
+        if let Some(dialog) = self.dialogs.get_mut(&call)
+            && status < 200
+            && method == "INVITE"
+            && dialog.ours
+        {
+            dialog.invite = Some(response.clone());
+        }
+        if status >= 200 || method == "INVITE" {
+            self.pending.retain(|pending| pending.branch != stopped);
+        }
+        sent
+    }
+
+    fn on_invite_response(
+        &mut self,
+        now: Mono,
+        from: SocketAddr,
+        response: &Message,
+        call: &str,
+        number: u32,
+        branch: &str,
+    ) -> Sent {
+        let me = self.me();
+        let status = response.status();
+        let Some(dialog) = self.dialogs.get_mut(call) else { return Vec::new() };
+        if let Some(direction) = direction_of(response) {
+            dialog.heard_direction = direction;
+        }
+        let first = number == 1 && dialog.ours;
+        match status {
+            100..=199 => {
+                if first && !dialog.provisionals.contains(&status) {
+                    dialog.provisionals.push(status);
+                }
+                Vec::new()
+            }
+            200..=299 => {
+                if let Some((ack, to)) = self.acks.get(&(call.to_owned(), number)) {
+                    return vec![(*to, ack.clone())];
+                }
+                if first {
+                    if !dialog.finals.contains(&status) {
+                        dialog.finals.push(status);
+                    }
+                    dialog.remote =
+                        response.to().map(|_| response.header("To").unwrap_or("").to_owned()).expect("valid");
+                    dialog.confirmed = true;
+                    dialog.up = true;
+                }
+                if let Some(Ok(contact)) = response.contact() {
+                    dialog.remote_target = contact.uri.text.to_owned();
+                }
+                let calling = dialog.calling.clone();
+                if first && calling.as_ref().is_some_and(|calling| !calling.acknowledges) {
+                    return Vec::new();
+                }
+                let mut builder = Builder::request("ACK", &dialog.remote_target)
+                    .header("Via", &format!("SIP/2.0/UDP {me};branch=z9hG4bK-ack-{call}-{number}"))
+                    .header("Max-Forwards", "70")
+                    .header("From", &dialog.local)
+                    .header("To", &dialog.remote)
+                    .header("Call-ID", &dialog.call_id)
+                    .header("CSeq", &format!("{number} ACK"));
+                if first && !dialog.offers {
+                    builder = builder.body("application/sdp", sdp(me, 1, "sendrecv", "8 101").as_bytes());
+                }
+                let ack = builder.finish().expect("a message");
+                let to = dialog.peer;
+                self.acks.insert((call.to_owned(), number), (ack.clone(), to));
+                if first && let Some(calling) = calling {
+                    for (after, direction) in calling.reinvites {
+                        self.act(now + after, Act::Reinvite { call: call.to_owned(), direction });
+                    }
+                    if let Some(after) = calling.hang_up {
+                        self.act(now + after, Act::HangUp { call: call.to_owned() });
+                    }
+                }
+                vec![(to, ack)]
+            }
+            _ => {
+                if first && !dialog.finals.contains(&status) {
+                    dialog.finals.push(status);
+                }
+                let ack = Builder::request("ACK", &dialog.remote_target)
+                    .header("Via", &format!("SIP/2.0/UDP {me};branch={branch};rport"))
+                    .header("Max-Forwards", "70")
+                    .header("From", &dialog.local)
+                    .header("To", response.header("To").unwrap_or(""))
+                    .header("Call-ID", &dialog.call_id)
+                    .header("CSeq", &format!("{number} ACK"))
+                    .finish()
+                    .expect("a message");
+                vec![(from, ack)]
+            }
+        }
+    }
+
+    // ── requests of the other side ──
+
+    fn on_request(&mut self, now: Mono, from: SocketAddr, request: &Message) -> Sent {
+        let method = request.method_token().to_owned();
+        let branch = request.top_via().expect("valid").branch().unwrap_or("").to_owned();
+        if method == "ACK" {
+            return self.on_ack(now, request);
+        }
+        let key = (branch.clone(), method.clone());
+        if let Some((given, to)) = self.given.get(&key) {
+            return given.last().map(|bytes| (*to, bytes.clone())).into_iter().collect();
+        }
+        self.given.insert(key.clone(), (Vec::new(), from));
+        self.seen.push(format!("{method} {}", request.request_uri()));
+        let call = request.call_id().expect("valid").to_owned();
+        match method.as_str() {
+            "INVITE" if request.to().expect("valid").tag().is_none() => self.on_invite(now, from, request, &call),
+            "INVITE" => self.on_reinvite(now, from, request, &call),
+            "CANCEL" => self.on_cancel(from, request, &branch, &call),
+            "BYE" => {
+                let known = self.dialogs.get_mut(&call);
+                let status = match known {
+                    Some(dialog) => {
+                        dialog.up = false;
+                        dialog.byes += 1;
+                        if dialog.answering.mute_bye {
+                            return Vec::new();
+                        }
+                        200
+                    }
+                    None => 481,
+                };
+                self.unacked.retain(|pending| pending.call != call);
+                self.reply(from, request, status, None)
+            }
+            _ => self.reply(from, request, 200, None),
+        }
+    }
+
+    fn on_ack(&mut self, now: Mono, request: &Message) -> Sent {
+        let call = request.call_id().expect("valid").to_owned();
+        self.unacked.retain(|pending| pending.call != call);
+        let Some(dialog) = self.dialogs.get_mut(&call) else { return Vec::new() };
+        let first = !dialog.acked;
+        dialog.acked = true;
+        if first && dialog.up {
+            let answering = dialog.answering.clone();
+            if let Some(after) = answering.hang_up {
+                self.act(now + after, Act::HangUp { call: call.clone() });
+            }
+            if let Some((after, direction)) = answering.reinvite {
+                self.act(now + after, Act::Reinvite { call, direction });
+            }
+        }
+        Vec::new()
+    }
+
+    fn on_invite(&mut self, now: Mono, from: SocketAddr, request: &Message, call: &str) -> Sent {
+        let answering = self.answering.clone();
+        let contact = request.contact().expect("INVITE has a Contact").expect("valid").uri.text.to_owned();
+        let dialog = Dialog {
+            ours: false,
+            call_id: call.to_owned(),
+            local: format!("{};tag=to-{call}", request.header("To").unwrap_or("")),
+            remote: request.header("From").unwrap_or("").to_owned(),
+            remote_target: contact,
+            peer: from,
+            cseq: 0,
+            sdp_version: 1,
+            offers: request.body().is_empty(),
+            finals: Vec::new(),
+            provisionals: Vec::new(),
+            confirmed: false,
+            up: false,
+            acked: false,
+            byes: 0,
+            heard_direction: direction_of(request).unwrap_or_default(),
+            invite: Some(request.clone()),
+            answering: answering.clone(),
+            calling: None,
+        };
+        self.dialogs.insert(call.to_owned(), dialog);
+        let bytes_of = request.bytes().clone();
+        for (after, status, described) in answering.ringing {
+            self.act(
+                now + after,
+                Act::Respond { call: call.to_owned(), status, described, bytes_of: bytes_of.clone() },
+            );
+        }
+        if let Some((after, status)) = answering.answer {
+            self.act(now + after, Act::Respond { call: call.to_owned(), status, described: status < 300, bytes_of });
+        }
+        if answering.trying { self.reply(from, request, 100, None) } else { Vec::new() }
+    }
+
+    fn on_reinvite(&mut self, now: Mono, from: SocketAddr, request: &Message, call: &str) -> Sent {
+        let me = self.me();
+        let Some(dialog) = self.dialogs.get_mut(call).filter(|dialog| dialog.up) else {
+            return self.reply(from, request, 481, None);
+        };
+        // Both sides at once (RFC 3261 §14.2).
+        if self.pending.iter().any(|pending| pending.call == call && pending.invite) {
+            return self.reply(from, request, 491, None);
+        }
+        let status = dialog.answering.reinvite_status;
+        if status >= 300 {
+            return self.reply(from, request, status, None);
+        }
+        let offered = direction_of(request).unwrap_or_default();
+        let answer = match offered.as_str() {
+            "sendonly" => "recvonly",
+            "recvonly" => "sendonly",
+            "inactive" => "inactive",
+            _ => "sendrecv",
+        };
+        dialog.heard_direction = offered;
+        dialog.sdp_version += 1;
+        let body = sdp(me, dialog.sdp_version, answer, "8 101");
+        let sent = self.reply(from, request, status, Some(body));
+        self.await_ack(now, call, &sent);
+        sent
+    }
+
+    fn await_ack(&mut self, now: Mono, call: &str, sent: &Sent) {
+        for (to, bytes) in sent {
+            self.unacked.push(Pending {
+                call: call.to_owned(),
+                bytes: bytes.clone(),
+                to: *to,
+                next: now + T1,
+                interval: T1,
+                until: now + LIFE,
+                invite: false,
+                branch: String::new(),
+            });
+        }
+    }
+
+    fn on_cancel(&mut self, from: SocketAddr, request: &Message, branch: &str, call: &str) -> Sent {
+        let invite = self.dialogs.get(call).and_then(|dialog| dialog.invite.clone());
+        let pending = self.dialogs.get(call).is_some_and(|dialog| dialog.finals.is_empty());
+        let matches = self.given.contains_key(&(branch.to_owned(), "INVITE".to_owned()));
+        let mut sent = self.reply(from, request, if matches { 200 } else { 481 }, None);
+        if let (true, true, Some(invite)) = (pending, matches, invite) {
+            self.acts.retain(|_, act| !matches!(act, Act::Respond { call: of, .. } if of == call));
+            if let Some(dialog) = self.dialogs.get_mut(call) {
+                dialog.finals.push(487);
+            }
+            sent.extend(self.reply(from, &invite, 487, None));
+        }
+        sent
+    }
+
+    fn respond_later(&mut self, now: Mono, call: &str, status: u16, described: bool, bytes_of: Bytes) -> Sent {
+        let me = self.me();
+        let request = Message::parse(bytes_of).expect("kept as it came");
+        let Some(dialog) = self.dialogs.get_mut(call).filter(|dialog| dialog.finals.is_empty()) else {
+            return Vec::new();
+        };
+        let to = dialog.peer;
+        if status >= 200 {
+            dialog.finals.push(status);
+            dialog.up = status < 300;
+            dialog.confirmed = status < 300;
+        }
+        let body = described.then(|| sdp(me, 1, "sendrecv", "8 101"));
+        let sent = self.reply(to, &request, status, body);
+        if (200..300).contains(&status) {
+            self.await_ack(now, call, &sent);
+        }
+        sent
+    }
+
+    fn reply(&mut self, to: SocketAddr, request: &Message, status: u16, body: Option<String>) -> Sent {
+        let me = self.me();
+        let call = request.call_id().expect("valid");
+        let tag = format!("to-{call}");
+        let tag = (status > 100).then_some(tag.as_str());
+        let mut builder = Builder::response_to(request, status, None, tag, to);
+        if request.method_token() == "INVITE" && status < 300 {
+            builder = builder.header("Contact", &format!("<sip:desk@{me}>"));
+        }
+        if let Some(body) = body {
+            builder = builder.body("application/sdp", body.as_bytes());
+        }
+        let bytes = builder.finish().expect("a message");
+        let branch = request.top_via().expect("valid").branch().unwrap_or("").to_owned();
+        let key = (branch, request.method_token().to_owned());
+        self.given.entry(key).or_insert_with(|| (Vec::new(), to)).0.push(bytes.clone());
+        vec![(to, bytes)]
+    }
+
+    /// Still busy with something: a leak on the phone's own side.
+    pub fn is_quiet(&self) -> bool {
+        self.pending.is_empty() && self.unacked.is_empty() && self.acts.is_empty()
+    }
+}
+
+fn dialog_branch(dialog: &Dialog) -> Option<String> {
+    Some(dialog.invite.as_ref()?.top_via().ok()?.branch()?.to_owned())
+}
+
+fn direction_of(message: &Message) -> Option<String> {
+    let body = message.body();
+    let text = std::str::from_utf8(&body).ok().filter(|text| !text.is_empty())?;
+    let named = |name: &&&str| text.contains(&format!("a={name}\r\n"));
+    let direction = ["sendonly", "recvonly", "inactive"].iter().find(named).copied().unwrap_or("sendrecv");
+    Some(direction.to_owned())
+}
+
+/// A phone's description, with things in it that must not reach the other side.
+fn sdp(me: SocketAddr, version: u32, direction: &str, formats: &str) -> String {
+    let ip = me.ip();
+    format!(
+        "v=0\r\no=phone 77 {version} IN IP4 {ip}\r\ns=desk\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40000 RTP/AVP {formats}\r\n\
+         a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\n\
+         a=x-inner:{ip}\r\na={direction}\r\n"
+    )
+}
