@@ -224,6 +224,13 @@ fn examples_are_good() {
     assert!(count >= 3);
 }
 
+#[test]
+fn the_readmes_example_is_good() {
+    let readme = include_str!("../../README.md");
+    let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    read(example).unwrap_or_else(|problems| panic!("{problems}"));
+}
+
 /// What one change of [`GOOD`] gives: text to replace, replacement, line, key, words of the message.
 const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
     ("id = \"edge-1\"", "id = 7", 2, "node.id", "must be a text"),

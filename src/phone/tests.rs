@@ -49,7 +49,9 @@ async fn one_call(
                 let _ = ended.send(report.clone());
             }
         };
-        let ready = |address| drop(ready.send(address));
+        let ready = |address| {
+            let _ = ready.send(address);
+        };
         answer(&company, std::future::pending(), ready, on_step).await
     });
     let to = is_ready.await.expect("the phone listens");

@@ -5,13 +5,12 @@ begin kill9
 start_leaseline
 CALLS=10 TALK=20000
 company uas_answer
-(caller uac_answer -r 10) &
-PIDS+=($!)
+start_caller uac_answer -r 10
 event "ten calls are up" '.type == "leaseline.call.answered"' 10
 sleep 4
 kill -9 "$NODE_PID"
 wait "$NODE_PID" 2>/dev/null
-kill "$COMPANY_PID" 2>/dev/null
+kill "$COMPANY_PID" "$CALLER_PID" 2>/dev/null
 
 start_leaseline
 ended "ten ends, none twice" 'true' 10

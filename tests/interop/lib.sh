@@ -36,6 +36,8 @@ begin() {
 # configuration: prints the configuration that start_leaseline uses. FORWARD, RING, RECORDING, SOURCE
 # and NAT change it.
 configuration() {
+    local forward=${FORWARD:-}
+    [ -n "$forward" ] || forward="\"sip:{number}@$COMPANY:5080\""
     cat <<TOML
 [node]
 id = "$TEST"
@@ -57,7 +59,7 @@ country = "GB"
 nat = ${NAT:-false}
 [[company]]
 name = "acme"
-forward_to = [${FORWARD:-\"sip:{number\}@$COMPANY:5080\"}]
+forward_to = [$forward]
 ring_timeout = "${RING:-20s}"
 nat = ${NAT:-false}
 [[site]]
@@ -123,13 +125,21 @@ company_at() {
 
 # caller SCENARIO [sipp options]: a SIPp that plays the caller; waits for its end and sets CALLER_EXIT.
 caller() {
+    start_caller "$@"
+    wait "$CALLER_PID"
+    CALLER_EXIT=$?
+    [ $CALLER_EXIT = 0 ] || said "$1"
+}
+
+# start_caller SCENARIO [sipp options]: the same in the background.
+start_caller() {
     local scenario=$1
     shift
     timeout 150 sipp -sf "$SCENARIOS/$scenario.xml" -i "$CALLER" -p 5070 -mp 22000 -s "${DIAL:-$NUMBER}" \
         -m "${CALLS:-1}" -d "${TALK:-2000}" -nostdin -trace_err -error_file "$WORK/$scenario.errors" "$@" \
-        "$NODE:5060" >"$WORK/$scenario.out" 2>&1
-    CALLER_EXIT=$?
-    [ $CALLER_EXIT = 0 ] || said "$scenario"
+        "$NODE:5060" >"$WORK/$scenario.out" 2>&1 &
+    CALLER_PID=$!
+    PIDS+=("$CALLER_PID")
 }
 
 # both NAME: caller and company are content.
