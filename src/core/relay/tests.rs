@@ -254,6 +254,13 @@ fn a_source_that_sdp_could_not_have_named_is_not_learned() {
         }
     }
     assert_eq!(relay.on_rtp(at(500), Side::Caller, addr(CALLER), &rtp(8, 1, 1)).unwrap().to, None);
+    // Nor is such a port learned for RTCP, although the party is known by then.
+    for i in 0..5u16 {
+        let _ = relay.on_rtp(at(600 + 20 * u64::from(i)), Side::Company, addr("192.0.2.20:9999"), &rtp(8, i, 1));
+    }
+    let reports = relay.on_rtcp(at(800), Side::Company, addr("192.0.2.20:53"), &report(1));
+    assert_eq!(reports, Err(Refusal::WrongSource));
+    assert!(relay.on_rtcp(at(801), Side::Company, addr("192.0.2.20:10000"), &report(1)).is_ok());
 }
 
 #[test]
