@@ -101,6 +101,8 @@ pub struct Call {
     recording_started: bool,
     /// Closes what signalling cannot close itself: the longest talk.
     call_length: Option<Mono>,
+    /// One span a call: what is logged while it is handled carries its id.
+    span: tracing::Span,
 }
 
 #[derive(Debug)]
@@ -144,6 +146,7 @@ impl Call {
             recording: None,
             recording_started: false,
             call_length: None,
+            span: tracing::info_span!("call", %id),
         }
     }
 
@@ -201,6 +204,8 @@ impl Call {
 
     /// The only way to change a call.
     pub fn handle(&mut self, input: Input<'_>, ctx: &mut Ctx<'_>) {
+        let span = self.span.clone();
+        let _entered = span.enter();
         match input {
             Input::Media(notice) => self.on_media(notice, ctx),
             Input::HangUp(code) => self.hang_up(code, ctx),

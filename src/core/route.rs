@@ -140,3 +140,114 @@ impl Target {
         Some(Flow { transport: self.transport, local, remote, connection: 0 })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn trunk(dialled_in: DialledIn, trust_identity: bool) -> Trunk {
+        Trunk {
+            name: "carrier".into(),
+            sources: Vec::new(),
+            dialled_in,
+            country: Some("GB".into()),
+            prefix: String::new(),
+            trust_identity,
+            nat: false,
+            calls_max: 10,
+            calls_per_second_max: 0,
+        }
+    }
+
+    fn invite(uri: &str, headers: &str) -> Message {
+        let text = format!(
+            "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\r\nMax-Forwards: 70\r\n\
+             Call-ID: a\r\nCSeq: 1 INVITE\r\n{headers}Content-Length: 0\r\n\r\n"
+        );
+        Message::parse(Bytes::from(text)).unwrap()
+    }
+
+    const TO: &str = "To: <sip:+442079460001@x>\r\n";
+
+    #[test]
+    fn the_dialled_number_stands_where_the_trunk_puts_it() {
+        let headers = format!(
+            "{TO}From: <sip:a@b>;tag=1\r\nP-Called-Party-ID: \"x, y\" <sip:02079460002@x;user=phone>\r\n\
+             Diversion: <tel:+442079460003>;reason=unconditional, <sip:+442079460009@x>\r\n"
+        );
+        let message = invite("sip:%2B442079460000;npdi@203.0.113.1", &headers);
+        let read = |place| dialled(&trunk(place, true), &message);
+        assert_eq!(read(DialledIn::RequestUri).as_deref(), Some("+442079460000"));
+        assert_eq!(read(DialledIn::To).as_deref(), Some("+442079460001"));
+        assert_eq!(read(DialledIn::PCalledPartyId).as_deref(), Some("02079460002"));
+        assert_eq!(read(DialledIn::Diversion).as_deref(), Some("+442079460003"));
+        let bare = invite("sip:203.0.113.1", "To: <sip:x>\r\nFrom: <sip:a@b>;tag=1\r\n");
+        for place in [DialledIn::RequestUri, DialledIn::PCalledPartyId, DialledIn::Diversion] {
+            assert_eq!(dialled(&trunk(place, true), &bare), None);
+        }
+    }
+
+    #[test]
+    fn a_local_number_is_completed_by_its_context() {
+        let message = invite("tel:79460000;phone-context=+4420", &format!("{TO}From: <sip:a@b>;tag=1\r\n"));
+        assert_eq!(dialled(&trunk(DialledIn::RequestUri, true), &message).as_deref(), Some("+442079460000"));
+    }
+
+    #[test]
+    fn callers_are_believed_as_far_as_their_trunk() {
+        let cases = [
+            ("From: \"Ann\" <sip:07700900123@x>;tag=1\r\n", "+447700900123", "Ann", ""),
+            ("From: <sip:07700900123@x>;tag=1\r\nP-Asserted-Identity: <tel:+447700900999>\r\n", "+447700900999", "", ""),
+            ("From: <sip:1@x>;tag=1\r\nRemote-Party-ID: \"B\" <sip:+447700900998@x>;privacy=off\r\n", "+447700900998", "B", ""),
+            ("From: <sip:1@x>;tag=1\r\nRemote-Party-ID: <sip:+447700900998@x>;privacy=full\r\n", "", "", "withheld"),
+            ("From: <sip:+447700900123@x>;tag=1\r\nPrivacy: header;id\r\n", "", "", "withheld"),
+            ("From: \"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=1\r\n", "", "", "withheld"),
+            ("From: <sip:alice@x>;tag=1\r\n", "alice", "", ""),
+            ("From: <sip:x.example>;tag=1\r\n", "", "", "unreadable"),
+        ];
+        for (headers, number, display, reason) in cases {
+            let identity = caller(&trunk(DialledIn::RequestUri, true), &invite("sip:a@b", &format!("{TO}{headers}")));
+            assert_eq!(identity.number.as_deref().unwrap_or(""), number, "{headers}");
+            assert_eq!(identity.display.as_deref().unwrap_or(""), display, "{headers}");
+            assert_eq!(identity.reason.unwrap_or(""), reason, "{headers}");
+        }
+        let asserted = "From: <sip:07700900123@x>;tag=1\r\nP-Asserted-Identity: <tel:+447700900999>\r\n";
+        let distrusted = caller(&trunk(DialledIn::RequestUri, false), &invite("sip:a@b", &format!("{TO}{asserted}")));
+        assert_eq!(distrusted.number.as_deref(), Some("+447700900123"));
+    }
+
+    #[test]
+    fn destinations_come_from_the_configuration() {
+        let company = Company {
+            name: "acme".into(),
+            forward_to: vec![
+                "sip:{number}@198.51.100.1".into(),
+                "sip:{caller}@[2001:db8::1]:5070;transport=tcp".into(),
+                "sip:desk@pbx.example:5062".into(),
+            ],
+            ring_timeout: std::time::Duration::from_secs(30),
+            final_statuses: Vec::new(),
+            nat: false,
+            recording: None,
+        };
+        let number = E164::parse("+442079460000").unwrap();
+        let found = targets(&company, &number, Some("+447700900123"));
+        let uris: Vec<&str> = found.iter().map(|target| target.uri.as_str()).collect();
+        assert_eq!(
+            uris,
+            [
+                "sip:+442079460000@198.51.100.1",
+                "sip:+447700900123@[2001:db8::1]:5070;transport=tcp",
+                "sip:desk@pbx.example:5062"
+            ]
+        );
+        assert_eq!(found[0].literal(), Some("198.51.100.1:5060".parse().unwrap()));
+        assert_eq!(found[1].literal(), Some("[2001:db8::1]:5070".parse().unwrap()));
+        assert_eq!((found[1].transport, found[2].literal()), (rsip::Transport::Tcp, None));
+        // A caller text that would change the URI does not stand in it.
+        let hostile = targets(&company, &number, Some("1@evil.example;x"));
+        assert_eq!(hostile[1].uri, "sip:anonymous@[2001:db8::1]:5070;transport=tcp");
+    }
+}

@@ -134,21 +134,35 @@ async function health() {
 
 const FILTERS = ['outcome', 'pool', 'company', 'source', 'campaign', 'q', 'since', 'until'];
 
+let listed = null; // the list on the screen and what it was asked for: opening a call leaves it as it is
+
 async function callsView(draw) {
   const params = address();
   const id = params.get('call');
+  const key = FILTERS.map((name) => params.get(name) || '').join('\n');
+  if (!(listed && listed.key === key && id && listed.list.isConnected)) {
+    listed = { key, list: await callList(params) };
+  }
+  for (const row of listed.list.querySelectorAll('tr.link')) {
+    if (row.dataset.call === id) row.setAttribute('aria-current', 'true');
+    else row.removeAttribute('aria-current');
+  }
+  const side = el('div', { class: 'card-side' });
+  if (!draw(el('div', { class: id ? 'split open' : 'split' }, listed.list, id ? side : null))) return;
+  if (id) await card(id, side).catch((error) => side.replaceChildren(problem(error)));
+}
+
+async function callList(params) {
   const asked = new URLSearchParams({ limit: '50' });
   for (const name of FILTERS) if (params.get(name)) asked.set(name, params.get(name));
   const [page, pools] = await Promise.all([api(`/v1/calls?${asked}`), api('/v1/pools')]);
   const list = el('div', {});
-  const side = el('div', { class: 'card-side' });
-  const split = el('div', { class: id ? 'split open' : 'split' }, list, id ? side : null);
   const rows = el('tbody', {});
   const more = el('div', { class: 'more' });
   let cursor = page.next_cursor;
 
   function add(calls) {
-    rows.append(...calls.map((call) => callRow(call, id)));
+    rows.append(...calls.map(callRow));
     more.replaceChildren(cursor
       ? el('button', { type: 'button', onclick: next }, 'Older calls')
       : el('span', { class: 'soft' }, rows.childElementCount ? 'No older calls.' : ''));
@@ -170,11 +184,10 @@ async function callsView(draw) {
   add(page.calls);
   list.append(el('h1', {}, 'Calls'), filters(params, pools.pools),
     page.calls.length
-      ? el('div', { class: 'sheet' }, el('table', {},
+      ? el('div', { class: 'sheet' }, el('table', { class: 'calls' },
         el('thead', {}, el('tr', {}, ...[['Time'], ['Caller'], ['Came from'], ['Sure', 'wide-only narrow-hide'], ['Number dialled', 'wide-only narrow-hide'], ['Outcome'], ['Talk', 'num narrow-hide']].map(([text, kind]) => el('th', { scope: 'col', class: kind }, text)))), rows))
       : noCalls(params), more);
-  if (!draw(split)) return;
-  if (id) await card(id, side).catch((error) => side.replaceChildren(problem(error)));
+  return list;
 }
 
 function noCalls(params) {
@@ -206,7 +219,7 @@ function filters(params, pools) {
   return form;
 }
 
-function callRow(call, current) {
+function callRow(call) {
   const from = source(call.attribution);
   const params = address();
   params.set('call', call.call_id);
@@ -218,7 +231,7 @@ function callRow(call, current) {
     go({ call: call.call_id });
   };
   link.addEventListener('click', open);
-  return el('tr', { class: 'link', 'aria-current': call.call_id === current ? 'true' : null, onclick: open },
+  return el('tr', { class: 'link', 'data-call': call.call_id, onclick: open },
     el('td', { class: 'nowrap' }, link),
     el('td', { class: 'mono nowrap' }, call.caller || el('span', { class: 'soft' }, 'withheld')),
     el('td', {}, from.words, el('small', {}, call.pool)),
@@ -272,7 +285,7 @@ function attribution(a, from) {
   const candidates = a.candidates || [];
   return el('section', {}, el('h2', {}, 'Who it was'),
     el('p', { class: 'lead' }, el('strong', {}, from.words), from.confidence === null ? '' : ` · ${percent(from.confidence)} sure`,
-      el('br', {}), el('span', { class: 'soft' }, from.why, a.stale ? ' The lease table was out of step at that moment.' : '')),
+      el('br', {}), el('span', { class: 'soft' }, from.why && `${from.why[0].toUpperCase()}${from.why.slice(1)}.`, a.stale ? ' The lease table was out of step at that moment.' : '')),
     el('dl', { class: 'facts' },
       fact('Medium', utm.medium), fact('Search words', utm.term), fact('Content', utm.content),
       fact('Landing page', session.landing_page, true), fact('Referrer', session.referrer && hostOf(session.referrer)),

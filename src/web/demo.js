@@ -31,7 +31,7 @@ function showVisit() {
   const facts = $('visit');
   facts.replaceChildren(
     lease && lease.number
-      ? fact('This visitor’s own number', lease.display, { class: 'big-number', 'data-leaseline-skip': true, id: 'own-number' })
+      ? fact('This visitor’s own number', lease.display, { class: 'big-number', id: 'own-number' })
       : fact('Number on the page', 'the company’s real one', {}),
     fact('Source', [params.get('utm_source'), params.get('utm_medium')].filter(Boolean).join(' / ') || (document.referrer ? hostOf(document.referrer) : 'direct visit')),
     params.get('utm_campaign') ? fact('Campaign', params.get('utm_campaign')) : '',

@@ -123,6 +123,11 @@
     return SKIP.test(element.nodeName) || element.isContentEditable || element.hasAttribute('data-leaseline-skip');
   }
 
+  function isInsideSkipped(element) {
+    for (; element && element.nodeType === 1; element = element.parentNode) if (isSkipped(element)) return true;
+    return false;
+  }
+
   // Text nodes that are read as one line: a number may be split over several inline elements.
   function textRuns(top) {
     var runs = [];
@@ -200,7 +205,7 @@
     if (top.nodeType === 1) elements.push(top);
     if (top.querySelectorAll) elements = elements.concat([].slice.call(top.querySelectorAll('a[href],[aria-label],[title]')));
     elements.forEach(function (element) {
-      if (isSkipped(element)) return;
+      if (isInsideSkipped(element)) return;
       if (element.nodeName === 'A' || element.nodeName === 'AREA') count += swapLink(element, forms, target, may);
       ['aria-label', 'title'].forEach(function (name) {
         var value = element.getAttribute(name);
@@ -385,7 +390,7 @@
   function sweep(tops) {
     if (!target || !forms.length) return;
     tops.forEach(function (top) {
-      if (top && top.isConnected !== false) swapTree(top, forms, target, may);
+      if (top && top.isConnected !== false && !isInsideSkipped(top)) swapTree(top, forms, target, may);
     });
     // Our own writes are no news.
     if (observer) observer.takeRecords();

@@ -18,7 +18,7 @@ use crate::limits;
 use crate::time::Wall;
 
 /// What `GET /v1/calls` may be asked.
-const PARAMETERS: [&str; 16] = [
+pub(super) const PARAMETERS: [&str; 16] = [
     "company",
     "pool",
     "number",

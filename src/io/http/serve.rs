@@ -3,7 +3,7 @@
 //! resets cannot be abused where it is absent.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +24,16 @@ pub async fn serve(
     listener: TcpListener,
     state: Arc<AppState>,
     shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    serve_within(listener, state, shutdown, limits::HTTP_HEAD_TIME).await
+}
+
+/// The same with another time for a request's head, for tests.
+pub(super) async fn serve_within(
+    listener: TcpListener,
+    state: Arc<AppState>,
+    shutdown: impl Future<Output = ()>,
+    head_time: Duration,
 ) -> std::io::Result<()> {
     let router = super::router(state.clone());
     let doors = Arc::new(Doors::default());
@@ -46,7 +56,7 @@ pub async fn serve(
                     let router = router.clone();
                     state.metrics.http.connections.set(doors.taken() as i64);
                     connections.spawn(async move {
-                        connection(stream, peer, router, closing).await;
+                        connection(stream, peer, router, closing, head_time).await;
                         drop(seat);
                     });
                 }
@@ -67,14 +77,20 @@ pub async fn serve(
     Ok(())
 }
 
-async fn connection(stream: TcpStream, peer: std::net::SocketAddr, router: Router, mut closing: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    mut closing: watch::Receiver<bool>,
+    head_time: Duration,
+) {
     // Both can only fail on a socket that is dead already.
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(limits::HTTP_WRITE_STALL));
     let service = router.layer(axum::Extension(ConnectInfo(peer)));
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(limits::HTTP_HEAD_TIME)
+        .header_read_timeout(head_time)
         .max_headers(limits::HTTP_HEADERS)
         .max_buf_size(limits::HTTP_HEAD)
         .half_close(false);
