@@ -199,8 +199,18 @@ mod tests {
     fn callers_are_believed_as_far_as_their_trunk() {
         let cases = [
             ("From: \"Ann\" <sip:07700900123@x>;tag=1\r\n", "+447700900123", "Ann", ""),
-            ("From: <sip:07700900123@x>;tag=1\r\nP-Asserted-Identity: <tel:+447700900999>\r\n", "+447700900999", "", ""),
-            ("From: <sip:1@x>;tag=1\r\nRemote-Party-ID: \"B\" <sip:+447700900998@x>;privacy=off\r\n", "+447700900998", "B", ""),
+            (
+                "From: <sip:07700900123@x>;tag=1\r\nP-Asserted-Identity: <tel:+447700900999>\r\n",
+                "+447700900999",
+                "",
+                "",
+            ),
+            (
+                "From: <sip:1@x>;tag=1\r\nRemote-Party-ID: \"B\" <sip:+447700900998@x>;privacy=off\r\n",
+                "+447700900998",
+                "B",
+                "",
+            ),
             ("From: <sip:1@x>;tag=1\r\nRemote-Party-ID: <sip:+447700900998@x>;privacy=full\r\n", "", "", "withheld"),
             ("From: <sip:+447700900123@x>;tag=1\r\nPrivacy: header;id\r\n", "", "", "withheld"),
             ("From: \"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=1\r\n", "", "", "withheld"),
