@@ -112,7 +112,7 @@ pub struct Sip {
     pub calls_max: usize,
     /// New calls per second over all trunks; 0: no limit.
     pub calls_per_second_max: u32,
-    /// Addresses, besides trunks and destinations, that get an answer to OPTIONS are none: strangers get silence.
+    /// Longest call; then both sides get BYE. Default [`crate::limits::CALL_LENGTH`].
     pub call_length_max: Duration,
 }
 
@@ -201,7 +201,8 @@ impl std::fmt::Debug for LeaseFeed {
 pub struct AttributionRules {
     /// How long the last holder of a number is remembered; default 30 days.
     pub memory: Duration,
-    /// Header towards the company that carries the attribution in one line; none: not sent. Default `X-Leaseline-Source`.
+    /// Header towards the company that carries the attribution in one line; none: not sent. Default
+    /// `X-Leaseline-Source`.
     pub header: Option<String>,
     /// Display name towards the company, e.g. `{source} · {campaign}`; none: the caller's own.
     pub display_name: Option<String>,
@@ -249,7 +250,7 @@ pub struct Company {
     pub forward_to: Vec<String>,
     /// Ringing time per attempt; default 30 s.
     pub ring_timeout: Duration,
-    /// Statuses of a destination that end the hunt at once; default 486? none: 600, 603, 604, 606 always do.
+    /// Statuses of a destination that end the hunt at once; default none. 600, 603, 604 and 606 always do.
     pub final_statuses: Vec<u16>,
     pub nat: bool,
     /// Overrides `[recording] enabled`.

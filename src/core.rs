@@ -2,6 +2,8 @@
 //! `poll_timeout()` says when to come back and why. Nothing here reads a clock, opens a socket or takes a lock
 //! (`clippy.toml` bans the calls).
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod admission;
 pub mod agent;
 pub mod attribution;
@@ -17,9 +19,9 @@ pub mod media;
 pub mod media_address;
 pub mod media_quality;
 pub mod number;
+pub mod outbox;
 pub mod pool;
 pub mod recorder;
 pub mod relay;
 pub mod route;
 pub mod transaction;
-pub mod outbox;

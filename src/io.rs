@@ -8,6 +8,7 @@ pub mod journal;
 pub mod lease_feed;
 pub mod media;
 pub mod metrics;
+pub mod recordings;
 pub mod signalling;
 pub mod sinks;
 pub mod sip_tcp;

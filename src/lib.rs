@@ -8,11 +8,14 @@
 //! * [`io`]: decisions → system calls. Thin.
 //!
 //! Beside the rings: [`config`] (TOML → typed values, all problems at once), [`limits`] (every bound and its reason),
-//! [`ids`] and [`time`] (newtypes), [`cli`] (the command line), [`phone`] (test phones), [`daemon`] (builds the parts and joins their channels).
+//! [`ids`] and [`time`] (newtypes), [`cli`] (the command line), [`phone`] (test phones), [`daemon`] (builds the parts and
+//! joins their channels).
 
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod daemon;
+pub mod demo;
 pub mod ids;
 pub mod io;
 pub mod limits;

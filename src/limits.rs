@@ -246,8 +246,13 @@ pub const CALL_EVENTS: usize = 64;
 /// Calls on one page of the API.
 pub const CALLS_PAGE: usize = 200;
 
-/// Events of one sink that may be under way or waiting for a retry; the cursor stands before the oldest of them.
+/// Events of one sink that may be under way or waiting for a retry.
 pub const SINK_WINDOW: usize = 16_384;
+/// Records between the oldest of them and the newest one delivered: one event that is refused for a day must not hold
+/// up a day's others. 16 bytes each.
+pub const SINK_SPAN: usize = 1_000_000;
+/// Unsettled events listed in a sink's cursor file; with more, a restart delivers again what came after the oldest.
+pub const SINK_LISTED: usize = 1_024;
 /// Deliveries of one sink at once, each for another call.
 pub const SINK_PARALLEL: usize = 8;
 /// A sink's whole request.

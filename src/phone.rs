@@ -59,6 +59,19 @@ pub enum EndedBy {
     Nobody,
 }
 
+impl std::fmt::Display for EndedBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            EndedBy::Us => "this phone",
+            EndedBy::Them => "the far side",
+            EndedBy::Nobody => "nobody",
+        })
+    }
+}
+
 fn millis<S: serde::Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(at.as_millis()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,12 @@
 //! Bytes ⇄ values. The contract of this ring: no I/O, no clock, no panic on any input, and output whose size is
 //! bounded by the input's. Imports nothing of ours but [`crate::limits`].
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod codec;
 pub mod multipart;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 pub mod sip;
+pub mod wav;

@@ -74,7 +74,7 @@ async fn place(args: Args) -> Result<Exit, String> {
         say(format_args!("media: {}", ladder::figures(&report.media)));
         say(match (report.answered, report.reason.as_str()) {
             (true, _) => {
-                format!("answered, {:.1} s of talk, ended by {:?}", report.talk_ms as f64 / 1000.0, report.ended_by)
+                format!("answered, {:.1} s of talk, ended by {}", report.talk_ms as f64 / 1000.0, report.ended_by)
             }
             (false, "") if report.status == 503 => format!("nobody listens on {}", args.to),
             (false, "") => format!("no answer from {}", args.to),

@@ -15,7 +15,7 @@ pub(super) fn print(step: &Step) {
         What::Talking => "    talking".to_owned(),
         What::Ended(call) => {
             let talk = call.talk_ms as f64 / 1000.0;
-            format!("    over after {talk:.1} s of talk, ended by {:?}; {}", call.ended_by, figures(&call.media))
+            format!("    over after {talk:.1} s of talk, ended by {}; {}", call.ended_by, figures(&call.media))
         }
     };
     say(format_args!("{:9.3}  {text}", step.at.as_secs_f64()));

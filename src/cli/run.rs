@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Exit, load};
+use super::{Exit, complain, load};
+use crate::daemon::{self, Daemon, Options};
+use crate::io::trace;
 
 /// Run the daemon.
 ///
@@ -12,11 +14,35 @@ pub(super) struct Args {
     /// The configuration; without it, the built-in one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Leave a damaged journal segment as it is and go on in a new one, instead of refusing to start.
+    #[arg(long)]
+    accept_damaged_journal: bool,
 }
 
 pub(super) fn execute(args: Args) -> Exit {
-    match load(args.config.as_deref()) {
-        Ok(_config) => super::absent(),
-        Err(exit) => exit,
+    let config = match load(args.config.as_deref()) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let _log = trace::start(&config.log);
+    let runtime = match daemon::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(format_args!("cannot start: {error}"));
+            return Exit::CouldNot;
+        }
+    };
+    let options =
+        Options { config_path: args.config, accept_damage: args.accept_damaged_journal, ..Options::default() };
+    let ended = runtime.block_on(async {
+        let daemon = Daemon::start(config, options).await.map_err(|error| error.to_string())?;
+        daemon.until_signalled().await.map_err(|error| error.to_string())
+    });
+    match ended {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            complain(error);
+            Exit::CouldNot
+        }
     }
 }

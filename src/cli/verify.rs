@@ -1,8 +1,11 @@
 //! `leaseline verify`: recordings and journal against their hashes and chain.
 
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 
-use super::Exit;
+use super::{Exit, complain, say};
+use crate::io::journal::verify_journal;
+use crate::io::recordings::{Finding, verify_recordings};
 
 /// Check recordings and the event journal against their hashes and chain; say which file, which record, what differs.
 ///
@@ -17,7 +20,109 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// One thing looked at, and what was found wrong with it.
+#[derive(Debug, Default)]
+struct Verdict {
+    looked_at: Vec<serde_json::Value>,
+    problems: Vec<String>,
+}
+
 pub(super) fn execute(args: Args) -> Exit {
-    let _ = args;
-    super::absent()
+    let mut verdict = Verdict::default();
+    for path in &args.paths {
+        if let Err(error) = look(path, &mut verdict) {
+            complain(format_args!("{}: {error}", path.display()));
+            return Exit::CouldNot;
+        }
+    }
+    if args.json {
+        let good = verdict.problems.is_empty();
+        say(serde_json::json!({ "good": good, "checked": verdict.looked_at, "problems": verdict.problems }));
+    } else {
+        for problem in &verdict.problems {
+            say(problem);
+        }
+    }
+    if verdict.problems.is_empty() { Exit::Done } else { Exit::Bad }
+}
+
+/// A data folder is its journal and its recordings; a journal folder has segments; everything else is recordings.
+fn look(path: &Path, verdict: &mut Verdict) -> io::Result<()> {
+    let metadata = path.metadata()?;
+    let journal = path.join("journal");
+    if metadata.is_dir() && journal.is_dir() {
+        journal_at(&journal, verdict)?;
+        let recordings = path.join("recordings");
+        return if recordings.is_dir() { recordings_at(&recordings, verdict) } else { Ok(()) };
+    }
+    let is_segment = path.extension().is_some_and(|extension| extension == "jsonl");
+    let has_segments = metadata.is_dir() && path.join("lock").is_file();
+    if is_segment || has_segments { journal_at(path, verdict) } else { recordings_at(path, verdict) }
+}
+
+fn journal_at(path: &Path, verdict: &mut Verdict) -> io::Result<()> {
+    let mut progress = Progress::new("journal");
+    let report = verify_journal(path, |done, all| progress.show(done, all))?;
+    progress.end();
+    verdict.looked_at.push(serde_json::json!({
+        "journal": path.display().to_string(), "records": report.records, "segments": report.segments,
+    }));
+    if report.is_good() {
+        note(format_args!(
+            "{}: {} records in {} segments, chain whole",
+            path.display(),
+            report.records,
+            report.segments
+        ));
+    }
+    verdict.problems.extend(report.problems.iter().map(ToString::to_string));
+    let unlisted = report.problem_count.saturating_sub(report.problems.len() as u64);
+    if unlisted > 0 {
+        verdict.problems.push(format!("{}: {unlisted} more problems", path.display()));
+    }
+    Ok(())
+}
+
+fn recordings_at(path: &Path, verdict: &mut Verdict) -> io::Result<()> {
+    let report = verify_recordings(path)?;
+    verdict.looked_at.push(serde_json::json!({ "recordings": path.display().to_string(), "good": report.good }));
+    if report.is_good() {
+        note(format_args!("{}: {} recordings, each as its sidecar says", path.display(), report.good));
+    }
+    let text = |finding: &Finding| format!("{}: {} ({})", finding.path.display(), finding.detail, finding.code);
+    report.notes.iter().for_each(|finding| note(format_args!("{}", text(finding))));
+    verdict.problems.extend(report.problems.iter().map(text));
+    Ok(())
+}
+
+/// To stderr, so that stdout has problems only.
+fn note(text: std::fmt::Arguments<'_>) {
+    complain(text);
+}
+
+/// A line that moves, on a terminal only.
+struct Progress {
+    what: &'static str,
+    shown: bool,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new(what: &'static str) -> Progress {
+        Progress { what, shown: false, terminal: io::stderr().is_terminal() }
+    }
+
+    fn show(&mut self, done: u64, all: u64) {
+        if self.terminal {
+            self.shown = true;
+            let percent = (done * 100).checked_div(all).unwrap_or(100);
+            eprint!("\r{}: {percent} %", self.what);
+        }
+    }
+
+    fn end(&self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
 }

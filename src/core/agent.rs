@@ -203,7 +203,7 @@ impl Agent {
     /// One whole message from the network.
     pub fn handle_datagram(&mut self, now: Now, flow: Flow, bytes: Bytes, trust: Trust) {
         match Message::parse(bytes.clone()) {
-            Ok(message) if message.is_request() => self.on_request(now.mono, flow, Arc::new(message), trust),
+            Ok(message) if message.is_request() => self.on_request(now.mono, flow, &Arc::new(message), trust),
             Ok(message) => self.on_response(now.mono, flow, Arc::new(message)),
             Err(fault) => self.on_garbage(flow, bytes, fault, trust),
         }

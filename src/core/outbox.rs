@@ -3,7 +3,7 @@
 //!
 //! * At least once: [`Outbox::cursor`] never passes an event that is neither delivered nor buried.
 //! * In order per subject (a call, a lease): an event waits until those of its subject before it are settled. Other
-//!   subjects pass it, within a bounded window.
+//!   subjects pass it, within bounds.
 //! * A failure is tried again after 1 s, 2 s, 4 s, … up to 5 min, ± 20 % drawn from the seed, or when the sink's
 //!   `Retry-After` says. After 24 h, and at least one attempt, an event is buried: it goes to the dead letters, and the
 //!   next of its subject goes on. The 24 h are counted from when the outbox took it in, so a restart begins them anew.
@@ -22,8 +22,10 @@ use crate::time::{Mono, Wakeup};
 pub struct Rules {
     /// Deliveries at once.
     pub parallel: usize,
-    /// Events between the cursor and the newest taken in.
+    /// Events taken in and not settled.
     pub window: usize,
+    /// Events between the cursor and the newest taken in, settled or not.
+    pub span: usize,
     pub retry_first: Duration,
     pub retry_max: Duration,
     pub retry_for: Duration,
@@ -35,6 +37,7 @@ impl Default for Rules {
         Rules {
             parallel: limits::SINK_PARALLEL,
             window: limits::SINK_WINDOW,
+            span: limits::SINK_SPAN,
             retry_first: limits::SINK_RETRY_FIRST,
             retry_max: limits::SINK_RETRY_MAX,
             retry_for: limits::SINK_RETRY_FOR,
@@ -72,6 +75,7 @@ pub struct Outbox {
     rules: Rules,
     seed: u64,
     cursor: u64,
+    settled: u64,
     /// Numbers above the cursor, in order, and whether each is settled.
     window: VecDeque<(u64, bool)>,
     items: HashMap<u64, Item>,
@@ -101,6 +105,7 @@ impl Outbox {
             rules,
             seed,
             cursor,
+            settled: 0,
             window: VecDeque::new(),
             items: HashMap::new(),
             subjects: HashMap::new(),
@@ -123,7 +128,19 @@ impl Outbox {
 
     /// How many more events it takes.
     pub fn room(&self) -> usize {
-        self.rules.window.saturating_sub(self.window.len())
+        let window = self.rules.window.saturating_sub(self.items.len());
+        window.min(self.rules.span.saturating_sub(self.window.len()))
+    }
+
+    /// The events above the cursor that are not settled, when they are at most `max`: with them, a restart repeats
+    /// nothing that was delivered behind one that is stuck.
+    pub fn unsettled(&self, max: usize) -> Option<BTreeSet<u64>> {
+        (self.items.len() <= max).then(|| self.items.keys().copied().collect())
+    }
+
+    /// Rises whenever an event is settled.
+    pub fn settled(&self) -> u64 {
+        self.settled
     }
 
     /// Events taken in and not settled.
@@ -157,6 +174,7 @@ impl Outbox {
             return;
         }
         self.window.push_back((seq, true));
+        self.settled += 1;
         self.advance();
     }
 
@@ -248,6 +266,7 @@ impl Outbox {
 
     fn settle(&mut self, now: Mono, seq: u64) {
         let Some(item) = self.items.remove(&seq) else { return };
+        self.settled += 1;
         if let Ok(at) = self.window.binary_search_by_key(&seq, |(seq, _)| *seq) {
             self.window[at].1 = true;
         }
@@ -419,9 +438,9 @@ mod tests {
 
     #[test]
     fn the_window_is_bounded_and_what_is_not_wanted_is_passed_over() {
-        let mut outbox = Outbox::new(Rules { window: 3, ..Rules::default() }, 10, 1);
+        let mut outbox = Outbox::new(Rules { window: 2, span: 3, ..Rules::default() }, 10, 1);
         outbox.skip(11);
-        assert_eq!((outbox.cursor(), outbox.room()), (11, 3));
+        assert_eq!((outbox.cursor(), outbox.room()), (11, 2));
         outbox.push(at(0), 12, "a");
         outbox.skip(13);
         outbox.push(at(0), 20, "b");
@@ -431,7 +450,7 @@ mod tests {
         assert_eq!((outbox.newest(), outbox.waiting()), (20, 2));
         assert_eq!(all_due(&mut outbox, at(0)), [12, 20]);
         outbox.on_result(at(0), 12, Delivered::Yes);
-        assert_eq!((outbox.cursor(), outbox.room()), (13, 2));
+        assert_eq!((outbox.cursor(), outbox.room()), (13, 1));
         assert_eq!(outbox.on_result(at(0), 12, Delivered::Yes), Verdict::Unknown);
     }
 

@@ -18,7 +18,9 @@
 //!
 //! Everything is O(1) or O(log n) in the number of numbers, except snapshots and reconfiguration.
 
+mod reconfigure;
 mod restore;
+mod types;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -27,9 +29,8 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use serde::Serialize;
 
-use crate::config::{self, PoolKind};
+use crate::config;
 use crate::core::event::{Body, Event, Session};
 use crate::core::lease::{Change, Entry, Lease, bounded, is_visitor_id};
 use crate::ids::{E164, LeaseId};
@@ -37,124 +38,7 @@ use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
 
 pub use restore::Record;
-
-/// Clocks of the allocator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// A lease lapses so long after its last renewal.
-    pub ttl: Duration,
-    /// What a page is told to wait between renewals.
-    pub renew_after: Duration,
-    /// The last holder of a number is forgotten after so long.
-    pub memory: Duration,
-}
-
-/// What a page asks.
-#[derive(Clone, Debug, Default)]
-pub struct Ask {
-    /// Name of the site, as configured.
-    pub site: String,
-    /// As the page remembered it; one that is not well-formed counts as none.
-    pub visitor_id: Option<String>,
-    pub session: Session,
-}
-
-/// A number for a visitor.
-#[derive(Clone, Debug)]
-pub struct Granted {
-    pub lease: Arc<Lease>,
-    /// Others see the number too.
-    pub shared: bool,
-    /// The page is to show the number.
-    pub swap: bool,
-    /// The visitor had this number already.
-    pub returning: bool,
-}
-
-/// No number: the page keeps the real one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoNumber {
-    /// `unknown_site`, `no_pool` (the site has no dynamic pool here) or `pool_exhausted`.
-    pub code: &'static str,
-    /// To be remembered by the page all the same.
-    pub visitor_id: String,
-}
-
-/// Why a renewal, release or signal was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// Never granted, or ended and no longer held. The same answer for both.
-    #[error("no such lease")]
-    UnknownLease,
-    #[error("a signal's name is 1 to 32 of a-z and _")]
-    BadSignal,
-    #[error("this lease has sent too many signals")]
-    TooManySignals,
-}
-
-impl Refused {
-    /// Stable code.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Refused::UnknownLease => "unknown_lease",
-            Refused::BadSignal => "bad_signal",
-            Refused::TooManySignals => "too_many_signals",
-        }
-    }
-}
-
-/// What the allocator wants done, in this order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// For the journal.
-    Event(Event),
-    /// For the lease table and the feed.
-    Change(Change),
-}
-
-/// Where a number stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NumberState {
-    Free,
-    /// On a visitor's page.
-    Leased,
-    /// The visitor left; kept for them.
-    Held,
-    /// Belongs to a channel; never leased.
-    Static,
-}
-
-/// One pool, counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PoolState {
-    pub name: String,
-    pub company: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub site: Option<String>,
-    /// `dynamic` or `static`.
-    pub kind: &'static str,
-    pub numbers: usize,
-    pub free: usize,
-    pub leased: usize,
-    pub held: usize,
-    /// Grants to visitors who did not have the number already, since the start.
-    pub granted: u64,
-    /// Visitors for whom there was no number, since the start.
-    pub exhausted: u64,
-}
-
-/// One number and who has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NumberInfo {
-    pub number: E164,
-    pub pool: String,
-    pub company: String,
-    pub state: NumberState,
-    /// The lease of a leased or held number, or the last one that is remembered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lease: Option<Arc<Lease>>,
-}
+pub use types::{Ask, Granted, NoNumber, NumberInfo, NumberState, Output, PoolState, Refused, Rules};
 
 /// The allocator's machine.
 #[derive(Debug)]
@@ -351,41 +235,6 @@ impl Allocator {
         Some((at, why))
     }
 
-    /// Takes over a new configuration. Leases stay with their numbers, also when a number moves to another pool of
-    /// the same company. A number that is gone lets its lease and hold end and is not given out again; one that
-    /// moved to another company loses its lease at once, so that no visitor of one is shown to the other.
-    pub fn reconfigure(
-        &mut self,
-        now: Now,
-        rules: Rules,
-        pools: &[Arc<config::Pool>],
-        sites: &[Arc<config::Site>],
-        out: &mut Vec<Output>,
-    ) {
-        self.rules = rules;
-        let dynamic: Vec<&config::Pool> = pools.iter().map(|p| &**p).filter(|p| p.kind == PoolKind::Dynamic).collect();
-        let before = std::mem::take(&mut self.pools);
-        self.pools = dynamic.iter().map(|pool| Pool::new(pool, &before)).collect();
-        self.sites = sites.iter().map(|site| (site.name.clone(), pools_of(site, &self.pools))).collect();
-        let mut owner: HashMap<&E164, usize> = HashMap::new();
-        for (index, pool) in dynamic.iter().enumerate() {
-            for number in &pool.numbers {
-                owner.entry(number).or_insert(index);
-            }
-        }
-        for slot in 0..self.slots.len() {
-            let pool = owner.get(&self.slots[slot].number).copied();
-            self.move_slot(now, slot, pool, &before, out);
-        }
-        for (index, pool) in dynamic.iter().enumerate() {
-            for number in pool.numbers.iter().filter(|number| owner.get(number) == Some(&index)) {
-                if !self.numbers.contains_key(number) {
-                    self.add_slot(number.clone(), index);
-                }
-            }
-        }
-    }
-
     /// Everything that is known, as changes: applied to nothing they give the table.
     pub fn snapshot(&self) -> Vec<Change> {
         let mut changes = Vec::with_capacity(self.leases.len());
@@ -531,7 +380,8 @@ impl Allocator {
         match self.slots[slot].state {
             State::Leased { seen, signals, .. } => {
                 let mut lease = Lease::clone(&self.lease_of(slot));
-                lease.hold_until = lease.seen_at + self.slots[slot].hold;
+                // By the timers' clock: after a restart the hold counts from then, not from `seen_at`.
+                lease.hold_until = now.wall + (seen + self.slots[slot].hold).since(now.mono);
                 let lease = Arc::new(lease);
                 self.end(slot, &lease, seen, signals);
                 out.push(event(now, &lease, Body::LeaseExpired(Arc::clone(&lease))));
@@ -584,77 +434,6 @@ impl Allocator {
         self.vacant.push(slot);
     }
 
-    fn add_slot(&mut self, number: E164, pool: usize) {
-        let hold = self.pools[pool].hold;
-        let slot = Slot {
-            number: number.clone(),
-            pool: Some(pool),
-            hold,
-            entry: Entry::default(),
-            state: State::Vacant,
-            deadline: None,
-            timer: None,
-        };
-        let index = match self.vacant.pop() {
-            Some(index) => {
-                self.unschedule(index);
-                self.slots[index] = slot;
-                index
-            }
-            None => {
-                self.slots.push(slot);
-                self.slots.len() - 1
-            }
-        };
-        self.pools[pool].numbers += 1;
-        self.numbers.insert(number, index);
-        self.set_state(index, State::Free { order: 0 });
-    }
-
-    /// Puts a slot where the new configuration has its number.
-    fn move_slot(&mut self, now: Now, slot: usize, pool: Option<usize>, before: &[Pool], out: &mut Vec<Output>) {
-        let state = self.slots[slot].state;
-        if state == State::Vacant {
-            return;
-        }
-        let was = self.slots[slot].pool.take();
-        if let Some(pool) = pool {
-            let company = &self.pools[pool].company;
-            let same = match (was, self.slots[slot].entry.active().or(self.slots[slot].entry.last.as_ref())) {
-                (_, Some(lease)) => lease.company == *company,
-                (Some(was), None) => before[was].company == *company,
-                (None, None) => true,
-            };
-            self.slots[slot].hold = self.pools[pool].hold;
-            self.pools[pool].numbers += 1;
-            if !same {
-                self.expel(now, slot, out);
-                self.slots[slot].state = State::Vacant;
-            }
-            self.slots[slot].pool = Some(pool);
-            let state = if same { state } else { State::Free { order: 0 } };
-            self.slots[slot].state = State::Vacant;
-            self.set_state(slot, state);
-        } else if let State::Free { .. } = state {
-            self.vacate(slot, out);
-        }
-    }
-
-    /// Ends whatever lease there is, at once and without a hold.
-    fn expel(&mut self, now: Now, slot: usize, out: &mut Vec<Output>) {
-        if let State::Leased { .. } | State::Held { .. } = self.slots[slot].state {
-            self.forget_right(slot);
-            let lease = self.lease_of(slot);
-            if let State::Leased { .. } = self.slots[slot].state {
-                let lease =
-                    Arc::new(Lease { released_at: Some(now.wall), hold_until: now.wall, ..Lease::clone(&lease) });
-                out.push(event(now, &lease, Body::LeaseReleased(Arc::clone(&lease))));
-            }
-        }
-        self.slots[slot].deadline = None;
-        self.change(slot, Change::Removed(self.slots[slot].number.clone()), out);
-    }
-
     /// The only place where a slot's state changes: keeps the queues and the counts in step.
     fn set_state(&mut self, index: usize, state: State) {
         let slot = &mut self.slots[index];
@@ -703,30 +482,6 @@ impl Allocator {
         let entry = &mut self.slots[slot].entry;
         *entry = std::mem::take(entry).after(change);
     }
-}
-
-impl Pool {
-    fn new(pool: &config::Pool, before: &[Pool]) -> Pool {
-        let old = before.iter().find(|old| old.name == pool.name);
-        Pool {
-            name: pool.name.clone(),
-            company: pool.company.clone(),
-            site: pool.site.clone(),
-            hold: pool.hold.max(limits::HOLD_MIN),
-            free: BTreeSet::new(),
-            numbers: 0,
-            leased: 0,
-            held: 0,
-            granted: old.map_or(0, |old| old.granted),
-            exhausted: old.map_or(0, |old| old.exhausted),
-        }
-    }
-}
-
-fn pools_of(site: &config::Site, pools: &[Pool]) -> Vec<usize> {
-    let own = pools.iter().enumerate().filter(|(_, pool)| pool.site.as_deref() == Some(&site.name));
-    let common = pools.iter().enumerate().filter(|(_, pool)| pool.site.is_none() && pool.company == site.company);
-    own.chain(common).map(|(index, _)| index).collect()
 }
 
 /// A later visit counts when it says where it came from, or when the earlier one did not: coming back directly does

@@ -156,9 +156,10 @@ impl Recorder {
         self.take(left, out)
     }
 
-    /// The verdict, after [`Recorder::drain`].
-    pub fn finish(mut self) -> Summary {
-        let frames = self.written();
+    /// The verdict, after [`Recorder::drain`]. `talk`: samples from the answer to the end; when that is less than was
+    /// handed out, because the end was told late, the rest is not part of the recording.
+    pub fn finish(mut self, talk: u64) -> Summary {
+        let frames = self.written().min(talk);
         for channel in &mut self.channels {
             channel.close(frames as i64);
         }

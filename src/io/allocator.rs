@@ -282,3 +282,6 @@ fn dynamic(config: &Config) -> Vec<Arc<config::Pool>> {
 fn fixed(config: &Config) -> Vec<Arc<config::Pool>> {
     config.pools.iter().filter(|pool| pool.kind == PoolKind::Static).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ pub struct Page {
 }
 
 impl Calls {
-    /// Takes in one event of the journal, in order; `seq` is its record's number.
+    /// Takes in one event of the journal, in order; `seq` is its record's number. The same one twice changes nothing.
     pub fn observe(&self, seq: u64, event: &Event) {
         let call = match &event.body {
             Body::CallStarted(call) | Body::CallAnswered(call) | Body::CallEnded(call) => call.call_id,
@@ -181,7 +181,9 @@ impl Inner {
             }
             _ => {}
         }
-        if let Some(entry) = self.calls.get_mut(&call).filter(|entry| entry.events.len() < limits::CALL_EVENTS) {
+        let entry = self.calls.get_mut(&call).filter(|entry| entry.events.len() < limits::CALL_EVENTS);
+        // Told again, or told before the journal gave it a number.
+        if let Some(entry) = entry.filter(|entry| entry.events.last().copied().unwrap_or(0) < seq) {
             entry.events.push(seq);
         }
         while self.ended.len() > limits::CALLS_LISTED {
@@ -381,10 +383,11 @@ mod tests {
             tokio::spawn(async move { calls.follow(&journal, 0).await })
         };
         for event in [started(1), started(2), ended(1, Outcome::Busy)] {
+            calls.observe(0, &event);
             assert!(journal.append(event));
         }
         let arrived = async {
-            while calls.get(CallId(1)).is_none_or(|view| view.in_progress) {
+            while calls.inner.read().unwrap().calls[&CallId(1)].events != [1, 3] {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };

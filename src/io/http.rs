@@ -23,12 +23,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
-use axum::Router;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use access::Access;
@@ -190,8 +190,7 @@ fn allow(methods: &[&str]) -> HeaderValue {
 
 fn not_allowed(allow: HeaderValue) -> Response {
     let detail = format!("This path knows: {}.", allow.to_str().unwrap_or_default());
-    let mut response =
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
+    let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
     response.headers_mut().insert(header::ALLOW, allow);
     response
 }
@@ -204,7 +203,8 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 async fn secure(request: Request, next: Next) -> Response {
     let is_head = request.method() == Method::HEAD;
     let mut response = next.run(request).await;
-    let is_page = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let is_page =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let is_cached = response.status() == StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
     // A 304 without one leaves the page its own; with one it would change the cached page's policy (RFC 9111 §3.2).

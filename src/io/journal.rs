@@ -21,8 +21,8 @@
 //! # What is promised
 //!
 //! * A record is shown to anybody (followers, sinks, the API) only when it is on the disk, fsync included.
-//! * [`Journal::append`] waits for nobody. When the disk refuses, a bounded number of events waits in memory, writing is
-//!   tried again every second, and what did not fit is counted, and told by a `leaseline.events.dropped` event.
+//! * [`Journal::append`] waits for nobody. When the disk refuses, a bounded number of events waits in memory, writing
+//!   is tried again every second, and what did not fit is counted, and told by a `leaseline.events.dropped` event.
 //! * A torn last write is cut at the next start. Damage before that is never passed over in silence: a start either
 //!   refuses, naming file, line and problem, or goes on in a new segment whose first record
 //!   (`leaseline.journal.damaged`) names the last good record.
@@ -43,13 +43,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::core::event::{Body, DamageData, Event};
+use crate::io::clock;
 use crate::limits;
-use crate::time::Wall;
 
 pub use record::{Hash, Problem, Record, RecordView};
 pub use unfinished::{Unfinished, lost_in_crash};
@@ -147,6 +147,7 @@ impl Journal {
         let folder = data_dir.join("journal");
         let at = |error| OpenError::Io { path: folder.clone(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(at)?;
+        File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(at)?;
         let lock = lock(&folder)?;
         let mut segments = segment::list(&folder).map_err(at)?;
         let Recovered { tip, segment: newest, torn_bytes, damage } = recover(&folder, &segments, options.on_damage)?;
@@ -170,7 +171,7 @@ impl Journal {
         });
         if let Some(damage) = &recovery.damage {
             let body = Body::JournalDamaged(damage.clone());
-            shared.queue().push(Event { time: wall(), subject: "journal".into(), body }, limits::JOURNAL_QUEUE);
+            shared.queue().push(Event { time: clock::wall(), subject: "journal".into(), body }, limits::JOURNAL_QUEUE);
         }
         let Options { source, seed, .. } = options;
         let writer = Writer { shared: shared.clone(), storage, tip, source, seed, segment_max, retry };
@@ -193,13 +194,13 @@ impl Journal {
 
     /// Waits until all that was appended before is on the disk. `false`: not within `patience`, or the disk refuses.
     pub fn flush(&self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
+        let until = clock::mono() + patience;
         let mut queue = self.shared.queue();
         let goal = queue.accepted;
         while queue.settled < goal {
             queue.hurry = true;
             self.shared.wake.notify_one();
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.since(clock::mono());
             if left.is_zero() {
                 return false;
             }
@@ -503,10 +504,4 @@ fn after(scan: &Scan, chain: Chain) -> Chain {
         (_, Some((seq, hash))) => Chain { next_seq: seq.checked_add(1), prev: Some(hash) },
         (_, None) => chain,
     }
-}
-
-/// The calendar clock, for what the journal itself has to say.
-fn wall() -> Wall {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Wall(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

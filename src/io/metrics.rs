@@ -15,7 +15,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::core::event::{AttributionKind, Outcome, RecordingState};
-use crate::ids::Side;
 
 /// Gauge of a quantity that has a fraction (seconds).
 pub type Seconds = Gauge<f64, AtomicU64>;
@@ -66,7 +65,7 @@ pub struct Calls {
 #[derive(Debug, Default)]
 pub struct Media {
     /// Packets sent on, by the side they came from.
-    pub relayed: Family<FromSide, Counter>,
+    pub relayed: Counter,
     pub dropped: Family<Reason, Counter>,
     pub ports_used: Gauge,
     pub ports_total: Gauge,
@@ -177,11 +176,6 @@ pub struct Attributed {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct FromSide {
-    pub side: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Sealed {
     pub state: &'static str,
 }
@@ -280,15 +274,6 @@ impl Metrics {
             self.calls.ring_seconds.observe(ring_ms as f64 / 1_000.0);
             self.calls.talk_seconds.observe(talk_ms as f64 / 1_000.0);
         }
-    }
-
-    /// The counter of packets relayed from one side: taken once, kept by the media thread.
-    pub fn media_relayed(&self, side: Side) -> Counter {
-        let side = match side {
-            Side::Caller => "caller",
-            Side::Company => "company",
-        };
-        self.media.relayed.get_or_create_owned(&FromSide { side })
     }
 
     pub fn media_dropped(&self, reason: &'static str, packets: u64) {
@@ -429,7 +414,7 @@ mod tests {
         metrics.sip_request(Direction::Received, &rsip::Method::Invite);
         metrics.sip_response(Direction::Sent, 180);
         metrics.call_started(AttributionKind::Visitor);
-        metrics.media_relayed(Side::Caller).inc_by(500);
+        metrics.media.relayed.inc_by(500);
         metrics.call_ended(Outcome::Answered, 3_000, 61_000);
         metrics.recording_sealed(RecordingState::Complete);
         metrics.lease_granted("acme-web");
@@ -440,7 +425,7 @@ mod tests {
             r#"leaseline_calls_attributed_total{kind="visitor"} 1"#,
             r#"leaseline_calls_ended_total{outcome="answered"} 1"#,
             "leaseline_calls_active 0",
-            r#"leaseline_media_packets_relayed_total{side="caller"} 500"#,
+            r#"leaseline_media_packets_relayed_total 500"#,
             r#"leaseline_call_ring_seconds_bucket{le="5.0"} 1"#,
             r#"leaseline_recordings_total{state="complete"} 1"#,
             r#"leaseline_leases_granted_total{pool="acme-web"} 1"#,

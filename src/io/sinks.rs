@@ -21,7 +21,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::watch;
@@ -29,12 +29,12 @@ use tokio::task::JoinHandle;
 
 use crate::config::Sink;
 use crate::core::outbox::Rules;
+use crate::io::clock;
 use crate::io::journal::Journal;
-use crate::time::Wall;
 
 pub use webhook::BadWebhook;
 
-use files::{CursorFile, DeadLetters};
+use files::{Cursor, CursorFile, DeadLetters};
 use webhook::Webhook;
 
 /// All sinks of the daemon. Lives on a tokio runtime.
@@ -176,7 +176,7 @@ impl Sinks {
         let mut replay = DeadReplay::default();
         for mut letter in letters {
             let id = letter.event["id"].as_str().unwrap_or_default().to_owned();
-            match webhook.send(&id, letter.event.to_string(), wall()).await {
+            match webhook.send(&id, letter.event.to_string(), clock::wall()).await {
                 Ok(()) => replay.delivered += 1,
                 Err(failure) => {
                     letter.reason = failure.code;
@@ -209,10 +209,13 @@ impl Sinks {
         let newest = journal.last_seq();
         let cursor_file = CursorFile::new(&self.folder, name(sink));
         let saved = cursor_file.load().map_err(BadSinkWhy::Cursor)?;
-        if saved.is_some_and(|saved| saved > newest) {
+        let saved = saved.map(|saved| {
+            if saved.seq <= newest {
+                return saved;
+            }
             tracing::warn!(sink = name(sink), "the cursor is ahead of the journal, which was replaced");
-        }
-        let saved = saved.map(|saved| saved.min(newest));
+            Cursor::at(newest)
+        });
         let mut parts = None;
         let task = match sink {
             Sink::Jsonl { name, path } => {
@@ -220,7 +223,7 @@ impl Sinks {
                     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
                     made.map_err(BadSinkWhy::Folder)?;
                 }
-                let cursor = saved.unwrap_or(0);
+                let cursor = saved.map_or(0, |saved| saved.seq);
                 status.set(cursor, 0, 0);
                 let run = jsonl::run(name.clone(), journal, path.clone(), cursor_file, cursor, status.clone(), orders);
                 tokio::spawn(run)
@@ -228,14 +231,15 @@ impl Sinks {
             Sink::Webhook { name, url, secret, headers, allow_private } => {
                 let webhook = Arc::new(Webhook::new(url, secret, headers, *allow_private)?);
                 let dead = Arc::new(DeadLetters::new(&self.folder, name));
-                let cursor = saved.unwrap_or(begin);
-                if saved.is_none() {
-                    cursor_file.save(cursor).map_err(BadSinkWhy::Cursor)?;
+                let is_new = saved.is_none();
+                let cursor = saved.unwrap_or_else(|| Cursor::at(begin));
+                if is_new {
+                    cursor_file.save(&cursor).map_err(BadSinkWhy::Cursor)?;
                 }
-                status.set(cursor, 0, 0);
+                status.set(cursor.seq, 0, 0);
                 parts = Some((webhook.clone(), dead.clone()));
                 let (status, name) = (status.clone(), name.clone());
-                let seed = name.bytes().fold(cursor, |seed, byte| seed.rotate_left(8) ^ u64::from(byte));
+                let seed = name.bytes().fold(cursor.seq, |seed, byte| seed.rotate_left(8) ^ u64::from(byte));
                 let rules = self.rules.clone();
                 let worker = webhook::Worker { name, journal, webhook, cursor_file, dead, status, cursor, seed, rules };
                 tokio::spawn(worker.run(orders))
@@ -276,11 +280,6 @@ fn same(a: &Sink, b: &Sink) -> bool {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
-}
-
-fn wall() -> Wall {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Wall(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Figures that a sink's task leaves for others to read.

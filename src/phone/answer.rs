@@ -62,7 +62,7 @@ pub async fn answer(
     options: &AnswerOptions,
     stop: impl Future<Output = ()>,
     ready: impl FnOnce(SocketAddr),
-    mut steps: impl FnMut(&Step),
+    mut steps: impl FnMut(&Step) + Send,
 ) -> io::Result<()> {
     let mut line = Line::open(options.listen, None).await?;
     ready(line.local);
@@ -116,7 +116,7 @@ struct Call {
 }
 
 impl Phone<'_> {
-    async fn on_event(&mut self, line: &mut Line, event: AgentEvent, steps: &mut dyn FnMut(&Step)) {
+    async fn on_event(&mut self, line: &mut Line, event: AgentEvent, steps: &mut (dyn FnMut(&Step) + Send)) {
         let now = clock::now();
         match event {
             AgentEvent::Invited { leg, request, .. } => self.on_invite(line, leg, &request, steps).await,
@@ -145,7 +145,13 @@ impl Phone<'_> {
         }
     }
 
-    async fn on_invite(&mut self, line: &mut Line, leg: LegId, request: &Arc<Message>, steps: &mut dyn FnMut(&Step)) {
+    async fn on_invite(
+        &mut self,
+        line: &mut Line,
+        leg: LegId,
+        request: &Arc<Message>,
+        steps: &mut (dyn FnMut(&Step) + Send),
+    ) {
         let now = clock::now();
         if self.calls.len() >= limits::PHONE_CALLS {
             return line.agent.refuse(now, leg, 486, Extra::default());
@@ -189,7 +195,7 @@ impl Phone<'_> {
         }
     }
 
-    async fn on_time(&mut self, line: &mut Line, steps: &mut dyn FnMut(&Step)) {
+    async fn on_time(&mut self, line: &mut Line, steps: &mut (dyn FnMut(&Step) + Send)) {
         let now = clock::now();
         let due = |call: &Call| call.act_at.is_some_and(|at| at <= now.mono);
         let due: Vec<LegId> = self.calls.iter().filter(|(_, call)| due(call)).map(|(leg, _)| *leg).collect();
@@ -212,7 +218,7 @@ impl Phone<'_> {
         }
     }
 
-    async fn hang_up_all(&mut self, line: &mut Line, steps: &mut dyn FnMut(&Step)) {
+    async fn hang_up_all(&mut self, line: &mut Line, steps: &mut (dyn FnMut(&Step) + Send)) {
         let legs: Vec<LegId> = self.calls.keys().copied().collect();
         for leg in legs {
             let now = clock::now();
@@ -224,7 +230,7 @@ impl Phone<'_> {
         }
     }
 
-    async fn end(&mut self, line: &Line, leg: LegId, ended_by: EndedBy, steps: &mut dyn FnMut(&Step)) {
+    async fn end(&mut self, line: &Line, leg: LegId, ended_by: EndedBy, steps: &mut (dyn FnMut(&Step) + Send)) {
         let Some(call) = self.calls.remove(&leg) else { return };
         self.over += 1;
         let talk_ms = call.answered_at.map_or(0, |since| millis(clock::mono().since(since)));

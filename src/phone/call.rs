@@ -76,7 +76,7 @@ const CLOSING: Duration = Duration::from_secs(4);
 pub async fn call(
     options: &CallOptions,
     stop: impl Future<Output = ()>,
-    mut steps: impl FnMut(&Step),
+    mut steps: impl FnMut(&Step) + Send,
 ) -> io::Result<CallReport> {
     let ip = Line::address_towards(options.to).await?;
     let mut line = Line::open(SocketAddr::new(ip, 0), Some(options.to)).await?;
@@ -123,7 +123,7 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    fn on_event(&mut self, line: &mut Line, event: AgentEvent, steps: &mut dyn FnMut(&Step)) {
+    fn on_event(&mut self, line: &mut Line, event: AgentEvent, steps: &mut (dyn FnMut(&Step) + Send)) {
         let now = clock::now();
         let since_invite = millis(now.mono.since(self.began));
         match event {

@@ -64,7 +64,7 @@ impl Line {
     }
 
     /// Sends what the agent has to say.
-    pub(super) async fn flush(&mut self, steps: &mut dyn FnMut(&Step)) {
+    pub(super) async fn flush(&mut self, steps: &mut (dyn FnMut(&Step) + Send)) {
         while let Some(transmit) = self.agent.poll_transmit() {
             if let Ok(message) = Message::parse(transmit.bytes.clone()) {
                 let (line, sdp) = describe(&message);
@@ -79,7 +79,7 @@ impl Line {
     }
 
     /// Waits for a message, the agent's next timer or `until`, and lets the agent know. Gives the message.
-    pub(super) async fn turn(&mut self, until: Option<Mono>, steps: &mut dyn FnMut(&Step)) -> Option<Message> {
+    pub(super) async fn turn(&mut self, until: Option<Mono>, steps: &mut (dyn FnMut(&Step) + Send)) -> Option<Message> {
         let due = self.agent.poll_timeout().map(|(at, _)| at);
         let wake = due.into_iter().chain(until).min();
         let sleep = async {
@@ -112,7 +112,13 @@ impl Line {
         }
     }
 
-    fn take(&mut self, now: Now, length: usize, remote: SocketAddr, steps: &mut dyn FnMut(&Step)) -> Option<Message> {
+    fn take(
+        &mut self,
+        now: Now,
+        length: usize,
+        remote: SocketAddr,
+        steps: &mut (dyn FnMut(&Step) + Send),
+    ) -> Option<Message> {
         let bytes = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
         let message = Message::parse(bytes.clone()).ok();
         if let Some((line, sdp)) = message.as_ref().map(describe) {

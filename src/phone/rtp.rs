@@ -115,15 +115,18 @@ impl Stream {
                     }
                 }
                 received = self.socket.recv_from(&mut buffer) => {
-                    if let Ok((length, _)) = received {
-                        self.take(buffer.get(..length).unwrap_or_default(), began.elapsed());
-                    }
+                    let Ok((length, _)) = received else { continue };
+                    let law = self.remote.borrow().map_or(Law::Mu, |remote| remote.law);
+                    let packet = buffer.get(..length).unwrap_or_default();
+                    self.inbound.take(packet, began.elapsed(), law, self.tape.as_mut());
                 }
             }
         }
-        // What came before the end was heard.
-        while let Ok((length, _)) = self.socket.try_recv_from(&mut buffer) {
-            self.take(buffer.get(..length).unwrap_or_default(), began.elapsed());
+        // What came before the end was heard. The socket itself is asked: tokio may not have looked at it yet.
+        let rest = self.socket.into_std().ok();
+        while let Some(Ok((length, _))) = rest.as_ref().map(|socket| socket.recv_from(&mut buffer)) {
+            let law = self.remote.borrow().map_or(Law::Mu, |remote| remote.law);
+            self.inbound.take(buffer.get(..length).unwrap_or_default(), began.elapsed(), law, self.tape.as_mut());
         }
         if let Some(Err(e)) = self.tape.map(Tape::finish) {
             tracing::warn!(error = %e, "the phone's tape could not be finished");
@@ -135,11 +138,6 @@ impl Stream {
             jitter_ms: self.inbound.jitter / f64::from(RATE) * 1000.0,
             first_after_ms: self.inbound.began.map(|at| u64::try_from(at.as_millis()).unwrap_or(u64::MAX)),
         }
-    }
-
-    fn take(&mut self, packet: &[u8], at: Duration) {
-        let law = self.remote.borrow().map_or(Law::Mu, |remote| remote.law);
-        self.inbound.take(packet, at, law, self.tape.as_mut());
     }
 }
 

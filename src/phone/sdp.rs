@@ -17,8 +17,8 @@ pub(super) struct Read {
     pub(super) they_send: bool,
 }
 
-/// Our description. `laws`: all in an offer, the chosen one in an answer. `version` grows with every change of a session
-/// (RFC 3264 §8).
+/// Our description. `laws`: all in an offer, the chosen one in an answer. `version` grows with every change
+/// of a session (RFC 3264 §8).
 pub(super) fn write(local: SocketAddr, laws: &[Law], version: u32, direction: &str) -> String {
     let family = if local.is_ipv4() { "IP4" } else { "IP6" };
     let types: Vec<String> = laws.iter().map(|law| payload_type(*law).to_string()).collect();

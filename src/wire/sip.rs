@@ -63,7 +63,7 @@ impl Message {
         matches!(self.head.start, Start::Request { .. })
     }
 
-    /// The method when it is one of the fourteen we know, matched case-sensitively (RFC 3261 §7.1). Responses: from CSeq.
+    /// The method when it is one of the fourteen we know, matched case-sensitively (RFC 3261 §7.1). Responses: of CSeq.
     pub fn method(&self) -> Option<rsip::Method> {
         known_method(self.method_token())
     }

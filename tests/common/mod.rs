@@ -1,5 +1,5 @@
 //! What several tests read.
-#![allow(dead_code, unreachable_pub)] // each test takes what it needs
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test takes what it needs
 
 use std::path::Path;
 

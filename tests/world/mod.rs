@@ -1,7 +1,7 @@
 //! A world in virtual time: the whole signalling machine between phones with a logic of their own, over a network that
 //! loses, doubles and reorders. No socket, no sleep, no thread; one seed makes one run.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 pub mod phone;
 

@@ -26,11 +26,6 @@ impl Refusal {
     }
 }
 
-/// What every request must have (RFC 3261 §8.1.1), and the limits of what becomes a key of ours.
-pub(super) fn readable(request: &Message) -> Result<(), Refusal> {
-    request.validate().map_err(|fault| Refusal::new(fault.status(), DropReason::of(fault)))
-}
-
 /// Start of every branch of RFC 3261 (§8.1.1.7).
 pub(super) const BRANCH_COOKIE: &str = "z9hG4bK";
 
@@ -118,7 +113,7 @@ fn takes_sdp(value: &str) -> bool {
     let (range, params) = value.split_once(';').unwrap_or((value, ""));
     let refused = params.split(';').any(|param| {
         let (name, value) = param.split_once('=').unwrap_or((param, ""));
-        name.trim().eq_ignore_ascii_case("q") && value.trim().trim_end_matches('0').trim_end_matches('.') == ""
+        name.trim().eq_ignore_ascii_case("q") && value.trim().parse() == Ok(0.0)
     });
     let range = range.trim();
     !refused && (range == "*/*" || range.eq_ignore_ascii_case("application/*") || range.eq_ignore_ascii_case(SDP))

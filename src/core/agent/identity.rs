@@ -7,7 +7,35 @@ use rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
 use super::checks::BRANCH_COOKIE;
-use crate::wire::sip::Message;
+use crate::wire::sip::{CSeq, Malformed, Message, Via};
+
+/// The fields that say where a message belongs, read once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ids<'a> {
+    pub(super) call_id: &'a str,
+    /// Empty when there is none, as with peers of RFC 2543.
+    pub(super) from_tag: &'a str,
+    pub(super) to_tag: Option<&'a str>,
+    pub(super) cseq: CSeq<'a>,
+    pub(super) via: Via<'a>,
+    pub(super) branch: Option<&'a str>,
+}
+
+impl<'a> Ids<'a> {
+    /// Refuses whatever lacks what every message must have (RFC 3261 §8.1.1), or is too long to become a key of ours.
+    pub(super) fn read(message: &'a Message) -> Result<Ids<'a>, Malformed> {
+        message.validate()?;
+        let via = message.top_via()?;
+        Ok(Ids {
+            call_id: message.call_id()?,
+            from_tag: message.from()?.tag().unwrap_or(""),
+            to_tag: message.to()?.tag(),
+            cseq: message.cseq()?,
+            via,
+            branch: via.branch(),
+        })
+    }
+}
 
 /// Our tag in one dialog: 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,20 +77,17 @@ impl Identity {
 
     /// Tag of our answers to a request without To tag: a function of the request, so that a copy of a request that we
     /// answered without keeping state gets the same answer (RFC 3261 §8.2.7), and secret like a drawn one.
-    pub(super) fn tag_for(&self, request: &Message) -> LocalTag {
+    pub(super) fn tag_for(&self, ids: &Ids<'_>) -> LocalTag {
         let mut hash = self.hash();
-        let from_tag = request.from().ok().and_then(|from| from.tag());
-        let branch = request.top_via().ok().and_then(|via| via.branch());
-        let cseq = request.cseq().map_or(0, |cseq| cseq.number);
-        for part in [request.call_id().ok(), from_tag, branch] {
-            hash.update(part.unwrap_or(""));
+        for part in [ids.call_id, ids.from_tag, ids.branch.unwrap_or("")] {
+            hash.update(part);
             hash.update([0]);
         }
-        hash.update(cseq.to_be_bytes());
+        hash.update(ids.cseq.number.to_be_bytes());
         tag_of(hash)
     }
 
-    /// The same for a request that cannot be read.
+    /// The same for a request that we do not look into: its copies have the same bytes.
     pub(super) fn tag_for_bytes(&self, bytes: &[u8]) -> LocalTag {
         let mut hash = self.hash();
         hash.update(bytes);
@@ -127,26 +152,20 @@ impl fmt::Display for Branch {
 
 /// Key of the far side's transaction (RFC 3261 §17.2.3). `method` is INVITE for the ACK and the CANCEL of an INVITE.
 /// Without the cookie of RFC 3261 the fields of RFC 2543 identify it.
-pub(super) fn transaction_key(request: &Message, method: &str) -> Box<str> {
-    let Ok(via) = request.top_via() else { return "".into() };
-    let sent_by = (via.host.to_ascii_lowercase(), via.port.unwrap_or(0));
-    match via.branch() {
-        Some(branch) if branch.starts_with(BRANCH_COOKIE) => {
-            format!("{method} {branch} {}:{}", sent_by.0, sent_by.1).into()
-        }
+pub(super) fn transaction_key(request: &Message, ids: &Ids<'_>, method: &str) -> Box<str> {
+    let (host, port) = (ids.via.host.to_ascii_lowercase(), ids.via.port.unwrap_or(0));
+    let key = match ids.branch {
+        Some(branch) if branch.starts_with(BRANCH_COOKIE) => format!("{method} {branch} {host}:{port}"),
         branch => {
-            let from_tag = request.from().ok().and_then(|from| from.tag()).unwrap_or("");
-            let cseq = request.cseq().map_or(0, |cseq| cseq.number);
-            let (uri, call_id) = (request.request_uri(), request.call_id().unwrap_or(""));
-            let branch = branch.unwrap_or("");
-            format!("{method} {uri} {call_id} {from_tag} {cseq} {branch} {}:{}", sent_by.0, sent_by.1).into()
+            let Ids { call_id, from_tag, cseq, .. } = ids;
+            let (uri, branch) = (request.request_uri(), branch.unwrap_or(""));
+            format!("{method} {uri} {call_id} {from_tag} {} {branch} {host}:{port}", cseq.number)
         }
-    }
+    };
+    key.into()
 }
 
 /// What two copies of one request share that came along different ways (RFC 3261 §8.2.2.2).
-pub(super) fn merge_key(request: &Message) -> Box<str> {
-    let from_tag = request.from().ok().and_then(|from| from.tag()).unwrap_or("");
-    let cseq = request.cseq().map_or(0, |cseq| cseq.number);
-    format!("{} {from_tag} {cseq} {}", request.call_id().unwrap_or(""), request.method_token()).into()
+pub(super) fn merge_key(ids: &Ids<'_>) -> Box<str> {
+    format!("{} {} {} {}", ids.call_id, ids.from_tag, ids.cseq.number, ids.cseq.method).into()
 }

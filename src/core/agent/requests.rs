@@ -7,7 +7,7 @@ use rsip::Method;
 
 use super::checks::{self, Refusal};
 use super::drops::DropReason;
-use super::identity::{LocalTag, merge_key, transaction_key};
+use super::identity::{Ids, LocalTag, merge_key, transaction_key};
 use super::leg::{Leg, Phase};
 use super::transactions::NewServer;
 use super::{Agent, AgentEvent, Extra, Flow, LegId, Trust, write};
@@ -16,84 +16,84 @@ use crate::time::Mono;
 use crate::wire::sip::{Malformed, Message, Salvage};
 
 impl Agent {
-    pub(super) fn on_request(&mut self, now: Mono, flow: Flow, message: Arc<Message>, trust: Trust) {
-        if let Err(refusal) = checks::readable(&message) {
-            return self.turn_down(flow, &message, trust, refusal);
-        }
+    pub(super) fn on_request(&mut self, now: Mono, flow: Flow, message: &Arc<Message>, trust: Trust) {
+        let ids = match Ids::read(message) {
+            Ok(ids) => ids,
+            Err(fault) => {
+                let refusal = Refusal::new(fault.status(), DropReason::of(fault));
+                return self.turn_down(flow, message, trust, refusal);
+            }
+        };
         match message.method() {
-            Some(Method::Ack) => return self.on_ack(now, flow, message),
-            Some(Method::Cancel) => return self.on_cancel(now, flow, message, trust),
+            Some(Method::Ack) => return self.on_ack(now, flow, message, &ids),
+            Some(Method::Cancel) => return self.on_cancel(now, flow, message, &ids, trust),
             _ => {}
         }
-        let key = transaction_key(&message, message.method_token());
+        let key = transaction_key(message, &ids, message.method_token());
         if let Some(txn) = self.by_key.get(&key) {
             return self.server_request_again(now, *txn);
         }
-        if !has_to_tag(&message) {
-            return self.on_outside(now, flow, message, key, trust);
+        if ids.to_tag.is_none() {
+            return self.on_outside(now, flow, message, &ids, key, trust);
         }
-        match self.leg_of(&message) {
-            Some(id) => self.on_within(now, flow, id, message, key),
-            None => {
-                self.turn_down(flow, &message, trust, Refusal::new(481, DropReason::UnknownDialog));
-            }
+        match self.leg_of(&ids) {
+            Some(id) => self.on_within(now, flow, id, message, &ids, key),
+            None => self.turn_down(flow, message, trust, Refusal::new(481, DropReason::UnknownDialog)),
         }
     }
 
     /// The leg in whose dialog a request came (RFC 3261 §12.2.2): our tag, the Call-ID and the far side's tag.
-    fn leg_of(&self, request: &Message) -> Option<LegId> {
-        let tag = LocalTag::parse(request.to().ok()?.tag()?)?;
-        let id = *self.by_tag.get(&tag)?;
+    fn leg_of(&self, ids: &Ids<'_>) -> Option<LegId> {
+        let id = *self.by_tag.get(&LocalTag::parse(ids.to_tag?)?)?;
         let leg = self.legs.get(&id)?;
-        let remote_tag = request.from().ok()?.tag().unwrap_or("");
         // A BYE may overtake the response that would have told us the far side's tag.
-        let fits = leg.dialog.as_ref().is_none_or(|dialog| *dialog.remote_tag == *remote_tag);
-        (fits && *leg.call_id == *request.call_id().ok()?).then_some(id)
+        let fits = leg.dialog.as_ref().is_none_or(|dialog| *dialog.remote_tag == *ids.from_tag);
+        (fits && *leg.call_id == *ids.call_id).then_some(id)
     }
 
-    fn on_ack(&mut self, now: Mono, flow: Flow, message: Arc<Message>) {
-        if let Some(txn) = self.by_key.get(&transaction_key(&message, "INVITE")).copied()
+    fn on_ack(&mut self, now: Mono, flow: Flow, message: &Arc<Message>, ids: &Ids<'_>) {
+        if let Some(txn) = self.by_key.get(&transaction_key(message, ids, "INVITE")).copied()
             && !self.server_ack(now, txn)
         {
             return;
         }
-        let number = message.cseq().map_or(0, |cseq| cseq.number);
-        let leg = self.leg_of(&message).and_then(|id| Some((id, self.legs.get_mut(&id)?)));
+        let leg = self.leg_of(ids).and_then(|id| Some((id, self.legs.get_mut(&id)?)));
         let Some((id, leg)) = leg else { return self.drops.count(DropReason::AckUnmatched) };
-        let Some(unacked) = leg.unacked.take_if(|unacked| unacked.cseq == number) else {
+        let Some(unacked) = leg.unacked.take_if(|unacked| unacked.cseq == ids.cseq.number) else {
             return self.drops.count(DropReason::AckUnmatched);
         };
         leg.flow = flow;
         let hangup = matches!(leg.phase, Phase::Hanging(_));
         self.arm_leg(id);
-        self.emit(id, AgentEvent::Acked { leg: id, txn: unacked.txn, request: message });
+        self.emit(id, AgentEvent::Acked { leg: id, txn: unacked.txn, request: message.clone() });
         if hangup {
             self.send_bye(now, id);
         }
     }
 
-    fn on_cancel(&mut self, now: Mono, flow: Flow, message: Arc<Message>, trust: Trust) {
-        let key = transaction_key(&message, "CANCEL");
+    fn on_cancel(&mut self, now: Mono, flow: Flow, message: &Arc<Message>, ids: &Ids<'_>, trust: Trust) {
+        let key = transaction_key(message, ids, "CANCEL");
         if let Some(txn) = self.by_key.get(&key) {
             return self.server_request_again(now, *txn);
         }
-        let invite = self.by_key.get(&transaction_key(&message, "INVITE")).copied();
+        let invite = self.by_key.get(&transaction_key(message, ids, "INVITE")).copied();
         let Some((invite, entry)) = invite.and_then(|txn| Some((txn, self.servers.get(&txn)?))) else {
-            return self.turn_down(flow, &message, trust, Refusal::new(481, DropReason::UnknownCancel));
+            return self.turn_down(flow, message, trust, Refusal::new(481, DropReason::UnknownCancel));
         };
         // Only who sent the INVITE may cancel it: another trunk that learned the branch may not.
         if entry.flow.remote.ip() != flow.remote.ip() {
-            return self.turn_down(flow, &message, trust, Refusal::new(481, DropReason::ForeignCancel));
+            return self.turn_down(flow, message, trust, Refusal::new(481, DropReason::ForeignCancel));
         }
-        let unanswered = entry.is_unanswered_invite();
+        let unanswered = entry.is_unanswered();
         let leg = entry.leg;
-        let new = NewServer { key, merge: None, request: message.clone(), flow, to_tag: entry.to_tag, leg: None };
+        let request = message.clone();
+        let new = NewServer { key, merge: None, request, flow, to_tag: entry.to_tag, leg: None };
         let cancel = self.start_server(now, new);
         self.reply(now, cancel, 200, &Extra::default());
         let Some(leg) = leg.filter(|_| unanswered) else { return };
         self.reply(now, invite, 487, &Extra::default());
         if self.legs.get(&leg).is_some_and(|leg| matches!(leg.phase, Phase::Offered)) {
-            self.emit(leg, AgentEvent::Cancelled { leg, request: message });
+            self.emit(leg, AgentEvent::Cancelled { leg, request: message.clone() });
             self.end_leg(now, leg);
         } else {
             self.emit(leg, AgentEvent::RequestCancelled { leg, txn: invite });
@@ -101,35 +101,44 @@ impl Agent {
     }
 
     /// A request outside of dialogs that matches nothing.
-    fn on_outside(&mut self, now: Mono, flow: Flow, message: Arc<Message>, key: Box<str>, trust: Trust) {
+    fn on_outside(
+        &mut self,
+        now: Mono,
+        flow: Flow,
+        message: &Arc<Message>,
+        ids: &Ids<'_>,
+        key: Box<str>,
+        trust: Trust,
+    ) {
         if trust == Trust::Stranger {
             return self.drops.count(DropReason::Stranger);
         }
-        let merge = merge_key(&message);
-        if let Err(refusal) = self.acceptable_outside(&message, &merge) {
-            return self.turn_down(flow, &message, trust, refusal);
+        let merge = merge_key(ids);
+        if let Err(refusal) = self.acceptable_outside(message, &merge) {
+            return self.turn_down(flow, message, trust, refusal);
         }
-        let tag = self.identity.tag_for(&message);
-        let new = NewServer { key, merge: Some(merge), request: message.clone(), flow, to_tag: Some(tag), leg: None };
+        let tag = self.identity.tag_for(ids);
+        let (request, merge) = (message.clone(), Some(merge));
+        let new = NewServer { key, merge, request, flow, to_tag: Some(tag), leg: None };
         if message.method() != Some(Method::Invite) {
             let txn = self.start_server(now, new);
-            return self.events.push_back(AgentEvent::OutOfDialog { txn, request: message, flow });
+            return self.events.push_back(AgentEvent::OutOfDialog { txn, request: message.clone(), flow });
         }
         // The tag is a function of the request: who owns it already is the leg that this very INVITE made.
         if self.by_tag.contains_key(&tag) {
             return self.drops.count(DropReason::LateCopy);
         }
         let id = LegId(self.next_id());
-        let mut leg = Leg::new(Phase::Offered, message.call_id().unwrap_or(""), tag, flow);
+        let mut leg = Leg::new(Phase::Offered, ids.call_id, tag, flow);
         leg.local = format!("{};tag={tag}", message.header("To").unwrap_or("")).into();
-        leg.dialog = Some(Dialog::from_request(&message));
+        leg.dialog = Some(Dialog::from_request(message));
         self.legs.insert(id, leg);
         self.by_tag.insert(tag, id);
         let txn = self.start_server(now, NewServer { leg: Some(id), ..new });
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.their_invite = Some(txn);
         }
-        self.events.push_back(AgentEvent::Invited { leg: id, request: message, flow });
+        self.events.push_back(AgentEvent::Invited { leg: id, request: message.clone(), flow });
     }
 
     /// RFC 3261 §8.2 in its order: method, Request-URI, merged requests, Require, body; then room.
@@ -156,11 +165,12 @@ impl Agent {
             return self.drops.count(DropReason::Stranger);
         }
         self.drops.count(refusal.why);
-        if message.method() == Some(Method::Ack) {
+        // Without Via nobody could tell what is answered.
+        if message.method() == Some(Method::Ack) || message.vias().next().is_none() {
             return;
         }
         let extra = refusal.header.map(|(name, value)| Extra::header(name, value)).unwrap_or_default();
-        let tag = self.identity.tag_for(message);
+        let tag = self.identity.tag_for_bytes(message.bytes());
         match write::response(&self.config, message, flow, refusal.status, Some(tag), &extra) {
             Ok(bytes) => self.transmit(flow, bytes),
             Err(_) => self.drops.count(DropReason::Unwritable),
@@ -180,8 +190,4 @@ impl Agent {
             Err(_) => self.drops.count(DropReason::Unwritable),
         }
     }
-}
-
-fn has_to_tag(message: &Message) -> bool {
-    message.to().is_ok_and(|to| to.tag().is_some())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rsip::Method;
 
 use super::drops::DropReason;
-use super::identity::{Branch, LocalTag};
+use super::identity::{Branch, Ids, LocalTag};
 use super::leg::Phase;
 use super::transactions::{Cancel, ClientInput, Outcome, Purpose};
 use super::{Agent, AgentEvent, ClientTxn, Flow, LegId};
@@ -25,9 +25,10 @@ struct Asked {
 
 impl Agent {
     pub(super) fn on_response(&mut self, now: Mono, flow: Flow, message: Arc<Message>) {
-        let asked = match self.match_response(&message) {
+        let Ok(ids) = Ids::read(&message) else { return self.drops.count(DropReason::MalformedResponse) };
+        let asked = match self.match_response(&message, &ids) {
             Ok(asked) => asked,
-            Err(DropReason::ResponseUnmatched) if self.acknowledge_late(&message) => return,
+            Err(DropReason::ResponseUnmatched) if self.acknowledge_late(&message, &ids) => return,
             Err(reason) => return self.drops.count(reason),
         };
         if let Some(leg) = self.legs.get_mut(&asked.leg) {
@@ -84,40 +85,34 @@ impl Agent {
     }
 
     /// RFC 3261 §17.1.3, and that the response speaks of the dialog in which we asked.
-    fn match_response(&self, message: &Message) -> Result<Asked, DropReason> {
-        message.validate().map_err(|_| DropReason::MalformedResponse)?;
-        let (Ok(via), Ok(cseq), Ok(call_id), Ok(from), Ok(to)) =
-            (message.top_via(), message.cseq(), message.call_id(), message.from(), message.to())
-        else {
-            return Err(DropReason::MalformedResponse);
-        };
-        let key = via.branch().and_then(Branch::parse).map(|branch| (branch, cseq.method == "CANCEL"));
+    fn match_response(&self, message: &Message, ids: &Ids<'_>) -> Result<Asked, DropReason> {
+        let key = ids.branch.and_then(Branch::parse).map(|branch| (branch, ids.cseq.method == "CANCEL"));
         let txn = key.and_then(|key| self.by_branch.get(&key)).ok_or(DropReason::ResponseUnmatched)?;
         let asked = self.asked(*txn).ok_or(DropReason::ResponseUnmatched)?;
         let leg = self.legs.get(&asked.leg).ok_or(DropReason::ResponseUnmatched)?;
         let ours = message.method() == Some(asked.method)
-            && cseq.number == asked.cseq
-            && *call_id == *leg.call_id
-            && from.tag().and_then(LocalTag::parse) == Some(leg.tag)
+            && ids.cseq.number == asked.cseq
+            && *ids.call_id == *leg.call_id
+            && LocalTag::parse(ids.from_tag) == Some(leg.tag)
             // More than one Via: meant for somebody else (§8.1.3.3).
             && message.vias().nth(1).is_none();
         if !ours {
             return Err(DropReason::ResponseForeign);
         }
         let success = (200..300).contains(&message.status());
-        if success && asked.method == Method::Invite && to.tag().is_none() {
+        if success && asked.method == Method::Invite && ids.to_tag.is_none() {
             return Err(DropReason::SuccessWithoutTag);
         }
         Ok(asked)
     }
 
     /// A 2xx to an INVITE whose transaction is gone, but whose leg lives: its ACK was lost for longer than 64·T1.
-    fn acknowledge_late(&mut self, message: &Message) -> bool {
+    fn acknowledge_late(&mut self, message: &Message, ids: &Ids<'_>) -> bool {
         let success = (200..300).contains(&message.status()) && message.method() == Some(Method::Invite);
-        let tag = message.from().ok().and_then(|from| LocalTag::parse(from.tag()?)).filter(|_| success);
+        let tag = LocalTag::parse(ids.from_tag).filter(|_| success);
         let Some(id) = tag.and_then(|tag| self.by_tag.get(&tag)).copied() else { return false };
-        let same_call = self.legs.get(&id).is_some_and(|leg| message.call_id() == Ok(&*leg.call_id));
-        same_call && message.cseq().is_ok_and(|cseq| self.acknowledge_again(id, cseq.number, message))
+        let same_call = self.legs.get(&id).is_some_and(|leg| *leg.call_id == *ids.call_id);
+        same_call && self.acknowledge_again(id, ids.cseq.number, message)
     }
 
     /// Sends the ACK of this 2xx again, if it was sent before.
@@ -135,7 +130,7 @@ impl Agent {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         match status {
             ..=100 => {}
-            ..200 => {
+            101..200 => {
                 if leg.dialog.is_none() {
                     leg.dialog = Dialog::from_response(&message, &leg.to, &leg.request_uri, asked.cseq);
                 }
@@ -143,7 +138,7 @@ impl Agent {
                     self.emit(id, AgentEvent::Provisional { leg: id, response: message });
                 }
             }
-            ..300 => self.on_success(now, id, asked.cseq, message),
+            200..300 => self.on_success(now, id, asked.cseq, message),
             _ => {
                 leg.first = None;
                 leg.our_invite = None;
@@ -194,10 +189,9 @@ impl Agent {
             return;
         }
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        if is_success && matches!(asked.method, Method::Invite | Method::Update) {
-            if let Some(dialog) = &mut leg.dialog {
-                dialog.refresh(&message);
-            }
+        let refreshes = is_success && matches!(asked.method, Method::Invite | Method::Update);
+        if let Some(dialog) = leg.dialog.as_mut().filter(|_| refreshes) {
+            dialog.refresh(&message);
         }
         if is_invite && is_success {
             if leg.ack_due == Some(asked.cseq) {

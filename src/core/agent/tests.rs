@@ -1,6 +1,8 @@
 //! The agent in virtual time: ladders between two agents, and hand-written messages.
 
 mod calls;
+mod inside;
+mod property;
 mod races;
 mod rules;
 mod world;

@@ -151,7 +151,7 @@ impl Agent {
                 use client_invite::{Input, State};
                 let input = match input {
                     ClientInput::Response(..200) => Input::Provisional,
-                    ClientInput::Response(..300) => Input::Success,
+                    ClientInput::Response(200..300) => Input::Success,
                     ClientInput::Response(_) => Input::Failure,
                     ClientInput::TransportError => Input::TransportError,
                     ClientInput::Timeout => Input::Timeout,
@@ -258,7 +258,7 @@ impl Agent {
         entry.last = Some(bytes);
         let (invite, other) = match status {
             ..200 => (server_invite::Input::Provisional, server::Input::Provisional),
-            ..300 => (server_invite::Input::Success, server::Input::Final),
+            200..300 => (server_invite::Input::Success, server::Input::Final),
             _ => (server_invite::Input::Failure, server::Input::Final),
         };
         self.drive_server(now, txn, invite, other);

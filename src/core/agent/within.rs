@@ -6,6 +6,7 @@ use rsip::Method;
 
 use super::checks::{self, Refusal};
 use super::drops::DropReason;
+use super::identity::Ids;
 use super::leg::Phase;
 use super::transactions::NewServer;
 use super::{Agent, AgentEvent, Extra, Flow, LegId, ServerTxn, Trust};
@@ -14,19 +15,27 @@ use crate::time::Mono;
 use crate::wire::sip::Message;
 
 impl Agent {
-    pub(super) fn on_within(&mut self, now: Mono, flow: Flow, id: LegId, message: Arc<Message>, key: Box<str>) {
+    pub(super) fn on_within(
+        &mut self,
+        now: Mono,
+        flow: Flow,
+        id: LegId,
+        message: &Arc<Message>,
+        ids: &Ids<'_>,
+        key: Box<str>,
+    ) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         leg.flow = flow;
         let is_over = leg.is_over();
         let is_bye = message.method() == Some(Method::Bye);
         if (is_over || leg.dialog.is_none()) && !is_bye {
-            return self.turn_down(flow, &message, Trust::Known, Refusal::new(481, DropReason::UnknownDialog));
+            return self.turn_down(flow, message, Trust::Known, Refusal::new(481, DropReason::UnknownDialog));
         }
         // Dialogs have room where new calls have none any more, but not for ever.
         if self.clients.len() + self.servers.len() >= self.config.transactions_max.saturating_mul(2) {
             return self.drops.count(DropReason::Flood);
         }
-        let verdict = if is_over { Ok(()) } else { self.acceptable_within(id, &message) };
+        let verdict = if is_over { Ok(()) } else { self.acceptable_within(id, message, ids) };
         // What belongs to a leg that is over must not keep it alive.
         let leg = (!is_over).then_some(id);
         let new = NewServer { key, merge: None, request: message.clone(), flow, to_tag: None, leg };
@@ -37,19 +46,19 @@ impl Agent {
                 let extra = refusal.header.map(|(name, value)| Extra::header(name, value)).unwrap_or_default();
                 self.reply(now, txn, refusal.status, &extra);
             }
-            Ok(()) if is_bye => self.on_bye(now, id, txn, message),
-            Ok(()) => self.on_question(id, txn, message),
+            Ok(()) if is_bye => self.on_bye(now, id, txn, message.clone()),
+            Ok(()) => self.on_question(id, txn, message.clone()),
         }
     }
 
     /// What the far side may ask now. Counts its CSeq number.
-    fn acceptable_within(&mut self, id: LegId, message: &Message) -> Result<(), Refusal> {
+    fn acceptable_within(&mut self, id: LegId, message: &Message, ids: &Ids<'_>) -> Result<(), Refusal> {
         checks::allowed_inside(message)?;
         checks::understood(message)?;
         let retry_after = self.identity.up_to(10).to_string();
         let update_waits = self.is_update_waiting(id);
         let Some(leg) = self.legs.get_mut(&id) else { return Ok(()) };
-        let number = message.cseq().map_or(0, |cseq| cseq.number);
+        let number = ids.cseq.number;
         if let Some(dialog) = &mut leg.dialog {
             // Not higher than the last and no copy of it (that would have found its transaction): out of order.
             if dialog.remote_cseq.is_some_and(|last| number <= last) {

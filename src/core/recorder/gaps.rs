@@ -143,7 +143,11 @@ impl GapMap {
 
     /// The list for the event; `length` is the recording's, in samples.
     pub(super) fn list(&self, channel: Side, length: u64) -> Vec<Gap> {
-        let worth = |s: &&Stretch| {
+        let within = |s: &Stretch| Stretch { end: s.end.min(length), ..*s };
+        let worth = |s: &Stretch| {
+            if s.end <= s.start {
+                return false;
+            }
             let at_edge = s.start == 0 || s.end >= length;
             s.end - s.start >= if at_edge { EDGE } else { SMALLEST }
         };
@@ -153,7 +157,8 @@ impl GapMap {
             for_ms: (samples + SAMPLES_PER_MS / 2) / SAMPLES_PER_MS,
             cause: cause.to_owned(),
         };
-        let listed = self.stretches.iter().filter(worth).map(|s| gap(s.start, s.end - s.start, s.cause.as_str()));
+        let listed =
+            self.stretches.iter().map(within).filter(worth).map(|s| gap(s.start, s.end - s.start, s.cause.as_str()));
         let more = self.more.iter().map(|&(start, samples)| gap(start, samples, "more"));
         listed.chain(more).collect()
     }

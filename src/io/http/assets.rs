@@ -66,7 +66,10 @@ pub(super) async fn openapi(headers: HeaderMap) -> Response {
 }
 
 /// `GET /assets/{file}`.
-pub(super) async fn asset_file(name: Result<Path<String>, axum::extract::rejection::PathRejection>, request: Request) -> Response {
+pub(super) async fn asset_file(
+    name: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    request: Request,
+) -> Response {
     let found = name.ok().and_then(|Path(name)| ASSETS.iter().find(|asset| asset.name == name));
     match found {
         Some(asset) => asset.answer(request.headers(), "no-cache"),

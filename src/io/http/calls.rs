@@ -181,6 +181,8 @@ fn time(text: &str, name: &str, whole: Duration) -> Result<Wall, Problem> {
 /// A word of a closed set, as events have it.
 fn one_of<T: DeserializeOwned>(value: Option<String>, name: &str) -> Result<Option<T>, Problem> {
     value
-        .map(|text| serde_json::from_value(Value::String(text)).map_err(|error| body::bad_parameter(name, &error.to_string())))
+        .map(|text| {
+            serde_json::from_value(Value::String(text)).map_err(|error| body::bad_parameter(name, &error.to_string()))
+        })
         .transpose()
 }

@@ -175,12 +175,16 @@ pub(super) async fn feed(State(state): State<Arc<AppState>>, request: Request) -
     let [after, epoch] = body::query(&request, ["after", "epoch"])?;
     let after = body::number::<u64>(after, "after")?;
     if state.config.load().lease_feed.is_some() {
-        return Err(Problem::not_found("not_allocator", "This node follows another allocator's feed; follow that one."));
+        return Err(Problem::not_found(
+            "not_allocator",
+            "This node follows another allocator's feed; follow that one.",
+        ));
     }
     let place = state.stream_place()?;
-    let stream = state.allocator.subscribe_feed(after, epoch.as_deref()).map_err(|gone| {
-        Problem::new(StatusCode::GONE, Gone::CODE, format!("{gone}."))
-    })?;
+    let stream = state
+        .allocator
+        .subscribe_feed(after, epoch.as_deref())
+        .map_err(|gone| Problem::new(StatusCode::GONE, Gone::CODE, format!("{gone}.")))?;
     let lines = Held::new(stream.into_stream(), place, state.closing.subscribe());
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
     Ok((kind, Body::from_stream(lines)).into_response())

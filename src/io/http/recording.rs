@@ -40,7 +40,8 @@ pub(super) async fn recording(
         Err(error) => return Err(Problem::internal("recording_unreadable", &error)),
     };
 
-    let tag = HeaderValue::from_str(&format!("\"{length:x}-{modified:x}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+    let tag =
+        HeaderValue::from_str(&format!("\"{length:x}-{modified:x}\"")).unwrap_or(HeaderValue::from_static("\"\""));
     let kind = if download.is_some() { "attachment" } else { "inline" };
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
@@ -81,7 +82,11 @@ pub(super) async fn recording(
 
 /// What there is of a call's recording.
 enum Found {
-    Sealed { file: File, length: u64, modified: i64 },
+    Sealed {
+        file: File,
+        length: u64,
+        modified: i64,
+    },
     /// The `.part` of a call in progress.
     Growing,
     Nothing,
@@ -135,7 +140,9 @@ enum Asked {
 
 /// One range of bytes. Several at once, other units and what is no range at all get the whole file, as the RFC allows.
 fn read_range(text: &str, length: u64) -> Asked {
-    let digits = |text: &str| (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().unwrap_or(u64::MAX));
+    let digits = |text: &str| {
+        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().unwrap_or(u64::MAX))
+    };
     let Some((first, last)) = text.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
         return Asked::Whole;
     };

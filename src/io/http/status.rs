@@ -70,11 +70,18 @@ pub(super) async fn session(State(state): State<Arc<AppState>>, Extension(caller
 }
 
 /// `POST /session` with the token as bearer: the browser gets the console's cookie.
-pub(super) async fn sign_in(State(state): State<Arc<AppState>>, Extension(caller): Extension<Caller>) -> Result<Response, Problem> {
+pub(super) async fn sign_in(
+    State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, Problem> {
     let config = state.config.load();
     let Some(token) = &config.http.token else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     if !caller.authorised {
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_token", "This is not the configuration's http.token."));
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "wrong_token",
+            "This is not the configuration's http.token.",
+        ));
     }
     Ok(with_cookie(&cookie_value(token), 12 * 3_600, &caller))
 }

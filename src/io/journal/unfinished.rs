@@ -38,10 +38,8 @@ impl Unfinished {
 
     fn change(&mut self, body: Body) {
         match body {
-            Body::CallStarted(call) | Body::CallAnswered(call) => {
-                if self.calls.len() < limits::CALLS || self.calls.contains_key(&call.call_id) {
-                    self.calls.insert(call.call_id, *call);
-                }
+            Body::CallStarted(call) | Body::CallAnswered(call) if self.has_room(call.call_id) => {
+                self.calls.insert(call.call_id, *call);
             }
             Body::RecordingSealed(sealed) => {
                 if let Some(call) = self.calls.get_mut(&sealed.call_id) {
@@ -50,6 +48,11 @@ impl Unfinished {
             }
             _ => {}
         }
+    }
+
+    /// As many as there can be in progress; more are left-overs of a damaged journal.
+    fn has_room(&self, call: CallId) -> bool {
+        self.calls.len() < limits::CALLS || self.calls.contains_key(&call)
     }
 }
 

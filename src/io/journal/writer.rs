@@ -7,16 +7,18 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::record::{self, Hash, Record};
 use super::segment::Segment;
-use super::{Queue, Shared, wall};
+use super::{Queue, Shared};
 use crate::core::event::{Body, Event, cloud};
 use crate::ids::EventId;
+use crate::io::clock;
 use crate::limits;
+use crate::time::Mono;
 
 /// The file that grows. Tests have one whose disk fills up.
 pub(super) trait Storage: Send {
@@ -92,20 +94,20 @@ struct Batch {
 impl<S: Storage> Writer<S> {
     /// Until the journal is closed and all is written, or the disk refused the last attempt.
     pub(super) fn run(mut self) {
-        let mut committed = Instant::now().checked_sub(limits::JOURNAL_COMMIT);
+        let mut committed = None;
         while let Some((events, dropped)) = self.take(committed) {
             let batch = self.encode(events, dropped);
             let Some(()) = self.commit_until_done(&batch) else { return };
-            committed = Some(Instant::now());
+            committed = Some(clock::mono());
             self.publish(batch);
         }
     }
 
     /// Waits for events and, unless somebody waits for us, for the time of the next fsync. `None`: closed, all written.
-    fn take(&self, committed: Option<Instant>) -> Option<(Vec<Event>, u64)> {
+    fn take(&self, committed: Option<Mono>) -> Option<(Vec<Event>, u64)> {
         let mut queue = self.shared.queue();
         loop {
-            let pause = committed.and_then(|at| limits::JOURNAL_COMMIT.checked_sub(at.elapsed()));
+            let pause = committed.and_then(|at| limits::JOURNAL_COMMIT.checked_sub(clock::mono().since(at)));
             let something = !queue.events.is_empty() || queue.dropped_untold > 0;
             match pause {
                 _ if !something && queue.closed => return None,
@@ -123,7 +125,7 @@ impl<S: Storage> Writer<S> {
     fn encode(&self, events: Vec<Event>, dropped: u64) -> Batch {
         let mut batch = Batch { taken: events.len() as u64, ..Batch::default() };
         let told = (dropped > 0).then(|| Event {
-            time: wall(),
+            time: clock::wall(),
             subject: "journal".into(),
             body: Body::EventsDropped { count: dropped },
         });

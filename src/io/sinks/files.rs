@@ -1,5 +1,6 @@
 //! What a sink keeps on the disk: its cursor and its dead letters, in `<data_dir>/sinks/`.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -31,9 +32,26 @@ pub(super) struct CursorFile {
     path: PathBuf,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Cursor {
-    seq: u64,
+/// What it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cursor {
+    /// Everything up to here is settled.
+    pub(super) seq: u64,
+    /// So is everything up to here, except `waiting`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) upto: Option<u64>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) waiting: BTreeSet<u64>,
+}
+
+impl Cursor {
+    pub(super) fn at(seq: u64) -> Cursor {
+        Cursor { seq, ..Cursor::default() }
+    }
+
+    pub(super) fn is_settled(&self, seq: u64) -> bool {
+        seq <= self.seq || self.upto.is_some_and(|upto| seq <= upto) && !self.waiting.contains(&seq)
+    }
 }
 
 impl CursorFile {
@@ -43,18 +61,20 @@ impl CursorFile {
 
     /// `None`: a new sink. A file that cannot be understood is an error: delivering nothing or everything again is not
     /// for us to choose.
-    pub(super) fn load(&self) -> io::Result<Option<u64>> {
+    pub(super) fn load(&self) -> io::Result<Option<Cursor>> {
         match fs::read(&self.path) {
-            Ok(text) => Ok(Some(serde_json::from_slice::<Cursor>(&text)?.seq)),
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    pub(super) fn save(&self, seq: u64) -> io::Result<()> {
+    pub(super) fn save(&self, cursor: &Cursor) -> io::Result<()> {
+        let mut text = serde_json::to_vec(cursor)?;
+        text.push(b'\n');
         let new = self.path.with_extension("cursor.new");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(format!("{{\"seq\":{seq}}}\n").as_bytes())?;
+        file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
         sync_folder(&self.path)
@@ -159,9 +179,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cursor = CursorFile::new(dir.path(), "../x");
         assert_eq!(cursor.load().unwrap(), None);
-        cursor.save(7).unwrap();
-        cursor.save(8).unwrap();
-        assert_eq!(cursor.load().unwrap(), Some(8));
+        cursor.save(&Cursor::at(7)).unwrap();
+        assert_eq!(cursor.load().unwrap(), Some(Cursor::at(7)));
+        let full = Cursor { seq: 8, upto: Some(12), waiting: [9, 11].into() };
+        cursor.save(&full).unwrap();
+        assert_eq!(cursor.load().unwrap(), Some(full.clone()));
+        let settled: Vec<u64> = (7..15).filter(|seq| full.is_settled(*seq)).collect();
+        assert_eq!(settled, [7, 8, 10, 12]);
         let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["%2E%2E%2Fx.cursor"]);
         fs::write(dir.path().join("%2E%2E%2Fx.cursor"), "").unwrap();

@@ -1,24 +1,26 @@
 //! The jsonl sink: every event of the journal as one CloudEvents line in a file of its own, for whatever reads files.
 //!
 //! Lines are synced in batches, then the cursor is written. A crash between the two is seen at the next start by the
-//! file's last line, so that nothing stands in the file twice; a torn last line is cut first. The file may be moved away
-//! (`logrotate`): the next batch starts a new one.
+//! file's last line, so that nothing stands in the file twice; a torn last line is cut first. The file may be moved
+//! away (`logrotate`): the next batch starts a new one.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::files::{self, CursorFile};
+use super::files::{self, Cursor, CursorFile};
 use super::{Order, Status};
 use crate::core::event::cloud;
 use crate::ids::EventId;
+use crate::io::clock;
 use crate::io::journal::{Journal, Record};
 use crate::limits;
+use crate::time::Mono;
 
 /// Cursors are written at most so often.
 const CURSOR_EVERY: Duration = Duration::from_secs(1);
@@ -97,7 +99,7 @@ struct Output {
     begun: bool,
     cursor: u64,
     saved: u64,
-    saved_at: Option<Instant>,
+    saved_at: Option<Mono>,
 }
 
 impl Output {
@@ -115,7 +117,7 @@ impl Output {
             self.cursor = records.last().map_or(newest, |record| record.seq);
             count = records.len() as u64;
         }
-        if self.saved_at.is_none_or(|at| at.elapsed() >= CURSOR_EVERY) {
+        if self.saved_at.is_none_or(|at| clock::mono() >= at + CURSOR_EVERY) {
             self.save()?;
         }
         Ok(count)
@@ -154,8 +156,8 @@ impl Output {
 
     fn save(&mut self) -> io::Result<()> {
         if self.cursor != self.saved {
-            self.cursor_file.save(self.cursor)?;
-            (self.saved, self.saved_at) = (self.cursor, Some(Instant::now()));
+            self.cursor_file.save(&Cursor::at(self.cursor))?;
+            (self.saved, self.saved_at) = (self.cursor, Some(clock::mono()));
         }
         Ok(())
     }

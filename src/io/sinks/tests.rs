@@ -15,7 +15,8 @@ use crate::core::event::Event;
 use crate::core::event::cloud::tests::{ended, started};
 use crate::core::event::{Body, Outcome};
 use crate::ids::CallId;
-use crate::io::journal;
+use crate::io::{clock, journal};
+use crate::time::Wall;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -55,7 +56,7 @@ impl Node {
     }
 
     fn cursor(&self, sink: &str) -> u64 {
-        CursorFile::new(&self.dir.path().join("sinks"), sink).load().unwrap().unwrap()
+        CursorFile::new(&self.dir.path().join("sinks"), sink).load().unwrap().unwrap().seq
     }
 }
 
@@ -142,7 +143,7 @@ async fn a_crash_between_line_and_cursor_or_in_a_line_doubles_nothing() {
     let whole = std::fs::read(&path).unwrap();
     let torn = whole.len() - 30;
     for (cursor, len) in [(0, whole.len()), (3, whole.len()), (3, torn), (4, torn), (0, 0)] {
-        cursor_file.save(cursor).unwrap();
+        cursor_file.save(&Cursor::at(cursor)).unwrap();
         std::fs::write(&path, &whole[..len]).unwrap();
         node.sinks(&node.jsonl()).await.shutdown(PATIENCE).await;
         assert_eq!(std::fs::read(&path).unwrap(), whole, "cursor {cursor}, {len} bytes");
@@ -208,7 +209,7 @@ async fn a_webhook_is_signed_retried_with_the_same_id_and_moves_the_cursor() {
     assert_eq!(version, "v1");
     mac.verify_slice(&signature).unwrap();
     let sent_at: i64 = third.header("webhook-timestamp").parse().unwrap();
-    assert!((wall().0 / 1_000_000 - sent_at).abs() < 60);
+    assert!((clock::wall().0 / 1_000_000 - sent_at).abs() < 60);
     sinks.shutdown(PATIENCE).await;
     assert_eq!(node.cursor("crm"), 1);
 }
@@ -242,7 +243,7 @@ async fn a_crash_between_delivery_and_cursor_sends_the_same_event_again() {
     node.write([started(1)]);
     let first = next(&mut got).await;
     sinks.shutdown(PATIENCE).await;
-    CursorFile::new(&node.dir.path().join("sinks"), "crm").save(0).unwrap();
+    CursorFile::new(&node.dir.path().join("sinks"), "crm").save(&Cursor::at(0)).unwrap();
     let mut sinks = node.sinks(&webhook(address)).await;
     let again = next(&mut got).await;
     assert_eq!((first.header("webhook-id"), &first.body), (again.header("webhook-id"), &again.body));
@@ -251,6 +252,29 @@ async fn a_crash_between_delivery_and_cursor_sends_the_same_event_again() {
     let mut sinks = node.sinks(&webhook(address)).await;
     sinks.shutdown(PATIENCE).await;
     assert!(got.try_recv().is_err(), "a third time without need");
+}
+
+#[tokio::test]
+async fn what_passed_a_stuck_event_is_not_sent_again_after_a_restart() {
+    let node = Node::new();
+    let stuck = (StatusCode::BAD_REQUEST, [("retry-after", "3600")]).into_response();
+    let (address, mut got) = receiver([stuck]).await;
+    let path = node.dir.path().join("sinks");
+    std::fs::create_dir(&path).unwrap();
+    node.write((1..=4).map(started));
+    let cursor = Cursor { seq: 0, upto: Some(4), waiting: [2].into() };
+    CursorFile::new(&path, "crm").save(&cursor).unwrap();
+    let mut sinks = node.sinks(&webhook(address)).await;
+    assert_eq!(next(&mut got).await.call(), 2);
+    until(|| sinks.status()[0].failures == 1).await;
+    sinks.shutdown(PATIENCE).await;
+    let saved = CursorFile::new(&path, "crm").load().unwrap().unwrap();
+    assert_eq!(saved, Cursor { seq: 1, ..cursor });
+    let mut sinks = node.sinks(&webhook(address)).await;
+    assert_eq!(next(&mut got).await.call(), 2);
+    until(|| sinks.status()[0].cursor == 4).await;
+    sinks.shutdown(PATIENCE).await;
+    assert!(got.try_recv().is_err());
 }
 
 #[tokio::test]

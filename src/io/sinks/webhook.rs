@@ -1,4 +1,4 @@
-//! The webhook sink: each event POSTed as the CloudEvents object it is in the journal, signed the Standard Webhooks way.
+//! The webhook sink: each event POSTed as the CloudEvents object that the journal has, signed by Standard Webhooks.
 //!
 //! # What counts
 //!
@@ -21,11 +21,12 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use url::Url;
 
-use super::files::{CursorFile, DeadLetters};
+use super::files::{Cursor, CursorFile, DeadLetters};
 use super::guard::{Guard, GuardedResolver, Refused};
-use super::{Order, Status, sign, wall};
+use super::{Order, Status, sign};
 use crate::config::Secret;
 use crate::core::outbox::{Delivered, Outbox, Rules, Verdict};
+use crate::io::clock;
 use crate::io::journal::{Journal, Record};
 use crate::limits;
 use crate::time::{Mono, Wall};
@@ -72,14 +73,15 @@ impl Webhook {
         allow_private: bool,
     ) -> Result<Webhook, BadWebhook> {
         let guard = Guard::new(url, allow_private)?;
-        Webhook::resolving(url, secret, headers, GuardedResolver::system(guard))
+        Webhook::build(url, secret, headers, GuardedResolver::system(guard), limits::SINK_TIMEOUT)
     }
 
-    fn resolving(
+    fn build(
         url: &Url,
         secret: &Secret,
         headers: &BTreeMap<String, String>,
         resolver: GuardedResolver,
+        timeout: Duration,
     ) -> Result<Webhook, BadWebhook> {
         // Another part of the daemon may have chosen it already; the first choice stands.
         let _chosen_before = rustls::crypto::ring::default_provider().install_default();
@@ -89,7 +91,7 @@ impl Webhook {
             .dns_resolver(resolver)
             .redirect(redirect::Policy::none())
             .no_proxy()
-            .timeout(limits::SINK_TIMEOUT)
+            .timeout(timeout)
             .pool_max_idle_per_host(limits::SINK_PARALLEL)
             .build()?;
         Ok(Webhook { client, url: url.clone(), key: sign::key(&secret.0) })
@@ -185,7 +187,7 @@ pub(super) struct Worker {
     pub(super) dead: Arc<DeadLetters>,
     pub(super) status: Arc<Status>,
     /// Where to begin.
-    pub(super) cursor: u64,
+    pub(super) cursor: Cursor,
     pub(super) seed: u64,
     pub(super) rules: Rules,
 }
@@ -195,21 +197,20 @@ type Sent = (u64, Result<(), Failure>);
 impl Worker {
     /// Until told to stop, or, told to drain, until nothing more can be delivered soon.
     pub(super) async fn run(self, mut order: watch::Receiver<Order>) {
-        let origin = tokio::time::Instant::now();
-        let mono = || Mono(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX));
-        let mut outbox = Outbox::new(self.rules.clone(), self.cursor, self.seed);
+        let mut outbox = Outbox::new(self.rules.clone(), self.cursor.seq, self.seed);
         let mut last = self.journal.watch();
         let mut flying: JoinSet<Sent> = JoinSet::new();
         let mut seq_of: HashMap<Id, u64> = HashMap::new();
-        let mut saved = (self.cursor, Mono(0));
+        // What was settled when the cursor was saved, and when that was.
+        let mut saved: (u64, Option<Mono>) = (0, None);
         loop {
             let newest = *last.borrow_and_update();
-            self.fill(&mut outbox, mono(), newest).await;
-            while let Some(seq) = outbox.poll_delivery(mono()) {
+            self.fill(&mut outbox, clock::mono(), newest).await;
+            while let Some(seq) = outbox.poll_delivery(clock::mono()) {
                 seq_of.insert(flying.spawn(self.attempt(seq)).id(), seq);
             }
-            if outbox.cursor() != saved.0 && (mono() >= saved.1 + CURSOR_EVERY || saved.1 == Mono(0)) {
-                saved = (self.save(outbox.cursor()).await.unwrap_or(saved.0), mono());
+            if outbox.settled() != saved.0 && saved.1.is_none_or(|at| clock::mono() >= at + CURSOR_EVERY) {
+                saved = (if self.save(&outbox).await { outbox.settled() } else { saved.0 }, Some(clock::mono()));
             }
             self.status.set(outbox.cursor(), outbox.waiting(), outbox.failures());
             let told = *order.borrow_and_update();
@@ -219,24 +220,23 @@ impl Worker {
                 break;
             }
             let due = outbox.poll_timeout().map(|(at, _)| at);
-            let save_at = (outbox.cursor() != saved.0).then(|| saved.1 + CURSOR_EVERY);
+            let save_at = saved.1.filter(|_| outbox.settled() != saved.0).map(|at| at + CURSOR_EVERY);
             let wake = due.into_iter().chain(save_at).min();
-            let sleep = wake.map(|at| origin + Duration::from_nanos(at.0));
             tokio::select! {
                 Some(joined) = flying.join_next_with_id() => {
                     let (seq, sent) = settle(joined, &mut seq_of);
-                    self.on_sent(&mut outbox, mono, seq, sent).await;
+                    self.on_sent(&mut outbox, seq, sent).await;
                 }
                 changed = last.changed(), if outbox.room() > 0 && outbox.newest() >= newest => {
                     if changed.is_err() { break }
                 }
-                () = sleep_until(sleep) => {}
+                () = sleep_until(wake) => {}
                 changed = order.changed() => if changed.is_err() { break },
             }
         }
         flying.shutdown().await;
-        if outbox.cursor() != saved.0 {
-            let _kept_for_next_start = self.save(outbox.cursor()).await;
+        if outbox.settled() != saved.0 {
+            self.save(&outbox).await;
         }
     }
 
@@ -247,7 +247,7 @@ impl Worker {
             let read = tokio::task::spawn_blocking(move || journal.read(after, max)).await;
             match read.map_err(std::io::Error::other).and_then(|read| read) {
                 Ok(records) if records.is_empty() => outbox.skip(newest),
-                Ok(records) => records.iter().for_each(|record| take_in(outbox, now, record)),
+                Ok(records) => records.iter().for_each(|record| self.take_in(outbox, now, record)),
                 Err(error) => {
                     tracing::error!(sink = %self.name, %error, "the journal cannot be read");
                     return tokio::time::sleep(limits::JOURNAL_RETRY).await;
@@ -262,7 +262,7 @@ impl Worker {
             let record = tokio::task::spawn_blocking(move || journal.get(seq)).await;
             let sent = match record.map_err(std::io::Error::other).and_then(|record| record) {
                 Ok(Some(record)) => match record.head().map(|head| head.id.to_string()) {
-                    Ok(id) => webhook.send(&id, record.event.to_string(), wall()).await,
+                    Ok(id) => webhook.send(&id, record.event.to_string(), clock::wall()).await,
                     Err(_) => Ok(()),
                 },
                 Ok(None) => {
@@ -275,19 +275,19 @@ impl Worker {
         }
     }
 
-    async fn on_sent(&self, outbox: &mut Outbox, mono: impl Fn() -> Mono, seq: u64, sent: Result<(), Failure>) {
+    async fn on_sent(&self, outbox: &mut Outbox, seq: u64, sent: Result<(), Failure>) {
         let delivered = match &sent {
             Ok(()) => Delivered::Yes,
             Err(failure) => Delivered::No { retry_after: failure.retry_after },
         };
-        let verdict = outbox.on_result(mono(), seq, delivered);
+        let verdict = outbox.on_result(clock::mono(), seq, delivered);
         match (verdict, sent) {
             (Verdict::Settled, _) => self.status.on_delivered(1),
             (Verdict::Dead { attempts }, Err(failure)) => match self.bury(seq, failure.code, attempts).await {
-                Ok(()) => outbox.bury(mono(), seq),
+                Ok(()) => outbox.bury(clock::mono(), seq),
                 Err(error) => {
                     tracing::error!(sink = %self.name, seq, %error, "a dead letter cannot be written");
-                    outbox.postpone(mono(), seq);
+                    outbox.postpone(clock::mono(), seq);
                 }
             },
             (_, Err(failure)) => {
@@ -304,7 +304,7 @@ impl Worker {
     async fn bury(&self, seq: u64, reason: String, attempts: u32) -> std::io::Result<()> {
         let (journal, dead) = (self.journal.clone(), self.dead.clone());
         let buried = tokio::task::spawn_blocking(move || match journal.get(seq)? {
-            Some(record) => dead.bury(&record, &reason, attempts, wall()),
+            Some(record) => dead.bury(&record, &reason, attempts, clock::wall()),
             None => Ok(()),
         });
         buried.await.map_err(std::io::Error::other)??;
@@ -313,23 +313,30 @@ impl Worker {
         Ok(())
     }
 
-    async fn save(&self, cursor: u64) -> Option<u64> {
-        let file = self.cursor_file.clone();
-        let saved = tokio::task::spawn_blocking(move || file.save(cursor)).await;
-        match saved.map_err(std::io::Error::other).and_then(|saved| saved) {
-            Ok(()) => Some(cursor),
-            Err(error) => {
-                tracing::error!(sink = %self.name, %error, "the cursor cannot be written");
-                None
-            }
+    fn take_in(&self, outbox: &mut Outbox, now: Mono, record: &Record) {
+        match record.head() {
+            _ if self.cursor.is_settled(record.seq) => outbox.skip(record.seq),
+            Ok(head) if head.kind != "leaseline.lease.renewed" => outbox.push(now, record.seq, &head.subject),
+            _ => outbox.skip(record.seq),
         }
     }
-}
 
-fn take_in(outbox: &mut Outbox, now: Mono, record: &Record) {
-    match record.head() {
-        Ok(head) if head.kind != "leaseline.lease.renewed" => outbox.push(now, record.seq, &head.subject),
-        _ => outbox.skip(record.seq),
+    /// `false`: the disk refused.
+    async fn save(&self, outbox: &Outbox) -> bool {
+        let waiting = outbox.unsettled(limits::SINK_LISTED);
+        let upto = waiting.as_ref().map(|_| outbox.newest().max(self.cursor.upto.unwrap_or(0)));
+        let mut waiting = waiting.unwrap_or_default();
+        // Not taken in again yet since the start.
+        waiting.extend(self.cursor.waiting.iter().filter(|seq| upto.is_some() && **seq > outbox.newest()));
+        let (file, cursor) = (self.cursor_file.clone(), Cursor { seq: outbox.cursor(), upto, waiting });
+        let saved = tokio::task::spawn_blocking(move || file.save(&cursor)).await;
+        match saved.map_err(std::io::Error::other).and_then(|saved| saved) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(sink = %self.name, %error, "the cursor cannot be written");
+                false
+            }
+        }
     }
 }
 
@@ -348,9 +355,73 @@ fn settle(joined: Result<(Id, Sent), JoinError>, seq_of: &mut HashMap<Id, u64>) 
     }
 }
 
-async fn sleep_until(at: Option<tokio::time::Instant>) {
+async fn sleep_until(at: Option<Mono>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at).await,
+        Some(at) => tokio::time::sleep_until(clock::instant(at)).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Wall = Wall(784_111_777_000_000);
+
+    #[test]
+    fn answers_are_judged() {
+        let judge = |status: u16, header: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            header.map(|value| headers.insert(RETRY_AFTER, value.parse().unwrap()));
+            judge(StatusCode::from_u16(status).unwrap(), &headers, NOW)
+        };
+        let failed = |code: &str, seconds: Option<u64>| {
+            Err(Failure { code: code.into(), retry_after: seconds.map(Duration::from_secs) })
+        };
+        assert_eq!(judge(200, None), Ok(()));
+        assert_eq!(judge(204, Some("5")), Ok(()));
+        assert_eq!(judge(302, None), failed("redirect_refused", None));
+        assert_eq!(judge(400, None), failed("status_400", None));
+        assert_eq!(judge(410, None), failed("status_410", Some(3_600)));
+        assert_eq!(judge(429, Some("120")), failed("status_429", Some(120)));
+        assert_eq!(judge(503, Some("Sun, 06 Nov 1994 08:50:37 GMT")), failed("status_503", Some(60)));
+        assert_eq!(judge(503, Some("Sun, 06 Nov 1994 08:00:00 GMT")), failed("status_503", Some(0)));
+        assert_eq!(judge(503, Some("soon")), failed("status_503", None));
+        assert_eq!(judge(503, Some("-1")), failed("status_503", None));
+    }
+
+    #[test]
+    fn own_headers_cannot_take_the_place_of_ours() {
+        let with = |name: &str, value: &str| own_headers(&BTreeMap::from([(name.into(), value.into())]));
+        assert!(with("authorization", "Bearer x").is_ok());
+        for (name, value) in [("webhook-id", "x"), ("Content-Type", "x"), ("host", "x"), ("a b", "x"), ("x", "a\r\nb")]
+        {
+            assert!(with(name, value).is_err(), "{name}");
+        }
+    }
+
+    fn short(url: &str, lookup: &'static [&'static str]) -> Webhook {
+        let url: Url = url.parse().unwrap();
+        let guard = Guard::new(&url, false).unwrap();
+        let resolver = GuardedResolver::with(guard, move |_| async move {
+            Ok(lookup.iter().map(|address| address.parse().unwrap()).collect())
+        });
+        Webhook::build(&url, &Secret("x".into()), &BTreeMap::new(), resolver, Duration::from_millis(200)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn failures_have_stable_codes() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = format!("http://{}/", listener.local_addr().unwrap());
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let table = [
+            (silent, "timeout"),
+            (format!("http://{closed}/"), "connect_failed"),
+            ("http://rebind.example/".into(), "address_refused"),
+        ];
+        for (url, code) in table {
+            let failure = short(&url, &["10.0.0.1", "169.254.169.254"]).send("id", "{}".into(), NOW).await;
+            assert_eq!(failure.unwrap_err().code, code, "{url}");
+        }
     }
 }

@@ -229,7 +229,7 @@ pub fn escape_user(user: &str) -> String {
     let digit = |value: u8| HEX.get(usize::from(value & 15)).copied().unwrap_or('0');
     let mut out = String::with_capacity(user.len());
     for byte in user.bytes() {
-        if text::is_unreserved(byte) || b"&=+$,;?/".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
             out.push(char::from(byte));
         } else {
             out.extend(['%', digit(byte >> 4), digit(byte)]);

@@ -120,7 +120,7 @@ pub enum Malformed {
     Via,
     #[error("bad CSeq")]
     CSeq,
-    /// The branch is the magic cookie and nothing more (RFC 4475 §3.3.1... `badbranch`).
+    /// The branch is the magic cookie and nothing more (RFC 4475 `badbranch`).
     #[error("empty branch")]
     EmptyBranch,
     /// CSeq names another method than the request line.

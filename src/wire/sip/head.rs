@@ -138,7 +138,7 @@ impl Head {
         let value_start = line.start + colon + 1 + lead;
         let id = name::lookup(text.get(..name_len).unwrap_or_default());
         let is_folded = is_folded && memchr::memchr(b'\r', value).is_some();
-        let is_rewritten = is_folded || std::str::from_utf8(value).is_err();
+        let is_rewritten = is_folded || !value.is_ascii() && std::str::from_utf8(value).is_err();
         if is_rewritten {
             let text = String::from_utf8_lossy(&unfold(value)).into_owned().into_boxed_str();
             self.rewritten.push((self.spans.len(), text));
@@ -191,6 +191,9 @@ fn line(bytes: &[u8], at: usize, may_fold: bool) -> Result<Line, Malformed> {
             (Some(b'\r'), None) => return Err(Malformed::HeadOpen),
             _ => return Err(Malformed::LineEnd),
         }
+        if end - at > limits::SIP_LINE {
+            return Err(Malformed::LineTooLong);
+        }
         let next = end + 2;
         let goes_on = may_fold && end > at && bytes.get(next).is_some_and(|&b| text::is_blank(b));
         if !goes_on {
@@ -218,9 +221,6 @@ fn loose_line(bytes: &[u8], at: usize) -> Option<(usize, usize, bool)> {
 }
 
 fn start_line(line: &[u8]) -> Result<Start, Malformed> {
-    if line.len() > limits::SIP_LINE {
-        return Err(Malformed::LineTooLong);
-    }
     if line.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/")) {
         return status_line(line);
     }

@@ -1,7 +1,7 @@
 //! Header names we know, with their compact forms (RFC 3261 §20 and the registry of RFC 3968). A span carries the
 //! number of its name, so that a look-up compares one byte a header.
 
-/// Number of a known header name; 0 is any other name.
+/// Number of a known header name, from 1 to [`COUNT`]; 0 is any other name.
 pub(super) type NameId = u8;
 
 pub(super) const OTHER: NameId = 0;
@@ -25,8 +25,11 @@ pub(super) const TIMESTAMP: NameId = id_of(b"timestamp");
 pub(super) const TO: NameId = id_of(b"to");
 pub(super) const VIA: NameId = id_of(b"via");
 
-/// Long name in lower case and compact form (0 when there is none), by length of the long name.
-const NAMES: [(&[u8], u8); 73] = [
+/// How many names are known.
+pub(super) const COUNT: usize = 73;
+
+/// Long name in lower case and compact form (0 when there is none).
+static NAMES: [(&[u8], u8); COUNT] = [
     (b"to", b't'),
     (b"via", b'v'),
     (b"cseq", 0),
@@ -102,27 +105,28 @@ const NAMES: [(&[u8], u8); 73] = [
     (b"proxy-authorization", 0),
 ];
 
-/// Longest name of [`NAMES`].
-const LONGEST: usize = 20;
-
-/// For each length, the places in [`NAMES`] of that length: up to twelve, 0 ends the list.
-const BY_LENGTH: [[NameId; 12]; LONGEST + 1] = {
-    let mut table = [[OTHER; 12]; LONGEST + 1];
+/// Places of [`NAMES`] by [`hash`], on which no two of them agree.
+static BY_HASH: [NameId; 256] = {
+    let mut table = [OTHER; 256];
     let mut i = 0;
     while i < NAMES.len() {
-        let len = NAMES[i].0.len();
-        let mut slot = 0;
-        while table[len][slot] != OTHER {
-            slot += 1;
-        }
-        table[len][slot] = i as NameId + 1;
+        let at = hash(NAMES[i].0);
+        assert!(table[at] == OTHER, "two names with one hash: choose other factors");
+        table[at] = i as NameId + 1;
         i += 1;
     }
     table
 };
 
+/// Of the length and the first, middle and last byte, letters of either case alike. Less than 256.
+const fn hash(name: &[u8]) -> usize {
+    let len = name.len();
+    let (first, middle, last) = (name[0] | 0x20, name[len / 2] | 0x20, name[len - 1] | 0x20);
+    (len * 56 + first as usize * 11 + middle as usize * 57 + last as usize) % 256
+}
+
 /// For each letter of a compact form, the name's number.
-const BY_LETTER: [NameId; 128] = {
+static BY_LETTER: [NameId; 128] = {
     let mut table = [OTHER; 128];
     let mut i = 0;
     while i < NAMES.len() {
@@ -140,12 +144,14 @@ pub(super) fn lookup(name: &[u8]) -> NameId {
     if let [letter] = name {
         return BY_LETTER.get(usize::from(letter.to_ascii_lowercase())).copied().unwrap_or(OTHER);
     }
-    let Some(candidates) = BY_LENGTH.get(name.len()) else { return OTHER };
-    let is_same = |id: &&NameId| {
-        let at = usize::from(**id).wrapping_sub(1);
-        NAMES.get(at).is_some_and(|(long, _)| long.eq_ignore_ascii_case(name))
-    };
-    candidates.iter().take_while(|&&id| id != OTHER).find(is_same).copied().unwrap_or(OTHER)
+    if name.is_empty() {
+        return OTHER;
+    }
+    let id = BY_HASH.get(hash(name)).copied().unwrap_or(OTHER);
+    match NAMES.get(usize::from(id).wrapping_sub(1)) {
+        Some((long, _)) if long.eq_ignore_ascii_case(name) => id,
+        _ => OTHER,
+    }
 }
 
 /// [`lookup`] at compile time, for lower-case long names that must be there.

@@ -23,7 +23,8 @@ impl<'a> NameAddr<'a> {
     /// [`Malformed::NameAddr`], [`Malformed::Uri`].
     pub fn parse(text: &'a str) -> Result<NameAddr<'a>, Malformed> {
         let text = text::trim_str(text);
-        let (display, bracketed) = match text.find(['"', '<', ';']).map(|at| (at, text.split_at(at))) {
+        let first = memchr::memchr3(b'"', b'<', b';', text.as_bytes());
+        let (display, bracketed) = match first.map(|at| (at, text.split_at(at))) {
             Some((0, (_, quoted))) if quoted.starts_with('"') => {
                 let len = text::quoted_len(quoted.as_bytes()).ok_or(Malformed::NameAddr)?;
                 let inner = quoted.get(1..len - 1).unwrap_or_default();
@@ -37,7 +38,8 @@ impl<'a> NameAddr<'a> {
         {
             return Err(Malformed::NameAddr);
         }
-        let (uri, rest) = bracketed.strip_prefix('<').and_then(|t| t.split_once('>')).ok_or(Malformed::NameAddr)?;
+        let (uri, rest) =
+            bracketed.strip_prefix('<').and_then(|t| text::split_at(t, b'>')).ok_or(Malformed::NameAddr)?;
         let rest = text::trim_str(rest);
         let params = match rest.strip_prefix(';') {
             Some(params) => header_params(params)?,
@@ -64,7 +66,7 @@ impl<'a> NameAddr<'a> {
 
 /// `uri;params`. A comma, question mark or second `@` would need `<>`, because there are two ways to read it.
 fn bare(text: &str) -> Result<NameAddr<'_>, Malformed> {
-    let (uri, params) = match text.split_once(';') {
+    let (uri, params) = match text::split_at(text, b';') {
         Some((uri, params)) => (text::trim_str(uri), header_params(params)?),
         None => (text, ""),
     };

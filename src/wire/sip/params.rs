@@ -1,6 +1,9 @@
 //! `;name=value` lists, of headers (RFC 3261 `generic-param`) and of URIs (`uri-parameter`).
 
-use super::text;
+use super::text::{self, Class};
+
+/// `paramchar` without escapes.
+static URI_PARAM: Class = text::class(b"-_.!~*'()[]/:&+$");
 
 /// The parameters of a list in order, as they stand: `(name, value)`, trimmed, a quoted value without its quotes and
 /// with its escapes.
@@ -72,14 +75,14 @@ pub(super) fn is_header_list(list: &str, once: &[&str]) -> bool {
 /// Whether a URI's parameter list is one.
 pub(super) fn is_uri_list(list: &str) -> bool {
     Params::new(list).raw().all(|element| {
-        let (name, value) = element.split_once('=').map_or((element, None), |(n, v)| (n, Some(v)));
-        let is_part = |part: &str| !part.is_empty() && text::is_escaped_text(part, is_uri_param_byte);
+        let (name, value) = text::split_at(element, b'=').map_or((element, None), |(n, v)| (n, Some(v)));
+        let is_part = |part: &str| !part.is_empty() && text::is_escaped_text(part, &URI_PARAM);
         is_part(name) && value.is_none_or(is_part)
     })
 }
 
 fn split(element: &str) -> (&str, Option<&str>) {
-    match element.split_once('=') {
+    match text::split_at(element, b'=') {
         Some((name, value)) => (text::trim_str(name), Some(text::trim_str(value))),
         None => (element, None),
     }
@@ -90,10 +93,6 @@ fn is_header_value(value: &str) -> bool {
     match value.as_bytes() {
         [] => false,
         quoted @ [b'"', ..] => text::quoted_len(quoted) == Some(quoted.len()),
-        plain => plain.iter().all(|&b| b > b' ' && b != 0x7f && !b"\"<>,;".contains(&b)),
+        plain => plain.iter().all(|&b| !matches!(b, 0..=b' ' | 0x7f | b'"' | b'<' | b'>' | b',' | b';')),
     }
-}
-
-fn is_uri_param_byte(byte: u8) -> bool {
-    text::is_unreserved(byte) || b"[]/:&+$".contains(&byte)
 }

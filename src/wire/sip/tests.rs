@@ -55,3 +55,107 @@ fn a_response_copies_and_fills_the_top_via() {
     response.validate().unwrap();
     assert_eq!((response.status(), &*response.reason(), response.method_token()), (404, "Not Found", "INVITE"));
 }
+
+#[test]
+fn uris_are_split_as_the_grammar_says() {
+    // scheme, user, host, port, params, headers, opaque
+    type Parts<'a> = (&'a str, Option<&'a str>, &'a str, Option<u16>, &'a str, &'a str, &'a str);
+    let table: &[(&str, Parts<'_>)] = &[
+        ("sip:h", ("sip", None, "h", None, "", "", "")),
+        ("SIPS:a@h:5061", ("SIPS", Some("a"), "h", Some(5061), "", "", "")),
+        ("sip:first.last@b.com", ("sip", Some("first.last"), "b.com", None, "", "", "")),
+        ("sip:a:secret@h;lr?x=y&z=", ("sip", Some("a"), "h", None, "lr", "x=y&z=", "")),
+        ("sip:u;par=u%40x@h", ("sip", Some("u;par=u%40x"), "h", None, "", "", "")),
+        (
+            "sip:+1;phone-context=+44@h;user=phone",
+            ("sip", Some("+1;phone-context=+44"), "h", None, "user=phone", "", ""),
+        ),
+        ("sip:[2001:db8::10:5070]", ("sip", None, "2001:db8::10:5070", None, "", "", "")),
+        (
+            "sip:a@[::ffff:192.0.2.1]:5070;transport=tcp",
+            ("sip", Some("a"), "::ffff:192.0.2.1", Some(5070), "transport=tcp", "", ""),
+        ),
+        ("sip:*31#0201@h", ("sip", Some("*31#0201"), "h", None, "", "", "")),
+        ("tel:+44-20-7946(0000);ext=1", ("tel", None, "", None, "ext=1", "", "+44-20-7946(0000)")),
+        ("tel:7042;phone-context=example.com", ("tel", None, "", None, "phone-context=example.com", "", "7042")),
+        ("urn:service:sos", ("urn", None, "", None, "", "", "service:sos")),
+    ];
+    for (text, parts) in table {
+        let uri = Uri::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+        assert_eq!((uri.scheme, uri.user, uri.host, uri.port, uri.params, uri.headers, uri.opaque), *parts, "{text}");
+    }
+    for text in [
+        "",
+        ":",
+        "sip:",
+        "sip:@h",
+        "sip:a@",
+        "sip:a@h:",
+        "sip:a@h:65536",
+        "sip:a@h:5 0",
+        "sip:2001:db8::10",
+        "sip:[::1",
+        "sip:[zz]",
+        "sip:a@h;",
+        "sip:a@h;;lr",
+        "sip:a@h?",
+        "sip:a b@h",
+        "sip:%4@h",
+        "sip:%zz@h",
+        "sip:a@b@h",
+        "<sip:h>",
+        "1sip:h",
+        "tel:",
+        "tel:+",
+        "tel:+12x",
+        "tel:+12;",
+        "sip:ü@h",
+        "sip:h/x",
+        "urn:",
+    ] {
+        assert_eq!(Uri::parse(text), Err(Malformed::Uri), "{text}");
+    }
+    let uri = Uri::parse("sip:%2B1%3b@h;%6C%72;X=%20").unwrap();
+    assert_eq!(
+        (uri.user_unescaped().as_deref(), uri.param("lr"), uri.param("x")),
+        (Some("+1;"), Some(""), Some("%20"))
+    );
+    let dialled = |text: &str| Uri::parse(text).unwrap().subscriber();
+    assert_eq!(dialled("sip:+1555;phone-context=x@h").as_deref(), Some("+1555"));
+    assert_eq!(dialled("tel:+1-555;ext=1").as_deref(), Some("+1-555"));
+    assert_eq!(dialled("sip:h"), None);
+}
+
+#[test]
+fn a_stream_ends_at_what_cannot_be_followed() {
+    use super::frame::{Frame, Framer};
+    let first = |bytes: &str| {
+        let mut framer = Framer::new();
+        framer.push(bytes.as_bytes());
+        framer.next().map_err(|error| error.why)
+    };
+    let head = "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP h\r\n";
+    let message = |rest: &str| Ok(Some(Frame::Message(Bytes::from(format!("{head}{rest}")))));
+    for (rest, expected) in [
+        ("Content-Length: 0\r\n\r\n", message("Content-Length: 0\r\n\r\n")),
+        ("l : \r\n 2\r\n\r\nab", message("l : \r\n 2\r\n\r\nab")),
+        ("l: 2\r\n\r\nabc", message("l: 2\r\n\r\nab")),
+        ("l: 2\r\n\r\na", Ok(None)),
+        ("l: 2\r\n\r", Ok(None)),
+        ("\r\n", Err(Malformed::NoContentLength)),
+        ("l: x\r\n\r\n", Err(Malformed::ContentLength)),
+        ("l: 0\r\nContent-Length: 0\r\n\r\n", Err(Malformed::ContentLength)),
+        ("l: 32769\r\n\r\n", Err(Malformed::BodyTooLong)),
+        ("Content-Length\x01: 0\r\n\r\n", Err(Malformed::HeaderLine)),
+        ("X: a\nl: 0\r\n\r\n", Err(Malformed::LineEnd)),
+    ] {
+        assert_eq!(first(&format!("{head}{rest}")), expected, "{rest:?}");
+    }
+    assert_eq!(first("\r\n\r\n"), Ok(Some(Frame::Ping)));
+    assert_eq!(first("\r\n"), Ok(None));
+    for junk in ["GET / HTTP/1.1\r\nHost: h\r\n", "\x16\x03\x01", "junk\r\nmore", "\rx", " INVITE"] {
+        assert_eq!(first(junk), Err(Malformed::NotSip), "{junk:?}");
+    }
+    assert_eq!(first(&"a".repeat(9_000)), Err(Malformed::LineTooLong));
+    assert_eq!(first(&format!("{head}{}", "X: y\r\n".repeat(4_000))), Err(Malformed::HeadTooLong));
+}

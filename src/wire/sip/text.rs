@@ -1,11 +1,15 @@
 //! The lexical rules that all of SIP shares (RFC 3261 §25.1). Every function is linear in its input.
 
-/// Bytes of a `token`.
-const TOKEN: [bool; 256] = class(b"-.!%*_+`'~");
-/// Bytes of a host name. The underscore is not in the grammar and common in local names.
-const HOST: [bool; 256] = class(b"-._");
+/// A set of bytes.
+pub(super) type Class = [bool; 256];
 
-const fn class(extra: &[u8]) -> [bool; 256] {
+/// Bytes of a `token`.
+static TOKEN: Class = class(b"-.!%*_+`'~");
+/// Bytes of a host name. The underscore is not in the grammar and common in local names.
+static HOST: Class = class(b"-._");
+
+/// ASCII letters, digits and these.
+pub(super) const fn class(extra: &[u8]) -> Class {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 128 {
@@ -48,14 +52,21 @@ pub(super) fn trim(mut text: &[u8]) -> &[u8] {
 }
 
 pub(super) fn trim_str(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    let is_trimmed = !text.bytes().next().is_some_and(is_blank) && !text.bytes().next_back().is_some_and(is_blank);
+    if is_trimmed { text } else { text.trim_matches([' ', '\t']) }
+}
+
+/// At the first of these bytes, which is ASCII. For the short texts here a plain walk beats a search.
+pub(super) fn split_at(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|b| b == byte)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Splits a host and what follows it: a host name, an IPv4 address or a bracketed IPv6 address. The host comes back
 /// without brackets.
 pub(super) fn split_host(text: &str) -> Option<(&str, &str)> {
     if let Some(inner) = text.strip_prefix('[') {
-        let (address, rest) = inner.split_once(']')?;
+        let (address, rest) = split_at(inner, b']')?;
         return is_ipv6(address).then_some((address, rest));
     }
     let end = text.bytes().position(|b| !HOST[usize::from(b)]).unwrap_or(text.len());
@@ -125,7 +136,7 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// Whether every byte is of the class or part of a whole `%xx`.
-pub(super) fn is_escaped_text(text: &str, allowed: fn(u8) -> bool) -> bool {
+pub(super) fn is_escaped_text(text: &str, allowed: &Class) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
@@ -133,30 +144,27 @@ pub(super) fn is_escaped_text(text: &str, allowed: fn(u8) -> bool) -> bool {
             if !matches!(pair, (Some(a), Some(b)) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) {
                 return false;
             }
-        } else if !allowed(byte) {
+        } else if !allowed[usize::from(byte)] {
             return false;
         }
     }
     true
 }
 
-/// RFC 3261 `unreserved`.
-pub(super) fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte)
-}
-
-/// Position of the first `stop` outside quoted strings and `<>`, from the start. An open quote or bracket hides the rest.
+/// Position of the first `stop` outside quoted strings and `<>`. An open quote or bracket hides the rest.
 pub(super) fn find_bare(text: &[u8], stop: u8) -> Option<usize> {
     let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        at += match byte {
-            b if b == stop => return Some(at),
-            b'"' => quoted_len(text.get(at..)?)?,
-            b'<' => memchr::memchr(b'>', text.get(at..)?)? + 1,
-            _ => 1,
-        };
+    loop {
+        let rest = text.get(at..)?;
+        let found = memchr::memchr3(stop, b'"', b'<', rest)?;
+        let hidden = rest.get(found..)?;
+        at += found
+            + match hidden.first()? {
+                b'"' => quoted_len(hidden)?,
+                b'<' => memchr::memchr(b'>', hidden)? + 1,
+                _ => return Some(at + found),
+            };
     }
-    None
 }
 
 /// The elements of a comma list, trimmed; empty ones are left out.

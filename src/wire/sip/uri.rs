@@ -1,7 +1,15 @@
 //! URIs of SIP (RFC 3261 §19.1), `tel:` (RFC 3966) and whatever else a peer names.
 
 use super::fault::Malformed;
-use super::{params, text};
+use super::params;
+use super::text::{self, Class};
+
+/// `user` without escapes, and `#`, which is not in the grammar but in what people dial.
+static USER: Class = text::class(b"-_.!~*'()&=+$,;?/#");
+static PASSWORD: Class = text::class(b"-_.!~*'()&=+$,");
+/// Wider than `hnv-unreserved`: what stands there is not read, only refused or passed by.
+static HEADERS: Class = text::class(b"-_.!~*'()[]/?:+$&=@;,");
+static OPAQUE: Class = text::class(b"-_.!~*'()&=+$,;?/#:@[]%{}|^`\\");
 
 /// `scheme:user@host:port;params?headers`, borrowed. `tel:` and unknown schemes keep what follows in `opaque`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +65,7 @@ impl<'a> Uri<'a> {
 }
 
 fn read(text: &str) -> Option<Uri<'_>> {
-    let (scheme, rest) = text.split_once(':')?;
+    let (scheme, rest) = text::split_at(text, b':')?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
     if !is_scheme {
@@ -69,22 +77,22 @@ fn read(text: &str) -> Option<Uri<'_>> {
     } else if empty.is_tel() {
         tel(empty, rest)
     } else {
-        let is_plain = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b));
+        let is_plain = !rest.is_empty() && rest.bytes().all(|b| OPAQUE[usize::from(b)]);
         is_plain.then_some(Uri { opaque: rest, ..empty })
     }
 }
 
 fn sip<'a>(empty: Uri<'a>, rest: &'a str) -> Option<Uri<'a>> {
-    let (user, rest) = match rest.split_once('@') {
+    let (user, rest) = match text::split_at(rest, b'@') {
         Some((userinfo, rest)) => (Some(user(userinfo)?), rest),
         None => (None, rest),
     };
     let (host, rest) = text::split_host(rest)?;
-    let (rest, headers) = match rest.split_once('?') {
+    let (rest, headers) = match text::split_at(rest, b'?') {
         Some((rest, headers)) => (rest, non_empty(headers)?),
         None => (rest, ""),
     };
-    let (rest, params) = match rest.split_once(';') {
+    let (rest, params) = match text::split_at(rest, b';') {
         Some((rest, params)) => (rest, non_empty(params)?),
         None => (rest, ""),
     };
@@ -93,22 +101,19 @@ fn sip<'a>(empty: Uri<'a>, rest: &'a str) -> Option<Uri<'a>> {
         None if rest.is_empty() => None,
         None => return None,
     };
-    let is_good = (params.is_empty() || params::is_uri_list(params))
-        && text::is_escaped_text(headers, |b| text::is_unreserved(b) || b"[]/?:+$&=@;,".contains(&b));
+    let is_good = (params.is_empty() || params::is_uri_list(params)) && text::is_escaped_text(headers, &HEADERS);
     is_good.then_some(Uri { user, host, port, params, headers, ..empty })
 }
 
-/// The user part of `user:password`, when both are well formed. `#` is not in the grammar but in what people dial.
+/// The user part of `user:password`, when both are well formed.
 fn user(userinfo: &str) -> Option<&str> {
-    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-    let is_good = !user.is_empty()
-        && text::is_escaped_text(user, |b| text::is_unreserved(b) || b"&=+$,;?/#".contains(&b))
-        && text::is_escaped_text(password, |b| text::is_unreserved(b) || b"&=+$,".contains(&b));
+    let (user, password) = text::split_at(userinfo, b':').unwrap_or((userinfo, ""));
+    let is_good = !user.is_empty() && text::is_escaped_text(user, &USER) && text::is_escaped_text(password, &PASSWORD);
     is_good.then_some(user)
 }
 
 fn tel<'a>(empty: Uri<'a>, rest: &'a str) -> Option<Uri<'a>> {
-    let (number, params) = match rest.split_once(';') {
+    let (number, params) = match text::split_at(rest, b';') {
         Some((number, params)) => (number, non_empty(params)?),
         None => (rest, ""),
     };

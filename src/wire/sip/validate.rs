@@ -20,6 +20,17 @@ const ONCE: [(name::NameId, Field); 10] = [
     (name::EVENT, Field::Event),
 ];
 
+/// For each name, its bit among [`ONCE`]; 0 for those that may stand twice.
+static ONCE_BIT: [u16; name::COUNT + 1] = {
+    let mut bits = [0; name::COUNT + 1];
+    let mut i = 0;
+    while i < ONCE.len() {
+        bits[ONCE[i].0 as usize] = 1 << i;
+        i += 1;
+    }
+    bits
+};
+
 const MAGIC_COOKIE: &str = "z9hG4bK";
 
 impl Message {
@@ -72,13 +83,14 @@ impl Message {
     }
 
     fn validate_once(&self) -> Result<(), Malformed> {
-        let mut seen = 0u32;
+        let mut seen = 0;
         for span in &self.head.spans {
-            let Some(at) = ONCE.iter().position(|(id, _)| *id == span.id) else { continue };
-            if seen & (1 << at) != 0 {
-                return Err(ONCE.get(at).map_or(Malformed::HeaderLine, |(_, field)| Malformed::Repeated(*field)));
+            let bit = ONCE_BIT.get(usize::from(span.id)).copied().unwrap_or_default();
+            if seen & bit != 0 {
+                let field = ONCE.iter().find(|(id, _)| *id == span.id).map(|(_, field)| *field);
+                return Err(field.map_or(Malformed::HeaderLine, Malformed::Repeated));
             }
-            seen |= 1 << at;
+            seen |= bit;
         }
         Ok(())
     }

@@ -34,8 +34,8 @@ impl<'a> Via<'a> {
 }
 
 fn read(text: &str) -> Option<Via<'_>> {
-    let (name, rest) = text.split_once('/')?;
-    let (version, rest) = rest.split_once('/')?;
+    let (name, rest) = text::split_at(text, b'/')?;
+    let (version, rest) = text::split_at(rest, b'/')?;
     let is_ours =
         text::trim_str(name).eq_ignore_ascii_case("SIP") && text::trim_str(version).eq_ignore_ascii_case("2.0");
     let rest = rest.trim_start_matches([' ', '\t']);
@@ -45,7 +45,7 @@ fn read(text: &str) -> Option<Via<'_>> {
     }
     let (host, rest) = text::split_host(rest.trim_start_matches([' ', '\t']))?;
     let rest = rest.trim_start_matches([' ', '\t']);
-    let (address, params) = match rest.split_once(';') {
+    let (address, params) = match text::split_at(rest, b';') {
         Some((address, params)) => (text::trim_str(address), params),
         None => (text::trim_str(rest), ""),
     };

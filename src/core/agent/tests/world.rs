@@ -32,6 +32,10 @@ pub(super) struct World {
     order: u64,
     lose: Vec<(usize, &'static str, usize)>,
     delay: Vec<(usize, &'static str, Duration)>,
+    /// Everything that was sent.
+    pub(super) log: Vec<Bytes>,
+    /// State of a generator: messages are lost, doubled and delayed at random.
+    pub(super) chaos: Option<u64>,
 }
 
 pub(super) fn ms(millis: u64) -> Duration {
@@ -75,6 +79,8 @@ impl World {
             order: 0,
             lose: Vec::new(),
             delay: Vec::new(),
+            log: Vec::new(),
+            chaos: None,
         }
     }
 
@@ -222,15 +228,23 @@ impl World {
                     .lose
                     .iter_mut()
                     .find(|(from, start, count)| *from == node && *count > 0 && text.starts_with(start));
-                let lost = lost.map(|(_, _, count)| *count -= 1).is_some();
+                let lost = lost.map(|(_, _, count)| *count -= 1).is_some() || self.chance(10);
+                self.log.push(bytes.clone());
                 let arrow = if lost { "─✗" } else { "─▶" };
                 self.note_message(&format!("{} {arrow} {}", name(flow.local), name(flow.remote)), &bytes);
                 if lost {
                     continue;
                 }
                 let held = self.delay.iter().position(|(from, start, _)| *from == node && text.starts_with(start));
-                let extra = held.map_or(Duration::ZERO, |at| self.delay.remove(at).2);
+                let mut extra = held.map_or(Duration::ZERO, |at| self.delay.remove(at).2);
+                if self.chance(20) {
+                    extra += ms(u64::from(self.draw()) % 3_000);
+                }
                 self.order += 1;
+                if self.chance(10) {
+                    self.wire.insert((self.now.mono + DELAY, self.order), (flow, bytes.clone()));
+                    self.order += 1;
+                }
                 if (0..self.agents.len()).any(|node| address(node) == flow.remote) {
                     self.wire.insert((self.now.mono + DELAY + extra, self.order), (flow, bytes));
                 } else {
@@ -238,6 +252,16 @@ impl World {
                 }
             }
         }
+    }
+
+    fn chance(&mut self, percent: u32) -> bool {
+        self.chaos.is_some() && self.draw() % 100 < percent
+    }
+
+    fn draw(&mut self) -> u32 {
+        let Some(state) = &mut self.chaos else { return 0 };
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        u32::try_from(*state >> 33).unwrap()
     }
 
     fn note_message(&mut self, route: &str, bytes: &Bytes) {

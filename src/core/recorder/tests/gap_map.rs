@@ -114,7 +114,7 @@ fn what_we_dropped_ourselves_is_named() {
         while recorder.tick(mono(wire.arrival), &mut out) > 0 {}
     }
     while recorder.drain(mono(2 * SECOND), &mut out) > 0 {}
-    let summary = recorder.finish();
+    let summary = recorder.finish(u64::MAX);
     assert_eq!(summary.overload, 10 * 160);
     let gap = &summary.gaps[0];
     assert_eq!((gap.at_ms, gap.for_ms, gap.cause.as_str()), (1_000, 200, "overload"));

@@ -1,0 +1,144 @@
+//! A new configuration: numbers come, go and move between pools, and leases stay where they are.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::{Allocator, Output, Pool, Rules, Slot, State, event};
+use crate::config::{self, PoolKind};
+use crate::core::event::Body;
+use crate::core::lease::{Change, Entry, Lease};
+use crate::ids::E164;
+use crate::limits;
+use crate::time::Now;
+
+impl Allocator {
+    /// Takes over a new configuration. Leases stay with their numbers, also when a number moves to another pool of
+    /// the same company. A number that is gone lets its lease and hold end and is not given out again; one that
+    /// moved to another company loses its lease at once, so that no visitor of one is shown to the other.
+    pub fn reconfigure(
+        &mut self,
+        now: Now,
+        rules: Rules,
+        pools: &[Arc<config::Pool>],
+        sites: &[Arc<config::Site>],
+        out: &mut Vec<Output>,
+    ) {
+        self.rules = rules;
+        let dynamic: Vec<&config::Pool> = pools.iter().map(|p| &**p).filter(|p| p.kind == PoolKind::Dynamic).collect();
+        let before = std::mem::take(&mut self.pools);
+        self.pools = dynamic.iter().map(|pool| Pool::new(pool, &before)).collect();
+        self.sites = sites.iter().map(|site| (site.name.clone(), pools_of(site, &self.pools))).collect();
+        let mut owner: HashMap<&E164, usize> = HashMap::new();
+        for (index, pool) in dynamic.iter().enumerate() {
+            for number in &pool.numbers {
+                owner.entry(number).or_insert(index);
+            }
+        }
+        for slot in 0..self.slots.len() {
+            let pool = owner.get(&self.slots[slot].number).copied();
+            self.move_slot(now, slot, pool, &before, out);
+        }
+        for (index, pool) in dynamic.iter().enumerate() {
+            for number in pool.numbers.iter().filter(|number| owner.get(number) == Some(&index)) {
+                if !self.numbers.contains_key(number) {
+                    self.add_slot(number.clone(), index);
+                }
+            }
+        }
+    }
+
+    fn add_slot(&mut self, number: E164, pool: usize) {
+        let hold = self.pools[pool].hold;
+        let slot = Slot {
+            number: number.clone(),
+            pool: Some(pool),
+            hold,
+            entry: Entry::default(),
+            state: State::Vacant,
+            deadline: None,
+            timer: None,
+        };
+        let index = match self.vacant.pop() {
+            Some(index) => {
+                self.unschedule(index);
+                self.slots[index] = slot;
+                index
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
+            }
+        };
+        self.pools[pool].numbers += 1;
+        self.numbers.insert(number, index);
+        self.set_state(index, State::Free { order: 0 });
+    }
+
+    /// Puts a slot where the new configuration has its number.
+    fn move_slot(&mut self, now: Now, slot: usize, pool: Option<usize>, before: &[Pool], out: &mut Vec<Output>) {
+        let state = self.slots[slot].state;
+        if state == State::Vacant {
+            return;
+        }
+        let was = self.slots[slot].pool.take();
+        if let Some(pool) = pool {
+            let company = &self.pools[pool].company;
+            let same = match (was, self.slots[slot].entry.active().or(self.slots[slot].entry.last.as_ref())) {
+                (_, Some(lease)) => lease.company == *company,
+                (Some(was), None) => before[was].company == *company,
+                (None, None) => true,
+            };
+            self.slots[slot].hold = self.pools[pool].hold;
+            self.pools[pool].numbers += 1;
+            if !same {
+                self.expel(now, slot, out);
+                self.slots[slot].state = State::Vacant;
+            }
+            self.slots[slot].pool = Some(pool);
+            let state = if same { state } else { State::Free { order: 0 } };
+            self.slots[slot].state = State::Vacant;
+            self.set_state(slot, state);
+        } else if let State::Free { .. } = state {
+            self.vacate(slot, out);
+        }
+    }
+
+    /// Ends whatever lease there is, at once and without a hold.
+    fn expel(&mut self, now: Now, slot: usize, out: &mut Vec<Output>) {
+        if let State::Leased { .. } | State::Held { .. } = self.slots[slot].state {
+            self.forget_right(slot);
+            let lease = self.lease_of(slot);
+            if let State::Leased { .. } = self.slots[slot].state {
+                let lease =
+                    Arc::new(Lease { released_at: Some(now.wall), hold_until: now.wall, ..Lease::clone(&lease) });
+                out.push(event(now, &lease, Body::LeaseReleased(Arc::clone(&lease))));
+            }
+        }
+        self.slots[slot].deadline = None;
+        self.change(slot, Change::Removed(self.slots[slot].number.clone()), out);
+    }
+}
+
+impl Pool {
+    fn new(pool: &config::Pool, before: &[Pool]) -> Pool {
+        let old = before.iter().find(|old| old.name == pool.name);
+        Pool {
+            name: pool.name.clone(),
+            company: pool.company.clone(),
+            site: pool.site.clone(),
+            hold: pool.hold.max(limits::HOLD_MIN),
+            free: BTreeSet::new(),
+            numbers: 0,
+            leased: 0,
+            held: 0,
+            granted: old.map_or(0, |old| old.granted),
+            exhausted: old.map_or(0, |old| old.exhausted),
+        }
+    }
+}
+
+fn pools_of(site: &config::Site, pools: &[Pool]) -> Vec<usize> {
+    let own = pools.iter().enumerate().filter(|(_, pool)| pool.site.as_deref() == Some(&site.name));
+    let common = pools.iter().enumerate().filter(|(_, pool)| pool.site.is_none() && pool.company == site.company);
+    own.chain(common).map(|(index, _)| index).collect()
+}

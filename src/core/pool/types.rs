@@ -1,0 +1,128 @@
+//! What is asked of the allocator, what it answers, and what it shows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::core::event::{Event, Session};
+use crate::core::lease::{Change, Lease};
+use crate::ids::E164;
+
+/// Clocks of the allocator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// A lease lapses so long after its last renewal.
+    pub ttl: Duration,
+    /// What a page is told to wait between renewals.
+    pub renew_after: Duration,
+    /// The last holder of a number is forgotten after so long.
+    pub memory: Duration,
+}
+
+/// What a page asks.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// Name of the site, as configured.
+    pub site: String,
+    /// As the page remembered it; one that is not well-formed counts as none.
+    pub visitor_id: Option<String>,
+    pub session: Session,
+}
+
+/// A number for a visitor.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    pub lease: Arc<Lease>,
+    /// Others see the number too.
+    pub shared: bool,
+    /// The page is to show the number.
+    pub swap: bool,
+    /// The visitor had this number already.
+    pub returning: bool,
+}
+
+/// No number: the page keeps the real one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoNumber {
+    /// `unknown_site`, `no_pool` (the site has no dynamic pool here) or `pool_exhausted`.
+    pub code: &'static str,
+    /// To be remembered by the page all the same.
+    pub visitor_id: String,
+}
+
+/// Why a renewal, release or signal was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Never granted, or ended and no longer held. The same answer for both.
+    #[error("no such lease")]
+    UnknownLease,
+    #[error("a signal's name is 1 to 32 of a-z and _")]
+    BadSignal,
+    #[error("this lease has sent too many signals")]
+    TooManySignals,
+}
+
+impl Refused {
+    /// Stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Refused::UnknownLease => "unknown_lease",
+            Refused::BadSignal => "bad_signal",
+            Refused::TooManySignals => "too_many_signals",
+        }
+    }
+}
+
+/// What the allocator wants done, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// For the journal.
+    Event(Event),
+    /// For the lease table and the feed.
+    Change(Change),
+}
+
+/// Where a number stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NumberState {
+    Free,
+    /// On a visitor's page.
+    Leased,
+    /// The visitor left; kept for them.
+    Held,
+    /// Belongs to a channel; never leased.
+    Static,
+}
+
+/// One pool, counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PoolState {
+    pub name: String,
+    pub company: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// `dynamic` or `static`.
+    pub kind: &'static str,
+    pub numbers: usize,
+    pub free: usize,
+    pub leased: usize,
+    pub held: usize,
+    /// Grants to visitors who did not have the number already, since the start.
+    pub granted: u64,
+    /// Visitors for whom there was no number, since the start.
+    pub exhausted: u64,
+}
+
+/// One number and who has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NumberInfo {
+    pub number: E164,
+    pub pool: String,
+    pub company: String,
+    pub state: NumberState,
+    /// The lease of a leased or held number, or the last one that is remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Arc<Lease>>,
+}

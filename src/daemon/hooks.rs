@@ -1,0 +1,145 @@
+//! What signalling's outputs mean to the rest of the daemon. Runs on the signalling thread and never waits: the journal
+//! queues, the media threads queue, metrics are atomics.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::core::agent::Flow;
+use crate::core::event::{Body, CallData, Event};
+use crate::core::media::{MediaCommand, MediaNotice};
+use crate::demo::steps::Steps;
+use crate::ids::CallId;
+use crate::io::http::{Demo, LiveCalls};
+use crate::io::journal::Journal;
+use crate::io::media::MediaEngine;
+use crate::io::metrics::{Direction, Metrics};
+use crate::io::recordings::Recordings;
+use crate::io::signalling::{Hooks, Seen};
+use crate::time::Now;
+
+/// What the hooks hold.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) journal: Journal,
+    pub(super) live: Arc<LiveCalls>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) engine: Arc<MediaEngine>,
+    pub(super) recordings: Arc<Recordings>,
+    pub(super) demo: Option<Arc<Demo>>,
+}
+
+#[derive(Debug)]
+pub(super) struct DaemonHooks {
+    parts: Parts,
+    steps: Option<Steps>,
+}
+
+impl DaemonHooks {
+    pub(super) fn new(mut parts: Parts) -> DaemonHooks {
+        let steps = parts.demo.take().map(Steps::new);
+        DaemonHooks { parts, steps }
+    }
+
+    fn count(&self, event: &Event) {
+        let metrics = &self.parts.metrics;
+        match &event.body {
+            Body::CallStarted(data) => metrics.call_started(data.attribution.kind),
+            Body::CallEnded(data) => {
+                if let Some(outcome) = data.outcome {
+                    metrics.call_ended(outcome, data.ring_ms, data.talk_ms);
+                }
+            }
+            Body::CallCrashed { .. } => {
+                metrics.calls.crashed.inc();
+            }
+            Body::RecordingSealed(sealed) => metrics.recording_sealed(sealed.recording.state),
+            _ => {}
+        }
+    }
+
+    /// The recording's sidecar is the `data` of `call.ended`; it names the recording by its path.
+    fn write_sidecar(&self, data: &CallData) {
+        if data.recording.as_ref().is_none_or(|recording| recording.path.is_none()) {
+            return;
+        }
+        match serde_json::to_value(data) {
+            Ok(value) => self.parts.recordings.sidecar(data.call_id, &value),
+            Err(error) => tracing::error!(call = %data.call_id, %error, "no sidecar"),
+        }
+    }
+}
+
+impl Hooks for DaemonHooks {
+    fn on_event(&mut self, event: Event) {
+        self.count(&event);
+        self.parts.live.on_event(&event);
+        match &event.body {
+            Body::CallStarted(data) => {
+                tracing::info!(call = %data.call_id, number = ?data.number, attribution = %data.attribution.method, "call");
+            }
+            Body::CallEnded(data) => {
+                self.write_sidecar(data);
+                let outcome = data.outcome.map_or("", |outcome| outcome.as_str());
+                let reason = data.reason.as_deref().unwrap_or("");
+                tracing::info!(call = %data.call_id, outcome, reason, talk_ms = data.talk_ms, "call ended");
+            }
+            _ => {}
+        }
+        if let Some(steps) = &mut self.steps {
+            steps.on_event(&event);
+        }
+        if !self.parts.journal.append(event) {
+            tracing::error!("the journal is full: an event was dropped and counted");
+        }
+    }
+
+    fn on_refused(&mut self, code: &'static str) {
+        self.parts.metrics.call_refused(code);
+    }
+
+    fn on_message(&mut self, now: Now, seen: Seen, flow: &Flow, bytes: &Bytes) {
+        let direction = match seen {
+            Seen::Received => Direction::Received,
+            Seen::Sent => Direction::Sent,
+        };
+        match first_line(bytes) {
+            FirstLine::Request(method) => self.parts.metrics.sip_request(direction, &method),
+            FirstLine::Response(status) => self.parts.metrics.sip_response(direction, status),
+            FirstLine::Other => {}
+        }
+        if let Some(steps) = &mut self.steps {
+            steps.on_message(now, seen, flow, bytes);
+        }
+    }
+
+    fn on_media(&mut self, now: Now, call: CallId, command: MediaCommand) -> Option<MediaNotice> {
+        match command {
+            MediaCommand::Open(open) => Some(match self.parts.engine.open(call, &open, now) {
+                Ok(local) => MediaNotice::Opened(local),
+                Err(code) => MediaNotice::Refused(code),
+            }),
+            command => {
+                self.parts.engine.command(call, command);
+                None
+            }
+        }
+    }
+}
+
+enum FirstLine {
+    Request(rsip::Method),
+    Response(u16),
+    Other,
+}
+
+/// Enough of a message for its counter, without reading it.
+fn first_line(bytes: &[u8]) -> FirstLine {
+    if let Some(rest) = bytes.strip_prefix(b"SIP/2.0 ") {
+        let status = rest.get(..3).and_then(|code| std::str::from_utf8(code).ok()).and_then(|code| code.parse().ok());
+        return status.map_or(FirstLine::Other, FirstLine::Response);
+    }
+    let word = bytes.iter().take(16).position(|byte| *byte == b' ').and_then(|end| bytes.get(..end));
+    let method = word.and_then(|word| std::str::from_utf8(word).ok()).and_then(|word| word.parse().ok());
+    method.map_or(FirstLine::Other, FirstLine::Request)
+}

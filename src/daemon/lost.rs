@@ -1,0 +1,76 @@
+//! What a crash left behind: calls without an end, and who held which number.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::core::event::{Body, CallData, Event, RecordingData, RecordingSummary};
+use crate::core::pool::Record;
+use crate::ids::{CallId, LeaseId};
+use crate::io::clock;
+use crate::io::journal::{Journal, Unfinished, lost_in_crash};
+use crate::io::recordings::{self, Recovered};
+
+/// The newest word on each lease, in order of first appearance: what the allocator is rebuilt from. Memory is bounded
+/// by the leases that the allocator itself would hold.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    newest: HashMap<LeaseId, (u64, Record)>,
+    count: u64,
+}
+
+impl Leases {
+    pub(super) fn observe(&mut self, body: &Body) {
+        if let Some(record) = Record::from_body(body) {
+            self.count += 1;
+            self.newest.insert(record.lease.lease_id, (self.count, record));
+        }
+    }
+
+    pub(super) fn into_records(self) -> Vec<Record> {
+        let mut records: Vec<(u64, Record)> = self.newest.into_values().collect();
+        records.sort_unstable_by_key(|(order, _)| *order);
+        records.into_iter().map(|(_, record)| record).collect()
+    }
+}
+
+/// Gives every call of the last run that has none its `recording.sealed` and its `call.ended`.
+pub(super) fn finish_calls(journal: &Journal, data_dir: &Path, unfinished: Unfinished, repaired: Vec<Recovered>) {
+    let mut repaired: HashMap<CallId, RecordingSummary> = repaired
+        .into_iter()
+        .map(|recovered| {
+            tracing::warn!(call = %recovered.call, state = ?recovered.summary.state, file = %recovered.file.display(),
+                "a recording that a crash had left unfinished was repaired");
+            (recovered.call, recovered.summary)
+        })
+        .collect();
+    let (calls, last_seen) = unfinished.finish();
+    for mut call in calls {
+        let now = clock::wall();
+        let told = call.recording.is_some();
+        let found = repaired.remove(&call.call_id);
+        if call.recording.is_none() && call.answered_at.is_some() {
+            call.recording = found.or_else(|| recordings::find(data_dir, call.call_id));
+        }
+        if let Some(recording) = call.recording.clone().filter(|_| !told) {
+            let sealed = RecordingData { call_id: call.call_id, recording };
+            let subject = call.call_id.to_string();
+            let event = Event { time: now, subject, body: Body::RecordingSealed(sealed) };
+            journal.append(event);
+        }
+        let event = lost_in_crash(call, last_seen, now);
+        if let Body::CallEnded(data) = &event.body {
+            tracing::warn!(call = %data.call_id, "the last run ended in the middle of this call");
+            write_sidecar(data_dir, data);
+        }
+        journal.append(event);
+    }
+}
+
+fn write_sidecar(data_dir: &Path, data: &CallData) {
+    let written = serde_json::to_value(data)
+        .map_err(std::io::Error::other)
+        .and_then(|value| recordings::write_sidecar(data_dir, data.call_id, &value));
+    if let Err(error) = written {
+        tracing::error!(call = %data.call_id, %error, "no sidecar");
+    }
+}

@@ -1,0 +1,69 @@
+//! SIGHUP: the configuration is read again. A bad file is refused whole; the old one stays.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::core::b2bua::Settings;
+use crate::io::lease_feed::feed_numbers;
+use crate::io::signalling::Command;
+use crate::io::systemd;
+
+use super::Daemon;
+
+impl Daemon {
+    /// Reads the file again and hands the parts what they can change while calls go on. Calls in progress keep what
+    /// they began with.
+    pub async fn reload(&mut self) {
+        systemd::reloading();
+        let old = self.config.load_full();
+        match Config::load(self.config_path.as_deref()) {
+            Err(problems) => tracing::error!("the new configuration is refused, the old one stays:\n{problems}"),
+            Ok(mut new) => {
+                keep_what_needs_a_restart(&old, &mut new);
+                new.sip.calls_max = new.sip.calls_max.min(self.engine.calls_max());
+                let new = Arc::new(new);
+                self.say(Command::Reload(Arc::new(Settings::new(Arc::clone(&new), self.listeners.clone()))));
+                self.allocator.reconfigure(&new);
+                if let (Some(feed), Some(rules)) = (&self.feed, &new.lease_feed) {
+                    feed.reconfigure(feed_numbers(&new), rules.stale_after);
+                }
+                for bad in self.sinks.apply(&new.sinks).await {
+                    tracing::error!(%bad, "this sink is not running");
+                }
+                self.config.store(new);
+                tracing::info!("the new configuration is in force");
+            }
+        }
+        systemd::ready("taking calls");
+    }
+}
+
+/// Sockets, threads and the data folder are taken at start.
+fn keep_what_needs_a_restart(old: &Config, new: &mut Config) {
+    let mut kept = Vec::new();
+    let mut keep = |differs: bool, key: &'static str| {
+        if differs {
+            kept.push(key);
+        }
+    };
+    keep(old.node.data_dir != new.node.data_dir, "node.data_dir");
+    keep(old.node.id != new.node.id, "node.id");
+    keep(old.sip.listen != new.sip.listen, "sip.listen");
+    keep(old.sip.advertise != new.sip.advertise, "sip.advertise");
+    keep(format!("{:?}", old.media) != format!("{:?}", new.media), "media");
+    keep(old.http.listen != new.http.listen, "http.listen");
+    let feed = |config: &Config| config.lease_feed.as_ref().map(|feed| feed.url.clone());
+    keep(feed(old) != feed(new), "lease_feed.url");
+    if !kept.is_empty() {
+        tracing::warn!(keys = kept.join(", "), "these keys take effect at the next start");
+    }
+    new.node.data_dir.clone_from(&old.node.data_dir);
+    new.node.id.clone_from(&old.node.id);
+    new.sip.listen.clone_from(&old.sip.listen);
+    new.sip.advertise.clone_from(&old.sip.advertise);
+    new.media.clone_from(&old.media);
+    new.http.listen = old.http.listen;
+    if feed(old) != feed(new) {
+        new.lease_feed.clone_from(&old.lease_feed);
+    }
+}

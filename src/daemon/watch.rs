@@ -1,0 +1,89 @@
+//! Once a second: gauges are read, and systemd hears that signalling answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::core::lease::LeaseTable;
+use crate::io::allocator::AllocatorHandle;
+use crate::io::journal::Journal;
+use crate::io::media::MediaEngine;
+use crate::io::metrics::Metrics;
+use crate::io::recordings::Recordings;
+use crate::io::signalling::Command;
+use crate::io::systemd;
+
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) commands: mpsc::UnboundedSender<Command>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) engine: Arc<MediaEngine>,
+    pub(super) recordings: Arc<Recordings>,
+    pub(super) journal: Journal,
+    pub(super) allocator: AllocatorHandle,
+    /// The table, when another node feeds it.
+    pub(super) table_stale: Option<Arc<LeaseTable>>,
+}
+
+pub(super) async fn run(parts: Parts) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut media_seen = BTreeMap::new();
+    let mut relayed_seen = 0;
+    let mut journal_dropped = 0;
+    loop {
+        tick.tick().await;
+        let (answer, counts) = oneshot::channel();
+        if parts.commands.send(Command::Counts(answer)).is_err() {
+            return;
+        }
+        // The answer comes from signalling's own loop: a loop that hangs feeds no watchdog.
+        let Ok((counts, _)) = counts.await else { return };
+        systemd::alive();
+        let metrics = &parts.metrics;
+        let agent = counts.agent;
+        metrics.sip.transactions.set(gauge(agent.client_transactions + agent.server_transactions));
+        metrics.media.ports_used.set(gauge(parts.engine.used_pairs() * 2));
+        metrics.media.ports_total.set(gauge((parts.engine.used_pairs() + parts.engine.free_pairs()) * 2));
+        metrics.recordings.active.set(gauge(parts.recordings.active()));
+        let stats = parts.journal.stats();
+        metrics.journal.seq.set(i64::try_from(stats.last_seq).unwrap_or(i64::MAX));
+        metrics.journal.queue.set(i64::try_from(stats.queued).unwrap_or(i64::MAX));
+        metrics.journal.dropped.inc_by(stats.dropped.saturating_sub(journal_dropped));
+        journal_dropped = stats.dropped;
+        if let Some(table) = &parts.table_stale {
+            metrics.leases.feed_stale.set(i64::from(table.is_stale()));
+            metrics.leases.feed_revision.set(i64::try_from(table.revision()).unwrap_or(i64::MAX));
+        }
+        count_media(&parts, &mut media_seen, &mut relayed_seen);
+        count_leases(&parts);
+    }
+}
+
+/// Media threads keep totals; counters want what is new.
+fn count_media(parts: &Parts, seen: &mut BTreeMap<&'static str, u64>, relayed_seen: &mut u64) {
+    let stats = parts.engine.stats();
+    let last = std::mem::replace(relayed_seen, stats.relayed_packets);
+    parts.metrics.media.relayed.inc_by(stats.relayed_packets.saturating_sub(last));
+    for (refusal, total) in stats.refused.iter() {
+        let last = seen.insert(refusal.as_str(), total).unwrap_or(0);
+        if total > last {
+            parts.metrics.media_dropped(refusal.as_str(), total - last);
+        }
+    }
+}
+
+fn count_leases(parts: &Parts) {
+    use crate::io::metrics::InPool;
+    for pool in parts.allocator.pools() {
+        let label = InPool { pool: pool.name.clone() };
+        parts.metrics.leases.active.get_or_create(&label).set(gauge(pool.leased));
+        parts.metrics.leases.free.get_or_create(&label).set(gauge(pool.free));
+    }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

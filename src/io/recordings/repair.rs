@@ -1,0 +1,158 @@
+//! After a crash: what was being written is made whole; what cannot be is kept aside. Nothing is deleted, and a second
+//! run finds nothing left to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use crate::config::Fsync;
+use crate::core::event::{RecordingState, RecordingSummary};
+use crate::ids::CallId;
+use crate::time::Wall;
+use crate::wire::wav;
+
+use super::files::{Disk, Files, Handle, reason};
+use super::names::{self, Kind};
+use super::seal::{Sealed, hash, make_whole, millis, seal_file};
+use super::writer::Closed;
+
+/// A recording that a crash had left unfinished.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recovered {
+    pub call: CallId,
+    /// `degraded` with the reason `crash` and what could be saved, or `failed`.
+    pub summary: RecordingSummary,
+    /// Where the file is now.
+    pub file: PathBuf,
+}
+
+/// Makes every unfinished recording below `data_dir` whole. To be called at start, before the first call, by the only
+/// process that writes there. A file that cannot be made whole is renamed to `.wav.broken`; one that cannot be touched
+/// now is reported and stays for the next start.
+pub fn repair(data_dir: &Path) -> Vec<Recovered> {
+    repair_with(&Disk, data_dir)
+}
+
+/// What is on disk of a call whose `call.ended` was never written: after [`repair`], so nothing is unfinished. Reads
+/// the whole file. The gap map and the end of the talk are lost, so the best verdict is `degraded`, reason `crash`.
+pub fn find(data_dir: &Path, call: CallId) -> Option<RecordingSummary> {
+    let root = data_dir.join(names::ROOT);
+    // An id holds the start of its call; the folder is named by the answer, which may be on the next day.
+    let began = Wall(i64::try_from(call.0 >> 80).unwrap_or(0).saturating_mul(1_000));
+    let likely = [began, began + std::time::Duration::from_secs(86_400)].map(|day| {
+        let [.., day] = names::folders(day);
+        data_dir.join(day)
+    });
+    let holds = |folder: &PathBuf| {
+        let is = |kind| folder.join(names::file(call, kind)).symlink_metadata().is_ok_and(|m| m.is_file());
+        [Kind::Sealed, Kind::Broken].into_iter().find(|kind| is(*kind)).map(|kind| (folder.clone(), kind))
+    };
+    let found = likely.iter().find_map(holds).or_else(|| names::days(&root).iter().find_map(holds));
+    let (folder, kind) = found?;
+    if kind == Kind::Broken {
+        return Some(failed("crash"));
+    }
+    let path = folder.join(names::file(call, kind));
+    Some(read_back(data_dir, &path).unwrap_or_else(|error| {
+        warn!(%call, %error, "cannot read the recording back");
+        failed(reason(&error))
+    }))
+}
+
+pub(super) fn repair_with(files: &dyn Files, data_dir: &Path) -> Vec<Recovered> {
+    let mut recovered = Vec::new();
+    for folder in names::days(&data_dir.join(names::ROOT)) {
+        for (part, call, kind) in names::in_folder(&folder) {
+            if kind == Kind::Part {
+                recovered.push(repair_one(files, data_dir, call, &part));
+            }
+        }
+    }
+    recovered
+}
+
+fn repair_one(files: &dyn Files, data_dir: &Path, call: CallId, part: &Path) -> Recovered {
+    let sealed = names::beside(part, call, Kind::Sealed);
+    let taken = sealed.symlink_metadata().is_ok();
+    let handle = files.open(part).map(Handle);
+    let frames = handle.as_ref().map_err(copy).and_then(|handle| make_whole(handle, None));
+    match (handle, frames) {
+        (Ok(handle), Ok(frames)) if !taken => {
+            let path = sealed.strip_prefix(data_dir).unwrap_or(&sealed).to_path_buf();
+            let closed = Closed { handle, path, frames, whole: true };
+            let outcome = seal_file(files, data_dir, Fsync::Seal, call, &closed);
+            if let Some(error) = &outcome.error {
+                warn!(%call, %error, "the recording is not sealed as it should be");
+            }
+            match (outcome.sealed, outcome.error) {
+                (Some(saved), _) => Recovered { call, summary: degraded(saved), file: sealed },
+                (None, error) => {
+                    let code = error.as_ref().map_or("write_error", reason);
+                    Recovered { call, summary: failed(code), file: part.to_path_buf() }
+                }
+            }
+        }
+        // The disk refuses now; the bytes may be good.
+        (_, Err(error)) if error.get_ref().is_none_or(|e| !e.is::<wav::Bad>()) => {
+            warn!(%call, %error, "cannot repair the recording");
+            Recovered { call, summary: failed(reason(&error)), file: part.to_path_buf() }
+        }
+        _ => put_aside(files, call, part),
+    }
+}
+
+/// Nothing can be played of it.
+fn put_aside(files: &dyn Files, call: CallId, part: &Path) -> Recovered {
+    let broken = names::beside(part, call, Kind::Broken);
+    let moved = if broken.symlink_metadata().is_ok() {
+        Err(io::ErrorKind::AlreadyExists.into())
+    } else {
+        files.rename(part, &broken)
+    };
+    let file = match moved {
+        Ok(()) => broken,
+        Err(error) => {
+            warn!(%call, %error, "cannot put the broken recording aside");
+            part.to_path_buf()
+        }
+    };
+    Recovered { call, summary: failed("crash"), file }
+}
+
+fn read_back(data_dir: &Path, path: &Path) -> io::Result<RecordingSummary> {
+    let file = std::fs::File::open(path)?;
+    let mut head = Vec::with_capacity(wav::HEADER);
+    io::Read::read_to_end(&mut io::Read::take(&file, wav::HEADER as u64), &mut head)?;
+    let frames = wav::check(&head, file.metadata()?.len()).map_err(io::Error::other)?;
+    let sha256 = Some(hash(&file)?);
+    let path = path.strip_prefix(data_dir).unwrap_or(path).to_string_lossy().into_owned();
+    Ok(degraded(Sealed { path, frames, sha256 }))
+}
+
+fn degraded(saved: Sealed) -> RecordingSummary {
+    RecordingSummary {
+        state: RecordingState::Degraded,
+        reason: Some("crash".to_owned()),
+        path: Some(saved.path),
+        duration_ms: millis(saved.frames),
+        sha256: saved.sha256,
+        channels: wav::CHANNELS,
+        sample_rate: wav::RATE,
+        gaps: Vec::new(),
+    }
+}
+
+fn failed(code: &str) -> RecordingSummary {
+    RecordingSummary {
+        state: RecordingState::Failed,
+        reason: Some(code.to_owned()),
+        channels: wav::CHANNELS,
+        sample_rate: wav::RATE,
+        ..RecordingSummary::default()
+    }
+}
+
+fn copy(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}

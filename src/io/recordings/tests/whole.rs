@@ -1,0 +1,126 @@
+//! The disk works.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn calls_at_once_each_with_its_own_audio() {
+    let dir = folder();
+    let (door, taps) = tap::channel();
+    let (recordings, notices) = start(Arc::new(Disk), dir.path(), Fsync::Second, taps);
+    let mut tap = door.tap();
+    let calls: Vec<CallId> = (0..20).map(call).collect();
+    calls.iter().for_each(|c| begin(&mut tap, *c));
+    for second in 0..4 {
+        calls.iter().for_each(|c| talk(&mut tap, *c, second * 50..second * 50 + 50));
+    }
+    calls.iter().for_each(|c| tap.stop(*c, after(4_000)));
+    drop((tap, door));
+    for _ in &calls {
+        let (call, summary) = notice(&notices);
+        assert_eq!(summary.state, RecordingState::Complete, "{summary:?}");
+        assert_true(dir.path(), call, 4_000, &summary);
+    }
+    recordings.join();
+    assert!(notices.recv().is_err(), "one notice a recording");
+}
+
+#[test]
+fn files_and_folders_are_for_the_owner_only_and_the_sidecar_is_beside() {
+    let dir = folder();
+    let (door, taps) = tap::channel();
+    let (recordings, notices) = start(Arc::new(Disk), dir.path(), Fsync::Seal, taps);
+    let mut tap = door.tap();
+    say(&mut tap, call(1), 1_000);
+    let (id, summary) = notice(&notices);
+    let data = json!({"call_id": id, "recording": summary, "outcome": "answered"});
+    recordings.sidecar(id, &data);
+    recordings.sidecar(call(2), &json!({"recording": {"path": format!("recordings/2026/11/21/../{}.wav", call(2))}}));
+    recordings.sidecar(call(3), &json!({"call_id": call(3)}));
+    drop((tap, door));
+    recordings.join();
+    let day = dir.path().join(DAY);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for folder in day.ancestors().take(4) {
+        assert_eq!(mode(folder), 0o700, "{}", folder.display());
+    }
+    let mut names: Vec<_> = std::fs::read_dir(&day).unwrap().map(|e| e.unwrap().path()).collect();
+    names.sort();
+    assert_eq!(names, [day.join(format!("{id}.json")), day.join(format!("{id}.wav"))]);
+    assert!(names.iter().all(|path| mode(path) == 0o600));
+    let sidecar: serde_json::Value = serde_json::from_slice(&std::fs::read(&names[0]).unwrap()).unwrap();
+    assert_eq!(sidecar["recording"]["sha256"], json!(summary.sha256));
+    assert_eq!(sidecar["recorder"]["caller"]["audio"], json!(50));
+    assert_eq!(verify_recordings(dir.path()).unwrap(), Verified { good: 1, ..Verified::default() });
+}
+
+#[test]
+fn a_link_in_the_place_of_a_folder_or_a_file_is_not_followed() {
+    let (dir, elsewhere) = (folder(), folder());
+    std::fs::create_dir_all(dir.path().join("recordings/2026")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), dir.path().join("recordings/2026/11")).unwrap();
+    let (door, taps) = tap::channel();
+    let (recordings, notices) = start(Arc::new(Disk), dir.path(), Fsync::Seal, taps);
+    let mut tap = door.tap();
+    say(&mut tap, call(1), 1_000);
+    let (_, summary) = notice(&notices);
+    assert_eq!((summary.state, summary.reason.as_deref()), (RecordingState::Failed, Some("write_error")));
+    std::fs::remove_file(dir.path().join("recordings/2026/11")).unwrap();
+    let day = dir.path().join(DAY);
+    std::fs::create_dir_all(&day).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path().join("x"), day.join(format!("{}.wav.part", call(2)))).unwrap();
+    say(&mut tap, call(2), 1_000);
+    assert_eq!(notice(&notices).1.state, RecordingState::Failed);
+    say(&mut tap, call(3), 1_000);
+    assert_eq!(notice(&notices).1.state, RecordingState::Complete);
+    drop((tap, door));
+    recordings.join();
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn media_threads_that_end_without_a_word() {
+    let dir = folder();
+    let (door, taps) = tap::channel();
+    let (recordings, notices) = start(Arc::new(Disk), dir.path(), Fsync::None, taps);
+    let mut tap = door.tap();
+    begin(&mut tap, call(1));
+    talk(&mut tap, call(1), 0..100);
+    tap.flush();
+    drop((tap, door));
+    recordings.join();
+    let (_, summary) = notice(&notices);
+    assert_eq!((summary.state, summary.reason.as_deref()), (RecordingState::Degraded, Some("interrupted")));
+    assert!(summary.duration_ms >= 1_980, "{summary:?}");
+}
+
+#[test]
+fn an_end_that_is_told_late_makes_no_longer_file() {
+    let dir = folder();
+    let spec = RecordingSpec { call: call(1), started: STARTED };
+    let mut active = Active::start(&Disk, dir.path(), Fsync::None, &spec, None);
+    let mut out = Vec::new();
+    active.on_time(after(5_000).mono, Fsync::None, &mut out);
+    let finished = active.finish(after(3_000).mono, None, &mut out);
+    let summary = seal::seal(&Disk, dir.path(), Fsync::None, finished);
+    assert_eq!((summary.state, summary.duration_ms), (RecordingState::Complete, 3_000));
+    assert_eq!(wav(dir.path(), &summary.path.unwrap()).len(), 3_000 * 16);
+    assert!(summary.gaps.iter().all(|g| g.at_ms + g.for_ms <= 3_000));
+}
+
+#[test]
+fn a_talk_of_no_time_at_all() {
+    let dir = folder();
+    let (door, taps) = tap::channel();
+    let (recordings, notices) = start(Arc::new(Disk), dir.path(), Fsync::Seal, taps);
+    let mut tap = door.tap();
+    say(&mut tap, call(1), 0);
+    drop((tap, door));
+    let (id, summary) = notice(&notices);
+    assert_eq!((summary.state, summary.duration_ms), (RecordingState::Complete, 0));
+    assert_true(dir.path(), id, 0, &summary);
+    recordings.join();
+}

@@ -1,0 +1,153 @@
+//! Are the recordings still what their sidecars say? For `leaseline verify`; reads files and changes nothing.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::ids::CallId;
+use crate::wire::wav;
+
+use super::names::{self, Kind};
+use super::seal::{hash, millis};
+
+/// A sidecar is read up to so much; ours stay far below.
+const SIDECAR_MAX: u64 = 1 << 20;
+
+/// What was looked at and what is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Recordings whose header, length and hash are as they should be.
+    pub good: usize,
+    /// Each makes the verdict bad.
+    pub problems: Vec<Finding>,
+    /// Worth a look, but not wrong: unfinished files, files put aside, recordings without a sidecar.
+    pub notes: Vec<Finding>,
+}
+
+/// One thing about one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub path: PathBuf,
+    /// Stable code: `missing`, `wrong_size`, `wrong_format`, `no_header`, `wrong_length`, `wrong_hash`, `bad_sidecar`,
+    /// `unreadable`; as a note `unfinished`, `broken`, `no_sidecar`, `no_hash`.
+    pub code: &'static str,
+    /// What differs, for a person.
+    pub detail: String,
+}
+
+/// Checks all recordings below `path`: a data folder, its `recordings`, a day's folder, or one WAV or sidecar.
+pub fn verify_recordings(path: &Path) -> io::Result<Verified> {
+    let mut verified = Verified::default();
+    if path.metadata()?.is_dir() {
+        for folder in folders(path) {
+            for (file, call, kind) in names::in_folder(&folder) {
+                verified.look_at(&file, call, kind);
+            }
+        }
+    } else {
+        match path.file_name().and_then(|name| names::parse(name.to_str()?)) {
+            Some((call, kind)) => verified.look_at(path, call, kind),
+            None => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a recording or sidecar of ours")),
+        }
+    }
+    Ok(verified)
+}
+
+/// Folders that may hold recordings, whatever level `path` is.
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let mut all = vec![path.to_path_buf()];
+    all.extend(names::days(&path.join(names::ROOT)));
+    all.extend(names::days(path));
+    all
+}
+
+impl Verified {
+    /// Nothing is wrong.
+    pub fn is_good(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    fn look_at(&mut self, path: &Path, call: CallId, kind: Kind) {
+        match kind {
+            Kind::Part => self.note(path, "unfinished", "is being written, or waits for the next start"),
+            Kind::Broken => self.note(path, "broken", "could not be repaired after a crash"),
+            Kind::Sealed => {
+                let sidecar = names::beside(path, call, Kind::Sidecar);
+                // With a sidecar it is looked at from there.
+                if !sidecar.exists() {
+                    self.note(path, "no_sidecar", "nothing says what it should be");
+                    if let Err(finding) = read(path) {
+                        self.problems.push(finding);
+                    }
+                }
+            }
+            Kind::Sidecar => match compare(path, call) {
+                Ok(Some(note)) => {
+                    self.good += 1;
+                    self.notes.push(note);
+                }
+                Ok(None) => self.good += 1,
+                Err(finding) => self.problems.push(finding),
+            },
+        }
+    }
+
+    fn note(&mut self, path: &Path, code: &'static str, detail: &str) {
+        self.notes.push(finding(path, code, detail));
+    }
+}
+
+/// A sidecar against its recording.
+fn compare(sidecar: &Path, call: CallId) -> Result<Option<Finding>, Finding> {
+    let bad = |detail: &str| finding(sidecar, "bad_sidecar", detail);
+    let data = read_sidecar(sidecar).map_err(|error| bad(&error.to_string()))?;
+    if data.get("call_id").and_then(Value::as_str) != Some(call.to_string().as_str()) {
+        return Err(bad("is of another call than its name says"));
+    }
+    let said = data.get("recording").ok_or_else(|| bad("has no recording"))?;
+    let duration = said.get("duration_ms").and_then(Value::as_u64).ok_or_else(|| bad("has no duration_ms"))?;
+    let path = names::beside(sidecar, call, Kind::Sealed);
+    if path.symlink_metadata().is_err() {
+        return Err(finding(&path, "missing", "its sidecar is there"));
+    }
+    let (frames, sha256) = read(&path)?;
+    if millis(frames) != duration {
+        let detail = format!("{} ms long, the sidecar says {duration}", millis(frames));
+        return Err(finding(&path, "wrong_length", &detail));
+    }
+    match said.get("sha256").and_then(Value::as_str) {
+        Some(said) if said == sha256 => Ok(None),
+        Some(said) => Err(finding(&path, "wrong_hash", &format!("sha256 {sha256}, the sidecar says {said}"))),
+        None => Ok(Some(finding(&path, "no_hash", "the sidecar has no sha256"))),
+    }
+}
+
+/// Frames and hash of a sealed recording.
+fn read(path: &Path) -> Result<(u64, String), Finding> {
+    let unreadable = |error: io::Error| finding(path, "unreadable", &error.to_string());
+    let file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let mut head = Vec::with_capacity(wav::HEADER);
+    (&file).take(wav::HEADER as u64).read_to_end(&mut head).map_err(unreadable)?;
+    let frames = wav::check(&head, length).map_err(|bad| {
+        let code = match bad {
+            wav::Bad::NoHeader => "no_header",
+            wav::Bad::WrongFormat => "wrong_format",
+            wav::Bad::Empty | wav::Bad::WrongSize | wav::Bad::TooLarge => "wrong_size",
+        };
+        finding(path, code, &format!("{length} bytes"))
+    })?;
+    Ok((frames, hash(&file).map_err(unreadable)?))
+}
+
+fn read_sidecar(path: &Path) -> io::Result<Value> {
+    let mut text = Vec::new();
+    File::open(path)?.take(SIDECAR_MAX).read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+fn finding(path: &Path, code: &'static str, detail: &str) -> Finding {
+    Finding { path: path.to_path_buf(), code, detail: detail.to_owned() }
+}

@@ -1,0 +1,231 @@
+# Sourced by the scripts beside it: starts the real program on a loopback address of its own, runs independent SIP
+# programs against it, looks at what they say and at the events, and ends what it began, by pid.
+#
+#   LEASELINE=path   the program (default: target/release/leaseline of this checkout)
+#   KEEP=1           keep the work folder
+
+set -u
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(cd "$HERE/../.." && pwd)
+LEASELINE=${LEASELINE:-$ROOT/target/release/leaseline}
+SCENARIOS=$HERE/sipp
+NUMBER=+442079460500
+WEB_NUMBER=+442079460000
+FAILED=0
+PIDS=()
+
+# begin NAME: a work folder, an address of 127.0.0.0/8 that nobody else uses, two sounds.
+begin() {
+    TEST=$1
+    WORK=$(mktemp -d "${TMPDIR:-/tmp}/leaseline-$TEST.XXXXXX")
+    trap finish EXIT
+    trap 'exit 130' INT TERM
+    [ -x "$LEASELINE" ] || { echo "not ok - no program at $LEASELINE (cargo build --release)"; FAILED=1; exit 1; }
+    local net=$(( $$ % 60000 ))
+    NET=127.$(( 16 + net / 250 % 200 )).$(( 1 + net % 250 ))
+    NODE=$NET.1 CALLER=$NET.2 COMPANY=$NET.3 SECOND=$NET.4
+    DATA=$WORK/data
+    API=http://$NODE:8080
+    cd "$WORK" || exit 1
+    # Raw µ-law, as SIPp streams it: a different tone from each side.
+    sox -q -n -r 8000 -c 1 -t ul caller.ul synth 70 sine 400 vol 0.5
+    sox -q -n -r 8000 -c 1 -t ul company.ul synth 70 sine 1100 vol 0.5
+    echo "# $TEST on $NODE"
+}
+
+# configuration: prints the configuration that start_leaseline uses. FORWARD, RING, RECORDING, SOURCE
+# and NAT change it.
+configuration() {
+    cat <<TOML
+[node]
+id = "$TEST"
+data_dir = "$DATA"
+drain = "5s"
+[sip]
+listen = ["udp://$NODE:5060", "tcp://$NODE:5060"]
+[media]
+address = "$NODE"
+ports = "20000-27999"
+[recording]
+enabled = ${RECORDING:-true}
+[http]
+listen = "$NODE:8080"
+[[trunk]]
+name = "carrier"
+match = ["${SOURCE:-$CALLER}"]
+country = "GB"
+nat = ${NAT:-false}
+[[company]]
+name = "acme"
+forward_to = [${FORWARD:-\"sip:{number\}@$COMPANY:5080\"}]
+ring_timeout = "${RING:-20s}"
+nat = ${NAT:-false}
+[[site]]
+name = "acme-site"
+company = "acme"
+origins = ["$API"]
+[[pool]]
+name = "acme-web"
+company = "acme"
+site = "acme-site"
+kind = "dynamic"
+numbers = ["+442079460000..+442079460009"]
+[[pool]]
+name = "acme-billboard"
+company = "acme"
+kind = "static"
+numbers = ["$NUMBER"]
+channel = { source = "billboard", medium = "offline", campaign = "ring road" }
+[[sink]]
+kind = "jsonl"
+TOML
+}
+
+# start_leaseline: returns when it takes calls.
+start_leaseline() {
+    configuration >leaseline.toml
+    "$LEASELINE" check --config leaseline.toml >effective.toml || { not_ok "the configuration is good"; exit 1; }
+    "$LEASELINE" run --config leaseline.toml >leaseline.log 2>&1 &
+    NODE_PID=$!
+    PIDS+=("$NODE_PID")
+    local i
+    for i in $(seq 200); do
+        curl -sf -o /dev/null "$API/readyz" && return
+        kill -0 "$NODE_PID" 2>/dev/null || break
+        sleep 0.1
+    done
+    not_ok "the daemon is ready within 20 s"
+    exit 1
+}
+
+# stop_leaseline: SIGTERM; must end with 0.
+stop_leaseline() {
+    kill "$NODE_PID" 2>/dev/null
+    local i
+    for i in $(seq 150); do kill -0 "$NODE_PID" 2>/dev/null || break; sleep 0.1; done
+    kill -0 "$NODE_PID" 2>/dev/null && { not_ok "the daemon ends within 15 s of SIGTERM"; kill -9 "$NODE_PID"; }
+    wait "$NODE_PID"
+    check "the daemon ends with 0 on SIGTERM" test $? = 0
+}
+
+# company SCENARIO [sipp options]: a SIPp that plays the company's phone, in the background. CALLS: how many.
+company() { company_at "$COMPANY" "$@"; }
+
+company_at() {
+    local address=$1 scenario=$2
+    shift 2
+    timeout 150 sipp -sf "$SCENARIOS/$scenario.xml" -i "$address" -p 5080 -mp 21000 -m "${CALLS:-1}" -d "${TALK:-2000}" \
+        -nostdin -trace_err -error_file "$WORK/$scenario.errors" "$@" >"$WORK/$scenario.out" 2>&1 &
+    COMPANY_PID=$!
+    PIDS+=("$COMPANY_PID")
+    wait_for_socket "$address:5080" "$COMPANY_PID"
+}
+
+# caller SCENARIO [sipp options]: a SIPp that plays the caller; waits for its end and sets CALLER_EXIT.
+caller() {
+    local scenario=$1
+    shift
+    timeout 150 sipp -sf "$SCENARIOS/$scenario.xml" -i "$CALLER" -p 5070 -mp 22000 -s "${DIAL:-$NUMBER}" \
+        -m "${CALLS:-1}" -d "${TALK:-2000}" -nostdin -trace_err -error_file "$WORK/$scenario.errors" "$@" \
+        "$NODE:5060" >"$WORK/$scenario.out" 2>&1
+    CALLER_EXIT=$?
+    [ $CALLER_EXIT = 0 ] || said "$scenario"
+}
+
+# both NAME: caller and company are content.
+both() {
+    check "$1: the caller is content" test "$CALLER_EXIT" = 0
+    # When the caller failed the company may wait for ever.
+    [ "$CALLER_EXIT" = 0 ] || kill "$COMPANY_PID" 2>/dev/null
+    wait "$COMPANY_PID"
+    check "$1: the company is content" test $? = 0
+}
+
+# wait_for_socket ADDRESS:PORT PID
+wait_for_socket() {
+    local i
+    for i in $(seq 100); do
+        ss -Hlnu "src = $1" | grep -q . && return
+        ss -Hlnt "src = $1" | grep -q . && return
+        kill -0 "$2" 2>/dev/null || break
+        sleep 0.05
+    done
+    not_ok "something listens on $1"
+}
+
+# event NAME FILTER [COUNT]: within 10 s exactly COUNT (1) events of the file pass the jq filter; afterwards no more.
+event() {
+    local name=$1 filter=$2 want=${3:-1} got=0 i
+    for i in $(seq 100); do
+        got=$(count_events "$filter")
+        [ "$got" -ge "$want" ] && break
+        sleep 0.1
+    done
+    if [ "$got" = "$want" ]; then ok "$name"; else
+        not_ok "$name: $got events instead of $want: $filter"
+        jq -c 'select(.type | startswith("leaseline.call")) | [.type, .data.outcome, .data.sip_status, .data.reason]' \
+            "$DATA/events.jsonl" 2>/dev/null | tail -5 | sed 's/^/# /'
+    fi
+}
+
+count_events() {
+    [ -f "$DATA/events.jsonl" ] || { echo 0; return; }
+    jq -c "select($1)" "$DATA/events.jsonl" 2>/dev/null | wc -l
+}
+
+# ended NAME FILTER [COUNT]: call.ended events whose data pass.
+ended() { event "$1" ".type == \"leaseline.call.ended\" and (.data | $2)" "${3:-1}"; }
+
+# quiet: nothing of any call remains.
+quiet() {
+    local i live
+    for i in $(seq 100); do
+        live=$(curl -sf "$API/v1/calls/live" | jq '(.calls? // .) | length' 2>/dev/null)
+        [ "$live" = 0 ] && break
+        sleep 0.1
+    done
+    check "no call is left over" test "$live" = 0
+}
+
+# recording: path of the recording of the last call that ended.
+recording() {
+    local path
+    path=$(jq -r 'select(.type == "leaseline.call.ended") | .data.recording.path // empty' "$DATA/events.jsonl" | tail -1)
+    case $path in /*) echo "$path" ;; *) [ -f "$DATA/$path" ] && echo "$DATA/$path" || echo "$DATA/recordings/$path" ;; esac
+}
+
+# tones CHECK…: content of the last recording; see tones.py.
+tones() { check "recording: $*" python3 "$HERE/tones.py" "$(recording)" "$@"; }
+
+check() {
+    local name=$1
+    shift
+    if "$@"; then ok "$name"; else not_ok "$name"; fi
+}
+
+ok() { echo "ok - $1"; }
+
+not_ok() {
+    echo "not ok - $1"
+    FAILED=1
+}
+
+# What a SIPp that failed has to say.
+said() {
+    tail -20 "$WORK/$1.errors" 2>/dev/null | sed 's/^/# /'
+    grep -E 'Failed call|Unexpected|Successful' "$WORK/$1.out" 2>/dev/null | tail -4 | sed 's/^/# /'
+}
+
+finish() {
+    local code=$? pid
+    for pid in "${PIDS[@]:-}"; do [ -n "$pid" ] && kill "$pid" 2>/dev/null; done
+    for pid in "${PIDS[@]:-}"; do [ -n "$pid" ] && wait "$pid" 2>/dev/null; done
+    [ $code = 0 ] || FAILED=1
+    if [ $FAILED != 0 ]; then
+        echo "# the daemon's last words:"
+        tail -15 "$WORK/leaseline.log" 2>/dev/null | sed 's/^/# /'
+    fi
+    cd /
+    if [ -n "${KEEP:-}" ]; then echo "# kept: $WORK"; else rm -rf "$WORK"; fi
+    exit $FAILED
+}
