@@ -20,8 +20,8 @@ const CALL_MAX: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DemoStep {
     pub at: Wall,
-    /// `dial` (its text has the number), `invite`, `trying`, `lookup`, `forward`, `ringing`, `answered`, `ack`, `talking`, `bye`, `recording`,
-    /// `event`, `failed`; others are shown as they are.
+    /// `dial` (its text has the number), `invite`, `trying`, `lookup`, `forward`, `ringing`, `answered`, `ack`, `talking`,
+    /// `bye`, `recording`, `event`, `failed`; others are shown as they are.
     pub step: String,
     /// `phone`, `leaseline`, `company`: who did it, and whom it reached.
     pub from: String,

@@ -1,0 +1,124 @@
+//! Calls and recordings.
+
+use super::*;
+
+#[tokio::test]
+async fn calls_are_listed_filtered_and_paged() {
+    let world = world(None);
+    let ids: Vec<CallId> =
+        (0..5).map(|n| world.call(n, Some(if n == 2 { Outcome::Busy } else { Outcome::Answered }))).collect();
+    let mut seen = Vec::new();
+    let mut path = "/v1/calls?limit=2".to_owned();
+    loop {
+        let page = world.get(&path).await.json();
+        seen.extend(page["calls"].as_array().unwrap().iter().map(|call| call["call_id"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/v1/calls?limit=2&cursor={cursor}");
+    }
+    let newest_first: Vec<String> = ids.iter().rev().map(CallId::to_string).collect();
+    assert_eq!(seen, newest_first);
+    for (query, wanted) in [
+        ("outcome=busy", 1),
+        ("outcome=failed", 0),
+        ("caller=%2B447900000003", 1),
+        ("q=0000004", 1),
+        ("q=7946", 5),
+        ("since=2026-11-21T10:02:00Z", 3),
+        ("since=2026-11-21&until=2026-11-21", 5),
+        ("until=2026-11-20", 0),
+        ("pool=other", 0),
+        ("attribution=none", 5),
+    ] {
+        let page = world.get(&format!("/v1/calls?{query}")).await.json();
+        assert_eq!(page["calls"].as_array().unwrap().len(), wanted, "{query}");
+    }
+    let page = world.get("/v1/calls?q=7946&limit=2").await.json();
+    let cursor = page["next_cursor"].as_str().unwrap();
+    assert_eq!(cursor, ids[3].to_string(), "a search pages too");
+    for query in ["outcome=great", "since=yesterday", "cursor=x", "limit=many", "in_progress=perhaps"] {
+        assert_eq!(world.get(&format!("/v1/calls?{query}")).await.code(), "bad_parameter", "{query}");
+    }
+}
+
+#[tokio::test]
+async fn one_call_has_its_events_and_is_hung_up_only_while_it_lasts() {
+    let world = world(None);
+    let id = world.call(1, None);
+    let call = world.get(&format!("/v1/calls/{id}")).await.json();
+    assert_eq!(call["in_progress"], true);
+    assert_eq!(call["events"][0]["type"], "leaseline.call.started");
+    let live = world.get("/v1/calls/live").await.json();
+    assert_eq!((&live["calls"][0]["call_id"], &live["calls"][0]["state"]), (&json!(id), &json!("calling")));
+    assert_eq!(world.get("/v1/calls/live?pool=other").await.json()["calls"], json!([]));
+    assert_eq!(world.ask("DELETE", &format!("/v1/calls/{id}"), &[], Body::empty()).await.status, 202);
+    world.call(1, Some(Outcome::Answered));
+    assert_eq!(world.get("/v1/calls/live").await.json()["calls"], json!([]));
+    let ended = world.ask("DELETE", &format!("/v1/calls/{id}"), &[], Body::empty()).await;
+    assert_eq!((ended.status, ended.code().as_str()), (409, "call_ended"));
+    for unknown in [&"0".repeat(32), "live2", "%00"] {
+        assert_eq!(world.get(&format!("/v1/calls/{unknown}")).await.code(), "unknown_call");
+        let answer = world.ask("DELETE", &format!("/v1/calls/{unknown}"), &[], Body::empty()).await;
+        assert_eq!(answer.status, 404);
+    }
+}
+
+fn write_recording(world: &World, id: CallId, ending: &str, bytes: &[u8]) -> std::path::PathBuf {
+    let folder = world.folder.path().join("data/recordings/2026/11/21");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("{id}{ending}"));
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn a_recording_is_served_whole_and_in_ranges() {
+    let world = world(None);
+    let id = world.call(1, Some(Outcome::Answered));
+    let bytes: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
+    write_recording(&world, id, ".wav", &bytes);
+    let path = format!("/v1/calls/{id}/recording");
+    let whole = world.get(&path).await;
+    assert_eq!((whole.status, whole.header("content-type")), (200, "audio/wav"));
+    assert_eq!(whole.header("content-disposition"), format!("inline; filename=\"{id}.wav\""));
+    assert_eq!(whole.header("accept-ranges"), "bytes");
+    assert!(whole.body == bytes);
+    assert!(world.get(&format!("{path}?download=1")).await.header("content-disposition").starts_with("attachment"));
+    let head = world.ask("HEAD", &path, &[], Body::empty()).await;
+    assert_eq!((head.status, head.header("content-length"), head.body.len()), (200, "200000", 0));
+
+    let tag = whole.header("etag").to_owned();
+    let part = world.ask("GET", &path, &[("range", "bytes=1000-1999")], Body::empty()).await;
+    assert_eq!((part.status, part.header("content-range")), (206, "bytes 1000-1999/200000"));
+    assert!(part.body == bytes[1_000..2_000]);
+    let fresh = world.ask("GET", &path, &[("range", "bytes=-10"), ("if-range", &tag)], Body::empty()).await;
+    assert!(fresh.status == 206 && fresh.body == bytes[199_990..]);
+    let changed = world.ask("GET", &path, &[("range", "bytes=-10"), ("if-range", "\"old\"")], Body::empty()).await;
+    assert_eq!((changed.status, changed.body.len()), (200, 200_000));
+    let outside = world.ask("GET", &path, &[("range", "bytes=200000-")], Body::empty()).await;
+    assert_eq!((outside.status, outside.header("content-range")), (416, "bytes */200000"));
+    assert_eq!(outside.code(), "range_not_satisfiable");
+    let known = world.ask("GET", &path, &[("if-none-match", &tag)], Body::empty()).await;
+    assert_eq!((known.status, known.body.len()), (304, 0));
+}
+
+#[tokio::test]
+async fn a_growing_recording_and_a_link_are_not_served() {
+    let world = world(None);
+    let growing = world.call(1, None);
+    write_recording(&world, growing, ".wav.part", b"RIFF");
+    let answer = world.get(&format!("/v1/calls/{growing}/recording")).await;
+    assert_eq!((answer.status, answer.code().as_str()), (409, "recording_in_progress"));
+
+    let linked = world.call(2, Some(Outcome::Answered));
+    let secret = world.folder.path().join("secret");
+    std::fs::write(&secret, "secret").unwrap();
+    let path = write_recording(&world, linked, ".wav", b"");
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(Path::new(&secret), &path).unwrap();
+    let answer = world.get(&format!("/v1/calls/{linked}/recording")).await;
+    assert!(answer.status >= 400 && !answer.body.windows(6).any(|w| w == b"secret"));
+
+    let none = world.call(3, Some(Outcome::Busy));
+    assert_eq!(world.get(&format!("/v1/calls/{none}/recording")).await.code(), "no_recording");
+    assert_eq!(world.get("/v1/calls/..%2f..%2fsecret/recording").await.code(), "unknown_call");
+}
