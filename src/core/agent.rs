@@ -74,7 +74,8 @@ pub struct AgentConfig {
 pub enum Trust {
     /// A trunk or a destination: malformed requests are answered.
     Known,
-    /// Nobody: only messages of our own transactions and dialogs are looked at; everything else is a silent, counted drop.
+    /// Nobody: only messages of our own transactions and dialogs are looked at; everything else is a silent, counted
+    /// drop.
     Stranger,
 }
 
@@ -118,11 +119,13 @@ pub struct Transmit {
 /// What the far sides did.
 #[derive(Clone, Debug)]
 pub enum AgentEvent {
-    /// A new INVITE that passed the UAS checks of RFC 3261 §8.2. Nothing is sent until `trying`, `turn_away`, `refuse`, ….
+    /// A new INVITE that passed the UAS checks of RFC 3261 §8.2. Nothing is sent until `trying`, `turn_away`
+    /// or another command.
     Invited { leg: LegId, request: Arc<Message>, flow: Flow },
     /// CANCEL came before a final response. It was answered 200, the INVITE 487; the leg is over.
     Cancelled { leg: LegId, request: Arc<Message> },
-    /// ACK of our 2xx (first copy), with the answer when the offer was ours. `txn`: the re-INVITE, `None` for the first INVITE.
+    /// ACK of our 2xx (first copy), with the answer when the offer was ours. `txn`: the re-INVITE, `None` for the first
+    /// INVITE.
     Acked { leg: LegId, txn: Option<ServerTxn>, request: Arc<Message> },
     /// Our 2xx was never acknowledged (64·T1). The dialog exists; the owner should say BYE (RFC 3261 §13.3.1.4).
     AckTimeout { leg: LegId },
@@ -130,16 +133,18 @@ pub enum AgentEvent {
     Provisional { leg: LegId, response: Arc<Message> },
     /// First 2xx to our first INVITE; `ack` is due now. Later copies are acknowledged by the agent, other forks ended.
     Answered { leg: LegId, response: Arc<Message> },
-    /// Final failure of our first INVITE; without `response` it was time-out (408) or transport failure (503). The leg is over.
+    /// Final failure of our first INVITE. Without `response` it was time-out (408), transport failure (503), a CANCEL
+    /// that nobody confirmed (487) or an INVITE that cannot be written (500). The leg is over.
     Refused { leg: LegId, status: u16, response: Option<Arc<Message>> },
-    /// In-dialog request that wants an answer by `respond` (re-INVITE, UPDATE, INFO, OPTIONS, MESSAGE, REFER, …). Requests
-    /// that this table does not allow were answered by the agent (491, 500 with Retry-After, 405, …).
+    /// In-dialog request that wants an answer by `respond` (re-INVITE, UPDATE, INFO, OPTIONS, MESSAGE, REFER, …).
+    /// Requests that this table does not allow were answered by the agent (491, 500 with Retry-After, 405, …).
     Request { leg: LegId, txn: ServerTxn, request: Arc<Message> },
     /// An in-dialog re-INVITE was cancelled (487 was sent): the answer is no longer wanted.
     RequestCancelled { leg: LegId, txn: ServerTxn },
     /// BYE; answered 200 already (a pending INVITE of the far side 487). The leg is over.
     Bye { leg: LegId, request: Arc<Message> },
-    /// Response to our in-dialog request; provisional ones too. A 2xx to a re-INVITE wants `ack`. No `response`: 408 or 503 of our own.
+    /// Response to our in-dialog request; provisional ones too. A 2xx to a re-INVITE wants `ack`. No `response`: 408,
+    /// 503, 491, 481 … of our own.
     Response { leg: LegId, txn: ClientTxn, status: u16, response: Option<Arc<Message>> },
     /// Request outside a dialog that is not INVITE, CANCEL or ACK and is allowed (OPTIONS).
     OutOfDialog { txn: ServerTxn, request: Arc<Message>, flow: Flow },
@@ -283,8 +288,8 @@ impl Agent {
         self.send_invite(now.mono, &invite)
     }
 
-    /// CANCEL, held back until the first provisional (RFC 3261 §9.1). A 2xx that crosses it gets ACK and BYE by the agent and
-    /// is reported as `Refused { status: 487 }`.
+    /// CANCEL, held back until the first provisional (RFC 3261 §9.1). A 2xx that crosses it gets ACK and BYE by the
+    /// agent and is reported as `Refused { status: 487 }`. Without effect once `Answered` was reported: say `bye` then.
     pub fn cancel(&mut self, now: Now, leg: LegId, extra: Extra) {
         self.cancel_leg(now.mono, leg, extra);
     }

@@ -26,9 +26,9 @@ pub fn dialled(trunk: &Trunk, request: &Message) -> Option<String> {
 
 /// User part of a `sip:` URI or number of a `tel:` URI, without their parameters (RFC 3966 §3, RFC 3261 §19.1.6).
 fn user_of(uri: &Uri<'_>) -> Option<String> {
-    let user = uri.user_unescaped()?;
-    let number = user.split(';').next().unwrap_or("").to_owned();
-    let context = user.split(';').find_map(|param| param.strip_prefix("phone-context="));
+    let number = uri.subscriber()?;
+    let in_user = || uri.user?.split(';').find_map(|param| param.strip_prefix("phone-context="));
+    let context = if uri.is_tel() { uri.param("phone-context") } else { in_user() };
     match context {
         // RFC 3966 §5.1.5: a global context is the digits that complete a local number.
         Some(prefix) if prefix.starts_with('+') && !number.starts_with('+') => Some(format!("{prefix}{number}")),

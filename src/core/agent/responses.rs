@@ -148,7 +148,8 @@ impl Agent {
         }
     }
 
-    /// A 2xx to the INVITE that made the leg (§13.2.2.4): the first wins, others get ACK and BYE, copies their ACK again.
+    /// A 2xx to the INVITE that made the leg (§13.2.2.4): the first wins, others get ACK and BYE, copies their ACK
+    /// again.
     fn on_success(&mut self, now: Mono, id: LegId, cseq: u32, message: Arc<Message>) {
         if self.acknowledge_again(id, cseq, &message) {
             return;

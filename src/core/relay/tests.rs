@@ -418,7 +418,12 @@ proptest! {
                 Step::Rtcp { side, source } => {
                     let source = addr(PLACES[source]);
                     let source = SocketAddr::new(source.ip(), source.port() + 1);
-                    if let Ok(Some(to)) = relay.on_rtcp(at(now), side, source, &report(1)) {
+                    let verdict = relay.on_rtcp(at(now), side, source, &report(1));
+                    // Whoever sends from the very address that was signalled may be answered there.
+                    if verdict.is_ok() && said[side.index()].as_ref().is_some_and(|r| r.rtcp == source) {
+                        proved[side.index()].push(source);
+                    }
+                    if let Ok(Some(to)) = verdict {
                         let other = side.other().index();
                         let remote = said[other].as_ref().expect("sent to a side that said nothing");
                         prop_assert!(is_allowed(remote, &proved[other], to, true), "{to} of {remote:?}");

@@ -128,7 +128,7 @@ mod tests {
         for (code, value) in mu {
             assert_eq!(Law::Mu.decode(code), value, "mu {code:#x}");
         }
-        let a = [(0xd5, 8), (0x55, -8), (0xaa, 32_256), (0x2a, -32_256), (0xd4, 24), (0x80, 5_504), (0x85, 5_248)];
+        let a = [(0xd5, 8), (0x55, -8), (0xaa, 32_256), (0x2a, -32_256), (0xd4, 24), (0x80, 5_504), (0x85, 4_224)];
         for (code, value) in a {
             assert_eq!(Law::A.decode(code), value, "a {code:#x}");
         }

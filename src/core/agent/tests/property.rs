@@ -71,12 +71,15 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (node.clone(), any_one.clone(), 90..710u16).prop_map(|(node, txn, status)| Op::Respond(node, txn, status)),
         1 => (node.clone(), any_one.clone()).prop_map(|(node, txn)| Op::CancelRequest(node, txn)),
         3 => (any_one.clone(), prop::sample::select(vec![100, 180, 183, 200, 200, 302, 486, 491, 503]),
-                prop::sample::select(vec!["", "one", "two"])).prop_map(|(at, status, tag)| Op::PeerAnswers(at, status, tag)),
+                prop::sample::select(vec!["", "one", "two"]))
+            .prop_map(|(at, status, tag)| Op::PeerAnswers(at, status, tag)),
         3 => (node.clone(), 0..1_000usize, any::<u8>(), prop::collection::vec((0..2_000usize, any::<u8>()), 0..3))
             .prop_map(|(node, at, from, changes)| Op::Replay(node, at, from, changes)),
-        2 => (node.clone(), prop::sample::select(vec!["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "WILD"]), 0..3u8, 0..4u32)
+        2 => (node.clone(), prop::sample::select(vec!["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "WILD"]), 0..3u8,
+                0..4u32)
             .prop_map(|(node, method, branch, cseq)| Op::Hand(node, method, branch, cseq)),
-        1 => (node.clone(), prop::collection::vec(any::<u8>(), 0..64)).prop_map(|(node, bytes)| Op::Garbage(node, bytes)),
+        1 => (node.clone(), prop::collection::vec(any::<u8>(), 0..64))
+            .prop_map(|(node, bytes)| Op::Garbage(node, bytes)),
         1 => node.prop_map(Op::TransportError),
         1 => any::<bool>().prop_map(Op::Stranger),
         6 => prop_oneof![0..50u64, 0..5_000u64, 0..70_000u64].prop_map(Op::Wait),

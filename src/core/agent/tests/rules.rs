@@ -119,6 +119,7 @@ fn checks_of_the_uas() {
 
 /// RFC 4475 and RFC 5118 through the agent.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test may read its messages")]
 fn torture() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torture");
     let mut files: Vec<_> = ["rfc4475", "rfc5118"]
