@@ -256,12 +256,17 @@ function fact(name, value, wide) {
 const mono = (text) => (text ? el('span', { class: 'mono' }, text) : null);
 
 async function card(id, side) {
-  side.replaceChildren(el('div', { class: 'sheet empty' }, 'Loading…'));
+  if (!side.childElementCount) side.append(el('div', { class: 'sheet empty' }, 'Loading…'));
   const answer = await api(`/v1/calls/${encodeURIComponent(id)}`);
   const call = answer.call || answer;
   const a = call.attribution || {};
   const from = source(a);
   const live = !call.outcome;
+  // A call in progress is drawn again until it ends.
+  if (live) {
+    const timer = setTimeout(() => side.isConnected && card(id, side).catch(() => {}), 2000);
+    stop = () => clearTimeout(timer);
+  }
   side.replaceChildren(el('article', { class: 'sheet call' },
     el('div', { class: 'call-head' },
       el('div', {}, el('h1', {}, call.caller || 'Withheld number'),

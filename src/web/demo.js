@@ -74,7 +74,11 @@ function stepLine(step) {
     el('span', { class: 'visually-hidden' }, `${who[from]} to ${who[to]}: `), step.text, time));
 }
 
+let mine = false; // the ladder that runs is of a call to this visitor's number
+
 function onStep(step) {
+  if (step.step === 'dial') mine = !!(window.leaseline && window.leaseline.number && step.text.includes(window.leaseline.number));
+  if (!mine) return;
   if (step.step === 'dial') {
     began = new Date(step.at).getTime();
     $('steps').replaceChildren();
@@ -97,8 +101,8 @@ function finish(note) {
   $('call-note').textContent = note;
 }
 
-async function call() {
-  const number = (window.leaseline && window.leaseline.number) || '+442079460999';
+async function call(event, tries = 40) {
+  const number = window.leaseline.number;
   $('call').disabled = true;
   $('call-note').textContent = 'Dialling…';
   try {
@@ -107,7 +111,14 @@ async function call() {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ number }),
     });
-    if (!answer.ok) finish((await answer.json()).detail || `The call was not made: ${answer.status}`);
+    if (answer.ok) return;
+    const problem = await answer.json();
+    if (problem.code === 'demo_busy' && tries > 0) {
+      $('call-note').textContent = 'The demo’s caller is on the phone already; your call is next…';
+      setTimeout(call, 500, event, tries - 1);
+    } else {
+      finish(problem.detail || `The call was not made: ${answer.status}`);
+    }
   } catch {
     finish('Leaseline does not answer. Is it still running?');
   }
@@ -138,9 +149,20 @@ function showEvent(event) {
     recording && recording.path
       ? el('div', {}, el('h4', {}, 'The recording'), player(`/v1/calls/${call.call_id}/recording`, recording.gaps))
       : el('p', { class: 'soft' }, 'No recording of this call.'),
-    el('details', { open: innerWidth > 700 }, el('summary', {}, 'The event, as sinks receive it'), json(event))));
+    el('details', { open: innerWidth > 700, id: 'whole' }, el('summary', {}, 'The event, as sinks receive it'), json(event))));
+  showJournaled(call.call_id, 20);
   $('result').hidden = false;
   $('result').scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+}
+
+// The step shows what signalling said; the journal has the same as a whole CloudEvent a moment later.
+async function showJournaled(id, tries) {
+  const answer = await fetch(`/v1/calls/${id}`).catch(() => null);
+  const events = answer && answer.ok ? (await answer.json()).events : [];
+  const ended = events.find((event) => event.type === 'leaseline.call.ended');
+  const shown = document.querySelector('#whole pre');
+  if (ended && shown) shown.replaceWith(json(ended));
+  else if (tries > 0) setTimeout(showJournaled, 100, id, tries - 1);
 }
 
 // ── start ──
@@ -155,19 +177,18 @@ $('call-link').addEventListener('click', (event) => {
   $('h-call').scrollIntoView({ block: 'start', behavior: 'smooth' });
 });
 
-const stream = new EventSource('/demo/events');
-stream.addEventListener('step', (event) => onStep(JSON.parse(event.data)));
-
 // The page script loads by itself, before or after this one.
 (function wait(tries) {
   if (window.leaseline) {
     window.leaseline.ready.then((lease) => {
       showVisit();
-      $('call').disabled = false;
       if (!lease || !lease.number) {
-        $('call-note').textContent = 'No number was leased; the call goes to the real one.';
+        $('call-note').textContent = 'No number was leased: the page shows the company’s real one, and there is no call to follow.';
         return;
       }
+      $('call').disabled = false;
+      const stream = new EventSource('/demo/events');
+      stream.addEventListener('step', (event) => onStep(JSON.parse(event.data)));
       if ($('steps').childElementCount === 0) $('call').textContent = `Call ${lease.display}`;
       $('call-note').textContent = 'A caller inside this program dials it.';
     });

@@ -22,7 +22,8 @@ async function check(what, run) {
   const began = Date.now();
   try {
     await run();
-    const complaints = await browser.complaints();
+    // The demo's caller may be on the phone with another call; the page says so and waits.
+    const complaints = (await browser.complaints()).filter((text) => !/\/demo\/call .* 409 /.test(text));
     assert.deepEqual(complaints, [], 'the browser complained');
     console.log(`ok   ${what} (${Date.now() - began} ms)`);
   } catch (error) {
@@ -110,7 +111,10 @@ try {
     const verdict = await browser.until('the event', 'const v = document.querySelector("#event .verdict"); return v && v.innerText');
     assert.match(verdict, /yandex-direct · kitchens/);
     assert.match(verdict, /oak kitchen/);
-    const event = JSON.parse(await browser.run('return document.querySelector("#event pre.json").textContent'));
+    const event = JSON.parse(await browser.until('the whole event', `
+      const text = document.querySelector("#event pre.json").textContent;
+      return text.includes('"specversion"') && text;`));
+    assert.equal(event.specversion, '1.0');
     assert.equal(event.type, 'leaseline.call.ended');
     assert.equal(event.data.number, number);
     assert.equal(event.data.outcome, 'answered');

@@ -11,7 +11,7 @@ const FLAGS = [
 
 export class Browser {
   // Starts chromedriver and one Chromium with a profile of its own.
-  static async start({ width = 1200, height = 1000, dark = false } = {}) {
+  static async start({ width = 1200, height = 1000 } = {}) {
     const browser = new Browser();
     browser.profile = await mkdtemp(join(tmpdir(), 'leaseline-browser-'));
     browser.driver = spawn(process.env.CHROMEDRIVER || 'chromedriver', ['--port=0'], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -28,8 +28,7 @@ export class Browser {
       });
       browser.url = `http://127.0.0.1:${port}/session`;
       const args = [...FLAGS, `--user-data-dir=${browser.profile}`, `--window-size=${width},${height}`];
-      if (dark) args.push('--blink-settings=preferredColorScheme=0');
-      const options = { args, mobileEmulation: undefined };
+      const options = { args };
       if (process.env.CHROMIUM) options.binary = process.env.CHROMIUM;
       const session = await browser.send('POST', '', {
         capabilities: { alwaysMatch: { browserName: 'chrome', 'goog:chromeOptions': options, 'goog:loggingPrefs': { browser: 'ALL' } } },

@@ -1,7 +1,8 @@
 //! The demo's door: the company page asks for a call, and watches it step by step. Only there when `leaseline demo` runs.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,12 +13,14 @@ use crate::time::Wall;
 
 /// Steps kept for a page that opens the stream late: more than one call has.
 const STEPS_KEPT: usize = 64;
+/// A call that shows no end within this time no longer keeps the caller busy.
+const CALL_MAX: Duration = Duration::from_secs(60);
 
 /// One step of the demo call, for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DemoStep {
     pub at: Wall,
-    /// `dial`, `invite`, `trying`, `lookup`, `forward`, `ringing`, `answered`, `ack`, `talking`, `bye`, `recording`,
+    /// `dial` (its text has the number), `invite`, `trying`, `lookup`, `forward`, `ringing`, `answered`, `ack`, `talking`, `bye`, `recording`,
     /// `event`, `failed`; others are shown as they are.
     pub step: String,
     /// `phone`, `leaseline`, `company`: who did it, and whom it reached.
@@ -35,6 +38,8 @@ pub struct Demo {
     dial: Box<dyn Fn(E164) -> Result<(), String> + Send + Sync>,
     steps: broadcast::Sender<DemoStep>,
     kept: Mutex<VecDeque<DemoStep>>,
+    /// Since when the caller is on the phone: from `dial` to `event` or `failed`. One call at a time, one ladder.
+    busy: Mutex<Option<Instant>>,
 }
 
 impl std::fmt::Debug for Demo {
@@ -46,16 +51,35 @@ impl std::fmt::Debug for Demo {
 impl Demo {
     /// `dial` starts a call from the demo's caller to a number and returns at once; `Err` is shown to the visitor.
     pub fn new(dial: impl Fn(E164) -> Result<(), String> + Send + Sync + 'static) -> Demo {
-        Demo { dial: Box::new(dial), steps: broadcast::channel(STEPS_KEPT).0, kept: Mutex::default() }
+        Demo {
+            dial: Box::new(dial),
+            steps: broadcast::channel(STEPS_KEPT).0,
+            kept: Mutex::default(),
+            busy: Mutex::default(),
+        }
     }
 
+    /// Places a call, unless the caller is on the phone already.
     pub fn call(&self, number: E164) -> Result<(), String> {
-        (self.dial)(number)
+        {
+            let mut busy = lock(&self.busy);
+            if busy.is_some_and(|since| since.elapsed() < CALL_MAX) {
+                return Err("The demo's caller is on the phone already.".to_owned());
+            }
+            *busy = Some(Instant::now());
+        }
+        // Without the lock: dialling shows steps.
+        (self.dial)(number).inspect_err(|_| *lock(&self.busy) = None)
     }
 
     /// Shows one step. `dial` starts a new ladder.
     pub fn step(&self, step: DemoStep) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        match step.step.as_str() {
+            "dial" => *lock(&self.busy) = Some(Instant::now()),
+            "event" | "failed" => *lock(&self.busy) = None,
+            _ => {}
+        }
+        let mut kept = lock(&self.kept);
         if step.step == "dial" {
             kept.clear();
         }
@@ -69,7 +93,11 @@ impl Demo {
 
     /// The steps so far and those to come, without a hole between them.
     pub fn watch(&self) -> (Vec<DemoStep>, broadcast::Receiver<DemoStep>) {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock(&self.kept);
         (kept.iter().cloned().collect(), self.steps.subscribe())
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

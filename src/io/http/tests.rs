@@ -889,9 +889,14 @@ async fn the_demo_dials_and_shows_each_step() {
         text.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
     }
     assert!(text.contains("event: step\ndata: {\"at\"") && text.contains("\"dial\""), "{text}");
+    let again = async || world.ask("POST", "/demo/call", &[], r#"{"number":"+442079460000"}"#).await;
+    let busy = again().await;
+    assert_eq!((busy.status, busy.code().as_str()), (409, "demo_busy"), "one call at a time");
+    demo.step(step("event"));
+    assert_eq!(again().await.status, 202);
     drop(calls);
-    let busy = world.ask("POST", "/demo/call", &[], r#"{"number":"+442079460000"}"#).await;
-    assert_eq!((busy.status, busy.code().as_str()), (409, "demo_busy"));
+    demo.step(step("failed"));
+    assert_eq!(again().await.json()["detail"], "gone", "what the dialler says is shown");
     // The demo's page is served by ourselves, whatever the port, and may lease.
     let answer = world.ask("POST", "/v1/leases", &origin, r#"{"site":"acme-site"}"#).await;
     assert_eq!(answer.status, 201);
