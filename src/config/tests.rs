@@ -245,7 +245,7 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
     ("[\"udp://127.0.0.1:5060\", \"tcp://127.0.0.1:5060\"]", "[]", 4, "sip.listen", "is empty"),
     ("[http]\nlisten = \"127.0.0.1:8080\"", "[http]\nlisten = \"0.0.0.0:8080\"", 6, "http.listen", "http.token"),
     ("[http]\nlisten = \"127.0.0.1:8080\"", "[http]\nlisten = \"127.0.0.1:5060\"", 6, "http.listen", "SIP over TCP"),
-    ("[http]", "[media]\nports = \"20001-29999\"\n[http]", 6, "media.ports", "even"),
+    ("[http]", "[media]\nports = \"20001-20004\"\n[http]", 6, "media.ports", "four ports"),
     ("[http]", "[media]\nports = \"5000-5999\"\n[http]", 6, "media.ports", "5060"),
     ("[http]", "[media]\naddress = \"0.0.0.0\"\n[http]", 6, "media.address", "media.advertise"),
     ("match = [\"127.0.0.0/8\"]", "match = [\"0.0.0.0/0\"]", 9, "trunk[0].match[0]", "match_any"),

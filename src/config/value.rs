@@ -110,7 +110,7 @@ fn unmapped(net: IpNet) -> IpNet {
     Ipv4Net::new(address, prefix).map_or(net, IpNet::V4)
 }
 
-/// `20000-29999`, both ends included: RTP takes even ports, RTCP the odd one above, so whole pairs.
+/// `20000-29999`, both ends included: RTP takes even ports, RTCP the odd one above.
 pub(super) fn ports(text: &str) -> Result<(u16, u16), String> {
     let how = "write it like \"20000-29999\"";
     let (first, last) = text.split_once('-').ok_or_else(|| format!("`{text}` is not a range of ports; {how}"))?;
@@ -122,14 +122,13 @@ pub(super) fn ports(text: &str) -> Result<(u16, u16), String> {
     if first < 1024 {
         return Err("ports below 1024 are not for media; begin at 1024 or above".to_owned());
     }
-    if first % 2 != 0 {
-        return Err(format!("RTP takes even ports: begin at {}", first.saturating_add(1)));
-    }
-    if (last - first) % 2 == 0 {
-        return Err(format!("the range holds an odd number of ports; end it at {}", last.saturating_add(1) | 1));
-    }
-    if last - first + 1 < 4 {
-        return Err("one call needs four ports (RTP and RTCP on two legs); widen the range".to_owned());
+    // A single port at either end that has no partner is left alone.
+    let first_even = first + first % 2;
+    let pairs = (u32::from(last) + 1).saturating_sub(u32::from(first_even)) / 2;
+    if pairs < 2 {
+        return Err(
+            "one call needs four ports (RTP on an even one and RTCP above it, on two legs); widen it".to_owned()
+        );
     }
     Ok((first, last))
 }
@@ -317,7 +316,8 @@ mod tests {
     fn ports_come_in_pairs() {
         assert_eq!(ports("20000-29999"), Ok((20_000, 29_999)));
         assert_eq!(ports("20000-20003"), Ok((20_000, 20_003)));
-        for text in ["20000", "20001-20004", "20000-20004", "20000-20001", "30000-20000", "80-99", "1-70000", "a-b"] {
+        assert_eq!(ports("20000-32000"), Ok((20_000, 32_000)));
+        for text in ["20000", "20001-20004", "20000-20001", "30000-20000", "80-99", "1-70000", "a-b"] {
             assert!(ports(text).is_err(), "{text}");
         }
     }

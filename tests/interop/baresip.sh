@@ -6,7 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 begin baresip
 CALLER=127.0.0.1 COMPANY=127.0.0.1 NAT=true
-CALLER_PORT=$((30000 + $$ % 1000 * 2)) COMPANY_PORT=$((30001 + $$ % 1000 * 2))
+# baresip takes the port above its own for TLS.
+CALLER_PORT=$((30000 + $$ % 500 * 4)) COMPANY_PORT=$((30002 + $$ % 500 * 4))
 FORWARD="\"sip:company@$COMPANY:$COMPANY_PORT\""
 start_leaseline
 
@@ -28,8 +29,6 @@ rtp_ports               $rtp
 module_path             $(dirname "$(find /usr/lib -name g711.so -path '*baresip*' | head -1)")
 module                  g711.so
 module                  aufile.so
-module                  auconv.so
-module                  auresamp.so
 module_app              account.so
 module_app              menu.so
 CONFIG
@@ -50,7 +49,7 @@ PIDS+=("$BARESIP")
 wait "$BARESIP"
 
 ended "answered" '.outcome == "answered" and .media.codec == "PCMA"'
-[ $FAILED = 0 ] || { tail -15 caller.log company.log | sed 's/^/# /'; }
+[ $FAILED = 0 ] || { for log in caller company; do tail -n 15 $log.log | tr "\r\033" "\n " | sed "s/^/# /"; done; }
 tones left=400 right=1100 left!=1100 right!=400 longer=3.0
 quiet
 stop_leaseline
