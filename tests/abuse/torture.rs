@@ -61,7 +61,8 @@ const EXPECTED: [(&str, u16); 61] = [
     ("rfc4475/unkscm", 416),
     ("rfc4475/unksm2", 405),
     ("rfc4475/unreason", 0),
-    ("rfc4475/wsinv", 404),
+    // Not "route": its To has a tag, so it is an INVITE within a dialog that we do not have.
+    ("rfc4475/wsinv", 481),
     ("rfc4475/zeromf", 200),
     ("rfc5118/ipv4-mapped-ipv6", 404),
     ("rfc5118/ipv6-bad", 400),
