@@ -114,6 +114,8 @@ pub const STREAM_FIRST: Duration = Duration::from_secs(10);
 pub const STREAM_IDLE: Duration = Duration::from_secs(900);
 /// Opening a connection takes no longer.
 pub const STREAM_CONNECT: Duration = Duration::from_secs(5);
+/// A stream peer that takes nothing of a message for so long is gone.
+pub const STREAM_STALL: Duration = Duration::from_secs(10);
 /// Bytes waiting for a peer that does not read; then it is closed.
 pub const STREAM_UNSENT: usize = 256 * 1024;
 /// A visitor id given by a page. Ours have 32 characters; cookies of analytics reach about 60.

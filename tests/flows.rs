@@ -4,7 +4,7 @@ mod world;
 
 use std::time::Duration;
 
-use leaseline::core::b2bua::{Counts, Input};
+use leaseline::core::b2bua::Input;
 
 use world::phone::{Answering, Calling, Phone};
 use world::{CARRIER, CONFIG, OFFICE, SHOP, World};
@@ -19,31 +19,6 @@ fn world(shop: Answering, office: Answering) -> World {
     world
 }
 
-fn dial(world: &mut World, calling: Calling) -> String {
-    let (now, us) = (world.now.mono, world.us_at);
-    let (call, sent) = world.phone(CARRIER).call(now, us, calling);
-    let from = CARRIER.parse().expect("an address");
-    for (to, bytes) in sent {
-        world.send(from, to, bytes);
-    }
-    call
-}
-
-/// Runs to the end and looks for what must always be true.
-fn settle(world: &mut World) -> String {
-    assert!(world.run(Duration::from_secs(900)), "not quiet after fifteen minutes\n{}", world.ladder());
-    assert_eq!(world.counts(), Counts::default(), "something is left\n{}", world.ladder());
-    let ladder = world.ladder();
-    assert!(world.media.values().all(|media| media.closed), "media left open\n{ladder}");
-    for phone in world.phones.values() {
-        for (call, dialog) in &phone.dialogs {
-            assert!(!dialog.up, "{call} is still up\n{ladder}");
-            assert!(dialog.finals.len() <= 1, "{call} got {:?}\n{ladder}", dialog.finals);
-        }
-    }
-    ladder
-}
-
 fn refusing(status: u16) -> Answering {
     Answering { ringing: Vec::new(), answer: Some((Duration::from_millis(50), status)), ..Answering::default() }
 }
@@ -55,16 +30,16 @@ fn silent() -> Answering {
 #[test]
 fn answered_and_the_caller_hangs_up() {
     let mut world = world(Answering::default(), Answering::default());
-    dial(&mut world, Calling::default());
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling::default());
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn answered_and_the_company_hangs_up() {
     let shop = Answering { hang_up: Some(3 * SECOND), ..Answering::default() };
     let mut world = world(shop, Answering::default());
-    dial(&mut world, Calling { hang_up: None, ..Calling::default() });
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling { hang_up: None, ..Calling::default() });
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
@@ -75,43 +50,43 @@ fn early_media_then_answer() {
         ..Answering::default()
     };
     let mut world = world(shop, Answering::default());
-    dial(&mut world, Calling::default());
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling::default());
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn busy_then_the_next_destination() {
     let mut world = world(refusing(486), Answering::default());
-    dial(&mut world, Calling::default());
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling::default());
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn busy_everywhere() {
     let mut world = world(refusing(486), refusing(486));
-    dial(&mut world, Calling::default());
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling::default());
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn declined_ends_the_hunt() {
     let mut world = world(refusing(603), Answering::default());
-    dial(&mut world, Calling::default());
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling::default());
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn nobody_answers() {
     let mut world = world(silent(), silent());
-    dial(&mut world, Calling::default());
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling::default());
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn the_caller_cancels_while_it_rings() {
     let mut world = world(silent(), silent());
-    dial(&mut world, Calling { cancel: Some(2 * SECOND), ..Calling::default() });
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling { cancel: Some(2 * SECOND), ..Calling::default() });
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
@@ -119,15 +94,15 @@ fn cancel_crosses_the_answer() {
     let shop = Answering { answer: Some((Duration::from_millis(1_000), 200)), ..Answering::default() };
     let mut world = world(shop, Answering::default());
     // The CANCEL is at us before the 200, and at the shop after it was sent.
-    dial(&mut world, Calling { cancel: Some(Duration::from_millis(1_007)), ..Calling::default() });
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling { cancel: Some(Duration::from_millis(1_007)), ..Calling::default() });
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn unknown_number() {
     let mut world = world(Answering::default(), Answering::default());
-    dial(&mut world, Calling { request_uri: "sip:+442079460777@203.0.113.1".into(), ..Calling::default() });
-    let ladder = settle(&mut world);
+    world.dial(Calling { request_uri: "sip:+442079460777@203.0.113.1".into(), ..Calling::default() });
+    let ladder = world.settle();
     assert_eq!(world.refused, ["number_unknown"]);
     insta::assert_snapshot!(ladder);
 }
@@ -136,16 +111,16 @@ fn unknown_number() {
 fn hold_and_resume_from_the_caller() {
     let mut world = world(Answering::default(), Answering::default());
     let reinvites = vec![(2 * SECOND, "sendonly"), (4 * SECOND, "sendrecv")];
-    dial(&mut world, Calling { reinvites, ..Calling::default() });
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling { reinvites, ..Calling::default() });
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn hold_from_the_company() {
     let shop = Answering { reinvite: Some((2 * SECOND, "inactive")), ..Answering::default() };
     let mut world = world(shop, Answering::default());
-    let call = dial(&mut world, Calling::default());
-    let ladder = settle(&mut world);
+    let call = world.dial(Calling::default());
+    let ladder = world.settle();
     assert_eq!(world.phone(CARRIER).dialogs[&call].heard_direction, "inactive");
     insta::assert_snapshot!(ladder);
 }
@@ -154,66 +129,66 @@ fn hold_from_the_company() {
 fn a_refused_reinvite_changes_nothing() {
     let shop = Answering { reinvite_status: 488, ..Answering::default() };
     let mut world = world(shop, Answering::default());
-    dial(&mut world, Calling { reinvites: vec![(2 * SECOND, "sendonly")], ..Calling::default() });
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling { reinvites: vec![(2 * SECOND, "sendonly")], ..Calling::default() });
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn both_sides_reinvite_at_once() {
     let shop = Answering { reinvite: Some((2 * SECOND, "sendonly")), ..Answering::default() };
     let mut world = world(shop, Answering::default());
-    dial(&mut world, Calling { reinvites: vec![(2 * SECOND, "sendonly")], ..Calling::default() });
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling { reinvites: vec![(2 * SECOND, "sendonly")], ..Calling::default() });
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn the_offer_comes_from_the_company() {
     let mut world = world(Answering::default(), Answering::default());
-    dial(&mut world, Calling { offers: false, ..Calling::default() });
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling { offers: false, ..Calling::default() });
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn the_caller_never_acknowledges() {
     let mut world = world(Answering::default(), Answering::default());
-    dial(&mut world, Calling { acknowledges: false, hang_up: None, ..Calling::default() });
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling { acknowledges: false, hang_up: None, ..Calling::default() });
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn no_ports_no_call() {
     let mut world = world(Answering::default(), Answering::default());
     world.no_ports = true;
-    dial(&mut world, Calling::default());
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling::default());
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn draining_takes_no_new_calls_and_keeps_the_old() {
     let mut world = world(Answering::default(), Answering::default());
-    dial(&mut world, Calling::default());
+    world.dial(Calling::default());
     world.pass(2 * SECOND);
     world.input(Input::Drain);
-    dial(&mut world, Calling::default());
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling::default());
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn the_end_of_the_drain_hangs_up() {
     let mut world = world(Answering::default(), silent());
-    dial(&mut world, Calling { hang_up: None, ..Calling::default() });
+    world.dial(Calling { hang_up: None, ..Calling::default() });
     world.pass(3 * SECOND);
-    dial(&mut world, Calling { hang_up: None, ..Calling::default() });
+    world.dial(Calling { hang_up: None, ..Calling::default() });
     world.pass(Duration::from_millis(500));
     world.input(Input::HangUpAll("shutdown"));
-    insta::assert_snapshot!(settle(&mut world));
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
 fn no_codec_in_common() {
     let mut world = world(Answering::default(), Answering::default());
-    dial(&mut world, Calling { formats: "18 101", ..Calling::default() });
-    insta::assert_snapshot!(settle(&mut world));
+    world.dial(Calling { formats: "18 101", ..Calling::default() });
+    insta::assert_snapshot!(world.settle());
 }
 
 #[test]
@@ -233,5 +208,5 @@ fn options_is_answered_and_an_unknown_dialog_is_not() {
     world.inject("198.18.0.1:5060", request("OPTIONS", "", "198.18.0.1").as_bytes());
     world.pass(SECOND);
     world.inject(CARRIER, b"hello");
-    insta::assert_snapshot!(settle(&mut world));
+    insta::assert_snapshot!(world.settle());
 }

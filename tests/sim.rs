@@ -51,6 +51,7 @@ fn answering(world: &mut World) -> Answering {
         reinvite_status: [200, 200, 200, 488, 500, 481][below(world, 6) as usize],
         trying: below(world, 4) != 0,
         mute_bye: below(world, 40) == 0,
+        ..Answering::default()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
 use crate::core::directory::Directory;
-use crate::core::event::{Body, CallData, Event, HangupBy, Outcome, RefusedData};
+use crate::core::event::{Body, CallData, Event, RefusedData};
 use crate::core::lease::LeaseTable;
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
@@ -144,8 +144,9 @@ pub struct B2bua {
     out: VecDeque<Output>,
     random: ChaCha12Rng,
     refusals: Refusals,
+    /// The next inputs of this call panic, so many.
     #[cfg(test)]
-    panic_in: Option<CallId>,
+    panic_in: Option<(CallId, u32)>,
 }
 
 /// Refusals become events at a bounded rate: a trunk that scans numbers must not fill the journal.
@@ -317,28 +318,38 @@ impl B2bua {
     /// One input to one call. A panic inside it ends that call and nothing else.
     fn to_call(&mut self, now: Now, id: CallId, input: call::Input<'_>) {
         let Some(mut call) = self.calls.remove(&id) else { return };
-        let mut new_legs = Vec::new();
-        let mut ctx =
-            Ctx { now, agent: &mut self.agent, settings: &self.settings, out: &mut self.out, new_legs: &mut new_legs };
-        #[cfg(test)]
-        let panic_here = self.panic_in == Some(id);
-        let handled = catch_unwind(AssertUnwindSafe(|| {
-            #[cfg(test)]
-            assert!(!panic_here, "injected");
-            call.handle(input, &mut ctx);
-        }));
-        for leg in new_legs {
-            self.legs.insert(leg, (id, Side::Company));
+        if let Err(panic) = self.guarded(now, &mut call, |call, ctx| call.handle(input, ctx)) {
+            self.on_panic(now, &mut call, &panic);
         }
-        if let Err(panic) = handled {
-            self.on_panic(now, &call, &panic_text(panic.as_ref()));
-            self.forget(call);
-        } else if call.is_ended() {
+        if call.is_ended() {
             self.forget(call);
         } else {
             self.arm(id, call.poll_timeout());
             self.calls.insert(id, call);
         }
+    }
+
+    /// Does this to a call. A panic comes back as its text.
+    fn guarded(&mut self, now: Now, call: &mut Call, act: impl FnOnce(&mut Call, &mut Ctx<'_>)) -> Result<(), String> {
+        let id = call.id();
+        let mut new_legs = Vec::new();
+        let mut ctx =
+            Ctx { now, agent: &mut self.agent, settings: &self.settings, out: &mut self.out, new_legs: &mut new_legs };
+        #[cfg(test)]
+        let panic_here = self.panic_in.as_mut().is_some_and(|(in_call, left)| {
+            let due = *in_call == id && *left > 0;
+            *left -= u32::from(due);
+            due
+        });
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            assert!(!panic_here, "injected");
+            act(call, &mut ctx);
+        }));
+        for leg in new_legs {
+            self.legs.insert(leg, (id, Side::Company));
+        }
+        done.map_err(|panic| panic_text(panic.as_ref()))
     }
 
     fn forget(&mut self, call: Call) {
@@ -350,24 +361,21 @@ impl B2bua {
         self.admission.release(&call.into_admitted());
     }
 
-    /// Both legs are hung up by whatever words still work, media is closed, and the event says what happened.
-    fn on_panic(&mut self, now: Now, call: &Call, text: &str) {
+    /// Both legs are hung up by whatever words still work, media is closed, and the events say what happened. The call
+    /// waits for its media and its recording as every other does; one that panics again is ended without them.
+    fn on_panic(&mut self, now: Now, call: &mut Call, text: &str) {
         let id = call.id();
-        tracing::error!(call = %id, panic = text, "a call crashed and was ended");
+        tracing::error!(call = %id, panic = text, "a call crashed and is ended");
         for leg in call.legs() {
             self.agent.bye(now, *leg, Extra::default());
         }
-        self.out.push_back(Output::Media(id, MediaCommand::Close(now)));
-        let subject = id.to_string();
         let crashed = Body::CallCrashed { call_id: id, panic: text.to_owned() };
-        self.out.push_back(Output::Event(Event { time: now.wall, subject: subject.clone(), body: crashed }));
-        let mut data = call.data().clone();
-        data.ended_at = Some(now.wall);
-        data.talk_ms = data.answered_at.map_or(0, |at| now.wall.millis_since(at));
-        data.outcome = Some(Outcome::Failed);
-        data.reason = Some("crashed".to_owned());
-        data.hangup_by = Some(HangupBy::System);
-        self.out.push_back(Output::Event(Event { time: now.wall, subject, body: Body::CallEnded(Box::new(data)) }));
+        self.out.push_back(Output::Event(Event { time: now.wall, subject: id.to_string(), body: crashed }));
+        if self.guarded(now, call, Call::crash).is_err() {
+            self.out.push_back(Output::Media(id, MediaCommand::Close(now)));
+            let ended = Body::CallEnded(Box::new(call.cut_off(now)));
+            self.out.push_back(Output::Event(Event { time: now.wall, subject: id.to_string(), body: ended }));
+        }
     }
 
     fn arm(&mut self, call: CallId, wakeup: Option<Wakeup>) {
@@ -518,6 +526,9 @@ fn read_offer(invite: &Message, settings: &Settings) -> Result<Option<Stream>, R
         Reject::new(488, code)
     })
 }
+
+#[cfg(test)]
+mod tests;
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

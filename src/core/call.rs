@@ -18,7 +18,9 @@ use std::time::Duration;
 use crate::core::admission::Admitted;
 use crate::core::agent::{Agent, AgentEvent, Extra, Flow, LegId, Payload};
 use crate::core::b2bua::{Output, Settings};
-use crate::core::event::{Body, CallData, Event, MediaSummary, RecordingData, RecordingState, RecordingSummary};
+use crate::core::event::{
+    Body, CallData, Event, HangupBy, MediaSummary, Outcome, RecordingData, RecordingState, RecordingSummary,
+};
 use crate::core::media::{MediaCommand, MediaNotice, Open};
 use crate::core::route::{CallerIdentity, Target};
 use crate::ids::{CallId, Side};
@@ -258,8 +260,7 @@ impl Call {
         match notice {
             MediaNotice::Opened(local) if matches!(self.state, State::Opening) => self.begin_hunt(local, ctx),
             MediaNotice::Refused(code) if matches!(self.state, State::Opening) => {
-                let why =
-                    Why::new(crate::core::event::Outcome::Failed, code, crate::core::event::HangupBy::System, 503);
+                let why = Why::new(Outcome::Failed, code, HangupBy::System, 503);
                 self.refuse_caller(why, Some(5), ctx);
                 self.finish(ctx);
             }
@@ -338,6 +339,32 @@ impl Call {
         self.call_length = None;
         ctx.media(self.id(), MediaCommand::Close(ctx.now));
         self.state = State::Ending { until: ctx.now.mono + limits::CLOSING };
+    }
+
+    /// This call has panicked: its legs are being hung up by the owner. It ends like every other, with its recording;
+    /// when it was ending already, without waiting any longer.
+    pub fn crash(&mut self, ctx: &mut Ctx<'_>) {
+        match self.state {
+            State::Opening | State::Hunting(_) | State::Talking(_) => {
+                let status = if self.facts.data.answered_at.is_some() { 200 } else { 480 };
+                self.end(Why::new(Outcome::Failed, "crashed", HangupBy::System, status), ctx);
+            }
+            State::Ending { .. } => self.finish(ctx),
+            State::Ended => {}
+        }
+    }
+
+    /// This call has panicked twice: it is over at once. What `call.ended` can still say.
+    pub fn cut_off(&mut self, now: Now) -> CallData {
+        self.state = State::Ended;
+        let data = &mut self.facts.data;
+        let ended = *data.ended_at.get_or_insert(now.wall);
+        data.talk_ms = data.answered_at.map_or(0, |at| ended.millis_since(at));
+        data.outcome = Some(Outcome::Failed);
+        data.sip_status.get_or_insert(if data.answered_at.is_some() { 200 } else { 480 });
+        data.reason = Some("crashed".to_owned());
+        data.hangup_by = Some(HangupBy::System);
+        data.clone()
     }
 
     fn finish_when_closed(&mut self, ctx: &mut Ctx<'_>) {

@@ -46,6 +46,8 @@ pub struct CallerIdentity {
     pub display: Option<String>,
     /// Why `number` is absent: `withheld` or `unreadable`.
     pub reason: Option<&'static str>,
+    /// The trunk vouches for `number` (RFC 3325): it did not come from From, where anybody writes what they like.
+    pub asserted: bool,
 }
 
 /// Longest caller text that is kept; RFC 3261 names no bound, a display has some thirty characters.
@@ -63,7 +65,9 @@ pub fn caller(trunk: &Trunk, request: &Message) -> CallerIdentity {
         .list("Privacy")
         .flat_map(|value| value.split(';'))
         .any(|word| ["id", "user", "full"].iter().any(|private| word.trim().eq_ignore_ascii_case(private)));
-    let party = asserted.and_then(|value| NameAddr::parse(value).ok()).or_else(|| request.from().ok());
+    let asserted = asserted.and_then(|value| NameAddr::parse(value).ok());
+    let is_asserted = asserted.is_some();
+    let party = asserted.or_else(|| request.from().ok());
     let Some(party) = party else {
         return CallerIdentity { reason: Some("unreadable"), ..CallerIdentity::default() };
     };
@@ -78,8 +82,10 @@ pub fn caller(trunk: &Trunk, request: &Message) -> CallerIdentity {
     }
     let number = crate::core::number::caller(&user, trunk.country.as_deref())
         .map(|number| number.as_str().to_owned())
-        .or_else(|| presentable(&user));
+        // Letters are a name; signs alone are nobody.
+        .or_else(|| presentable(&user).filter(|text| text.chars().any(char::is_alphanumeric)));
     CallerIdentity {
+        asserted: is_asserted && number.is_some(),
         reason: number.is_none().then_some("unreadable"),
         number,
         display: presentable(&party.display_text()),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -32,18 +33,21 @@ pub(super) async fn run(parts: Parts) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut media_seen = BTreeMap::new();
     let mut relayed_seen = 0;
-    let mut journal_dropped = 0;
     loop {
         tick.tick().await;
-        let (answer, counts) = oneshot::channel();
-        if parts.commands.send(Command::Counts(answer)).is_err() {
+        let (answer, figures) = oneshot::channel();
+        if parts.commands.send(Command::Figures(answer)).is_err() {
             return;
         }
         // The answer comes from signalling's own loop: a loop that hangs feeds no watchdog.
-        let Ok((counts, _)) = counts.await else { return };
+        let Ok(figures) = figures.await else { return };
         systemd::alive();
         let metrics = &parts.metrics;
-        let agent = counts.agent;
+        let agent = figures.counts.agent;
+        metrics.sip.connections.set(gauge(figures.streams));
+        for (reason, total) in figures.drops.iter() {
+            metrics.sip_dropped(reason.as_str(), total);
+        }
         metrics.sip.transactions.set(gauge(agent.client_transactions + agent.server_transactions));
         metrics.media.ports_used.set(gauge(parts.engine.used_pairs() * 2));
         metrics.media.ports_total.set(gauge((parts.engine.used_pairs() + parts.engine.free_pairs()) * 2));
@@ -51,8 +55,7 @@ pub(super) async fn run(parts: Parts) {
         let stats = parts.journal.stats();
         metrics.journal.seq.set(i64::try_from(stats.last_seq).unwrap_or(i64::MAX));
         metrics.journal.queue.set(i64::try_from(stats.queued).unwrap_or(i64::MAX));
-        metrics.journal.dropped.inc_by(stats.dropped.saturating_sub(journal_dropped));
-        journal_dropped = stats.dropped;
+        metrics.journal.dropped.inner().store(stats.dropped, Ordering::Relaxed);
         if let Some(table) = &parts.table_stale {
             metrics.leases.feed_stale.set(i64::from(table.is_stale()));
             metrics.leases.feed_revision.set(i64::try_from(table.revision()).unwrap_or(i64::MAX));

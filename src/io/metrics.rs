@@ -4,7 +4,7 @@
 //! Everything is atomic: parts hold an `Arc<Metrics>` and count. Whoever counts once a packet takes its `Counter` out of
 //! the family once, at start, and keeps it.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -245,9 +245,9 @@ impl Metrics {
         self.sip.responses.get_or_create(&SipResponse { direction, class: class(status) }).inc();
     }
 
-    /// A message dropped without an answer.
-    pub fn sip_dropped(&self, reason: &'static str) {
-        self.sip.dropped.get_or_create(&Reason { reason }).inc();
+    /// Messages dropped, or refused without becoming anything: `total` since the start.
+    pub fn sip_dropped(&self, reason: &'static str, total: u64) {
+        self.sip.dropped.get_or_create(&Reason { reason }).inner().store(total, Ordering::Relaxed);
     }
 
     /// An INVITE that never became a call.
@@ -319,7 +319,7 @@ impl Metrics {
         let m = &self.sip;
         r.register("sip_requests", "SIP requests by method", m.requests.clone());
         r.register("sip_responses", "SIP responses by class", m.responses.clone());
-        r.register("sip_dropped", "SIP messages dropped without an answer", m.dropped.clone());
+        r.register("sip_dropped", "SIP messages dropped or refused, by reason", m.dropped.clone());
         r.register("sip_transactions", "SIP transactions in memory", m.transactions.clone());
         r.register("sip_connections", "SIP stream connections", m.connections.clone());
         let m = &self.calls;

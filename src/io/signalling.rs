@@ -14,6 +14,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::config::Listener;
+use crate::core::agent::drops::Drops;
 use crate::core::agent::{Flow, Transmit};
 use crate::core::b2bua::{B2bua, Counts, Input, Live, Output, Settings};
 use crate::core::event::Event;
@@ -35,8 +36,19 @@ pub enum Command {
     Drain,
     Reload(Arc<Settings>),
     Counts(oneshot::Sender<(Counts, usize)>),
+    Figures(oneshot::Sender<Figures>),
     /// End of the thread.
     Stop,
+}
+
+/// What signalling counts, for metrics.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    pub counts: Counts,
+    /// Messages not taken, by reason, since the start.
+    pub drops: Drops,
+    /// Stream connections.
+    pub streams: usize,
 }
 
 /// Direction of an observed message.
@@ -184,9 +196,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
         Command::HangUp(call, code, answer) => {
             let known = signalling.b2bua.live().iter().any(|live| live.data.call_id == call);
             signalling.handle(Input::HangUp(call, code));
-            {
-                let _ = answer.send(known);
-            }
+            let _ = answer.send(known);
         }
         Command::HangUpAll(code) => signalling.handle(Input::HangUpAll(code)),
         Command::Drain => signalling.handle(Input::Drain),
@@ -196,6 +206,12 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
         }
         Command::Counts(answer) => {
             let _ = answer.send((signalling.b2bua.counts(), signalling.b2bua.connected()));
+        }
+        Command::Figures(answer) => {
+            let Signalling { b2bua, streams, .. } = &*signalling;
+            let figures =
+                Figures { counts: b2bua.counts(), drops: b2bua.agent().drops().clone(), streams: streams.count() };
+            let _ = answer.send(figures);
         }
         Command::Stop => {}
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::core::agent::Flow;
 use crate::core::b2bua::Input;
@@ -56,6 +56,8 @@ struct Connection {
     unsent: Arc<AtomicUsize>,
     /// Bytes that wait for the connection to open.
     waiting: Option<mpsc::UnboundedReceiver<Bytes>>,
+    /// Dropped with the connection: its reader stops then.
+    alive: Option<oneshot::Sender<()>>,
 }
 
 /// A listening socket with the options that a SIP server wants.
@@ -103,6 +105,11 @@ impl Streams {
         self.run(stream, flow, queue);
     }
 
+    /// Connections, opened and being opened.
+    pub fn count(&self) -> usize {
+        self.connections.len()
+    }
+
     fn of_address(&self, ip: IpAddr) -> usize {
         self.connections.values().filter(|connection| connection.flow.remote.ip() == ip).count()
     }
@@ -116,18 +123,20 @@ impl Streams {
     fn admit(&mut self, flow: Flow) -> mpsc::UnboundedReceiver<Bytes> {
         let (queue, waiting) = mpsc::unbounded_channel();
         let unsent = Arc::new(AtomicUsize::new(0));
-        self.connections.insert(flow.connection, Connection { flow, queue, unsent, waiting: None });
+        self.connections.insert(flow.connection, Connection { flow, queue, unsent, waiting: None, alive: None });
         self.by_remote.insert(flow.remote, flow.connection);
         waiting
     }
 
-    fn run(&self, stream: TcpStream, flow: Flow, queue: mpsc::UnboundedReceiver<Bytes>) {
-        let Some(connection) = self.connections.get(&flow.connection) else { return };
+    fn run(&mut self, stream: TcpStream, flow: Flow, queue: mpsc::UnboundedReceiver<Bytes>) {
+        let Some(connection) = self.connections.get_mut(&flow.connection) else { return };
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
-        let pongs = connection.queue.clone();
+        let (alive, gone) = oneshot::channel();
+        connection.alive = Some(alive);
         let unsent = Arc::clone(&connection.unsent);
-        tokio::task::spawn_local(read(reader, flow, self.events.clone(), pongs));
+        let pongs = Pongs { queue: connection.queue.downgrade(), unsent: Arc::clone(&unsent) };
+        tokio::task::spawn_local(read(reader, flow, self.events.clone(), pongs, gone));
         tokio::task::spawn_local(write(writer, flow, queue, unsent, self.events.clone()));
     }
 
@@ -209,17 +218,38 @@ async fn connect(flow: Flow) -> io::Result<TcpStream> {
     socket.connect(flow.remote).await
 }
 
+/// Answers to keep-alives wait in the same queue as messages, under the same bound.
+struct Pongs {
+    queue: mpsc::WeakUnboundedSender<Bytes>,
+    unsent: Arc<AtomicUsize>,
+}
+
+impl Pongs {
+    /// `false`: the peer asks and never reads.
+    fn send(&self) -> bool {
+        const PONG: &[u8] = b"\r\n";
+        let unsent = self.unsent.fetch_add(PONG.len(), Ordering::Relaxed) + PONG.len();
+        let queue = self.queue.upgrade().filter(|_| unsent <= limits::STREAM_UNSENT);
+        queue.is_some_and(|queue| queue.send(Bytes::from_static(PONG)).is_ok())
+    }
+}
+
 async fn read(
     mut reader: OwnedReadHalf,
     flow: Flow,
     events: mpsc::Sender<StreamEvent>,
-    pongs: mpsc::UnboundedSender<Bytes>,
+    pongs: Pongs,
+    mut gone: oneshot::Receiver<()>,
 ) {
     let mut framer = Framer::new();
     let mut buffer = vec![0; 16 * 1024];
     let mut deadline = tokio::time::Instant::now() + limits::STREAM_FIRST;
     'connection: loop {
-        let Ok(Ok(length)) = tokio::time::timeout_at(deadline, reader.read(&mut buffer)).await else { break };
+        let length = tokio::select! {
+            read = tokio::time::timeout_at(deadline, reader.read(&mut buffer)) => read,
+            _ = &mut gone => break,
+        };
+        let Ok(Ok(length)) = length else { break };
         let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else { break };
         framer.push(bytes);
         loop {
@@ -232,7 +262,10 @@ async fn read(
                 }
                 Ok(Some(Frame::Ping)) => {
                     deadline = tokio::time::Instant::now() + limits::STREAM_IDLE;
-                    let _ = pongs.send(Bytes::from_static(b"\r\n"));
+                    if !pongs.send() {
+                        tracing::info!(remote = %flow.remote, "a SIP peer does not read: its connection is closed");
+                        break 'connection;
+                    }
                 }
                 Ok(None) => break,
                 // RFC 3261 §18.3: where the next message begins is unknown. What can be answered is: the machine
@@ -260,11 +293,12 @@ async fn write(
 ) {
     while let Some(bytes) = queue.recv().await {
         let length = bytes.len();
-        if writer.write_all(&bytes).await.is_err() {
+        // A peer that takes nothing would hold this task, and its socket, for ever.
+        let written = tokio::time::timeout(limits::STREAM_STALL, writer.write_all(&bytes)).await;
+        if !matches!(written, Ok(Ok(()))) {
             let _ = events.send(StreamEvent::Closed { id: flow.connection }).await;
             return;
         }
-        // Pongs were never counted in.
         let _ = unsent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| Some(held.saturating_sub(length)));
     }
     // The owner let the connection go: what the kernel still holds is sent, then the peer sees the end.

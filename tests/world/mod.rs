@@ -26,7 +26,7 @@ use leaseline::wire::sip::Message;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use phone::Phone;
+use phone::{Calling, Phone};
 
 pub const US: &str = "203.0.113.1:5060";
 pub const CARRIER: &str = "192.0.2.10:5060";
@@ -112,6 +112,8 @@ pub struct World {
     order: u64,
     next_port: u16,
     ladder: String,
+    /// Every datagram that was sent, from whom to whom.
+    pub sent: Vec<(SocketAddr, SocketAddr, Bytes)>,
     start: Mono,
     /// Sum over every byte that was sent, in order: two runs of one seed must agree.
     pub fingerprint: u64,
@@ -142,6 +144,7 @@ impl World {
             order: 0,
             next_port: 20_000,
             ladder: String::new(),
+            sent: Vec::new(),
             start,
             fingerprint: 0xcbf2_9ce4_8422_2325,
         }
@@ -172,6 +175,39 @@ impl World {
         let from = from.parse().expect("an address");
         let to = self.us_at;
         self.send(from, to, Bytes::copy_from_slice(bytes));
+    }
+
+    /// The carrier's phone calls. Gives the Call-ID.
+    pub fn dial(&mut self, calling: Calling) -> String {
+        let (now, us) = (self.now.mono, self.us_at);
+        let (call, sent) = self.phone(CARRIER).call(now, us, calling);
+        let from = CARRIER.parse().expect("an address");
+        for (to, bytes) in sent {
+            self.send(from, to, bytes);
+        }
+        call
+    }
+
+    /// Runs to the end and looks for what must always be true then. Gives the ladder.
+    pub fn settle(&mut self) -> String {
+        assert!(self.run(Duration::from_secs(900)), "not quiet after fifteen minutes\n{}", self.ladder());
+        assert_eq!(self.counts(), Counts::default(), "something is left\n{}", self.ladder());
+        let ladder = self.ladder();
+        assert!(self.media.values().all(|media| media.closed), "media left open\n{ladder}");
+        for phone in self.phones.values() {
+            for (call, dialog) in &phone.dialogs {
+                assert!(!dialog.up, "{call} is still up\n{ladder}");
+                assert!(dialog.finals.len() <= 1, "{call} got {:?}\n{ladder}", dialog.finals);
+            }
+        }
+        ladder
+    }
+
+    /// What we sent to this address, in order.
+    pub fn sent_to(&self, address: &str) -> Vec<Message> {
+        let (us, to) = (self.us_at, address.parse::<SocketAddr>().expect("an address"));
+        let ours = self.sent.iter().filter(|(from, at, _)| *from == us && *at == to);
+        ours.map(|(_, _, bytes)| Message::parse(bytes.clone()).expect("we can read what we send")).collect()
     }
 
     /// Runs until nothing is under way, at most `limit` of virtual time. Gives whether it became quiet.
@@ -250,6 +286,7 @@ impl World {
     /// Puts a datagram on the network, which does to it what it likes.
     pub fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
         self.note(from, to, &bytes);
+        self.sent.push((from, to, bytes.clone()));
         let copies = 1 + u32::from(self.chance(self.faults.duplicate_permille));
         for _ in 0..copies {
             if self.chance(self.faults.loss_permille) {

@@ -31,6 +31,10 @@ pub struct Answering {
     pub trying: bool,
     /// Takes BYE without a word.
     pub mute_bye: bool,
+    /// More header lines of the final response.
+    pub headers: Vec<(&'static str, String)>,
+    /// Instead of the phone's own description.
+    pub sdp: Option<String>,
 }
 
 impl Default for Answering {
@@ -43,6 +47,8 @@ impl Default for Answering {
             reinvite_status: 200,
             trying: true,
             mute_bye: false,
+            headers: Vec::new(),
+            sdp: None,
         }
     }
 }
@@ -62,6 +68,12 @@ pub struct Calling {
     /// More header lines.
     pub headers: Vec<(&'static str, String)>,
     pub formats: &'static str,
+    /// `From` without tag instead of the phone's own.
+    pub from: Option<String>,
+    pub call_id: Option<String>,
+    pub max_forwards: Option<&'static str>,
+    /// Instead of the phone's own description.
+    pub sdp: Option<String>,
 }
 
 impl Default for Calling {
@@ -75,6 +87,10 @@ impl Default for Calling {
             offers: true,
             headers: Vec::new(),
             formats: "8 0 101",
+            from: None,
+            call_id: None,
+            max_forwards: Some("70"),
+            sdp: None,
         }
     }
 }
@@ -101,7 +117,8 @@ pub struct Dialog {
     pub byes: u32,
     /// Direction in the last description from us.
     pub heard_direction: String,
-    invite: Option<Message>,
+    /// The INVITE that made it: the other side's, or ours as the last provisional response tells it.
+    pub invite: Option<Message>,
     answering: Answering,
     calling: Option<Calling>,
 }
@@ -157,6 +174,11 @@ impl Phone {
         self
     }
 
+    /// How calls that come from now on are answered.
+    pub fn set_answering(&mut self, answering: Answering) {
+        self.answering = answering;
+    }
+
     fn me(&self) -> SocketAddr {
         self.address.expect("placed in the world")
     }
@@ -171,8 +193,9 @@ impl Phone {
     pub fn call(&mut self, now: Mono, to: SocketAddr, calling: Calling) -> (String, Sent) {
         self.serial += 1;
         let me = self.me();
-        let call_id = format!("call-{}-{}", self.serial, me.port());
-        let local = format!("<sip:07700900123@{}>;tag=from-{}", me.ip(), self.serial);
+        let call_id = calling.call_id.clone().unwrap_or_else(|| format!("call-{}-{}", self.serial, me.port()));
+        let from = calling.from.clone().unwrap_or_else(|| format!("<sip:07700900123@{}>", me.ip()));
+        let local = format!("{from};tag=from-{}", self.serial);
         let dialog = Dialog {
             ours: true,
             call_id: call_id.clone(),
@@ -198,7 +221,8 @@ impl Phone {
         if let Some(after) = calling.cancel {
             self.act(now + after, Act::Cancel { call: call_id.clone() });
         }
-        let body = calling.offers.then(|| sdp(me, 1, "sendrecv", calling.formats));
+        let own = || sdp(me, 1, "sendrecv", calling.formats);
+        let body = calling.offers.then(|| calling.sdp.clone().unwrap_or_else(own));
         let sent = self.request(now, &call_id, "INVITE", body, &calling.headers);
         (call_id, sent)
     }
@@ -226,12 +250,15 @@ impl Phone {
         }
         let mut builder = Builder::request(method, &dialog.remote_target)
             .header("Via", &format!("SIP/2.0/UDP {me};branch={branch};rport"))
-            .header("Max-Forwards", "70")
             .header("From", &dialog.local)
             .header("To", &dialog.remote)
             .header("Call-ID", &dialog.call_id)
             .header("CSeq", &format!("{} {method}", dialog.cseq))
             .header("Contact", &format!("<sip:phone@{me}>"));
+        let hops = dialog.calling.as_ref().map_or(Some("70"), |calling| calling.max_forwards);
+        if let Some(hops) = hops {
+            builder = builder.header("Max-Forwards", hops);
+        }
         for (name, value) in headers {
             builder = builder.header(name, value);
         }
@@ -620,8 +647,10 @@ impl Phone {
             dialog.up = status < 300;
             dialog.confirmed = status < 300;
         }
-        let body = described.then(|| sdp(me, 1, "sendrecv", "8 101"));
-        let sent = self.reply(to, &request, status, body);
+        let own = || sdp(me, 1, "sendrecv", "8 101");
+        let (headers, instead) = (dialog.answering.headers.clone(), dialog.answering.sdp.clone());
+        let body = described.then(|| instead.unwrap_or_else(own));
+        let sent = self.reply_with(to, &request, status, &headers, body);
         if (200..300).contains(&status) {
             self.await_ack(now, call, &sent);
         }
@@ -629,6 +658,17 @@ impl Phone {
     }
 
     fn reply(&mut self, to: SocketAddr, request: &Message, status: u16, body: Option<String>) -> Sent {
+        self.reply_with(to, request, status, &[], body)
+    }
+
+    fn reply_with(
+        &mut self,
+        to: SocketAddr,
+        request: &Message,
+        status: u16,
+        headers: &[(&'static str, String)],
+        body: Option<String>,
+    ) -> Sent {
         let me = self.me();
         let call = request.call_id().expect("valid");
         let tag = format!("to-{call}");
@@ -636,6 +676,9 @@ impl Phone {
         let mut builder = Builder::response_to(request, status, None, tag, to);
         if request.method_token() == "INVITE" && status < 300 {
             builder = builder.header("Contact", &format!("<sip:desk@{me}>"));
+        }
+        for (name, value) in headers {
+            builder = builder.header(name, value);
         }
         if let Some(body) = body {
             builder = builder.body("application/sdp", body.as_bytes());

@@ -1,8 +1,10 @@
 //! What a UAS checks in a request before anybody sees it (RFC 3261 §8.2), as pure functions.
 
+use bytes::Bytes;
 use rsip::Method;
 
 use super::drops::DropReason;
+use crate::wire::multipart;
 use crate::wire::sip::{Message, Uri};
 
 /// Methods that we take, for Allow. What comes within a dialog may be more: its owner decides.
@@ -33,6 +35,8 @@ pub(super) const BRANCH_COOKIE: &str = "z9hG4bK";
 pub(super) fn allowed_outside(request: &Message) -> Result<(), Refusal> {
     match request.method() {
         Some(Method::Invite | Method::Options) => Ok(()),
+        // We take these, but there is no dialog that they could belong to (§15.1.2).
+        Some(Method::Bye | Method::Info | Method::Update) => Err(Refusal::new(481, DropReason::UnknownDialog)),
         _ => Err(Refusal::with(405, DropReason::MethodNotAllowed, "Allow", ALLOW)),
     }
 }
@@ -101,11 +105,9 @@ fn is_optional(request: &Message) -> bool {
     })
 }
 
-fn is_multipart_with_sdp(request: &Message, body: &[u8]) -> bool {
-    let multipart = request
-        .header("Content-Type")
-        .is_some_and(|value| value.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/")));
-    multipart && body.windows(SDP.len()).any(|window| window.eq_ignore_ascii_case(SDP.as_bytes()))
+/// Looks with the reader that will look for the offer: a body that only mentions SDP has none.
+fn is_multipart_with_sdp(request: &Message, body: &Bytes) -> bool {
+    request.header("Content-Type").is_some_and(|value| multipart::find(value, body, SDP).is_some())
 }
 
 /// Whether one value of Accept covers SDP, `q=0` aside (RFC 3261 §20.1).

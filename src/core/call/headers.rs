@@ -45,11 +45,14 @@ pub fn towards_company(
 ) -> Lines {
     let mut lines: Lines =
         vec![("X-Leaseline-Call".into(), call.to_string()), ("X-Leaseline-Number".into(), number.as_str().to_owned())];
-    if let Some(caller) = &identity.number {
-        let user = build::escape_user(caller);
-        lines.push(("P-Asserted-Identity".into(), format!("<sip:{user}@{our_host}>")));
-    } else if identity.reason == Some("withheld") {
-        lines.push(("Privacy".into(), "id".to_owned()));
+    match &identity.number {
+        // RFC 3325 §5: only what was asserted to us by somebody we believe; From alone is not vouched for by us.
+        Some(caller) if identity.asserted => {
+            let user = build::escape_user(caller);
+            lines.push(("P-Asserted-Identity".into(), format!("<sip:{user}@{our_host}>")));
+        }
+        None if identity.reason == Some("withheld") => lines.push(("Privacy".into(), "id".to_owned())),
+        _ => {}
     }
     if let Some(name) = &rules.header
         && let Some(source) = attribution::source_line(attribution, "{source} · {medium} · {campaign} · {term}")

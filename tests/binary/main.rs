@@ -1,0 +1,12 @@
+//! The real program, attacked, killed and starved, between real sockets. Each test has loopback addresses of its own;
+//! waits are for events, with a deadline.
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
+mod crash;
+mod hostile;
+mod life;
+mod limits;
+mod node;
+mod router;
+mod sinks;
+mod stream;
