@@ -112,12 +112,6 @@ fn complain(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// A command whose machinery is not in this build.
-fn absent() -> Exit {
-    complain("this build has no daemon");
-    Exit::CouldNot
-}
-
 /// A runtime for commands that are one task or two.
 fn small_runtime() -> Result<tokio::runtime::Runtime, Exit> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| {

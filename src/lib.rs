@@ -8,7 +8,7 @@
 //! * [`io`]: decisions → system calls. Thin.
 //!
 //! Beside the rings: [`config`] (TOML → typed values, all problems at once), [`limits`] (every bound and its reason),
-//! [`ids`] and [`time`] (newtypes), [`cli`] (the command line), [`phone`] (test phones), [`daemon`] (builds the parts and
+//! [`ids`] and [`time`] (newtypes), [`cli`] (the command line), [`phone`] (test phones), [`replay`] (captured calls), [`daemon`] (builds the parts and
 //! joins their channels).
 
 pub mod cli;
@@ -20,5 +20,6 @@ pub mod ids;
 pub mod io;
 pub mod limits;
 pub mod phone;
+pub mod replay;
 pub mod time;
 pub mod wire;

@@ -275,3 +275,22 @@ pub const SINK_DEAD_BYTES: u64 = 256 * 1024 * 1024;
 pub const PHONE_AUDIO: Duration = Duration::from_secs(600);
 /// Calls at once of a test phone that answers.
 pub const PHONE_CALLS: usize = 1_000;
+
+/// A capture that is replayed: it is read into memory whole. An hour of one call has some 80 MB.
+pub const CAPTURE_FILE: u64 = 512 * 1024 * 1024;
+/// Packets read of it; a bound on memory beside the file's size, at some 100 bytes each.
+pub const CAPTURE_PACKETS: usize = 4_000_000;
+/// TCP connections followed in a capture, each direction for itself.
+pub const CAPTURE_STREAMS: usize = 4_096;
+/// Segments of one TCP direction that wait for one that is missing.
+pub const CAPTURE_SEGMENTS: usize = 64;
+/// Calls replayed from one capture.
+pub const REPLAY_CALLS: usize = 1_000;
+/// SIP messages of one dialog in a capture.
+pub const REPLAY_MESSAGES: usize = 10_000;
+/// Destinations of one captured call.
+pub const REPLAY_ATTEMPTS: usize = 16;
+/// Lines of one replayed call's ladder, and its divergences; what comes after is counted.
+pub const REPLAY_STEPS: usize = 10_000;
+/// Times that a replayed machine is woken between two packets: a capture's clock may jump years.
+pub const REPLAY_WAKEUPS: usize = 10_000;

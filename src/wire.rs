@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod multipart;
+pub mod pcap;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;

@@ -13,6 +13,7 @@
 
 mod files;
 mod names;
+mod offline;
 mod repair;
 mod seal;
 mod sidecar;
@@ -42,6 +43,7 @@ use crate::limits;
 use crate::time::{Mono, Now};
 
 pub use files::{Disk, Files, RawFile};
+pub use offline::{Offline, sidecar_text, wav_name};
 pub use repair::{Recovered, find, repair};
 pub use verify::{Finding, Verified, verify_recordings};
 
@@ -143,7 +145,7 @@ impl Recordings {
     }
 }
 
-/// Writes a sidecar at once: for calls that were repaired at start, and for `leaseline replay`. `Ok(None)`: the call has
+/// Writes a sidecar at once: for calls that were repaired at start. `Ok(None)`: the call has
 /// no recording.
 pub fn write_sidecar(data_dir: &Path, call: CallId, data: &serde_json::Value) -> io::Result<Option<PathBuf>> {
     sidecar::write(&Disk, data_dir, call, data, None)
@@ -197,11 +199,7 @@ impl Worker {
             }
             TapMessage::Formats { call, side, formats, at } => {
                 self.clock.hear(at.mono);
-                self.guarded(call, |active, fsync, out| {
-                    let sync = active.on_time(at.mono, fsync, out);
-                    active.recorder.on_formats(at.mono, side, &formats.formats, formats.flowing);
-                    sync
-                });
+                self.guarded(call, |active, fsync, out| active.on_formats(at.mono, side, &formats, fsync, out));
             }
             TapMessage::Packets(batch) => self.packets(&batch),
             TapMessage::Lost(lost) => self.lost(&lost),
@@ -220,11 +218,7 @@ impl Worker {
         } else {
             None
         };
-        let mut active = Active::start(&*self.files, &self.data_dir, self.config.fsync, spec, refused);
-        for side in Side::BOTH {
-            let SideFormats { formats, flowing } = &sides[side.index()];
-            active.recorder.on_formats(spec.started.mono, side, formats, *flowing);
-        }
+        let active = Active::start(&*self.files, &self.data_dir, self.config.fsync, spec, sides, refused);
         if self.active.len() < limits::CALLS {
             self.active.insert(spec.call, active);
         } else {
@@ -238,11 +232,7 @@ impl Worker {
         let mut last = None;
         for packet in batch.packets() {
             last = Some(packet.at);
-            self.guarded(packet.call, |active, fsync, out| {
-                let sync = active.on_time(packet.at, fsync, out);
-                active.recorder.on_rtp(packet.at, packet.side, packet.bytes);
-                sync
-            });
+            self.guarded(packet.call, |active, fsync, out| active.on_packet(&packet, fsync, out));
         }
         if let Some(at) = last {
             self.clock.hear(at);

@@ -18,6 +18,10 @@ pub trait Files: Send + Sync + fmt::Debug {
     /// Opens an existing file for reading and writing; a link is an error.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn RawFile>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Something of that name is there, be it a link that leads nowhere.
+    fn exists(&self, path: &Path) -> bool {
+        path.symlink_metadata().is_ok()
+    }
     /// Makes renames and new names in this directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Bytes that we may still write on the file system of `path`.

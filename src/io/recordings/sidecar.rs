@@ -26,17 +26,23 @@ pub(super) fn write(
         Some((path, named)) if named == call => data_dir.join(path),
         _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the path of this call's recording")),
     };
+    let text = text(data, stats)?;
+    let target = names::beside(&path, call, Kind::Sidecar);
+    let temporary = target.with_extension("json.tmp");
+    write_new(files, &temporary, &text)?;
+    files.rename(&temporary, &target)?;
+    Ok(Some(target))
+}
+
+/// The sidecar's text.
+pub(super) fn text(data: &Value, stats: Option<Stats>) -> io::Result<Vec<u8>> {
     let mut data = data.clone();
     if let (Some(stats), Some(object)) = (stats, data.as_object_mut()) {
         object.insert("recorder".to_owned(), serde_json::to_value(stats)?);
     }
     let mut text = serde_json::to_vec_pretty(&data)?;
     text.push(b'\n');
-    let target = names::beside(&path, call, Kind::Sidecar);
-    let temporary = target.with_extension("json.tmp");
-    write_new(files, &temporary, &text)?;
-    files.rename(&temporary, &target)?;
-    Ok(Some(target))
+    Ok(text)
 }
 
 fn write_new(files: &dyn Files, path: &Path, text: &[u8]) -> io::Result<()> {

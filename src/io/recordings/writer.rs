@@ -16,7 +16,8 @@ use tracing::warn;
 use crate::config::Fsync;
 use crate::core::media::RecordingSpec;
 use crate::core::recorder::{Recorder, Summary};
-use crate::ids::CallId;
+use crate::ids::{CallId, Side};
+use crate::io::media::tap::{SideFormats, TapPacket};
 use crate::limits;
 use crate::time::{Mono, Now};
 use crate::wire::wav;
@@ -95,12 +96,13 @@ impl Finished {
 
 impl Active {
     /// Begins a recording; when that cannot be, it is one that failed from the start. `refused`: do not even try, the
-    /// stable code says why.
+    /// stable code says why. `sides`: what each side has agreed on by now.
     pub(super) fn start(
         files: &dyn Files,
         data_dir: &Path,
         fsync: Fsync,
         spec: &RecordingSpec,
+        sides: &[SideFormats; 2],
         refused: Option<&'static str>,
     ) -> Active {
         let created = match refused {
@@ -114,7 +116,11 @@ impl Active {
             Ok(file) => (Some(file), None),
             Err(code) => (None, Some(code)),
         };
-        let recorder = Recorder::new(spec.started);
+        let mut recorder = Recorder::new(spec.started);
+        for side in Side::BOTH {
+            let SideFormats { formats, flowing } = &sides[side.index()];
+            recorder.on_formats(spec.started.mono, side, formats, *flowing);
+        }
         let due = recorder.poll_timeout().0;
         Active { call: spec.call, recorder, started: spec.started, due, file, failed, synced: spec.started.mono }
     }
@@ -140,6 +146,27 @@ impl Active {
             self.synced = now;
             (file.handle.clone(), file.sync.clone())
         })
+    }
+
+    /// A side's formats or direction changed at `at`.
+    pub(super) fn on_formats(
+        &mut self,
+        at: Mono,
+        side: Side,
+        formats: &SideFormats,
+        fsync: Fsync,
+        out: &mut Vec<i16>,
+    ) -> ToSync {
+        let sync = self.on_time(at, fsync, out);
+        self.recorder.on_formats(at, side, &formats.formats, formats.flowing);
+        sync
+    }
+
+    /// One accepted packet.
+    pub(super) fn on_packet(&mut self, packet: &TapPacket<'_>, fsync: Fsync, out: &mut Vec<i16>) -> ToSync {
+        let sync = self.on_time(packet.at, fsync, out);
+        self.recorder.on_rtp(packet.at, packet.side, packet.bytes);
+        sync
     }
 
     /// Nothing more is written, for this reason.
@@ -192,7 +219,7 @@ impl Growing {
         }
         let path = names::sealed(spec.started.wall, spec.call);
         // The id is new, so nothing sealed can be there; a link or a copy somebody put there is not ours to replace.
-        if data_dir.join(&path).symlink_metadata().is_ok() {
+        if files.exists(&data_dir.join(&path)) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let handle = Handle(files.create_new(&data_dir.join(names::beside(&path, spec.call, Kind::Part)))?);
