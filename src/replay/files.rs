@@ -122,7 +122,7 @@ impl RawFile for MemoryFile {
         Ok(())
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(u64::try_from(self.content().bytes.len()).unwrap_or(u64::MAX))
     }
 

@@ -9,7 +9,7 @@ fn killed_at(ms: u64) -> tempfile::TempDir {
     let dir = folder();
     let (files, id) = (Disk, call(1));
     let spec = RecordingSpec { call: id, started: STARTED };
-    let mut active = Active::start(&files, dir.path(), Fsync::None, &spec, None);
+    let mut active = Active::start(&files, dir.path(), Fsync::None, &spec, &Default::default(), None);
     let mut out = Vec::new();
     for k in 0..ms / 20 {
         for side in Side::BOTH {

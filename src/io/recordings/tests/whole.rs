@@ -101,7 +101,7 @@ fn media_threads_that_end_without_a_word() {
 fn an_end_that_is_told_late_makes_no_longer_file() {
     let dir = folder();
     let spec = RecordingSpec { call: call(1), started: STARTED };
-    let mut active = Active::start(&Disk, dir.path(), Fsync::None, &spec, None);
+    let mut active = Active::start(&Disk, dir.path(), Fsync::None, &spec, &Default::default(), None);
     let mut out = Vec::new();
     active.on_time(after(5_000).mono, Fsync::None, &mut out);
     let finished = active.finish(after(3_000).mono, None, &mut out);
