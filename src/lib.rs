@@ -8,8 +8,8 @@
 //! * [`io`]: decisions → system calls. Thin.
 //!
 //! Beside the rings: [`config`] (TOML → typed values, all problems at once), [`limits`] (every bound and its reason),
-//! [`ids`] and [`time`] (newtypes), [`cli`] (the command line), [`phone`] (test phones), [`replay`] (captured calls), [`daemon`] (builds the parts and
-//! joins their channels).
+//! [`ids`] and [`time`] (newtypes), [`cli`] (the command line), [`daemon`] (builds the parts and joins their channels),
+//! [`phone`] (test phones), [`demo`] (daemon and phones in one), [`replay`] (captured calls).
 
 pub mod cli;
 pub mod config;

@@ -194,7 +194,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
             let _ = answer.send(signalling.b2bua.live());
         }
         Command::HangUp(call, code, answer) => {
-            let known = signalling.b2bua.live().iter().any(|live| live.data.call_id == call);
+            let known = signalling.b2bua.has(call);
             signalling.handle(Input::HangUp(call, code));
             let _ = answer.send(known);
         }

@@ -92,15 +92,15 @@ impl Negotiation {
         }
     }
 
-    /// A stream that no packet may ever be sent to is refused before it is believed. One exception: an address inside
-    /// our own media range on a shared machine may be a phone that borrowed the number; the call goes on, and the relay,
-    /// which asks again, sends nothing there and believes nothing from there, so no two calls can feed each other.
+    /// A stream that no packet may ever be sent to is refused before it is believed. One exception: programs of one
+    /// machine share the loopback address, and a phone there may name a port of our range by chance. Its call goes on,
+    /// and the relay, which asks again, sends nothing there and believes nothing from there.
     fn check_address(&self, side: Side, stream: &Stream) -> Result<(), SdpError> {
         let rtp = stream.audio.rtp;
         let reachable = media_address::is_hold(rtp) || rtp.is_ipv4() == self.local[side.index()].is_ipv4();
         let verdict = media_address::is_acceptable(rtp, &self.own);
-        let allowed = verdict.is_ok() || verdict == Err("media_address_own");
-        if reachable && allowed { Ok(()) } else { Err(SdpError::NoAddress) }
+        let neighbour = verdict == Err("media_address_own") && rtp.ip().is_loopback();
+        if reachable && (verdict.is_ok() || neighbour) { Ok(()) } else { Err(SdpError::NoAddress) }
     }
 
     /// The description of `stream`, which `from` wrote, for the other side.
