@@ -61,8 +61,8 @@ company_hangs_up() { TALK=1000 one company-hangs-up 6 uas_bye uac_wait_bye; }
 dtmf() {
     begin dtmf && place 7
     cp "$HERE/sipp/uas_answer.xml" "$OWN/uac_dtmf.xml" "$WORK"
-    # SIPp's own recordings of RFC 4733 packets.
-    cp /usr/share/sip-tester/dtmf_2833_[149].pcap "$WORK"
+    # SIPp's own recording of RFC 4733 packets.
+    cp /usr/share/sip-tester/dtmf_2833_5.pcap "$WORK"
     SCENARIOS=$WORK
     start_leaseline
     capture dtmf

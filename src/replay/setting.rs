@@ -143,7 +143,7 @@ fn configuration(call: &Call, us: [SocketAddr; 2], dialled_in: &str, number: &E1
             "company",
             one(vec![
                 ("name", text("company")),
-                ("forward_to", list(call.attempts.iter().map(destination).collect())),
+                ("forward_to", list(call.attempts.iter().map(|party| destination(party, number)).collect())),
                 ("nat", Value::Boolean(company_nat)),
             ]),
         ),
@@ -161,10 +161,15 @@ fn configuration(call: &Call, us: [SocketAddr; 2], dialled_in: &str, number: &E1
 }
 
 /// The captured Request-URI's user where a configuration may name it.
-fn destination(party: &Party) -> String {
+fn destination(party: &Party, number: &E164) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"+-_.".contains(&b);
     let good = !party.user.is_empty() && party.user.len() <= 64 && party.user.bytes().all(plain);
-    let user = if good { &party.user } else { "company" };
+    let user = match number::candidates(&party.user, None, "").contains(number) {
+        // A configuration that wrote the tracking number itself would be refused as a loop.
+        true => "{number}",
+        false if good => &party.user,
+        false => "company",
+    };
     let transport = match party.carrier {
         Carrier::Udp => "",
         Carrier::Tcp => ";transport=tcp",
