@@ -203,14 +203,14 @@ impl B2bua {
                 self.agent.handle_datagram(now, flow, bytes, trust);
             }
             Input::Unreachable(transport, remote) => self.agent.handle_transport_error(now, transport, remote),
-            Input::Media(call, notice) => self.to_call(now, call, call::Input::Media(notice)),
-            Input::Resolved(call, addresses) => self.to_call(now, call, call::Input::Resolved(addresses)),
-            Input::HangUp(call, code) => self.to_call(now, call, call::Input::HangUp(code)),
+            Input::Media(call, notice) => self.tell_call(now, call, call::Input::Media(notice)),
+            Input::Resolved(call, addresses) => self.tell_call(now, call, call::Input::Resolved(addresses)),
+            Input::HangUp(call, code) => self.tell_call(now, call, call::Input::HangUp(code)),
             Input::HangUpAll(code) => {
                 let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
                 calls.sort_unstable();
                 for call in calls {
-                    self.to_call(now, call, call::Input::HangUp(code));
+                    self.tell_call(now, call, call::Input::HangUp(code));
                 }
             }
             Input::Drain => self.admission.drain(),
@@ -269,7 +269,7 @@ impl B2bua {
             && at <= now.mono
         {
             self.disarm(call);
-            self.to_call(now, call, call::Input::Timeout);
+            self.tell_call(now, call, call::Input::Timeout);
         }
     }
 
@@ -309,14 +309,14 @@ impl B2bua {
             | AgentEvent::Response { leg, .. } => {
                 // A leg without a call is one that its call has let go: the agent finishes it alone.
                 if let Some((call, side)) = self.legs.get(&leg).copied() {
-                    self.to_call(now, call, call::Input::Leg(side, leg, &event));
+                    self.tell_call(now, call, call::Input::Leg(side, leg, &event));
                 }
             }
         }
     }
 
     /// One input to one call. A panic inside it ends that call and nothing else.
-    fn to_call(&mut self, now: Now, id: CallId, input: call::Input<'_>) {
+    fn tell_call(&mut self, now: Now, id: CallId, input: call::Input<'_>) {
         let Some(mut call) = self.calls.remove(&id) else { return };
         if let Err(panic) = self.guarded(now, &mut call, |call, ctx| call.handle(input, ctx)) {
             self.on_panic(now, &mut call, &panic);
