@@ -203,14 +203,14 @@ impl B2bua {
                 self.agent.handle_datagram(now, flow, bytes, trust);
             }
             Input::Unreachable(transport, remote) => self.agent.handle_transport_error(now, transport, remote),
-            Input::Media(call, notice) => self.deliver(now, call, call::Input::Media(notice)),
-            Input::Resolved(call, addresses) => self.deliver(now, call, call::Input::Resolved(addresses)),
-            Input::HangUp(call, code) => self.deliver(now, call, call::Input::HangUp(code)),
+            Input::Media(call, notice) => self.tell_call(now, call, call::Input::Media(notice)),
+            Input::Resolved(call, addresses) => self.tell_call(now, call, call::Input::Resolved(addresses)),
+            Input::HangUp(call, code) => self.tell_call(now, call, call::Input::HangUp(code)),
             Input::HangUpAll(code) => {
                 let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
                 calls.sort_unstable();
                 for call in calls {
-                    self.deliver(now, call, call::Input::HangUp(code));
+                    self.tell_call(now, call, call::Input::HangUp(code));
                 }
             }
             Input::Drain => self.admission.drain(),
@@ -274,7 +274,7 @@ impl B2bua {
             && at <= now.mono
         {
             self.disarm(call);
-            self.deliver(now, call, call::Input::Timeout);
+            self.tell_call(now, call, call::Input::Timeout);
         }
     }
 
@@ -314,14 +314,14 @@ impl B2bua {
             | AgentEvent::Response { leg, .. } => {
                 // A leg without a call is one that its call has let go: the agent finishes it alone.
                 if let Some((call, side)) = self.legs.get(&leg).copied() {
-                    self.deliver(now, call, call::Input::Leg(side, leg, &event));
+                    self.tell_call(now, call, call::Input::Leg(side, leg, &event));
                 }
             }
         }
     }
 
     /// One input to one call. A panic inside it ends that call and nothing else.
-    fn deliver(&mut self, now: Now, id: CallId, input: call::Input<'_>) {
+    fn tell_call(&mut self, now: Now, id: CallId, input: call::Input<'_>) {
         let Some(mut call) = self.calls.remove(&id) else { return };
         if let Err(panic) = self.guarded(now, &mut call, |call, ctx| call.handle(input, ctx)) {
             self.on_panic(now, &mut call, &panic);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::node::{NUMBER, Node, PATIENCE, alone, holds, wavs};
+use crate::node::{NUMBER, Node, alone, holds, wavs};
 
 /// Who holds which number, without what a restart may renew.
 fn leases(node: &Node) -> BTreeMap<String, (Value, Value, Value)> {
@@ -104,5 +104,5 @@ fn a_full_disk_costs_the_recording_and_not_the_call() {
     node.honest_call();
     let (code, text) = node.verify();
     assert_eq!(code, Some(0), "{text}");
-    assert!(fs::metadata(node.data().join("events.jsonl")).unwrap().len() > 0 && PATIENCE > Duration::ZERO);
+    assert!(fs::metadata(node.data().join("events.jsonl")).unwrap().len() > 0);
 }

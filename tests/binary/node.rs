@@ -198,6 +198,12 @@ impl Node {
     pub(crate) fn stop(&mut self) {
         self.signal(Signal::SIGTERM);
         assert_eq!(self.wait_for_end(), Some(0), "{}", self.log());
+        assert!(!self.log().contains("panicked"), "{}", self.log());
+    }
+
+    /// Open descriptors of the running program.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
     // ── what it says ──
@@ -362,6 +368,8 @@ impl Drop for Node {
         if let Some(child) = &mut self.child {
             let _ = child.kill();
             let _ = child.wait();
+            // A test that ended well ends a program that was well.
+            assert!(std::thread::panicking() || !self.log().contains("panicked"), "{}", self.log());
         }
         if std::thread::panicking() {
             let log = self.log();

@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use base64::Engine;
 use hmac::{Hmac, Mac};
@@ -95,5 +94,4 @@ fn a_dead_receiver_costs_nothing_and_gets_everything_later() {
     }
     node.stop();
     assert_eq!(node.events_of("call.ended").len(), 3);
-    assert!(Duration::ZERO < PATIENCE);
 }

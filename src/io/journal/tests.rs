@@ -9,6 +9,8 @@ use crate::core::event::cloud::tests::{call, ended, event, started};
 use crate::ids::CallId;
 use crate::time::Wall;
 
+mod faults;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn options() -> Options {
