@@ -191,7 +191,10 @@ fn each_voice_is_in_its_channel() {
         };
         for (channel, own, others) in [(0, 400.0, 1_100.0), (1, 1_100.0, 400.0)] {
             let (own, others) = (tone(channel, own), tone(channel, others));
-            assert!(own > 5_000.0 && others < own / 50.0, "{file} channel {channel}: own {own:.0}, other's {others:.0}");
+            assert!(
+                own > 5_000.0 && others < own / 50.0,
+                "{file} channel {channel}: own {own:.0}, other's {others:.0}"
+            );
         }
     }
 }
