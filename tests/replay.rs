@@ -223,6 +223,9 @@ proptest! {
         if let Ok(replay) = Replay::read(&bytes) {
             for call in replay.run() {
                 prop_assert!(call.ladder.starts_with("call "));
+                // A panic inside a call is caught and told as an event.
+                let crashed = call.events.iter().find(|event| event.contains("leaseline.call.crashed"));
+                prop_assert_eq!(crashed, None);
             }
         }
     }

@@ -218,7 +218,7 @@ impl Worker {
         } else {
             None
         };
-        let active = Active::start(&*self.files, &self.data_dir, self.config.fsync, spec, refused).with_sides(sides);
+        let active = Active::start(&*self.files, &self.data_dir, self.config.fsync, spec, sides, refused);
         if self.active.len() < limits::CALLS {
             self.active.insert(spec.call, active);
         } else {

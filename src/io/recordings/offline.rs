@@ -28,7 +28,7 @@ pub struct Offline {
 impl Offline {
     /// Begins a recording in `files`, whose names are relative to the data folder.
     pub fn start(files: Arc<dyn Files>, spec: &RecordingSpec, sides: &[SideFormats; 2]) -> Offline {
-        let active = Active::start(&*files, Path::new(""), Fsync::None, spec, None).with_sides(sides);
+        let active = Active::start(&*files, Path::new(""), Fsync::None, spec, sides, None);
         Offline { files, active, out: Vec::new() }
     }
 

@@ -96,12 +96,13 @@ impl Finished {
 
 impl Active {
     /// Begins a recording; when that cannot be, it is one that failed from the start. `refused`: do not even try, the
-    /// stable code says why.
+    /// stable code says why. `sides`: what each side has agreed on by now.
     pub(super) fn start(
         files: &dyn Files,
         data_dir: &Path,
         fsync: Fsync,
         spec: &RecordingSpec,
+        sides: &[SideFormats; 2],
         refused: Option<&'static str>,
     ) -> Active {
         let created = match refused {
@@ -115,7 +116,11 @@ impl Active {
             Ok(file) => (Some(file), None),
             Err(code) => (None, Some(code)),
         };
-        let recorder = Recorder::new(spec.started);
+        let mut recorder = Recorder::new(spec.started);
+        for side in Side::BOTH {
+            let SideFormats { formats, flowing } = &sides[side.index()];
+            recorder.on_formats(spec.started.mono, side, formats, *flowing);
+        }
         let due = recorder.poll_timeout().0;
         Active { call: spec.call, recorder, started: spec.started, due, file, failed, synced: spec.started.mono }
     }
@@ -141,15 +146,6 @@ impl Active {
             self.synced = now;
             (file.handle.clone(), file.sync.clone())
         })
-    }
-
-    /// What each side had agreed on when it began.
-    pub(super) fn with_sides(mut self, sides: &[SideFormats; 2]) -> Active {
-        for side in Side::BOTH {
-            let SideFormats { formats, flowing } = &sides[side.index()];
-            self.recorder.on_formats(self.started.mono, side, formats, *flowing);
-        }
-        self
     }
 
     /// A side's formats or direction changed at `at`.
