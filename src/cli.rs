@@ -157,6 +157,13 @@ mod tests {
         let bad = folder.path().join("bad.toml");
         std::fs::write(&bad, "[node]\nidd = 1\n").expect("written");
         let bad = bad.to_str().expect("UTF-8");
+        let empty = folder.path().join("empty.pcap");
+        std::fs::write(&empty, [&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0][..], &[0; 12], &[1, 0, 0, 0]].concat())
+            .expect("written");
+        let empty = empty.to_str().expect("UTF-8");
+        let busy = concat!(env!("CARGO_MANIFEST_DIR"), "/pcap-fixtures/busy.pcap");
+        let out = folder.path().join("a/b");
+        let out = out.to_str().expect("UTF-8");
         for (args, expected) in [
             (vec!["--version"], Exit::Done),
             (vec!["call", "--help"], Exit::Done),
@@ -168,9 +175,16 @@ mod tests {
             (vec!["check"], Exit::Done),
             (vec!["check", "--config", bad], Exit::Usage),
             (vec!["check", "--config", "no/such/file"], Exit::Usage),
+            (vec!["replay", "no/such/file.pcap"], Exit::CouldNot),
+            (vec!["replay", bad], Exit::CouldNot),
+            (vec!["replay", empty], Exit::Bad),
+            (vec!["replay", busy], Exit::Done),
+            (vec!["replay", busy, "--json", "--out", out], Exit::Done),
         ] {
             assert_eq!(exit(&args), expected, "{args:?}");
         }
         assert_eq!([Exit::Done, Exit::Bad, Exit::CouldNot, Exit::Usage].map(Exit::code), [0, 1, 2, 64]);
+        let events = std::fs::read_to_string(folder.path().join("a/b/events.jsonl")).expect("events");
+        assert_eq!(events.lines().count(), 2, "started and ended: {events}");
     }
 }

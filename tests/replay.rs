@@ -191,7 +191,10 @@ fn each_voice_is_in_its_channel() {
         };
         for (channel, own, others) in [(0, 400.0, 1_100.0), (1, 1_100.0, 400.0)] {
             let (own, others) = (tone(channel, own), tone(channel, others));
-            assert!(own > 5_000.0 && others < own / 50.0, "{file} channel {channel}: own {own:.0}, other's {others:.0}");
+            assert!(
+                own > 5_000.0 && others < own / 50.0,
+                "{file} channel {channel}: own {own:.0}, other's {others:.0}"
+            );
         }
     }
 }
@@ -220,6 +223,9 @@ proptest! {
         if let Ok(replay) = Replay::read(&bytes) {
             for call in replay.run() {
                 prop_assert!(call.ladder.starts_with("call "));
+                // A panic inside a call is caught and told as an event.
+                let crashed = call.events.iter().find(|event| event.contains("leaseline.call.crashed"));
+                prop_assert_eq!(crashed, None);
             }
         }
     }

@@ -4,7 +4,6 @@
 
 mod tcp;
 
-use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -138,8 +137,7 @@ impl Reading {
     }
 
     /// False: enough.
-    fn frame(&mut self, link: DataLink, at: u64, data: &Cow<'_, [u8]>) -> bool {
-        let data: &[u8] = data;
+    fn frame(&mut self, link: DataLink, at: u64, data: &[u8]) -> bool {
         let sliced = match link {
             DataLink::ETHERNET => SlicedPacket::from_ethernet(data).map_err(drop),
             _ => match header_of(link).and_then(|header| data.get(header..)) {

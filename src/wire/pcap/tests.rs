@@ -122,8 +122,8 @@ fn sip_over_tcp_is_put_together() {
             (3, 0, tcp(at(0), false, one)),
             (3, 1, tcp(at(0), false, one)),
             (4, 0, tcp(at(20), false, two)),
-            (5, 0, tcp(at(text.len()), false, b"\r\n\r\njunk that is no SIP \0")),
-            (6, 0, tcp(at(text.len() + 25), false, text)),
+            (5, 0, tcp(at(text.len()), false, b"\r\n\r\n\0junk")),
+            (6, 0, tcp(at(text.len() + 9), false, text)),
         ],
     );
     let capture = Capture::read(&file).unwrap();
