@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the captures of this folder again: independent phones (SIPp, baresip, linphone) over loopback, through the real
 # program or directly. Each run gives other identifiers, times and hashes: afterwards take the hashes that it prints
-# into manifest.toml and accept the new snapshots of tests/replay.rs.
+# and the figures that tests/replay.rs sees into manifest.toml, look at them, and accept the new snapshots.
 #
 #   pcap-fixtures/make.sh [NAME…]      all, or these
 #   LEASELINE=path                     the program (default: target/release/leaseline of this checkout)

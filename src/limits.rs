@@ -286,6 +286,10 @@ pub const CAPTURE_STREAMS: usize = 4_096;
 pub const CAPTURE_SEGMENTS: usize = 64;
 /// Calls replayed from one capture.
 pub const REPLAY_CALLS: usize = 1_000;
+/// Dialogs looked at in one capture, so that finding out which belong together takes no longer than reading it.
+pub const REPLAY_DIALOGS: usize = 4_000;
+/// Captured messages that wait for our machine to say what they answer; real ones wait for one response.
+pub const REPLAY_HELD: usize = 64;
 /// SIP messages of one dialog in a capture.
 pub const REPLAY_MESSAGES: usize = 10_000;
 /// Destinations of one captured call.

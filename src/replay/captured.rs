@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::core::call::offer::description;
 use crate::ids::Side;
-use crate::limits::{REPLAY_ATTEMPTS, REPLAY_CALLS, REPLAY_MESSAGES};
+use crate::limits::{REPLAY_ATTEMPTS, REPLAY_CALLS, REPLAY_DIALOGS, REPLAY_MESSAGES};
 use crate::wire::pcap::{Capture, Carrier, Packet};
 use crate::wire::sdp::{Audio, Sdp};
 use crate::wire::sip::{Message, Uri};
@@ -96,7 +96,7 @@ struct Claim {
 
 /// The calls of a capture, in order of their INVITEs, and how many more there were.
 pub(super) fn calls(capture: &Capture) -> (Vec<Call>, usize) {
-    let (dialogs, mut media) = dialogs(&capture.packets);
+    let Found { dialogs, mut media, dialogs_left_out } = dialogs(&capture.packets);
     let (mut calls, left_out) = pair(&dialogs);
     for call in &mut calls {
         call.claims.sort_by_key(|claim| claim.at);
@@ -106,7 +106,18 @@ pub(super) fn calls(capture: &Capture) -> (Vec<Call>, usize) {
         call.lines.sort_by_key(|line| line.at);
         call.nat = nat(call, &dialogs);
     }
-    (calls, left_out)
+    (calls, left_out + dialogs_left_out)
+}
+
+/// What a capture was sorted into.
+#[derive(Debug, Default)]
+struct Found<'a> {
+    /// In order of their INVITEs.
+    dialogs: Vec<Dialog>,
+    /// INVITEs beyond the bound.
+    dialogs_left_out: usize,
+    /// What is no SIP.
+    media: Vec<&'a Packet>,
 }
 
 /// Messages of one Call-ID between the INVITE's two ends.
@@ -131,26 +142,29 @@ struct Said {
     message: Message,
 }
 
-fn dialogs(packets: &[Packet]) -> (Vec<Dialog>, Vec<&Packet>) {
-    let mut dialogs: Vec<Dialog> = Vec::new();
+fn dialogs(packets: &[Packet]) -> Found<'_> {
+    let mut found = Found::default();
     let mut by_call_id: HashMap<String, usize> = HashMap::new();
-    let mut others = Vec::new();
     for packet in packets {
         // RTP, RTCP and STUN begin with other bytes than any start line.
         let is_text = packet.payload.first().is_some_and(u8::is_ascii_uppercase);
         let message = is_text.then(|| Message::parse(packet.payload.clone()).ok()).flatten();
         let Some(message) = message else {
-            others.push(packet);
+            found.media.push(packet);
             continue;
         };
         let Ok(call_id) = message.call_id() else { continue };
         if let Some(index) = by_call_id.get(call_id).copied() {
-            if let Some(dialog) = dialogs.get_mut(index) {
+            if let Some(dialog) = found.dialogs.get_mut(index) {
                 dialog.hear(packet, message);
             }
         } else if message.method_token() == "INVITE" && message.is_request() && is_first(&message) {
+            if found.dialogs.len() >= REPLAY_DIALOGS {
+                found.dialogs_left_out += 1;
+                continue;
+            }
             let user = |uri: &Uri<'_>| uri.user_unescaped().unwrap_or_default();
-            by_call_id.insert(call_id.to_owned(), dialogs.len());
+            by_call_id.insert(call_id.to_owned(), found.dialogs.len());
             let mut dialog = Dialog {
                 call_id: call_id.to_owned(),
                 at: packet.at,
@@ -162,10 +176,10 @@ fn dialogs(packets: &[Packet]) -> (Vec<Dialog>, Vec<&Packet>) {
                 messages: Vec::new(),
             };
             dialog.hear(packet, message);
-            dialogs.push(dialog);
+            found.dialogs.push(dialog);
         }
     }
-    (dialogs, others)
+    found
 }
 
 fn is_first(message: &Message) -> bool {
@@ -253,10 +267,11 @@ pub(super) fn audio(message: &Message) -> Option<Audio> {
 
 /// Which dialogs make one call.
 fn pair(dialogs: &[Dialog]) -> (Vec<Call>, usize) {
+    let answered: Vec<Option<u64>> = dialogs.iter().map(|dialog| dialog.answer().map(|(at, _)| at)).collect();
     let mut incoming: Vec<usize> = Vec::new();
     let mut attempts: HashMap<usize, Vec<usize>> = HashMap::new();
     for (index, dialog) in dialogs.iter().enumerate() {
-        match incoming_of(dialog, dialogs, &incoming, &attempts) {
+        match incoming_of(dialog, dialogs, &answered, &incoming, &attempts) {
             Some(of) => {
                 let tried = attempts.entry(of).or_default();
                 if tried.len() < REPLAY_ATTEMPTS {
@@ -279,22 +294,23 @@ fn pair(dialogs: &[Dialog]) -> (Vec<Call>, usize) {
 fn incoming_of(
     dialog: &Dialog,
     dialogs: &[Dialog],
+    answered: &[Option<u64>],
     incoming: &[usize],
     attempts: &HashMap<usize, Vec<usize>>,
 ) -> Option<usize> {
-    let is_open = |of: &Dialog| of.answer().is_none_or(|(at, _)| at >= dialog.at);
+    let is_open_at = |index: usize| answered.get(index).copied().flatten().is_none_or(|at| at >= dialog.at);
     let same_host = |of: &Dialog| {
         // Over TCP an INVITE leaves from a port of its own.
         of.to == dialog.from || (of.to.ip() == dialog.from.ip() && of.to.ip() != of.from.ip())
     };
     let is_busy = |index: &usize| {
-        let last = attempts.get(index).and_then(|tried| tried.last()).and_then(|last| dialogs.get(*last));
-        last.is_some_and(|last| last.answer().is_none_or(|(at, _)| at > dialog.at))
+        let last = attempts.get(index).and_then(|tried| tried.last()).copied();
+        last.is_some_and(is_open_at)
     };
-    let candidates = incoming
-        .iter()
-        .copied()
-        .filter(|index| dialogs.get(*index).is_some_and(|of| same_host(of) && is_open(of) && of.from != dialog.to));
+    let candidates = incoming.iter().copied().filter(|index| {
+        let fits = |of: &Dialog| same_host(of) && of.from != dialog.to;
+        is_open_at(*index) && dialogs.get(*index).is_some_and(fits)
+    });
     candidates.min_by_key(|index| {
         let same_caller = dialogs.get(*index).is_some_and(|of| of.caller_user == dialog.caller_user);
         (!same_caller, is_busy(index), *index)

@@ -22,7 +22,7 @@ use crate::core::relay::Relay;
 use crate::ids::CallId;
 use crate::io::media::tap::{SideFormats, TapPacket};
 use crate::io::recordings::{Offline, wav_name};
-use crate::limits::{REPLAY_STEPS, REPLAY_WAKEUPS};
+use crate::limits::{REPLAY_HELD, REPLAY_STEPS, REPLAY_WAKEUPS};
 use crate::time::{Mono, Now, Wall};
 use crate::wire::pcap::Carrier;
 use crate::wire::sip::Message;
@@ -132,7 +132,10 @@ impl<'a> Stage<'a> {
 
     fn hear(&mut self, line: &'a Line) {
         match &line.what {
-            What::Sip(message) => self.hear_sip(line, message, true),
+            What::Sip(message) => {
+                self.hear_sip(line, message);
+                self.hear_held();
+            }
             What::Rtp(bytes) => self.hear_rtp(line, bytes),
             What::Rtcp(bytes) => {
                 if let Some(media) = &mut self.media {
@@ -143,8 +146,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// True: it was taken, or never will be.
-    fn hear_sip(&mut self, line: &'a Line, message: &Message, may_hold: bool) {
+    fn hear_sip(&mut self, line: &'a Line, message: &Message) {
         let Some(party) = self.call.party(line.from) else { return };
         let us = self.setting.us(line.source);
         match self.translator.translate(line.from, party, message, self.setting.stands_for, us) {
@@ -156,28 +158,31 @@ impl<'a> Stage<'a> {
                 };
                 let flow = Flow { transport, local: us, remote: line.source, connection };
                 self.input(Input::Datagram(flow, bytes));
-                self.hear_held();
             }
-            Translated::NotYet if may_hold => self.held.push_back(line),
-            Translated::NotYet => {}
+            Translated::NotYet if self.held.len() < REPLAY_HELD => self.held.push_back(line),
+            Translated::NotYet => self.diverge(line, message, "too_many_wait"),
             Translated::None(why) => self.diverge(line, message, why),
         }
     }
 
     /// Our machine may have said by now what held messages answer.
     fn hear_held(&mut self) {
+        while let Some(line) = self.ready() {
+            if let What::Sip(message) = &line.what {
+                self.hear_sip(line, message);
+            }
+        }
+    }
+
+    /// The first held message that need not wait any longer.
+    fn ready(&mut self) -> Option<&'a Line> {
         let ready = self.held.iter().position(|line| {
             let (What::Sip(message), Some(party)) = (&line.what, self.call.party(line.from)) else { return true };
             let us = self.setting.us(line.source);
             let translated = self.translator.translate(line.from, party, message, self.setting.stands_for, us);
             translated != Translated::NotYet
-        });
-        // One at a time: each comes back here when it was taken.
-        if let Some(line) = ready.and_then(|index| self.held.remove(index))
-            && let What::Sip(message) = &line.what
-        {
-            self.hear_sip(line, message, false);
-        }
+        })?;
+        self.held.remove(ready)
     }
 
     fn hear_rtp(&mut self, line: &Line, bytes: &Bytes) {

@@ -155,6 +155,39 @@ fn a_refusal_at_the_door_is_a_result_too() {
 }
 
 #[test]
+fn what_comes_before_its_time_waits_and_not_for_ever() {
+    let mut told = Told::new().say(0, A, B, &request("INVITE", "sip:+442079460501@b", "i", "", 1, "\nsdp"));
+    // The caller speaks within a dialog that our machine has not made yet.
+    for n in 2..500 {
+        told = told.say(1, A, B, &request("INFO", "sip:sales@b", &format!("n{n}"), ";tag=bb", n, ""));
+    }
+    let calls = told
+        .say(5, B, A, &response("180 Ringing", "1 INVITE", ""))
+        .say(10, B, A, &response("200 OK", "1 INVITE", "\nsdp"))
+        .say(20, A, B, &request("ACK", "sip:sales@b", "k", ";tag=bb", 1, ""))
+        .say(900, A, B, &request("BYE", "sip:sales@b", "y", ";tag=bb", 600, ""))
+        .replay();
+    assert_eq!(outcome(&calls[0]), ("answered", "caller_hung_up".to_owned()), "{}", calls[0].ladder);
+    assert!(calls[0].ladder.contains("too_many_wait"), "{}", calls[0].ladder);
+}
+
+#[test]
+fn over_ipv6() {
+    let (a, b) = ("[2001:db8::a]:5060", "[2001:db8::b]:5060");
+    let mut told = Told::new()
+        .say(0, a, b, &request("INVITE", "sip:+442079460501@b", "i", "", 1, "\nsdp"))
+        .say(10, b, a, &response("200 OK", "1 INVITE", "\nsdp"))
+        .say(20, a, b, &request("ACK", "sip:sales@b", "k", ";tag=bb", 1, ""))
+        .say(900, a, b, &request("BYE", "sip:sales@b", "y", ";tag=bb", 2, ""));
+    for packet in &mut told.packets {
+        let text = String::from_utf8_lossy(&packet.payload).replace("IP4 192.0.2.20", "IP6 2001:db8::2");
+        packet.payload = Bytes::from(text.replace("Length: 98", "Length: 100"));
+    }
+    let call = &told.replay()[0];
+    assert_eq!(outcome(call), ("answered", "caller_hung_up".to_owned()), "{}", call.ladder);
+}
+
+#[test]
 fn other_files_are_refused() {
     assert!(Replay::read(b"something else").is_err());
 }
