@@ -145,7 +145,7 @@ sip_loss() {
     stop_leaseline
 }
 
-# Two phones without anything between them; pcapng, nanoseconds.
+# Two phones without anything between them, as pcapng.
 direct() {
     begin direct && place 12
     TALK=1500
