@@ -82,6 +82,7 @@ pub struct Daemon {
     allocator: AllocatorHandle,
     feed: Option<LeaseFeed>,
     sinks: Sinks,
+    metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     http: SocketAddr,
     http_stop: latest::Sender<bool>,
@@ -210,6 +211,7 @@ impl Daemon {
             allocator,
             feed,
             sinks,
+            metrics,
             readiness,
             http,
             http_stop,
@@ -244,8 +246,13 @@ impl Daemon {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hang_up = signal(SignalKind::hangup())?;
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             tokio::select! {
+                _ = second.tick() => {
+                    watch::count_deliveries(&self.metrics, &self.sinks.status(), self.feed.as_ref());
+                }
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hang_up.recv() => self.reload().await,

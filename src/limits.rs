@@ -114,6 +114,8 @@ pub const STREAM_FIRST: Duration = Duration::from_secs(10);
 pub const STREAM_IDLE: Duration = Duration::from_secs(900);
 /// Opening a connection takes no longer.
 pub const STREAM_CONNECT: Duration = Duration::from_secs(5);
+/// Messages to one stream peer written at once: more than one turn of the machine can make.
+pub const STREAM_BATCH: usize = 1_024;
 /// A stream peer that takes nothing of a message for so long is gone.
 pub const STREAM_STALL: Duration = Duration::from_secs(10);
 /// Bytes waiting for a peer that does not read; then it is closed.

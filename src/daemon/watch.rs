@@ -10,10 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::core::lease::LeaseTable;
 use crate::io::allocator::AllocatorHandle;
 use crate::io::journal::Journal;
+use crate::io::lease_feed::LeaseFeed;
 use crate::io::media::MediaEngine;
-use crate::io::metrics::Metrics;
+use crate::io::metrics::{Metrics, ToSink};
 use crate::io::recordings::Recordings;
 use crate::io::signalling::Command;
+use crate::io::sinks::SinkStatus;
 use crate::io::systemd;
 
 #[derive(Debug)]
@@ -53,12 +55,13 @@ pub(super) async fn run(parts: Parts) {
         metrics.media.ports_total.set(gauge((parts.engine.used_pairs() + parts.engine.free_pairs()) * 2));
         metrics.recordings.active.set(gauge(parts.recordings.active()));
         let stats = parts.journal.stats();
-        metrics.journal.seq.set(i64::try_from(stats.last_seq).unwrap_or(i64::MAX));
-        metrics.journal.queue.set(i64::try_from(stats.queued).unwrap_or(i64::MAX));
+        metrics.journal.seq.set(signed(stats.last_seq));
+        metrics.journal.queue.set(signed(stats.queued));
+        metrics.journal.degraded.set(i64::from(stats.degraded));
         metrics.journal.dropped.inner().store(stats.dropped, Ordering::Relaxed);
         if let Some(table) = &parts.table_stale {
             metrics.leases.feed_stale.set(i64::from(table.is_stale()));
-            metrics.leases.feed_revision.set(i64::try_from(table.revision()).unwrap_or(i64::MAX));
+            metrics.leases.feed_revision.set(signed(table.revision()));
         }
         count_media(&parts, &mut media_seen, &mut relayed_seen);
         count_leases(&parts);
@@ -68,6 +71,7 @@ pub(super) async fn run(parts: Parts) {
 /// Media threads keep totals; counters want what is new.
 fn count_media(parts: &Parts, seen: &mut BTreeMap<&'static str, u64>, relayed_seen: &mut u64) {
     let stats = parts.engine.stats();
+    parts.metrics.recordings.packets_lost.inner().store(stats.tap_lost, Ordering::Relaxed);
     let last = std::mem::replace(relayed_seen, stats.relayed_packets);
     parts.metrics.media.relayed.inc_by(stats.relayed_packets.saturating_sub(last));
     for (refusal, total) in stats.refused.iter() {
@@ -85,6 +89,25 @@ fn count_leases(parts: &Parts) {
         parts.metrics.leases.active.get_or_create(&label).set(gauge(pool.leased));
         parts.metrics.leases.free.get_or_create(&label).set(gauge(pool.free));
     }
+}
+
+/// What the daemon itself owns: deliveries, and the feed it follows.
+pub(super) fn count_deliveries(metrics: &Metrics, sinks: &[SinkStatus], feed: Option<&LeaseFeed>) {
+    for sink in sinks {
+        let label = ToSink { sink: sink.name.clone() };
+        metrics.sinks.lag.get_or_create(&label).set(signed(sink.lag));
+        metrics.sinks.failures.get_or_create(&label).set(signed(sink.failures));
+        metrics.sinks.dead_letters.get_or_create(&label).set(signed(sink.dead));
+        metrics.sinks.delivered.get_or_create(&label).inner().store(sink.delivered, Ordering::Relaxed);
+    }
+    if let Some(feed) = feed {
+        let given_up = feed.counts().resyncs.values().sum();
+        metrics.leases.feed_reconnects.inner().store(given_up, Ordering::Relaxed);
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn gauge(count: usize) -> i64 {

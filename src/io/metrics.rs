@@ -4,7 +4,7 @@
 //! Everything is atomic: parts hold an `Arc<Metrics>` and count. Whoever counts once a packet takes its `Counter` out of
 //! the family once, at start, and keeps it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -15,9 +15,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::core::event::{AttributionKind, Outcome, RecordingState};
-
-/// Gauge of a quantity that has a fraction (seconds).
-pub type Seconds = Gauge<f64, AtomicU64>;
 
 /// All metrics of one daemon.
 #[derive(Debug)]
@@ -76,10 +73,8 @@ pub struct Media {
 pub struct Recordings {
     pub active: Gauge,
     pub sealed: Family<Sealed, Counter>,
-    /// Age of the oldest chunk that waits for the disk.
-    pub lag_seconds: Seconds,
-    /// Chunks that found the recorder's queue full: a gap in a file.
-    pub chunks_lost: Counter,
+    /// Packets that found the recorder's queue full: a gap in a file.
+    pub packets_lost: Counter,
 }
 
 /// Allocator and lease table.
@@ -105,7 +100,8 @@ pub struct Journal {
     pub queue: Gauge,
     /// Events that could not be written.
     pub dropped: Counter,
-    pub write_errors: Counter,
+    /// 1 while the disk refuses and events wait in memory.
+    pub degraded: Gauge,
 }
 
 /// Delivery of events.
@@ -114,7 +110,8 @@ pub struct Sinks {
     /// Events in the journal that the sink has not confirmed.
     pub lag: Family<ToSink, Gauge>,
     pub delivered: Family<ToSink, Counter>,
-    pub failed: Family<ToSink, Counter>,
+    /// Failed attempts since the last success.
+    pub failures: Family<ToSink, Gauge>,
     pub dead_letters: Family<ToSink, Gauge>,
 }
 
@@ -339,8 +336,7 @@ impl Metrics {
         let m = &self.recordings;
         r.register("recordings_active", "Recordings being written", m.active.clone());
         r.register("recordings", "Recordings by verdict", m.sealed.clone());
-        r.register("recorder_lag_seconds", "Age of the oldest chunk that waits for the disk", m.lag_seconds.clone());
-        r.register("recorder_chunks_lost", "Chunks that found the recorder's queue full", m.chunks_lost.clone());
+        r.register("recorder_packets_lost", "Packets that found the recorder's queue full", m.packets_lost.clone());
         let m = &self.leases;
         r.register("leases_active", "Numbers on visitors' pages", m.active.clone());
         r.register("leases_free", "Numbers of the pool that nobody holds", m.free.clone());
@@ -353,11 +349,11 @@ impl Metrics {
         r.register("journal_seq", "Number of the last event written", m.seq.clone());
         r.register("journal_queue", "Events that wait for the disk", m.queue.clone());
         r.register("journal_dropped", "Events that could not be written", m.dropped.clone());
-        r.register("journal_write_errors", "Failed writes of the journal", m.write_errors.clone());
+        r.register("journal_degraded", "1 while the disk refuses and events wait in memory", m.degraded.clone());
         let m = &self.sinks;
         r.register("sink_lag_events", "Events not yet confirmed by the sink", m.lag.clone());
         r.register("sink_delivered", "Events delivered", m.delivered.clone());
-        r.register("sink_failed", "Failed deliveries", m.failed.clone());
+        r.register("sink_failures", "Failed attempts since the last success", m.failures.clone());
         r.register("sink_dead_letters", "Events in the dead-letter list", m.dead_letters.clone());
         let m = &self.http;
         r.register("http_requests", "HTTP requests by route", m.requests.clone());

@@ -291,7 +291,12 @@ async fn write(
     unsent: Arc<AtomicUsize>,
     events: mpsc::Sender<StreamEvent>,
 ) {
-    while let Some(bytes) = queue.recv().await {
+    // One at a time would be slower than the machine answers a peer that asks without waiting: its queue would
+    // fill though it reads.
+    let (mut waiting, mut bytes) = (Vec::new(), Vec::new());
+    while queue.recv_many(&mut waiting, limits::STREAM_BATCH).await > 0 {
+        bytes.clear();
+        waiting.drain(..).for_each(|message| bytes.extend_from_slice(&message));
         let length = bytes.len();
         // A peer that takes nothing would hold this task, and its socket, for ever.
         let written = tokio::time::timeout(limits::STREAM_STALL, writer.write_all(&bytes)).await;

@@ -8,7 +8,7 @@ use base64::Engine;
 use hmac::{Hmac, Mac};
 use serde_json::Value;
 
-use crate::node::{Node, PATIENCE};
+use crate::node::{Node, PATIENCE, holds};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -73,6 +73,10 @@ fn a_dead_receiver_costs_nothing_and_gets_everything_later() {
     for _ in 0..3 {
         node.honest_call();
     }
+    // Whoever watches the metrics sees it.
+    let metric = |name: &str| node.metric(&format!("leaseline_sink_{name}{{sink=\"webhook\"}}"));
+    holds("the sink is behind", || metric("lag_events") > Some(11.0) && metric("failures") > Some(0.0));
+    assert_eq!(metric("delivered_total"), Some(0.0));
     let received = receiver(TcpListener::bind(address).unwrap());
     let key = base64::engine::general_purpose::STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap();
     let mut ended = 0;
@@ -92,6 +96,8 @@ fn a_dead_receiver_costs_nothing_and_gets_everything_later() {
         }
         seen.push(event);
     }
+    holds("the sink has caught up", || metric("lag_events") == Some(0.0) && metric("failures") == Some(0.0));
+    assert!(metric("delivered_total") > Some(11.0) && metric("dead_letters") == Some(0.0));
     node.stop();
     assert_eq!(node.events_of("call.ended").len(), 3);
 }

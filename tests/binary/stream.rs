@@ -164,22 +164,29 @@ fn junk_closes_the_connection_and_calls_go_on() {
     node.stop();
 }
 
-/// A peer that goes on saying this and never reads is closed, down to the socket.
+/// Peers that go on saying this and never read are closed, down to the socket.
 fn never_reads(node: &Node, mut next: impl FnMut(&Line, u32) -> Vec<u8>, limit: u32) {
+    const PEERS: usize = 4;
     let before = node.descriptors();
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(4_096).unwrap();
-    socket.connect(&node.sip().into()).unwrap();
-    let mut deaf = Line::new(socket.into());
-    deaf.stream.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
-    let refused = (1..=limit).any(|n| {
-        let bytes = next(&deaf, n);
-        deaf.stream.write_all(&bytes).is_err()
-    });
-    assert!(refused, "{limit} times without reading an answer");
-    holds("its connection is gone", || node.metric("leaseline_sip_connections") == Some(0.0));
-    // The metrics' own connection may be among them.
-    holds("its socket is closed", || node.descriptors() <= before + 1);
+    let deaf: Vec<Line> = (0..PEERS)
+        .map(|_| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            socket.set_recv_buffer_size(4_096).unwrap();
+            socket.connect(&node.sip().into()).unwrap();
+            let mut line = Line::new(socket.into());
+            line.stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+            let refused = (1..=limit).any(|n| {
+                let bytes = next(&line, n);
+                line.stream.write_all(&bytes).is_err()
+            });
+            assert!(refused, "{limit} times without reading an answer");
+            line
+        })
+        .collect();
+    holds("their connections are gone", || node.metric("leaseline_sip_connections") == Some(0.0));
+    // Connections of the metrics may be among them, fewer than peers.
+    holds("their sockets are closed", || node.descriptors() < before + PEERS / 2);
+    drop(deaf);
 }
 
 #[test]
@@ -211,5 +218,27 @@ fn one_address_may_hold_so_many_idle_connections() {
     }
     assert_eq!(closed, 24);
     holds("the others go with their peers", || node.metric("leaseline_sip_connections") == Some(0.0));
+    node.stop();
+}
+
+#[test]
+fn a_peer_that_asks_fast_and_reads_is_served() {
+    const REQUESTS: u32 = 3_000;
+    let mut node = over_tcp();
+    let uri = format!("sip:{}", node.sip());
+    let mut line = Line::to(node.sip());
+    let mut writer = Line::new(line.stream.try_clone().unwrap());
+    let writing = std::thread::spawn(move || {
+        for n in 0..REQUESTS {
+            let options =
+                writer.request("OPTIONS", &uri, &format!("<{uri}>"), &format!("fast{n}"), 1).finish().unwrap();
+            writer.say(&options);
+        }
+    });
+    for n in 0..REQUESTS {
+        let answer = line.hear().unwrap_or_else(|| panic!("closed after {n} answers\n{}", node.log()));
+        assert_eq!(answer.status(), 200);
+    }
+    writing.join().unwrap();
     node.stop();
 }
