@@ -87,6 +87,9 @@ pub const HTTP_BEAT_BURST: u32 = 2_000;
 pub const HTTP_BEAT_RATE: u32 = 50;
 /// A destination's name is looked up no longer than this; then the next destination is tried.
 pub const RESOLVE: Duration = Duration::from_secs(2);
+/// A destination that says nothing at all, not even 100, is given up after this when there is another to try: five
+/// copies of the INVITE were sent by then, and a caller who hears nothing hangs up after ten seconds or so.
+pub const DESTINATION_SILENT: Duration = Duration::from_secs(8);
 /// A re-INVITE that crosses is given up after this: Timer B and some.
 pub const OFFER: Duration = Duration::from_secs(35);
 /// INFO and MESSAGE under way across one call.

@@ -83,6 +83,14 @@ fn nobody_answers() {
 }
 
 #[test]
+fn a_dead_destination_does_not_cost_the_whole_ring_time() {
+    let mut world = world(Answering::default(), Answering::default());
+    world.phones.remove(&SHOP.parse().expect("an address"));
+    world.dial(Calling::default());
+    insta::assert_snapshot!(world.settle());
+}
+
+#[test]
 fn the_caller_cancels_while_it_rings() {
     let mut world = world(silent(), silent());
     world.dial(Calling { cancel: Some(2 * SECOND), ..Calling::default() });

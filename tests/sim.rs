@@ -16,7 +16,7 @@ use world::phone::{Answering, Calling, Phone};
 use world::{CARRIER, CONFIG, Faults, OFFICE, SHOP, World};
 
 /// Seeds of an ordinary run, and calls of one seed.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 500;
 const CALLS: usize = 8;
 
 fn below(world: &mut World, bound: u32) -> u32 {

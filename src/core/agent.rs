@@ -333,6 +333,12 @@ impl Agent {
         }
     }
 
+    /// Our first INVITE of this leg has a provisional response, 100 Trying included.
+    pub fn is_proceeding(&self, leg: LegId) -> bool {
+        let first = self.legs.get(&leg).and_then(|leg| leg.first);
+        first.and_then(|txn| self.clients.get(&txn)).is_some_and(transactions::ClientEntry::is_proceeding)
+    }
+
     /// Call-ID of a leg (for logs and ladders).
     pub fn sip_call_id(&self, leg: LegId) -> Option<&str> {
         self.legs.get(&leg).map(|leg| &*leg.call_id)

@@ -38,6 +38,12 @@ impl StreamQuality {
         }
     }
 
+    /// The stream is held back on purpose: what is missing until its next packet was not lost.
+    pub fn interrupt(&mut self) {
+        self.lost_before += self.current.take().map_or(0, |current| current.lost());
+        self.transit = None;
+    }
+
     pub fn received(&self) -> u64 {
         self.received
     }

@@ -208,6 +208,7 @@ impl Relay {
             Belief::Stranger => return Err(Refusal::WrongSource),
         }
         if !leg.flowing.is_some_and(|f| f.from_side) {
+            leg.quality.interrupt();
             return Err(Refusal::OnHold);
         }
         if !leg.rtp_budget.take(now) {

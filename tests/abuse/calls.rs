@@ -195,7 +195,7 @@ fn a_destination_that_says_100_and_nothing_more() {
     world.dial(Calling::default());
     world.settle();
     let data = world.ended()[0];
-    assert_eq!((data.outcome.unwrap().as_str(), data.sip_status), ("failed", Some(504)), "{}", world.ladder());
+    assert_eq!((data.outcome.unwrap().as_str(), data.sip_status), ("no_answer", Some(480)), "{}", world.ladder());
     world.phone(SHOP).set_answering(Answering::default());
     assert_healthy(&mut world);
 }

@@ -31,7 +31,8 @@ enum Phase {
     /// The name of the destination is being looked up.
     Resolving { until: Mono },
     /// INVITE is out.
-    Inviting { until: Mono, heard: bool, ringing: bool },
+    /// `silent`: by then something must have been heard, when there is another destination to try.
+    Inviting { until: Mono, silent: Option<Mono>, heard: bool, ringing: bool },
 }
 
 impl Hunt {
@@ -42,7 +43,8 @@ impl Hunt {
     pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
         Some(match self.phase {
             Phase::Resolving { until } => (until, "resolving"),
-            Phase::Inviting { until, .. } => (until, "ring timeout"),
+            Phase::Inviting { until, silent: Some(silent), .. } => (until.min(silent), "silent destination"),
+            Phase::Inviting { until, silent: None, .. } => (until, "ring timeout"),
         })
     }
 }
@@ -147,7 +149,9 @@ impl Call {
         self.legs.push(leg);
         self.company = Some(leg);
         let until = ctx.now.mono + facts.ring_timeout;
-        let phase = Phase::Inviting { until, heard: false, ringing: false };
+        let has_next = facts.targets.len() > current + 1;
+        let silent = has_next.then_some(ctx.now.mono + limits::DESTINATION_SILENT);
+        let phase = Phase::Inviting { until, silent, heard: false, ringing: false };
         self.state = State::Hunting(Hunt { current, phase, last });
         true
     }
@@ -232,12 +236,23 @@ impl Call {
     }
 
     pub(super) fn on_hunt_timeout(&mut self, ctx: &mut Ctx<'_>) {
-        let State::Hunting(hunt) = &self.state else { return };
+        let State::Hunting(hunt) = &mut self.state else { return };
+        if let Phase::Inviting { silent, heard, .. } = &mut hunt.phase
+            && silent.is_some_and(|at| at <= ctx.now.mono)
+        {
+            *heard |= self.company.is_some_and(|leg| ctx.agent.is_proceeding(leg));
+            if *heard {
+                *silent = None;
+            }
+        }
         let (current, why) = match hunt.phase {
             Phase::Resolving { until } if until <= ctx.now.mono => {
                 (hunt.current, Why::new(Outcome::Failed, "destination_unresolved", HangupBy::System, 502))
             }
-            Phase::Inviting { until, heard, .. } if until <= ctx.now.mono => {
+            Phase::Inviting { until, silent, heard, .. }
+                if until <= ctx.now.mono || silent.is_some_and(|at| at <= ctx.now.mono) =>
+            {
+                let heard = heard || self.company.is_some_and(|leg| ctx.agent.is_proceeding(leg));
                 let silent = ending::verdict(408, false);
                 let why =
                     if heard { Why::new(Outcome::NoAnswer, "ring_timeout", HangupBy::System, 480) } else { silent };
