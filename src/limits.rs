@@ -46,6 +46,8 @@ pub const CALL_LENGTH: Duration = Duration::from_secs(4 * 3600);
 pub const RTP_PACKET: usize = 1_472;
 /// A media port rests so long after its call, so that a peer that goes on sending does not reach the next call.
 pub const PORT_QUARANTINE: Duration = Duration::from_secs(5);
+/// The least rest, when all other ports are taken or resting.
+pub const PORT_QUARANTINE_MIN: Duration = Duration::from_millis(500);
 /// Packets in sequence from one source before NAT mode believes it.
 pub const LATCH_PACKETS: u8 = 5;
 /// They must come within this time.

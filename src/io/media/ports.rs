@@ -1,5 +1,7 @@
 //! Media ports: who holds which, and the sockets on them. A leg takes a pair, RTP on the even port and RTCP on the next
-//! one (RFC 3550 §11), and gives it back by dropping it; then the pair rests for [`PORT_QUARANTINE`].
+//! one (RFC 3550 §11), and gives it back by dropping it; then the pair rests for [`PORT_QUARANTINE`]. When
+//! nothing else is left, the pair that has rested longest serves again after [`PORT_QUARANTINE_MIN`]: a refused call is
+//! worse than stragglers, which the latch refuses anyway.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::io::media::Clock;
-use crate::limits::{MEDIA_RECEIVE_BUFFER, PORT_QUARANTINE};
+use crate::limits::{MEDIA_RECEIVE_BUFFER, PORT_QUARANTINE, PORT_QUARANTINE_MIN};
 use crate::time::Mono;
 
 /// DSCP EF (RFC 3246) in its place in the traffic class byte: voice.
@@ -99,7 +101,10 @@ struct Range {
 impl Range {
     fn take(&mut self, now: Mono) -> Option<u16> {
         self.wake(now);
-        self.free.pop_front()
+        self.free.pop_front().or_else(|| {
+            let rested = self.resting.front().is_some_and(|(since, _)| now.since(*since) >= PORT_QUARANTINE_MIN);
+            if rested { self.resting.pop_front().map(|(_, port)| port) } else { None }
+        })
     }
 
     fn wake(&mut self, now: Mono) {
@@ -207,6 +212,20 @@ pub(crate) mod tests {
         assert_eq!(ports.bind(HERE).unwrap().port(), port);
         drop(second);
         assert_eq!(ports.used(), 0);
+    }
+
+    #[test]
+    fn the_longest_rested_serves_again_when_nothing_else_is_left() {
+        let (ports, time) = ports(free_range(2));
+        let (first, second) = (ports.bind(HERE).unwrap(), ports.bind(HERE).unwrap());
+        let port = first.port();
+        drop(first);
+        time.store(PORT_QUARANTINE_MIN.as_nanos() as u64 - 1, Ordering::Relaxed);
+        assert_eq!(ports.bind(HERE).err(), Some("no_media_ports"));
+        time.fetch_add(1, Ordering::Relaxed);
+        drop(second);
+        assert_eq!(ports.bind(HERE).unwrap().port(), port);
+        assert_eq!(ports.bind(HERE).err(), Some("no_media_ports"), "the other one has not rested");
     }
 
     #[test]
