@@ -1,8 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use std::time::Instant;
-
 use super::*;
 use crate::core::event::Outcome;
 use crate::core::event::cloud::tests::{call, ended, event, started};
@@ -424,29 +422,4 @@ fn an_empty_newest_segment_goes_on_where_the_one_before_it_ends() {
     fill(&journal, 6, 2);
     assert_eq!(numbers(&journal), (1..=7).collect::<Vec<_>>());
     assert!(verify_journal(dir.path(), |_, _| {}).unwrap().is_good());
-}
-
-/// `cargo test --lib journal::tests::speed -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = open(dir.path()).unwrap();
-    let count = 100_000;
-    let started_at = Instant::now();
-    for n in 0..count {
-        while !journal.append(started(n)) {
-            journal.flush(PATIENCE);
-        }
-    }
-    journal.flush(PATIENCE);
-    let written = started_at.elapsed();
-    drop(journal);
-    let opening = Instant::now();
-    let (journal, _) = open(dir.path()).unwrap();
-    let opened = opening.elapsed();
-    let replaying = Instant::now();
-    let mut unfinished = Unfinished::default();
-    let replayed = journal.replay(|record| unfinished.observe(record)).unwrap();
-    println!("{count} written in {written:?}, opened in {opened:?}, {replayed:?} in {:?}", replaying.elapsed());
 }
