@@ -246,10 +246,6 @@ impl B2bua {
         self.calls.values().filter(|call| !call.is_over()).count()
     }
 
-    pub fn is_draining(&self) -> bool {
-        self.admission.is_draining()
-    }
-
     /// Whether this call exists.
     pub fn has(&self, call: CallId) -> bool {
         self.calls.contains_key(&call)

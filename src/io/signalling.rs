@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::config::Listener;
 use crate::core::agent::drops::Drops;
 use crate::core::agent::{Flow, Transmit};
-use crate::core::b2bua::{B2bua, Counts, Input, Live, Output, Settings};
+use crate::core::b2bua::{B2bua, Counts, Input, Output, Settings};
 use crate::core::event::Event;
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::ids::CallId;
@@ -29,7 +29,6 @@ use crate::time::{Mono, Now};
 #[derive(Debug)]
 pub enum Command {
     Media(CallId, MediaNotice),
-    Live(oneshot::Sender<Vec<Live>>),
     /// Answers whether there was such a call.
     HangUp(CallId, &'static str, oneshot::Sender<bool>),
     HangUpAll(&'static str),
@@ -190,9 +189,6 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
     // Whoever asked may have gone: an answer that nobody takes is no error.
     match command {
         Command::Media(call, notice) => signalling.handle(Input::Media(call, notice)),
-        Command::Live(answer) => {
-            let _ = answer.send(signalling.b2bua.live());
-        }
         Command::HangUp(call, code, answer) => {
             let known = signalling.b2bua.has(call);
             signalling.handle(Input::HangUp(call, code));
