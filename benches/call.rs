@@ -54,7 +54,13 @@ fn machine(settings: &Arc<Settings>) -> B2bua {
 
 fn flow(remote: &str) -> Flow {
     let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
-    Flow { transport: rsip::Transport::Udp, local: address("203.0.113.1:5060"), remote: address(remote), connection: 0 }
+    Flow {
+        transport: rsip::Transport::Udp,
+        local: address("203.0.113.1:5060"),
+        remote: address(remote),
+        connection: 0,
+        name: None,
+    }
 }
 
 fn start() -> Now {

@@ -3,11 +3,14 @@
 //! `config/leaseline.toml` names every key with its default and its reason; it is also the built-in configuration.
 
 mod check;
+mod company;
 mod destination;
 mod effective;
 mod parse;
 mod problem;
 mod read;
+mod sip;
+mod trunk;
 mod value;
 
 use std::collections::BTreeMap;
@@ -19,7 +22,10 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
+pub use company::Company;
 pub use problem::{Problem, Problems};
+pub use sip::{Listener, Sip};
+pub use trunk::{DialledIn, Trunk};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");
@@ -92,28 +98,6 @@ pub struct Node {
     pub data_dir: PathBuf,
     /// How long SIGTERM waits for calls to end by themselves; default 30 s.
     pub drain: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Listener {
-    /// UDP or TCP (TLS and WebSocket come later).
-    pub transport: rsip::Transport,
-    pub address: SocketAddr,
-}
-
-#[derive(Clone, Debug)]
-pub struct Sip {
-    pub listen: Vec<Listener>,
-    /// Host (and port) put into Via and Contact instead of the bound address, when behind NAT.
-    pub advertise: Option<String>,
-    /// `User-Agent` and `Server`; default `Leaseline/<version>`.
-    pub user_agent: String,
-    /// Calls at once; default what the media ports allow.
-    pub calls_max: usize,
-    /// New calls per second over all trunks; 0: no limit.
-    pub calls_per_second_max: u32,
-    /// Longest call; then both sides get BYE. Default [`crate::limits::CALL_LENGTH`].
-    pub call_length_max: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -213,48 +197,6 @@ pub struct Log {
     pub json: bool,
     /// `tracing` filter; default `info`. The environment variable `LEASELINE_LOG` wins.
     pub filter: String,
-}
-
-/// Where the number that was dialled stands in the INVITE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DialledIn {
-    RequestUri,
-    To,
-    PCalledPartyId,
-    Diversion,
-}
-
-/// Who may send us calls.
-#[derive(Clone, Debug)]
-pub struct Trunk {
-    pub name: String,
-    pub sources: Vec<ipnet::IpNet>,
-    pub dialled_in: DialledIn,
-    /// ISO 3166 region whose plan national numbers belong to (`GB`); without it only international forms are read.
-    pub country: Option<String>,
-    /// Digits that this trunk puts before the number, dropped before reading.
-    pub prefix: String,
-    /// P-Asserted-Identity and Remote-Party-ID of this trunk are believed; default true.
-    pub trust_identity: bool,
-    /// Symmetric media may be learned (same IP, five in sequence), and in-dialog requests go to the packet's source.
-    pub nat: bool,
-    pub calls_max: usize,
-    pub calls_per_second_max: u32,
-}
-
-/// Whose numbers these are, and where their calls go.
-#[derive(Clone, Debug)]
-pub struct Company {
-    pub name: String,
-    /// Destinations as SIP URIs, tried in order; `{number}` and `{caller}` may stand in them.
-    pub forward_to: Vec<String>,
-    /// Ringing time per attempt; default 30 s.
-    pub ring_timeout: Duration,
-    /// Statuses of a destination that end the hunt at once; default none. 600, 603, 604 and 606 always do.
-    pub final_statuses: Vec<u16>,
-    pub nat: bool,
-    /// Overrides `[recording] enabled`.
-    pub recording: Option<bool>,
 }
 
 #[derive(Clone, Debug)]

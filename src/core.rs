@@ -15,6 +15,7 @@ pub mod event;
 pub mod feed;
 pub mod latch;
 pub mod lease;
+pub mod locate;
 pub mod media;
 pub mod media_address;
 pub mod media_quality;

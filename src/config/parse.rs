@@ -1,6 +1,11 @@
 //! Tables of the file → the types of [`super`]. Each function reads one table, with its defaults.
 
-use std::collections::BTreeMap;
+mod company;
+mod media;
+mod sip;
+mod trunk;
+mod web;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,15 +13,15 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use self::company::company;
+use self::media::{media, recording};
+use self::sip::sip;
+use self::trunk::trunk;
+use self::web::{pool, sink, site};
 use super::check::{self, Marks, Places};
 use super::problem::Problems;
 use super::read::{Found, Place, Reader, Section};
-use super::{
-    AttributionRules, Codecs, Company, Config, DialledIn, Fsync, Http, LeaseFeed, LeaseRules, Listener, Log, Media,
-    Node, Pool, PoolKind, Recording, Secret, Sink, Sip, Site, Trunk, destination, value,
-};
-use crate::core::lease::Channel;
-use crate::ids::E164;
+use super::{AttributionRules, Config, Http, LeaseFeed, LeaseRules, Log, Node, value};
 use crate::limits;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -99,88 +104,6 @@ fn node<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> Node {
     node
 }
 
-fn sip<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, ports: (u16, u16), places: &mut Places) -> Sip {
-    let mut s = r.section(root, "sip");
-    let room = (usize::from(ports.1 - ports.0) + 1) / 4;
-    let default = [rsip::Transport::Udp, rsip::Transport::Tcp]
-        .map(|transport| Listener { transport, address: SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)) });
-    let listen = match r.list(&mut s, "listen", value::listener) {
-        Found::Is(listen, place) => {
-            if listen.is_empty() {
-                r.problem(&place, "is empty: nobody could call; write [\"udp://127.0.0.1:5060\"]");
-            }
-            let (listen, at) = listen.into_iter().unzip();
-            places.listen = at;
-            listen
-        }
-        Found::Absent | Found::Bad => default.to_vec(),
-    };
-    let sip = Sip {
-        listen,
-        advertise: r.text(&mut s, "advertise", value::host_port).optional(),
-        user_agent: r.text(&mut s, "user_agent", |text| value::printable(text, 128)).or(concat!(
-            "Leaseline/",
-            env!("CARGO_PKG_VERSION")
-        )
-        .to_owned()),
-        calls_max: count(r, &mut s, "calls_max", 1).unwrap_or(room.min(limits::CALLS)),
-        calls_per_second_max: rate(r, &mut s),
-        call_length_max: duration(r, &mut s, "call_length_max", MINUTE, DAY).or(limits::CALL_LENGTH),
-    };
-    r.end(s);
-    sip
-}
-
-fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: &mut Places) -> Media {
-    let mut s = r.section(root, "media");
-    let address = match r.text(&mut s, "address", address) {
-        Found::Is(address, place) => {
-            places.media_address = Some(place);
-            address
-        }
-        Found::Absent | Found::Bad => IpAddr::V4(Ipv4Addr::LOCALHOST),
-    };
-    let address6 = match r.text(&mut s, "address6", address_v6) {
-        Found::Is(address, place) => {
-            places.media_address6 = Some(place);
-            Some(address)
-        }
-        Found::Absent | Found::Bad => None,
-    };
-    let ports = match r.text(&mut s, "ports", value::ports) {
-        Found::Is(ports, place) => {
-            places.media_ports = Some(place);
-            ports
-        }
-        Found::Absent | Found::Bad => (20_000, 29_999),
-    };
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let media = Media {
-        address,
-        address6,
-        advertise: r.text(&mut s, "advertise", specified_address).optional(),
-        ports,
-        threads: r.integer(&mut s, "threads", 1..65).optional().map_or(cores.min(4), small),
-        codecs: choice(r, &mut s, "codecs", &[("recordable", Codecs::Recordable), ("any", Codecs::Any)])
-            .unwrap_or(Codecs::Recordable),
-        silence_max: duration(r, &mut s, "silence_max", Duration::ZERO, DAY).or(MINUTE),
-    };
-    r.end(s);
-    media
-}
-
-fn recording<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> Recording {
-    let mut s = r.section(root, "recording");
-    let ways = [("none", Fsync::None), ("seal", Fsync::Seal), ("second", Fsync::Second)];
-    let recording = Recording {
-        enabled: r.boolean(&mut s, "enabled").or(true),
-        fsync: choice(r, &mut s, "fsync", &ways).unwrap_or(Fsync::Seal),
-        disk_free_min: r.text(&mut s, "disk_free_min", value::size).or(200 << 20),
-    };
-    r.end(s);
-    recording
-}
-
 fn http<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: &mut Places) -> Http {
     let mut s = r.section(root, "http");
     let listen = match r.text(&mut s, "listen", socket_address) {
@@ -254,208 +177,6 @@ fn log<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> Log {
     };
     r.end(s);
     log
-}
-
-fn trunk<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, calls_max: usize, marks: &mut Marks) -> Option<Trunk> {
-    let name = named(r, s, marks);
-    let any = r.boolean(s, "match_any").or(false);
-    let sources = r.list(s, "match", value::network);
-    let sources = match r.required(s, "match", sources, "the addresses of the trunk, like [\"192.0.2.10\"]") {
-        None => Vec::new(),
-        Some(sources) => {
-            if sources.is_empty() || sources.len() > limits::TRUNK_SOURCES {
-                let message = match sources.len() {
-                    0 => "is empty: nobody could call; write the addresses of the trunk, like [\"192.0.2.10\"]"
-                        .to_owned(),
-                    n => format!("has {n} networks; at most {} are read", limits::TRUNK_SOURCES),
-                };
-                r.problem(s.place(), format!("`match` {message}"));
-            }
-            for (net, place) in sources.iter().filter(|(net, _)| net.prefix_len() == 0 && !any) {
-                let message = format!(
-                    "`{net}` is everybody on the network: anyone could place calls; \
-                     name the trunk's addresses, or write `match_any = true` if you mean it"
-                );
-                r.problem(place, message);
-            }
-            marks.items = sources.iter().enumerate().map(|(i, (_, place))| (i, place.clone())).collect();
-            sources.into_iter().map(|(net, _)| net).collect()
-        }
-    };
-    let ways = [
-        ("request-uri", DialledIn::RequestUri),
-        ("to", DialledIn::To),
-        ("p-called-party-id", DialledIn::PCalledPartyId),
-        ("diversion", DialledIn::Diversion),
-    ];
-    let trunk = Trunk {
-        sources,
-        dialled_in: choice(r, s, "dialled_in", &ways).unwrap_or(DialledIn::RequestUri),
-        country: r.text(s, "country", country).optional(),
-        prefix: r.text(s, "prefix", prefix).or(String::new()),
-        trust_identity: r.boolean(s, "trust_identity").or(true),
-        nat: r.boolean(s, "nat").or(false),
-        calls_max: count(r, s, "calls_max", 1).unwrap_or(calls_max),
-        calls_per_second_max: rate(r, s),
-        name: name?,
-    };
-    Some(trunk)
-}
-
-fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Option<Company> {
-    let name = named(r, s, marks);
-    let forward_to = r.list(s, "forward_to", |text| destination::parse(text).map(|_| text.to_owned()));
-    let forward_to =
-        r.required(s, "forward_to", forward_to, "the company's destinations, like [\"sip:{number}@192.0.2.20\"]");
-    if let Some(n) = forward_to.as_ref().map(Vec::len).filter(|n| *n == 0 || *n > limits::DESTINATIONS) {
-        let message = format!("`forward_to` has {n} destinations; write 1 to {}", limits::DESTINATIONS);
-        r.problem(s.place(), message);
-    }
-    let forward_to = forward_to.unwrap_or_default();
-    marks.items = forward_to.iter().enumerate().map(|(i, (_, place))| (i, place.clone())).collect();
-    let status = |text: &toml::de::DeValue<'_>| {
-        let code = text.as_integer().and_then(|n| n.as_str().parse::<u16>().ok());
-        code.filter(|code| (400..700).contains(code))
-            .ok_or_else(|| "must be SIP statuses from 400 to 699, like [486]".to_owned())
-    };
-    let final_statuses = r.get(s, "final_statuses", |value| {
-        let array = value.as_array().ok_or_else(|| "must be a list of SIP statuses, like [486]".to_owned())?;
-        array.iter().map(|item| status(item.get_ref())).collect::<Result<Vec<u16>, String>>()
-    });
-    let company = Company {
-        forward_to: forward_to.into_iter().map(|(text, _)| text).collect(),
-        ring_timeout: duration(r, s, "ring_timeout", SECOND, 10 * MINUTE).or(30 * SECOND),
-        final_statuses: final_statuses.or(Vec::new()),
-        nat: r.boolean(s, "nat").or(false),
-        recording: r.boolean(s, "recording").optional(),
-        name: name?,
-    };
-    Some(company)
-}
-
-fn site<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Option<Site> {
-    let name = named(r, s, marks);
-    let company = r.text(s, "company", value::name);
-    marks.note("company", &company);
-    let company = r.required(s, "company", company, "the `name` of a [[company]]");
-    let origins = r.list(s, "origins", value::origin);
-    let origins = r.required(s, "origins", origins, "the site's addresses, like [\"https://www.example.com\"]");
-    if origins.as_ref().is_some_and(Vec::is_empty) {
-        r.problem(s.place(), "`origins` is empty: no page could ask for a number; write [\"https://www.example.com\"]");
-    }
-    let origins = origins.unwrap_or_default().into_iter().map(|(origin, _)| origin).collect();
-    Some(Site { name: name?, company: company?, origins })
-}
-
-fn pool<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, total: &mut usize, marks: &mut Marks) -> Option<Pool> {
-    let name = named(r, s, marks);
-    let company = r.text(s, "company", value::name);
-    marks.note("company", &company);
-    let company = r.required(s, "company", company, "the `name` of a [[company]]");
-    let kind = choice_found(r, s, "kind", &[("static", PoolKind::Static), ("dynamic", PoolKind::Dynamic)]);
-    let kind = r.required(s, "kind", kind, "\"dynamic\" (leased to visitors) or \"static\" (belongs to a channel)");
-    let room = limits::NUMBERS.saturating_sub(*total);
-    let numbers = r.list(s, "numbers", |text| value::range(text, room));
-    let numbers = r.required(s, "numbers", numbers, "the numbers, like [\"+442079460000..+442079460099\"]");
-    if numbers.as_ref().is_some_and(Vec::is_empty) {
-        r.problem(s.place(), "`numbers` is empty; write [\"+442079460000..+442079460099\"]");
-    }
-    let mut flat: Vec<E164> = Vec::new();
-    for (part, place) in numbers.unwrap_or_default() {
-        marks.items.push((flat.len(), place));
-        flat.extend(part);
-    }
-    *total += flat.len();
-    if *total > limits::NUMBERS {
-        r.problem(s.place(), format!("the pools hold more than {} numbers in all", limits::NUMBERS));
-        flat.clear();
-    }
-    let site = r.text(s, "site", value::name);
-    marks.note("site", &site);
-    let hold = duration(r, s, "hold", limits::HOLD_MIN, 30 * DAY);
-    let channel = r.map(s, "channel", channel_entry);
-    match kind {
-        Some(PoolKind::Dynamic) if site.is_absent() => {
-            r.problem(
-                s.place(),
-                "a dynamic pool needs `site`: the `name` of the [[site]] whose visitors get its numbers",
-            );
-        }
-        Some(PoolKind::Static) => {
-            if channel.is_absent() {
-                r.problem(
-                    s.place(),
-                    "a static pool needs `channel`, like { source = \"billboard\", medium = \"offline\" }",
-                );
-            }
-            if let Found::Is(_, place) = &site {
-                r.problem(place, "a static pool is never leased, so `site` does nothing here; take it out");
-            }
-            if let Found::Is(_, place) = &hold {
-                r.problem(place, "a static pool is never leased, so `hold` does nothing here; take it out");
-            }
-        }
-        _ => {}
-    }
-    if let Found::Is(map, place) = &channel
-        && (map.is_empty() || map.len() > limits::CHANNEL_KEYS)
-    {
-        r.problem(place, format!("has {} keys; write 1 to {}", map.len(), limits::CHANNEL_KEYS));
-    }
-    let site = site.optional();
-    let hold = hold.or(30 * MINUTE);
-    let channel: Option<Channel> = channel.optional().map(Arc::new);
-    Some(Pool { name: name?, company: company?, site, kind: kind?, numbers: flat, hold, channel })
-}
-
-fn sink<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, data_dir: &Path, marks: &mut Marks) -> Option<Sink> {
-    #[derive(Clone, Copy)]
-    enum Kind {
-        Jsonl,
-        Webhook,
-    }
-    let kind = choice_found(r, s, "kind", &[("jsonl", Kind::Jsonl), ("webhook", Kind::Webhook)]);
-    let kind = r.required(s, "kind", kind, "\"jsonl\" or \"webhook\"");
-    let name = r.text(s, "name", value::name);
-    marks.name = Place { key: format!("{}.name", s.place().key), span: s.place().span.clone() };
-    marks.note("name", &name);
-    let Some(kind) = kind else {
-        // Which keys belong here is not known without a kind: look at all, so that none is called unknown.
-        for key in ["path", "url", "secret", "secret_file", "headers", "allow_private"] {
-            drop(r.get(s, key, |_| Ok(())));
-        }
-        return None;
-    };
-    match kind {
-        Kind::Jsonl => {
-            let path = path(r, s, "path").unwrap_or_else(|| data_dir.join("events.jsonl"));
-            Some(Sink::Jsonl { name: name.or("jsonl".to_owned()), path })
-        }
-        Kind::Webhook => {
-            let url = r.text(s, "url", value::http_url);
-            let url = r.required(s, "url", url, "where events are sent, like \"https://crm.example.com/hook\"");
-            let secret = r.secret(s, "secret", "secret_file");
-            let hint = "the key that signs events (or `secret_file`), so that the receiver can tell them from others'";
-            let secret = r.required(s, "secret", secret, hint);
-            let headers = r.map(s, "headers", http_header).or(BTreeMap::new());
-            let allow_private = r.boolean(s, "allow_private").optional();
-            let name = name.or("webhook".to_owned());
-            url.zip(secret).map(|(url, secret)| {
-                let allow_private = allow_private.unwrap_or_else(|| names_private_address(&url));
-                Sink::Webhook { name, url, secret: Secret(secret), headers, allow_private }
-            })
-        }
-    }
-}
-
-/// The operator wrote the address out: then it is meant.
-fn names_private_address(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(a)) => a.is_private() || a.is_loopback() || a.is_link_local(),
-        Some(url::Host::Ipv6(a)) => a.is_loopback() || a.is_unique_local() || a.is_unicast_link_local(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
 
 // ── helpers of more than one table ──
@@ -594,21 +315,6 @@ fn socket_address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-fn country(text: &str) -> Result<String, String> {
-    if text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase()) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("`{}` is not a country; write two capital letters of ISO 3166, like \"GB\"", text.escape_debug()))
-}
-
-fn prefix(text: &str) -> Result<String, String> {
-    let dialled = |b: u8| b.is_ascii_digit() || matches!(b, b'+' | b'*' | b'#');
-    if text.len() <= 16 && text.bytes().all(dialled) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("`{}` is not a prefix; write up to 16 digits", text.escape_debug()))
-}
-
 /// Words in braces that the display name may hold.
 const DISPLAY_WORDS: [&str; 9] =
     ["source", "medium", "campaign", "term", "content", "company", "pool", "number", "caller"];
@@ -620,22 +326,4 @@ fn display_name(text: &str) -> Result<String, String> {
         return Err(format!("has braces that are none of {{{}}}", DISPLAY_WORDS.join("}, {")));
     }
     Ok(text)
-}
-
-fn channel_entry(key: &str, text: &str) -> Result<(), String> {
-    value::name(key)?;
-    value::printable(text, limits::CHANNEL_VALUE).map(drop)
-}
-
-fn http_header(name: &str, text: &str) -> Result<(), String> {
-    let taken = ["content-type", "content-length", "host", "transfer-encoding", "connection"];
-    let lower = name.to_ascii_lowercase();
-    if taken.contains(&lower.as_str()) || lower.starts_with("webhook-") {
-        return Err(format!("`{name}` is written by the sink itself; take it out"));
-    }
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"-_.!#$%&'*+^`|~".contains(&b);
-    if !(1..=128).contains(&name.len()) || !name.bytes().all(token) {
-        return Err("is not a header name".to_owned());
-    }
-    value::printable(text, 1024).map(drop)
 }

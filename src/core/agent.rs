@@ -56,7 +56,13 @@ pub struct Flow {
     pub remote: SocketAddr,
     /// Stream connection; 0 for UDP or "any connection to `remote`, opened if need be".
     pub connection: u64,
+    /// Name that the far side's certificate must be for, on TLS connections that we open.
+    pub name: Option<NameId>,
 }
+
+/// A host name by its number in the configuration's list of names, so that a [`Flow`] stays small and is copied.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NameId(pub u32);
 
 /// What the agent is told of the world at start.
 #[derive(Clone, Debug)]

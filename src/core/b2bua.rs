@@ -19,6 +19,7 @@ use crate::core::call::{self, Call, Ctx, NewCall};
 use crate::core::directory::Directory;
 use crate::core::event::{Body, CallData, Event, RefusedData};
 use crate::core::lease::LeaseTable;
+use crate::core::locate::{Asker, Hop, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
 use crate::core::{number, route};
@@ -86,7 +87,7 @@ pub enum Input {
     /// Sending to this peer failed, or its connection did.
     Unreachable(rsip::Transport, SocketAddr),
     Media(CallId, MediaNotice),
-    Resolved(CallId, Vec<SocketAddr>),
+    Resolved(Asker, Vec<Hop>),
     /// Somebody in charge ends one call; the code says why.
     HangUp(CallId, &'static str),
     /// The same for every call.
@@ -102,11 +103,10 @@ pub enum Input {
 pub enum Output {
     Send(Transmit),
     Media(CallId, MediaCommand),
-    /// Look this host up (A and AAAA); answered by [`Input::Resolved`].
+    /// Find out where this leads; answered by [`Input::Resolved`].
     Resolve {
-        call: CallId,
-        host: String,
-        port: u16,
+        asker: Asker,
+        query: Query,
     },
     Event(Event),
     /// An INVITE of a known trunk was refused at the door, for the metric.
@@ -204,7 +204,10 @@ impl B2bua {
             }
             Input::Unreachable(transport, remote) => self.agent.handle_transport_error(now, transport, remote),
             Input::Media(call, notice) => self.tell_call(now, call, call::Input::Media(notice)),
-            Input::Resolved(call, addresses) => self.tell_call(now, call, call::Input::Resolved(addresses)),
+            Input::Resolved(Asker::Call(call, question), hops) => {
+                self.tell_call(now, call, call::Input::Resolved(question, hops));
+            }
+            Input::Resolved(Asker::Trunk(_), _) => {}
             Input::HangUp(call, code) => self.tell_call(now, call, call::Input::HangUp(code)),
             Input::HangUpAll(code) => {
                 let mut calls: Vec<CallId> = self.calls.keys().copied().collect();

@@ -21,6 +21,7 @@ use crate::core::b2bua::{Output, Settings};
 use crate::core::event::{
     Body, CallData, Event, HangupBy, MediaSummary, Outcome, RecordingData, RecordingState, RecordingSummary,
 };
+use crate::core::locate::Hop;
 use crate::core::media::{MediaCommand, MediaNotice, Open};
 use crate::core::route::{CallerIdentity, Target};
 use crate::ids::{CallId, Side};
@@ -39,8 +40,8 @@ pub enum Input<'a> {
     /// An event of one of its legs.
     Leg(Side, LegId, &'a AgentEvent),
     Media(MediaNotice),
-    /// Answer to [`Output::Resolve`]: addresses in order of preference, empty when there are none.
-    Resolved(Vec<std::net::SocketAddr>),
+    /// Answer to [`Output::Resolve`], with the question's number: places in order of preference, empty when there are none.
+    Resolved(u32, Vec<Hop>),
     /// Somebody in charge ends the call; the code says why.
     HangUp(&'static str),
     Timeout,
@@ -130,7 +131,8 @@ impl Call {
         ctx.agent.trying(ctx.now, facts.leg);
         ctx.event(id, Body::CallStarted(Box::new(facts.data.clone())));
         let caller_family = facts.offer.as_ref().map_or(facts.flow.remote.ip(), |stream| stream.audio.rtp.ip());
-        let company_family = facts.targets.first().and_then(Target::literal).map_or(caller_family, |at| at.ip());
+        let company_family =
+            facts.targets.first().and_then(Target::literal).map_or(caller_family, |hop| hop.remote.ip());
         let media = &ctx.settings.config.media;
         let ours = |family: std::net::IpAddr| {
             let fits = |ip: &std::net::IpAddr| ip.is_ipv4() == family.is_ipv4();
@@ -215,7 +217,7 @@ impl Call {
                 self.hang_up("call_length_max", ctx);
             }
             Input::Timeout => self.on_timeout(ctx),
-            Input::Resolved(addresses) => self.on_resolved(&addresses, ctx),
+            Input::Resolved(question, hops) => self.on_resolved(question, &hops, ctx),
             Input::Leg(Side::Caller, _, event) => self.on_caller(event, ctx),
             Input::Leg(Side::Company, leg, event) if self.company == Some(leg) => self.on_company(event, ctx),
             // A destination that was given up: the agent ends it alone.

@@ -128,7 +128,7 @@ pub fn next_hop(uri: &str, seen: Flow) -> Flow {
     if !reachable || broadcast || (remote == seen.remote && transport == seen.transport) {
         return seen;
     }
-    Flow { transport, local: seen.local, remote, connection: 0 }
+    Flow { transport, local: seen.local, remote, connection: 0, name: None }
 }
 
 fn contact_uri(message: &Message) -> Option<&str> {

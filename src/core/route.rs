@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::{Company, DialledIn, Listener, Trunk};
 use crate::core::agent::Flow;
+use crate::core::locate::{Hop, Query};
 use crate::ids::E164;
 use crate::wire::sip::{Message, NameAddr, Uri};
 
@@ -104,10 +105,8 @@ fn presentable(text: &str) -> Option<String> {
 pub struct Target {
     /// Request-URI of our INVITE.
     pub uri: String,
-    pub host: Arc<str>,
-    /// Default 5060.
-    pub port: u16,
-    pub transport: rsip::Transport,
+    /// Where its host leads.
+    pub query: Query,
 }
 
 /// The company's destinations in order. What cannot be read was refused when the configuration was loaded, so an
@@ -127,24 +126,27 @@ fn target(template: &str, number: &E164, caller: Option<&str>) -> Option<Target>
         Some(name) if name.eq_ignore_ascii_case("tcp") => rsip::Transport::Tcp,
         _ => rsip::Transport::Udp,
     };
-    let (host, port) = (Arc::from(parsed.host), parsed.port.unwrap_or(5060));
-    Some(Target { host, port, transport, uri })
+    let query = Query { host: Arc::from(parsed.host), port: parsed.port, transport: Some(transport), secure: false };
+    Some(Target { query, uri })
 }
 
 impl Target {
     /// The address when the host is an IP literal.
-    pub fn literal(&self) -> Option<SocketAddr> {
-        self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
+    pub fn literal(&self) -> Option<Hop> {
+        let ip = self.query.host.parse::<IpAddr>().ok()?;
+        let transport = self.query.transport.unwrap_or(rsip::Transport::Udp);
+        let remote = SocketAddr::new(ip, self.query.port.unwrap_or(5060));
+        Some(Hop { transport, remote, name: None })
     }
+}
 
-    /// The flow towards `remote`: from our listener of the same transport and IP version. `None` when we have none.
-    pub fn flow(&self, remote: SocketAddr, listeners: &[Listener]) -> Option<Flow> {
-        let ours = |listener: &&Listener| {
-            listener.transport == self.transport && listener.address.is_ipv4() == remote.is_ipv4()
-        };
-        let local = listeners.iter().find(ours)?.address;
-        Some(Flow { transport: self.transport, local, remote, connection: 0 })
-    }
+/// The flow towards a hop: from our listener of the same transport and IP version. `None` when we have none.
+pub fn flow_towards(hop: Hop, listeners: &[Listener]) -> Option<Flow> {
+    let ours = |listener: &&Listener| {
+        listener.transport == hop.transport && listener.address.is_ipv4() == hop.remote.is_ipv4()
+    };
+    let local = listeners.iter().find(ours)?.address;
+    Some(Flow { transport: hop.transport, local, remote: hop.remote, connection: 0, name: hop.name })
 }
 
 #[cfg(test)]
@@ -259,9 +261,9 @@ mod tests {
                 "sip:desk@pbx.example:5062"
             ]
         );
-        assert_eq!(found[0].literal(), Some("198.51.100.1:5060".parse().unwrap()));
-        assert_eq!(found[1].literal(), Some("[2001:db8::1]:5070".parse().unwrap()));
-        assert_eq!((found[1].transport, found[2].literal()), (rsip::Transport::Tcp, None));
+        assert_eq!(found[0].literal().map(|hop| hop.remote), Some("198.51.100.1:5060".parse().unwrap()));
+        assert_eq!(found[1].literal().map(|hop| hop.remote), Some("[2001:db8::1]:5070".parse().unwrap()));
+        assert_eq!((found[1].query.transport, found[2].literal()), (Some(rsip::Transport::Tcp), None));
         // A caller text that would change the URI does not stand in it.
         let hostile = targets(&company, &number, Some("1@evil.example;x"));
         assert_eq!(hostile[1].uri, "sip:anonymous@[2001:db8::1]:5070;transport=tcp");

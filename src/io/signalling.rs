@@ -18,6 +18,7 @@ use crate::core::agent::drops::Drops;
 use crate::core::agent::{Flow, Transmit};
 use crate::core::b2bua::{B2bua, Counts, Input, Output, Settings};
 use crate::core::event::Event;
+use crate::core::locate::{Asker, Hop, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::ids::CallId;
 use crate::io::clock;
@@ -228,7 +229,8 @@ async fn read_udp(signalling: Rc<RefCell<Signalling>>, local: SocketAddr, socket
                 Err(_) => continue,
             };
             let Some(bytes) = buffer.get(..length) else { continue };
-            let flow = Flow { transport: rsip::Transport::Udp, local, remote: canonical(remote), connection: 0 };
+            let flow =
+                Flow { transport: rsip::Transport::Udp, local, remote: canonical(remote), connection: 0, name: None };
             let bytes = Bytes::copy_from_slice(bytes);
             signalling.borrow_mut().handle(Input::Datagram(flow, bytes));
         }
@@ -273,15 +275,17 @@ async fn keep_time(signalling: Rc<RefCell<Signalling>>) {
 /// Names that were asked for are looked up beside the machine; an earlier deadline wakes the timer.
 fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
     loop {
-        let Some((call, host, port)) = signalling.borrow_mut().resolved.pop_front() else { break };
+        let Some((asker, query)) = signalling.borrow_mut().resolved.pop_front() else { break };
         let signalling = Rc::clone(signalling);
         tokio::task::spawn_local(async move {
-            let found = tokio::time::timeout(limits::RESOLVE, tokio::net::lookup_host((host.as_str(), port))).await;
-            let addresses = match found {
-                Ok(Ok(addresses)) => addresses.map(canonical).take(limits::RESOLVED_ADDRESSES).collect(),
+            let (port, transport) = (query.port.unwrap_or(5060), query.transport.unwrap_or(rsip::Transport::Udp));
+            let found = tokio::time::timeout(limits::RESOLVE, tokio::net::lookup_host((&*query.host, port))).await;
+            let hop = |remote| Hop { transport, remote: canonical(remote), name: None };
+            let hops = match found {
+                Ok(Ok(addresses)) => addresses.map(hop).take(limits::RESOLVED_ADDRESSES).collect(),
                 Ok(Err(_)) | Err(_) => Vec::new(),
             };
-            signalling.borrow_mut().handle(Input::Resolved(call, addresses));
+            signalling.borrow_mut().handle(Input::Resolved(asker, hops));
             finish_turn(&signalling);
         });
     }
@@ -305,7 +309,7 @@ struct Signalling {
     streams: Streams,
     /// What an output led to, to be handled in the same turn.
     pending: VecDeque<Input>,
-    resolved: VecDeque<(CallId, String, u16)>,
+    resolved: VecDeque<(Asker, Query)>,
     armed: Option<Mono>,
     rearm: Rc<Notify>,
 }
@@ -336,7 +340,7 @@ impl Signalling {
                     self.pending.push_back(Input::Media(call, notice));
                 }
             }
-            Output::Resolve { call, host, port } => self.resolved.push_back((call, host, port)),
+            Output::Resolve { asker, query } => self.resolved.push_back((asker, query)),
             Output::Event(event) => self.hooks.on_event(event),
             Output::Refused(code) => self.hooks.on_refused(code),
         }

@@ -117,7 +117,7 @@ impl Streams {
     fn next_flow(&mut self, local: SocketAddr, remote: SocketAddr) -> Flow {
         let connection = self.next;
         self.next += 1;
-        Flow { transport: rsip::Transport::Tcp, local, remote, connection }
+        Flow { transport: rsip::Transport::Tcp, local, remote, connection, name: None }
     }
 
     fn admit(&mut self, flow: Flow) -> mpsc::UnboundedReceiver<Bytes> {

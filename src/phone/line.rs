@@ -55,7 +55,7 @@ impl Line {
     }
 
     pub(super) fn flow(&self, remote: SocketAddr) -> Flow {
-        Flow { transport: rsip::Transport::Udp, local: self.local, remote, connection: 0 }
+        Flow { transport: rsip::Transport::Udp, local: self.local, remote, connection: 0, name: None }
     }
 
     /// A step that happens now.

@@ -156,7 +156,7 @@ impl<'a> Stage<'a> {
                     Carrier::Udp => (rsip::Transport::Udp, 0),
                     Carrier::Tcp => (rsip::Transport::Tcp, connection(line.from)),
                 };
-                let flow = Flow { transport, local: us, remote: line.source, connection };
+                let flow = Flow { transport, local: us, remote: line.source, connection, name: None };
                 self.input(Input::Datagram(flow, bytes));
             }
             Translated::NotYet if self.held.len() < REPLAY_HELD => self.held.push_back(line),
@@ -219,7 +219,7 @@ impl<'a> Stage<'a> {
                 inputs.extend(notices.into_iter().map(|notice| Input::Media(id, notice)));
             }
             // Destinations are literal addresses.
-            Output::Resolve { call, .. } => inputs.push_back(Input::Resolved(call, Vec::new())),
+            Output::Resolve { asker, .. } => inputs.push_back(Input::Resolved(asker, Vec::new())),
             Output::Event(event) => {
                 self.step(StepKind::Event(event.body.kind(), outcome(&event.body)));
                 self.performed.events.push(event);

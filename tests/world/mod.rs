@@ -273,7 +273,7 @@ impl World {
     fn deliver(&mut self, datagram: Datagram) {
         let Datagram { from, to, bytes, .. } = datagram;
         if to == self.us_at {
-            let flow = Flow { transport: rsip::Transport::Udp, local: to, remote: from, connection: 0 };
+            let flow = Flow { transport: rsip::Transport::Udp, local: to, remote: from, connection: 0, name: None };
             self.input(Input::Datagram(flow, bytes));
         } else if let Some(phone) = self.phones.get_mut(&to) {
             let sent = phone.handle(self.now.mono, from, bytes);
@@ -311,7 +311,7 @@ impl World {
                     self.send(transmit.flow.local, transmit.flow.remote, transmit.bytes);
                 }
                 Output::Media(call, command) => self.on_media(call, command),
-                Output::Resolve { call, .. } => self.us.handle(self.now, Input::Resolved(call, Vec::new())),
+                Output::Resolve { asker, .. } => self.us.handle(self.now, Input::Resolved(asker, Vec::new())),
                 Output::Event(event) => {
                     let _ = writeln!(self.ladder, "   {:>7.3} event {}", self.seconds(), describe(&event));
                     self.events.push(event);

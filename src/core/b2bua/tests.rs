@@ -83,6 +83,7 @@ impl World {
             local: US.parse().unwrap(),
             remote: from.parse().unwrap(),
             connection: 0,
+            name: None,
         };
         self.input(Input::Datagram(flow, Bytes::copy_from_slice(text.as_bytes())));
     }

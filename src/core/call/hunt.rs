@@ -1,14 +1,14 @@
 //! Before the answer: the company's destinations are tried in order.
 
-use std::net::SocketAddr;
-
 use crate::core::agent::{AgentEvent, Extra, Invite};
 use crate::core::b2bua::Output;
 use crate::core::call::offer::{Legs, description};
 use crate::core::call::talk::Talk;
 use crate::core::call::{Call, Ctx, State, ending, headers};
 use crate::core::event::{HangupBy, Outcome};
+use crate::core::locate::{Asker, Hop};
 use crate::core::media::LocalMedia;
+use crate::core::route;
 use crate::ids::Side;
 use crate::limits;
 use crate::time::{Mono, Wakeup};
@@ -82,14 +82,14 @@ impl Call {
                 return self.refuse_caller(why, None, ctx);
             };
             self.facts.data.forwarded_to = Some(target.uri.clone());
-            let Some(address) = target.literal() else {
-                let (host, port) = (target.host.to_string(), target.port);
-                ctx.out.push_back(Output::Resolve { call: self.id(), host, port });
+            let Some(hop) = target.literal() else {
+                let asker = Asker::Call(self.id(), u32::try_from(current).unwrap_or(u32::MAX));
+                ctx.out.push_back(Output::Resolve { asker, query: target.query.clone() });
                 let phase = Phase::Resolving { until: ctx.now.mono + limits::RESOLVE };
                 self.state = State::Hunting(Hunt { current, phase, last });
                 return;
             };
-            if self.invite(current, address, last, ctx) {
+            if self.invite(current, hop, last, ctx) {
                 return;
             }
             last = Some(Why::new(Outcome::Failed, "destination_unusable", HangupBy::System, 502));
@@ -97,12 +97,16 @@ impl Call {
         }
     }
 
-    pub(super) fn on_resolved(&mut self, addresses: &[SocketAddr], ctx: &mut Ctx<'_>) {
+    pub(super) fn on_resolved(&mut self, question: u32, hops: &[Hop], ctx: &mut Ctx<'_>) {
         let State::Hunting(Hunt { current, phase: Phase::Resolving { .. }, last }) = &self.state else { return };
         let (current, last) = (*current, *last);
-        let usable = addresses.iter().copied().find(|at| !at.ip().is_unspecified() && !at.ip().is_multicast());
-        if let Some(address) = usable
-            && self.invite(current, address, last, ctx)
+        if usize::try_from(question) != Ok(current) {
+            return;
+        }
+        let usable = |hop: &&Hop| !hop.remote.ip().is_unspecified() && !hop.remote.ip().is_multicast();
+        let usable = hops.iter().find(usable).copied();
+        if let Some(hop) = usable
+            && self.invite(current, hop, last, ctx)
         {
             return;
         }
@@ -111,20 +115,20 @@ impl Call {
     }
 
     /// Sends the INVITE; `false` when none of our listeners can reach the address, or when it is one of them.
-    fn invite(&mut self, current: usize, address: SocketAddr, last: Option<Why>, ctx: &mut Ctx<'_>) -> bool {
+    fn invite(&mut self, current: usize, hop: Hop, last: Option<Why>, ctx: &mut Ctx<'_>) -> bool {
         let Some(target) = self.facts.targets.get(current) else { return false };
-        let Some(flow) = target.flow(address, &ctx.settings.listeners) else { return false };
-        if ctx.settings.is_ours(address) {
+        let Some(flow) = route::flow_towards(hop, &ctx.settings.listeners) else { return false };
+        if ctx.settings.is_ours(hop.remote) {
             // RFC 5393: a destination that leads back to us would fork for ever.
             return false;
         }
         let payload = match (&self.facts.offer, &mut self.negotiation) {
             (Some(offer), Some(negotiation)) => {
-                negotiation.company_at(address.ip(), self.facts.company_nat);
+                negotiation.company_at(hop.remote.ip(), self.facts.company_nat);
                 Some(negotiation.cross(Side::Caller, offer))
             }
             (None, Some(negotiation)) => {
-                negotiation.company_at(address.ip(), self.facts.company_nat);
+                negotiation.company_at(hop.remote.ip(), self.facts.company_nat);
                 None
             }
             (_, None) => None,

@@ -95,7 +95,7 @@ impl World {
     }
 
     pub(super) fn flow(&self, node: usize, remote: SocketAddr) -> Flow {
-        Flow { transport: self.transport, local: address(node), remote, connection: 0 }
+        Flow { transport: self.transport, local: address(node), remote, connection: 0, name: None }
     }
 
     /// Does something with an agent and lets out what it says.

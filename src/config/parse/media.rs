@@ -1,0 +1,59 @@
+//! `[media]` and `[recording]`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use super::super::check::Places;
+use super::super::read::{Found, Reader, Section};
+use super::super::{Codecs, Fsync, Media, Recording, value};
+use super::{DAY, MINUTE, address, address_v6, choice, duration, small, specified_address};
+
+pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: &mut Places) -> Media {
+    let mut s = r.section(root, "media");
+    let address = match r.text(&mut s, "address", address) {
+        Found::Is(address, place) => {
+            places.media_address = Some(place);
+            address
+        }
+        Found::Absent | Found::Bad => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    let address6 = match r.text(&mut s, "address6", address_v6) {
+        Found::Is(address, place) => {
+            places.media_address6 = Some(place);
+            Some(address)
+        }
+        Found::Absent | Found::Bad => None,
+    };
+    let ports = match r.text(&mut s, "ports", value::ports) {
+        Found::Is(ports, place) => {
+            places.media_ports = Some(place);
+            ports
+        }
+        Found::Absent | Found::Bad => (20_000, 29_999),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let media = Media {
+        address,
+        address6,
+        advertise: r.text(&mut s, "advertise", specified_address).optional(),
+        ports,
+        threads: r.integer(&mut s, "threads", 1..65).optional().map_or(cores.min(4), small),
+        codecs: choice(r, &mut s, "codecs", &[("recordable", Codecs::Recordable), ("any", Codecs::Any)])
+            .unwrap_or(Codecs::Recordable),
+        silence_max: duration(r, &mut s, "silence_max", Duration::ZERO, DAY).or(MINUTE),
+    };
+    r.end(s);
+    media
+}
+
+pub(super) fn recording<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> Recording {
+    let mut s = r.section(root, "recording");
+    let ways = [("none", Fsync::None), ("seal", Fsync::Seal), ("second", Fsync::Second)];
+    let recording = Recording {
+        enabled: r.boolean(&mut s, "enabled").or(true),
+        fsync: choice(r, &mut s, "fsync", &ways).unwrap_or(Fsync::Seal),
+        disk_free_min: r.text(&mut s, "disk_free_min", value::size).or(200 << 20),
+    };
+    r.end(s);
+    recording
+}

@@ -1,0 +1,73 @@
+//! `[[trunk]]`: who may send us calls, and a way out.
+
+use super::super::check::Marks;
+use super::super::read::{Reader, Section};
+use super::super::{DialledIn, Trunk, value};
+use super::{choice, count, named, rate};
+use crate::limits;
+
+pub(super) fn trunk<'t>(
+    r: &mut Reader<'t>,
+    s: &mut Section<'_, 't>,
+    calls_max: usize,
+    marks: &mut Marks,
+) -> Option<Trunk> {
+    let name = named(r, s, marks);
+    let any = r.boolean(s, "match_any").or(false);
+    let sources = r.list(s, "match", value::network);
+    let sources = match r.required(s, "match", sources, "the addresses of the trunk, like [\"192.0.2.10\"]") {
+        None => Vec::new(),
+        Some(sources) => {
+            if sources.is_empty() || sources.len() > limits::TRUNK_SOURCES {
+                let message = match sources.len() {
+                    0 => "is empty: nobody could call; write the addresses of the trunk, like [\"192.0.2.10\"]"
+                        .to_owned(),
+                    n => format!("has {n} networks; at most {} are read", limits::TRUNK_SOURCES),
+                };
+                r.problem(s.place(), format!("`match` {message}"));
+            }
+            for (net, place) in sources.iter().filter(|(net, _)| net.prefix_len() == 0 && !any) {
+                let message = format!(
+                    "`{net}` is everybody on the network: anyone could place calls; \
+                     name the trunk's addresses, or write `match_any = true` if you mean it"
+                );
+                r.problem(place, message);
+            }
+            marks.items = sources.iter().enumerate().map(|(i, (_, place))| (i, place.clone())).collect();
+            sources.into_iter().map(|(net, _)| net).collect()
+        }
+    };
+    let ways = [
+        ("request-uri", DialledIn::RequestUri),
+        ("to", DialledIn::To),
+        ("p-called-party-id", DialledIn::PCalledPartyId),
+        ("diversion", DialledIn::Diversion),
+    ];
+    let trunk = Trunk {
+        sources,
+        dialled_in: choice(r, s, "dialled_in", &ways).unwrap_or(DialledIn::RequestUri),
+        country: r.text(s, "country", country).optional(),
+        prefix: r.text(s, "prefix", prefix).or(String::new()),
+        trust_identity: r.boolean(s, "trust_identity").or(true),
+        nat: r.boolean(s, "nat").or(false),
+        calls_max: count(r, s, "calls_max", 1).unwrap_or(calls_max),
+        calls_per_second_max: rate(r, s),
+        name: name?,
+    };
+    Some(trunk)
+}
+
+fn country(text: &str) -> Result<String, String> {
+    if text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("`{}` is not a country; write two capital letters of ISO 3166, like \"GB\"", text.escape_debug()))
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    let dialled = |b: u8| b.is_ascii_digit() || matches!(b, b'+' | b'*' | b'#');
+    if text.len() <= 16 && text.bytes().all(dialled) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("`{}` is not a prefix; write up to 16 digits", text.escape_debug()))
+}

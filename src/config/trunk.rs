@@ -1,0 +1,28 @@
+//! `[[trunk]]`: who may send us calls, and a way out.
+
+/// Where the number that was dialled stands in the INVITE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DialledIn {
+    RequestUri,
+    To,
+    PCalledPartyId,
+    Diversion,
+}
+
+/// Who may send us calls.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    pub name: String,
+    pub sources: Vec<ipnet::IpNet>,
+    pub dialled_in: DialledIn,
+    /// ISO 3166 region whose plan national numbers belong to (`GB`); without it only international forms are read.
+    pub country: Option<String>,
+    /// Digits that this trunk puts before the number, dropped before reading.
+    pub prefix: String,
+    /// P-Asserted-Identity and Remote-Party-ID of this trunk are believed; default true.
+    pub trust_identity: bool,
+    /// Symmetric media may be learned (same IP, five in sequence), and in-dialog requests go to the packet's source.
+    pub nat: bool,
+    pub calls_max: usize,
+    pub calls_per_second_max: u32,
+}
