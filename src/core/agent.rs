@@ -31,6 +31,7 @@ use self::identity::{Branch, Identity, LocalTag};
 use self::leg::Leg;
 use self::timers::{Timed, Timers};
 use self::transactions::{ClientEntry, ServerEntry};
+use crate::core::auth::Credentials;
 use crate::core::transaction::Action;
 use crate::time::{Now, Wakeup};
 use crate::wire::sip::Message;
@@ -112,6 +113,8 @@ pub struct Invite {
     pub max_forwards: u8,
     /// In-dialog requests go to the source of the far side's messages, whatever its Contact says.
     pub nat: bool,
+    /// What a challenge to this leg's requests is answered with; `None`: it is a failure.
+    pub credentials: Option<Arc<Credentials>>,
     pub extra: Extra,
 }
 

@@ -256,6 +256,7 @@ fn invite(options: &CallOptions, line: &Line, media: &Media) -> Invite {
         to: format!("<sip:{}@{}>", options.number, options.to),
         max_forwards: 70,
         nat: false,
+        credentials: None,
         extra: with_sdp(offer),
     }
 }

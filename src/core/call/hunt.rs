@@ -146,6 +146,7 @@ impl Call {
             to: format!("<{}>", target.uri),
             max_forwards: facts.max_forwards,
             nat: facts.company_nat,
+            credentials: None,
             extra: Extra { headers: lines, payload, phrase: None },
         };
         let leg = ctx.agent.invite(ctx.now, invite);

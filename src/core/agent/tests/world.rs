@@ -120,6 +120,7 @@ impl World {
             to: "<sip:+442079460001@b.example>".into(),
             max_forwards: 69,
             nat: false,
+            credentials: None,
             extra: sdp(),
         };
         self.on(node, |agent, now| agent.invite(now, invite))
