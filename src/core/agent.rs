@@ -37,6 +37,7 @@ pub use self::session::SessionTimer;
 pub use self::standalone::Standalone;
 use self::timers::{Timed, Timers};
 use self::transactions::{ClientEntry, ServerEntry};
+use crate::core::auth::Credentials;
 use crate::core::transaction::Action;
 use crate::time::{Now, Wakeup};
 use crate::wire::sip::Message;
@@ -125,6 +126,8 @@ pub struct Invite {
     pub reliable: Reliable,
     /// `None`: no session timer.
     pub session: Option<SessionTimer>,
+    /// What a challenge to this leg's requests is answered with; `None`: it is a failure.
+    pub credentials: Option<Arc<Credentials>>,
     pub extra: Extra,
 }
 

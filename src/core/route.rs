@@ -166,6 +166,7 @@ mod tests {
             nat: false,
             calls_max: 10,
             calls_per_second_max: 0,
+            credentials: None,
         }
     }
 

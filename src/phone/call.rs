@@ -259,6 +259,7 @@ fn invite(options: &CallOptions, line: &Line, media: &Media) -> Invite {
         nat: false,
         reliable: Reliable::Off,
         session: None,
+        credentials: None,
         extra: with_sdp(offer),
     }
 }

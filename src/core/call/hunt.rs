@@ -148,6 +148,7 @@ impl Call {
             nat: facts.company_nat,
             reliable: Reliable::Off,
             session: None,
+            credentials: None,
             extra: Extra { headers: lines, payload, phrase: None },
         };
         let leg = ctx.agent.invite(ctx.now, invite);

@@ -128,6 +128,7 @@ impl World {
             nat: false,
             reliable: Reliable::Off,
             session: None,
+            credentials: None,
             extra: sdp(),
         };
         self.on(node, |agent, now| agent.invite(now, invite))
