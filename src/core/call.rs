@@ -235,6 +235,10 @@ impl Call {
                 self.give_up_attempt(reason, ctx);
                 self.end(Why::cancelled(), ctx);
             }
+            (State::Opening | State::Hunting(_), AgentEvent::Ended { reason, .. }) => {
+                self.give_up_attempt(Vec::new(), ctx);
+                self.end(Why::new(Outcome::Failed, reason, HangupBy::System, 504), ctx);
+            }
             (State::Talking(_), _) => self.on_talking(Side::Caller, event, ctx),
             // The leg is over or not yet up to it: the agent has answered what needs an answer.
             (State::Opening | State::Hunting(_) | State::Ending { .. } | State::Ended, _) => {}

@@ -20,6 +20,10 @@ pub enum DropReason {
     SuccessWithoutTag,
     /// A 2xx of one more fork than we keep.
     TooManyForks,
+    /// A copy of a reliable provisional response that was acknowledged.
+    ProvisionalAgain,
+    /// A reliable provisional response that came before the one that it follows.
+    ProvisionalEarly,
     /// An ACK that acknowledges nothing.
     AckUnmatched,
     /// A late copy of an INVITE whose dialog lives.
@@ -63,11 +67,17 @@ pub enum DropReason {
     Glare,
     /// 500 to an INVITE or UPDATE while another one waits.
     RequestPending,
+    /// 421.
+    ExtensionRequired,
+    /// 422.
+    SessionTooShort,
+    /// 481 to a PRACK of nothing.
+    PrackUnmatched,
 }
 
 impl DropReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [DropReason; 28] = {
+    pub const ALL: [DropReason; 33] = {
         use DropReason::*;
         [
             NotSip,
@@ -77,6 +87,8 @@ impl DropReason {
             ResponseForeign,
             SuccessWithoutTag,
             TooManyForks,
+            ProvisionalAgain,
+            ProvisionalEarly,
             AckUnmatched,
             LateCopy,
             Flood,
@@ -98,6 +110,9 @@ impl DropReason {
             CseqTooLow,
             Glare,
             RequestPending,
+            ExtensionRequired,
+            SessionTooShort,
+            PrackUnmatched,
         ]
     };
 
@@ -115,6 +130,8 @@ impl DropReason {
             DropReason::ResponseForeign => "response_foreign",
             DropReason::SuccessWithoutTag => "success_without_tag",
             DropReason::TooManyForks => "too_many_forks",
+            DropReason::ProvisionalAgain => "provisional_again",
+            DropReason::ProvisionalEarly => "provisional_early",
             DropReason::AckUnmatched => "ack_unmatched",
             DropReason::LateCopy => "late_copy",
             DropReason::Flood => "flood",
@@ -136,14 +153,23 @@ impl DropReason {
             DropReason::CseqTooLow => "cseq_too_low",
             DropReason::Glare => "glare",
             DropReason::RequestPending => "request_pending",
+            DropReason::ExtensionRequired => "extension_required",
+            DropReason::SessionTooShort => "session_too_short",
+            DropReason::PrackUnmatched => "prack_unmatched",
         }
     }
 }
 
 /// Counts since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drops {
     counts: [u64; DropReason::ALL.len()],
+}
+
+impl Default for Drops {
+    fn default() -> Drops {
+        Drops { counts: [0; DropReason::ALL.len()] }
+    }
 }
 
 impl Drops {
@@ -175,6 +201,6 @@ mod tests {
             drops.count(reason);
         }
         assert!(drops.iter().all(|(_, count)| count == 1));
-        assert_eq!(drops.iter().count(), DropReason::RequestPending as usize + 1);
+        assert_eq!(drops.iter().count(), DropReason::PrackUnmatched as usize + 1);
     }
 }

@@ -4,6 +4,7 @@ mod calls;
 mod inside;
 mod property;
 mod races;
+mod reliable;
 mod rules;
 mod standalone;
 mod world;
