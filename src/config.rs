@@ -25,7 +25,7 @@ use crate::ids::E164;
 pub use company::Company;
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
-pub use trunk::{DialledIn, Trunk};
+pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Trunk};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");

@@ -1,5 +1,7 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
+mod trunk;
+
 use std::fmt::{self, Display, Write as _};
 
 use super::value::{duration_text, listener_text, size_text};
@@ -123,6 +125,7 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.plain("nat", trunk.nat);
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);
+    trunk::write(out, trunk);
 }
 
 fn write_pool(out: &mut Writer, pool: &Pool) {

@@ -1,5 +1,9 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
+mod identity;
+
+pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
+
 /// Where the number that was dialled stands in the INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialledIn {
@@ -25,4 +29,8 @@ pub struct Trunk {
     pub nat: bool,
     pub calls_max: usize,
     pub calls_per_second_max: u32,
+    /// How numbers are written towards the trunk.
+    pub number_format: NumberFormat,
+    pub reason_header: ReasonHeader,
+    pub identity: IdentityRules,
 }

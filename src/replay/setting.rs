@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::captured::{Call, Party};
-use crate::config::{Config, DialledIn, Trunk};
+use crate::config::{Config, DialledIn, IdentityRules, NumberFormat, ReasonHeader, Trunk};
 use crate::core::b2bua::Settings;
 use crate::core::{number, route};
 use crate::ids::E164;
@@ -107,6 +107,9 @@ fn any_trunk(dialled_in: DialledIn) -> Trunk {
         nat: false,
         calls_max: 1,
         calls_per_second_max: 0,
+        number_format: NumberFormat::E164,
+        reason_header: ReasonHeader::Requests,
+        identity: IdentityRules::default(),
     }
 }
 
