@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::config::{Config, Listener, PoolKind, Trunk};
+use crate::config::{Config, Destination, Listener, PoolKind, Trunk};
 use crate::core::admission::{Admission, Reject};
 use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Transmit, Trust};
 use crate::core::attribution;
@@ -42,8 +42,10 @@ pub struct Settings {
 
 impl Settings {
     pub fn new(config: Arc<Config>, listeners: Vec<Listener>) -> Settings {
-        let host = |uri: &String| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
-        let destinations = config.companies.iter().flat_map(|company| company.forward_to.iter().filter_map(host));
+        let host = |uri: &str| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
+        let leads_to = |one: &Arc<Destination>| host(one.proxy().unwrap_or(&one.uri));
+        let every = config.companies.iter().flat_map(|company| company.every_destination());
+        let destinations = every.filter_map(leads_to);
         Settings {
             directory: Directory::new(&config),
             listeners,
