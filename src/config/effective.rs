@@ -125,6 +125,12 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.plain("nat", trunk.nat);
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);
+    if let Some(credentials) = &trunk.credentials {
+        out.table("[trunk.credentials]");
+        out.text("user", &credentials.user);
+        out.text("password", MASK);
+        out.option("realm", credentials.realm.as_ref());
+    }
 }
 
 /// A list of destinations: a plain URI as a text, others as tables.

@@ -106,11 +106,11 @@ impl<'t> Reader<'t> {
         self.base.join(path)
     }
 
-    /// A table of the root, `[name]`; absent tables give a section in which everything is absent.
+    /// A table within a table, `[name]`; absent tables give a section in which everything is absent.
     pub(super) fn section<'d>(&mut self, root: &mut Section<'d, 't>, name: &'static str) -> Section<'d, 't> {
         match self.raw(root, name) {
             Some((value, place)) => self.as_section(value, place),
-            None => Section::new(Place { key: name.to_owned(), span: 0..0 }, None),
+            None => Section::new(Place { key: root.path(name), span: 0..0 }, None),
         }
     }
 

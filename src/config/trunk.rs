@@ -1,5 +1,9 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
+use std::sync::Arc;
+
+use crate::core::auth::Credentials;
+
 /// Where the number that was dialled stands in the INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialledIn {
@@ -27,4 +31,6 @@ pub struct Trunk {
     pub nat: bool,
     pub calls_max: usize,
     pub calls_per_second_max: u32,
+    /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
+    pub credentials: Option<Arc<Credentials>>,
 }

@@ -12,7 +12,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::config::{Config, Destination, Listener, PoolKind, Trunk};
 use crate::core::admission::{Admission, Reject};
-use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Transmit, Trust};
+use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Reliable, Transmit, Trust};
 use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
@@ -179,6 +179,8 @@ impl B2bua {
             user_agent: settings.config.sip.user_agent.clone(),
             advertise: settings.config.sip.advertise.clone(),
             transactions_max: limits::TRANSACTIONS,
+            reliable: Reliable::Off,
+            session: None,
         };
         B2bua {
             agent: Agent::new(Arc::new(agent_config), agent_seed),
@@ -303,6 +305,7 @@ impl B2bua {
                 };
                 self.agent.respond(now, txn, status, Extra { headers, ..Extra::default() });
             }
+            AgentEvent::Standalone { .. } => {}
             AgentEvent::Cancelled { leg, .. }
             | AgentEvent::Acked { leg, .. }
             | AgentEvent::AckTimeout { leg }

@@ -186,6 +186,7 @@ mod tests {
             nat: false,
             calls_max: 10,
             calls_per_second_max: 0,
+            credentials: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
+mod credentials;
+
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
 use super::super::{DialledIn, Trunk, destination, value};
@@ -53,6 +55,7 @@ pub(super) fn trunk<'t>(
         nat: r.boolean(s, "nat").or(false),
         calls_max: count(r, s, "calls_max", 1).unwrap_or(calls_max),
         calls_per_second_max: rate(r, s),
+        credentials: credentials::credentials(r, s, name.as_deref()),
         name: name?,
     };
     Some(trunk)
