@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::captured::{Call, Party};
-use crate::config::{Config, DialledIn, IdentityRules, NumberFormat, ReasonHeader, Trunk};
+use crate::config::{Config, DialledIn, Trunk};
 use crate::core::b2bua::Settings;
 use crate::core::{number, route};
 use crate::ids::E164;
@@ -97,20 +97,7 @@ fn fiction() -> E164 {
 }
 
 fn any_trunk(dialled_in: DialledIn) -> Trunk {
-    Trunk {
-        name: String::new(),
-        sources: Vec::new(),
-        dialled_in,
-        country: None,
-        prefix: String::new(),
-        trust_identity: true,
-        nat: false,
-        calls_max: 1,
-        calls_per_second_max: 0,
-        number_format: NumberFormat::E164,
-        reason_header: ReasonHeader::Requests,
-        identity: IdentityRules::default(),
-    }
+    Trunk { dialled_in, ..Trunk::bare("") }
 }
 
 fn configuration(call: &Call, us: [SocketAddr; 2], dialled_in: &str, number: &E164) -> Table {

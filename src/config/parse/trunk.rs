@@ -1,10 +1,11 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
+mod credentials;
 mod identity;
 
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
-use super::super::{DialledIn, NumberFormat, ReasonHeader, Trunk, value};
+use super::super::{DialledIn, NumberFormat, ReasonHeader, Trunk, destination, value};
 use super::{choice, count, named, rate};
 use crate::limits;
 
@@ -59,6 +60,7 @@ pub(super) fn trunk<'t>(
     ];
     let trunk = Trunk {
         sources,
+        address: r.text(s, "address", way_out).optional(),
         dialled_in: choice(r, s, "dialled_in", &ways).unwrap_or(DialledIn::RequestUri),
         country: r.text(s, "country", country).optional(),
         prefix: r.text(s, "prefix", prefix).or(String::new()),
@@ -69,9 +71,18 @@ pub(super) fn trunk<'t>(
         number_format: choice(r, s, "number_format", &formats).unwrap_or_default(),
         reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),
         identity: identity::identity(r, s),
+        credentials: credentials::credentials(r, s, name.as_deref()),
         name: name?,
     };
     Some(trunk)
+}
+
+fn way_out(text: &str) -> Result<String, String> {
+    let way = destination::parse(text)?;
+    match way.has_user {
+        true => Err(format!("`{text}` has a user; the way out is a host, like \"sip:sbc.carrier.example\"")),
+        false => Ok(text.to_owned()),
+    }
 }
 
 fn country(text: &str) -> Result<String, String> {

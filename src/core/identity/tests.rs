@@ -1,23 +1,10 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::config::{DialledIn, IdentityRules, NumberFormat, ReasonHeader};
+use crate::config::IdentityRules;
 
 fn trunk(trust_identity: bool) -> Trunk {
-    Trunk {
-        name: "carrier".into(),
-        sources: Vec::new(),
-        dialled_in: DialledIn::RequestUri,
-        country: Some("GB".into()),
-        prefix: String::new(),
-        trust_identity,
-        nat: false,
-        calls_max: 10,
-        calls_per_second_max: 0,
-        number_format: NumberFormat::E164,
-        reason_header: ReasonHeader::Requests,
-        identity: IdentityRules::default(),
-    }
+    Trunk { trust_identity, country: Some("GB".into()), ..Trunk::bare("carrier") }
 }
 
 fn invite(headers: &str) -> Message {
