@@ -305,3 +305,9 @@ pub const REPLAY_ATTEMPTS: usize = 16;
 pub const REPLAY_STEPS: usize = 10_000;
 /// Times that a replayed machine is woken between two packets: a capture's clock may jump years.
 pub const REPLAY_WAKEUPS: usize = 10_000;
+/// SIP messages kept of one call for its ladder; an ordinary call has some fifteen.
+pub const MESSAGES_PER_CALL: usize = 500;
+/// Calls of which messages are kept, whatever their size.
+pub const MESSAGES_CALLS: usize = 50_000;
+/// Received messages that wait for their call to come into being: one turn's.
+pub const MESSAGES_UNCLAIMED: usize = 32;

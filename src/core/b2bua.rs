@@ -109,6 +109,8 @@ pub enum Output {
         query: Query,
     },
     Event(Event),
+    /// A leg of a call came to be: this is its SIP Call-ID.
+    Leg(CallId, Side, String),
     /// An INVITE of a known trunk was refused at the door, for the metric.
     Refused(&'static str),
 }
@@ -351,9 +353,16 @@ impl B2bua {
             act(call, &mut ctx);
         }));
         for leg in new_legs {
-            self.legs.insert(leg, (id, Side::Company));
+            self.own_leg(leg, id, Side::Company);
         }
         done.map_err(|panic| panic_text(panic.as_ref()))
+    }
+
+    fn own_leg(&mut self, leg: LegId, call: CallId, side: Side) {
+        self.legs.insert(leg, (call, side));
+        if let Some(sip_call_id) = self.agent.sip_call_id(leg) {
+            self.out.push_back(Output::Leg(call, side, sip_call_id.to_owned()));
+        }
     }
 
     fn forget(&mut self, call: Call) {
@@ -406,7 +415,7 @@ impl B2bua {
         match self.admit(now, leg, &request, flow, trunk, &dialled) {
             Ok(facts) => {
                 let id = facts.data.call_id;
-                self.legs.insert(leg, (id, Side::Caller));
+                self.own_leg(leg, id, Side::Caller);
                 let mut new_legs = Vec::new();
                 let mut ctx = Ctx {
                     now,
