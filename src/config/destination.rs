@@ -9,6 +9,7 @@ use super::value::is_host_name;
 pub(super) struct Destination {
     /// User part, when it has no placeholder.
     pub(super) fixed_user: Option<String>,
+    pub(super) has_user: bool,
     /// Without brackets.
     pub(super) host: String,
     pub(super) address: Option<IpAddr>,
@@ -47,7 +48,7 @@ pub(super) fn parse(text: &str) -> Result<Destination, String> {
     if address.is_none() && !is_host_name(&host) {
         return Err(format!("`{host}` is not a host name or address (no placeholder may stand there); {how}"));
     }
-    Ok(Destination { fixed_user, host, address, port })
+    Ok(Destination { fixed_user, has_user: user.is_some(), host, address, port })
 }
 
 /// The user part; `Some` when it holds no placeholder.

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::config::{Company, DialledIn, Listener, Trunk};
+use crate::config::{Company, Destination, DialledIn, Listener, Trunk};
 use crate::core::agent::Flow;
 use crate::core::locate::{Hop, Query};
 use crate::ids::E164;
@@ -101,33 +101,52 @@ fn presentable(text: &str) -> Option<String> {
 }
 
 /// One destination of a company, with its placeholders filled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// Request-URI of our INVITE.
     pub uri: String,
-    /// Where its host leads.
+    /// Where its host leads, or its trunk's address.
     pub query: Query,
+    /// The trunk that it goes out through, when it has one.
+    pub trunk: Option<Arc<Trunk>>,
+    /// As it is configured.
+    pub destination: Arc<Destination>,
 }
 
 /// The company's destinations in order. What cannot be read was refused when the configuration was loaded, so an
 /// unreadable one can only come from a caller text that does not fit; it is left out.
 pub fn targets(company: &Company, number: &E164, caller: Option<&str>) -> Vec<Target> {
-    company.forward_to.iter().filter_map(|template| target(template, number, caller)).collect()
+    company.forward_to.iter().filter_map(|destination| target(destination, number, caller)).collect()
 }
 
-fn target(template: &str, number: &E164, caller: Option<&str>) -> Option<Target> {
+fn target(destination: &Arc<Destination>, number: &E164, caller: Option<&str>) -> Option<Target> {
+    let uri = filled(&destination.uri, number, caller);
+    let query = match destination.proxy() {
+        Some(proxy) => query(&Uri::parse(proxy).ok()?),
+        None => query(&Uri::parse(&uri).ok()?),
+    }?;
+    Some(Target { query, uri, trunk: destination.trunk.clone(), destination: Arc::clone(destination) })
+}
+
+/// A template with its placeholders filled.
+fn filled(template: &str, number: &E164, caller: Option<&str>) -> String {
+    if !template.contains('{') {
+        return template.to_owned();
+    }
     let caller = caller.filter(|text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-_.".contains(&b)));
-    let uri = template.replace("{number}", number.as_str()).replace("{caller}", caller.unwrap_or("anonymous"));
-    let parsed = Uri::parse(&uri).ok()?;
-    if !parsed.scheme.eq_ignore_ascii_case("sip") || parsed.host.is_empty() {
+    template.replace("{number}", number.as_str()).replace("{caller}", caller.unwrap_or("anonymous"))
+}
+
+/// Where a URI leads.
+fn query(uri: &Uri<'_>) -> Option<Query> {
+    if !uri.scheme.eq_ignore_ascii_case("sip") || uri.host.is_empty() {
         return None;
     }
-    let transport = match parsed.param("transport") {
+    let transport = match uri.param("transport") {
         Some(name) if name.eq_ignore_ascii_case("tcp") => rsip::Transport::Tcp,
         _ => rsip::Transport::Udp,
     };
-    let query = Query { host: Arc::from(parsed.host), port: parsed.port, transport: Some(transport), secure: false };
-    Some(Target { query, uri })
+    Some(Query { host: Arc::from(uri.host), port: uri.port, transport: Some(transport), secure: false })
 }
 
 impl Target {
@@ -159,6 +178,7 @@ mod tests {
         Trunk {
             name: "carrier".into(),
             sources: Vec::new(),
+            address: None,
             dialled_in,
             country: Some("GB".into()),
             prefix: String::new(),
@@ -166,6 +186,7 @@ mod tests {
             nat: false,
             calls_max: 10,
             calls_per_second_max: 0,
+            credentials: None,
         }
     }
 
@@ -240,11 +261,13 @@ mod tests {
     fn destinations_come_from_the_configuration() {
         let company = Company {
             name: "acme".into(),
-            forward_to: vec![
-                "sip:{number}@198.51.100.1".into(),
-                "sip:{caller}@[2001:db8::1]:5070;transport=tcp".into(),
-                "sip:desk@pbx.example:5062".into(),
-            ],
+            forward_to: [
+                "sip:{number}@198.51.100.1",
+                "sip:{caller}@[2001:db8::1]:5070;transport=tcp",
+                "sip:desk@pbx.example:5062",
+            ]
+            .map(|uri| Arc::new(Destination::plain(uri)))
+            .into(),
             ring_timeout: std::time::Duration::from_secs(30),
             final_statuses: Vec::new(),
             nat: false,
