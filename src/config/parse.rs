@@ -91,7 +91,6 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         attribution,
         log,
         trace,
-        trunks: trunks.into_iter().map(Arc::new).collect(),
         trunks,
         companies: companies.into_iter().map(Arc::new).collect(),
         sites: sites.into_iter().map(Arc::new).collect(),
