@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod agent;
 pub mod attribution;
+pub mod auth;
 pub mod b2bua;
 pub mod call;
 pub mod dialog;

@@ -36,6 +36,11 @@ pub const SIP_FORKS: usize = 8;
 /// Requests of one leg's far side that wait for an answer at once; honest peers send one after the other.
 pub const REQUESTS_WAITING: usize = 16;
 
+/// User name of a login: longer than any phone number with a domain.
+pub const AUTH_USER: usize = 128;
+/// Realm of a login: longer than any host name in use.
+pub const AUTH_REALM: usize = 256;
+
 /// Lines of one SDP body.
 pub const SDP_LINES: usize = 512;
 /// Media descriptions of one SDP body.

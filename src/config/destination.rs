@@ -13,6 +13,7 @@ use crate::wire::sip::Uri;
 pub(super) struct Destination {
     /// User part, when it has no placeholder.
     pub(super) fixed_user: Option<String>,
+    pub(super) has_user: bool,
     /// Without brackets.
     pub(super) host: String,
     pub(super) address: Option<IpAddr>,
@@ -52,7 +53,7 @@ pub(super) fn parse(text: &str) -> Result<Destination, String> {
         return Err(format!("`{host}` is not a host name or address (no placeholder may stand there); {how}"));
     }
     let transport = transport(text)?;
-    Ok(Destination { fixed_user, host, address, port, transport })
+    Ok(Destination { fixed_user, has_user: user.is_some(), host, address, port, transport })
 }
 
 /// What the URI with its places filled says of the transport.

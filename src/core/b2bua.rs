@@ -10,9 +10,9 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::config::{Config, Listener, PoolKind, Trunk};
+use crate::config::{Config, Destination, Listener, PoolKind, Trunk};
 use crate::core::admission::{Admission, Reject};
-use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Transmit, Trust};
+use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Reliable, Transmit, Trust};
 use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
@@ -54,8 +54,10 @@ impl Settings {
 
     fn with(config: Arc<Config>, listeners: Vec<Listener>, mut names: Names) -> Settings {
         names.extend(hosts(&config).iter().map(String::as_str));
-        let host = |uri: &String| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
-        let destinations = config.companies.iter().flat_map(|company| company.forward_to.iter().filter_map(host));
+        let host = |uri: &str| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
+        let leads_to = |one: &Arc<Destination>| host(one.proxy().unwrap_or(&one.uri));
+        let every = config.companies.iter().flat_map(|company| company.every_destination());
+        let destinations = every.filter_map(leads_to);
         Settings {
             directory: Directory::new(&config),
             listeners,
@@ -99,8 +101,10 @@ impl Settings {
 
 /// Hosts that the configuration has us call.
 fn hosts(config: &Config) -> Vec<String> {
-    let host = |uri: &String| Some(Uri::parse(&uri.replace(['{', '}'], "")).ok()?.host.to_owned());
-    config.companies.iter().flat_map(|company| company.forward_to.iter().filter_map(host)).collect()
+    let host = |uri: &str| Some(Uri::parse(&uri.replace(['{', '}'], "")).ok()?.host.to_owned());
+    let destinations = config.companies.iter().flat_map(|company| company.every_destination());
+    let trunks = config.trunks.iter().filter_map(|trunk| trunk.address.as_deref());
+    destinations.filter_map(|one| host(&one.uri)).chain(trunks.filter_map(host)).collect()
 }
 
 /// What reaches signalling.
@@ -202,6 +206,8 @@ impl B2bua {
             user_agent: settings.config.sip.user_agent.clone(),
             advertise: settings.config.sip.advertise.clone(),
             transactions_max: limits::TRANSACTIONS,
+            reliable: Reliable::Off,
+            session: None,
         };
         B2bua {
             agent: Agent::new(Arc::new(agent_config), agent_seed),
@@ -327,6 +333,7 @@ impl B2bua {
                 };
                 self.agent.respond(now, txn, status, Extra { headers, ..Extra::default() });
             }
+            AgentEvent::Standalone { .. } => {}
             AgentEvent::Cancelled { leg, .. }
             | AgentEvent::Acked { leg, .. }
             | AgentEvent::AckTimeout { leg }

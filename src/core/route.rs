@@ -1,7 +1,9 @@
 //! Which number was dialled, who dials it, and where the call goes. Destinations come from the configuration only:
 //! nothing in a message can name one (no Route, no 3xx, no REFER).
 
-use crate::config::{Company, DialledIn, Listener, Trunk};
+use std::sync::Arc;
+
+use crate::config::{Company, Destination, DialledIn, Listener, Trunk};
 use crate::core::agent::Flow;
 use crate::core::locate::{Hop, Names, Query};
 use crate::ids::E164;
@@ -98,25 +100,37 @@ fn presentable(text: &str) -> Option<String> {
 }
 
 /// One destination of a company, with its placeholders filled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// Request-URI of our INVITE.
     pub uri: String,
-    /// Where its host leads.
+    /// Where its host leads, or its trunk's address.
     pub query: Query,
+    /// The trunk that it goes out through, when it has one.
+    pub trunk: Option<Arc<Trunk>>,
+    /// As it is configured.
+    pub destination: Arc<Destination>,
 }
 
 /// The company's destinations in order. What cannot be read was refused when the configuration was loaded, so an
 /// unreadable one can only come from a caller text that does not fit; it is left out.
 pub fn targets(company: &Company, number: &E164, caller: Option<&str>, names: &Names) -> Vec<Target> {
-    company.forward_to.iter().filter_map(|template| target(template, number, caller, names)).collect()
+    company.forward_to.iter().filter_map(|destination| target(destination, number, caller, names)).collect()
 }
 
-fn target(template: &str, number: &E164, caller: Option<&str>, names: &Names) -> Option<Target> {
+fn target(destination: &Arc<Destination>, number: &E164, caller: Option<&str>, names: &Names) -> Option<Target> {
+    let uri = filled(&destination.uri, number, caller);
+    let query = Query::of(&Uri::parse(destination.proxy().unwrap_or(&uri)).ok()?, names).ok()?;
+    Some(Target { query, uri, trunk: destination.trunk.clone(), destination: Arc::clone(destination) })
+}
+
+/// A template with its placeholders filled.
+fn filled(template: &str, number: &E164, caller: Option<&str>) -> String {
+    if !template.contains('{') {
+        return template.to_owned();
+    }
     let caller = caller.filter(|text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-_.".contains(&b)));
-    let uri = template.replace("{number}", number.as_str()).replace("{caller}", caller.unwrap_or("anonymous"));
-    let query = Query::of(&Uri::parse(&uri).ok()?, names).ok()?;
-    Some(Target { query, uri })
+    template.replace("{number}", number.as_str()).replace("{caller}", caller.unwrap_or("anonymous"))
 }
 
 impl Target {
@@ -145,6 +159,7 @@ mod tests {
         Trunk {
             name: "carrier".into(),
             sources: Vec::new(),
+            address: None,
             dialled_in,
             country: Some("GB".into()),
             prefix: String::new(),
@@ -152,6 +167,7 @@ mod tests {
             nat: false,
             calls_max: 10,
             calls_per_second_max: 0,
+            credentials: None,
         }
     }
 
@@ -226,11 +242,13 @@ mod tests {
     fn destinations_come_from_the_configuration() {
         let company = Company {
             name: "acme".into(),
-            forward_to: vec![
-                "sip:{number}@198.51.100.1".into(),
-                "sip:{caller}@[2001:db8::1]:5070;transport=tcp".into(),
-                "sip:desk@pbx.example:5062".into(),
-            ],
+            forward_to: [
+                "sip:{number}@198.51.100.1",
+                "sip:{caller}@[2001:db8::1]:5070;transport=tcp",
+                "sip:desk@pbx.example:5062",
+            ]
+            .map(|uri| Arc::new(Destination::plain(uri)))
+            .into(),
             ring_timeout: std::time::Duration::from_secs(30),
             final_statuses: Vec::new(),
             nat: false,
