@@ -103,6 +103,14 @@ impl Config {
         out.table("[log]");
         out.plain("json", self.log.json);
         out.text("filter", &self.log.filter);
+        out.table("[trace]");
+        out.text("memory", size_text(self.trace.memory));
+        if let Some(hep) = &self.trace.hep {
+            out.table("[trace.hep]");
+            out.text("address", hep.address);
+            out.plain("capture_id", hep.capture_id);
+            out.option("password", hep.password.as_ref().map(|_| MASK));
+        }
     }
 }
 
