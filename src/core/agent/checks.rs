@@ -8,7 +8,7 @@ use crate::wire::multipart;
 use crate::wire::sip::{Message, Uri};
 
 /// Methods that we take, for Allow. What comes within a dialog may be more: its owner decides.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, MESSAGE, REFER, NOTIFY";
 
 /// A refusal by the agent itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +43,9 @@ pub(super) fn allowed_outside(request: &Message) -> Result<(), Refusal> {
 
 /// Whether the owner of a leg is asked about this method (§12.2.2).
 pub(super) fn allowed_inside(request: &Message) -> Result<(), Refusal> {
-    use Method::{Bye, Info, Invite, Message, Options, Refer, Update};
+    use Method::{Bye, Info, Invite, Message, Notify, Options, Refer, Update};
     match request.method() {
-        Some(Invite | Bye | Update | Info | Options | Message | Refer) => Ok(()),
+        Some(Invite | Bye | Update | Info | Options | Message | Refer | Notify) => Ok(()),
         _ => Err(Refusal::with(405, DropReason::MethodNotAllowed, "Allow", ALLOW)),
     }
 }
