@@ -353,6 +353,11 @@ impl Describer {
         self.audio_slot
     }
 
+    /// The stream of our last description, unless the far side refused it.
+    pub fn said(&self) -> Option<&Audio> {
+        self.last.as_ref().map(|(audio, _)| audio)
+    }
+
     /// Whether the far side would read anything new in [`Describer::describe`].
     pub fn is_news(&self, audio: &Audio, local: SocketAddr) -> bool {
         self.last.as_ref().is_none_or(|(last, at)| *at != local || !same_stream(last, audio))

@@ -8,7 +8,7 @@ use crate::wire::multipart;
 use crate::wire::sip::{Message, Uri};
 
 /// Methods that we take, for Allow. What comes within a dialog may be more: its owner decides.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, MESSAGE, REFER, NOTIFY";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
 
 /// A refusal by the agent itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

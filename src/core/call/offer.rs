@@ -11,7 +11,7 @@ use crate::core::media::{self, Flowing, LocalMedia, PayloadFormat, Remote};
 use crate::core::media_address::{self, OwnMedia};
 use crate::ids::Side;
 use crate::wire::multipart;
-use crate::wire::sdp::{Audio, Describer, Direction, Sdp, SdpError, Slot};
+use crate::wire::sdp::{Audio, Describer, Direction, Format, Sdp, SdpError, Slot};
 use crate::wire::sip::Message;
 
 /// One side's audio stream, read and limited to what we relay.
@@ -112,15 +112,22 @@ impl Negotiation {
     /// again to keep a session alive. Media goes through us, so the other side need not be asked.
     pub fn answer_alone(&mut self, side: Side, offer: &Stream) -> Option<Stream> {
         let other = side.other();
-        self.accepted[side.index()].as_ref()?;
         let mut audio = self.accepted[other.index()].clone()?;
-        if self.describers[other.index()].is_news(&offer.audio, self.local[other.index()]) {
+        let said = self.describers[other.index()].said()?;
+        let offer = &offer.audio;
+        let same = |a: &Format, b: &Format| {
+            (a.payload_type, &a.name, a.clock_rate, &a.fmtp) == (b.payload_type, &b.name, b.clock_rate, &b.fmtp)
+        };
+        let first = |audio: &Audio| audio.formats.iter().find(|format| format.is_codec()).cloned();
+        // The codec in use is still the one that is wanted most, and all that the other side uses is still offered.
+        let goes_on = first(&audio).zip(first(offer)).is_some_and(|(used, wanted)| same(&used, &wanted))
+            && audio.formats.iter().all(|used| offer.formats.iter().any(|format| same(used, format)));
+        let unchanged = (said.direction, said.ptime, said.maxptime) == (offer.direction, offer.ptime, offer.maxptime);
+        if !goes_on || !unchanged {
             return None;
         }
-        let offered = |payload_type: u8| offer.audio.formats.iter().any(|format| format.payload_type == payload_type);
-        audio.direction = audio.direction.answering(offer.audio.direction);
-        let common = audio.retain(|format| offered(format.payload_type));
-        common.then_some(Stream { audio, slots: Vec::new(), slot: 0 })
+        audio.direction = audio.direction.answering(offer.direction);
+        Some(Stream { audio, slots: Vec::new(), slot: 0 })
     }
 
     /// What is in force for `side`, as it would offer it again.

@@ -92,13 +92,7 @@ impl Offer {
 
 impl Call {
     /// A re-INVITE or UPDATE of this side.
-    pub(in crate::core::call) fn on_offer(
-        &mut self,
-        side: Side,
-        txn: ServerTxn,
-        request: &Message,
-        ctx: &mut Ctx<'_>,
-    ) {
+    pub(in crate::core::call) fn on_offer(&mut self, side: Side, txn: ServerTxn, request: &Message, ctx: &mut Ctx<'_>) {
         let is_update = request.method() == Some(Method::Update);
         let body = description(request);
         if is_update && body.is_none() {
@@ -139,9 +133,14 @@ impl Call {
         let payload = stream.as_ref().and_then(|stream| self.cross(side, stream));
         let method = if as_update { Method::Update } else { Method::Invite };
         let ours = ctx.agent.request(ctx.now, leg, method, Extra { payload, ..Extra::default() });
+        if !is_update {
+            // It is with somebody else now: its sender need not repeat it (RFC 3261 §17.2.1).
+            ctx.agent.respond(ctx.now, txn, 100, Extra::default());
+        }
         let patience = if is_update { limits::OFFER_UPDATE } else { limits::OFFER };
         let until = ctx.now.mono + patience;
-        self.offer = Offer::Crossing(Box::new(Crossing { from: side, txn, ours, legs: [asker, leg], stream, until, is_update }));
+        self.offer =
+            Offer::Crossing(Box::new(Crossing { from: side, txn, ours, legs: [asker, leg], stream, until, is_update }));
     }
 
     /// Whether an offer of this side may cross now (RFC 3261 §14.2, RFC 3311 §5.2).
@@ -210,13 +209,7 @@ impl Call {
     }
 
     /// 2xx of `side` to what crossed.
-    fn on_reanswer(
-        &mut self,
-        side: Side,
-        crossing: Crossing,
-        response: Option<&Arc<Message>>,
-        ctx: &mut Ctx<'_>,
-    ) {
+    fn on_reanswer(&mut self, side: Side, crossing: Crossing, response: Option<&Arc<Message>>, ctx: &mut Ctx<'_>) {
         let Crossing { from, txn, legs: [_, leg], stream: offered, is_update, .. } = crossing;
         let is_invite = response.is_some_and(|response| response.method() == Some(Method::Invite));
         let body = response.and_then(|response| description(response));
