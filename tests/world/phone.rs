@@ -357,7 +357,7 @@ impl Phone {
             }
             Act::HangUp { call } => self.hang_up(now, &call),
             Act::Cancel { call } => self.cancel(now, &call),
-            Act::Do { call, what } if matches!(what, Do::HangUp) => self.hang_up(now, &call),
+            Act::Do { call, what: Do::HangUp } => self.hang_up(now, &call),
             Act::Do { call, what } if self.dialogs.get(&call).is_some_and(|dialog| dialog.up) => {
                 self.perform(now, &call, what)
             }
