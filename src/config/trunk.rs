@@ -18,6 +18,8 @@ pub enum DialledIn {
 pub struct Trunk {
     pub name: String,
     pub sources: Vec<ipnet::IpNet>,
+    /// The way out, a SIP URI without user: destinations that name this trunk go there; none: each goes to its own host.
+    pub address: Option<String>,
     pub dialled_in: DialledIn,
     /// ISO 3166 region whose plan national numbers belong to (`GB`); without it only international forms are read.
     pub country: Option<String>,

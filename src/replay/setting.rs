@@ -100,6 +100,7 @@ fn any_trunk(dialled_in: DialledIn) -> Trunk {
     Trunk {
         name: String::new(),
         sources: Vec::new(),
+        address: None,
         dialled_in,
         country: None,
         prefix: String::new(),

@@ -4,7 +4,7 @@ mod credentials;
 
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
-use super::super::{DialledIn, Trunk, value};
+use super::super::{DialledIn, Trunk, destination, value};
 use super::{choice, count, named, rate};
 use crate::limits;
 
@@ -47,6 +47,7 @@ pub(super) fn trunk<'t>(
     ];
     let trunk = Trunk {
         sources,
+        address: r.text(s, "address", way_out).optional(),
         dialled_in: choice(r, s, "dialled_in", &ways).unwrap_or(DialledIn::RequestUri),
         country: r.text(s, "country", country).optional(),
         prefix: r.text(s, "prefix", prefix).or(String::new()),
@@ -58,6 +59,14 @@ pub(super) fn trunk<'t>(
         name: name?,
     };
     Some(trunk)
+}
+
+fn way_out(text: &str) -> Result<String, String> {
+    let way = destination::parse(text)?;
+    match way.has_user {
+        true => Err(format!("`{text}` has a user; the way out is a host, like \"sip:sbc.carrier.example\"")),
+        false => Ok(text.to_owned()),
+    }
 }
 
 fn country(text: &str) -> Result<String, String> {
