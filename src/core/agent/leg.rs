@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::challenge::Login;
 use super::forks::Early;
 use super::identity::LocalTag;
 use super::reliable::{Reliable, Sending};
@@ -83,6 +84,8 @@ pub(super) struct Leg {
     /// Where the far side's last message came from.
     pub(super) flow: Flow,
     pub(super) nat: bool,
+    /// `None`: a challenge is a failure.
+    pub(super) login: Option<Box<Login>>,
     /// UAS: early or confirmed. UAC: the fork that won.
     pub(super) dialog: Option<Dialog>,
     /// UAC: early dialogs, until one wins.
@@ -142,6 +145,7 @@ impl Leg {
             request_uri: "".into(),
             flow,
             nat: false,
+            login: None,
             dialog: None,
             early: Vec::new(),
             forks: 0,

@@ -14,7 +14,7 @@ use crate::time::Mono;
 use crate::wire::sip::Message;
 
 /// What is known of a client transaction after it may have ended.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) txn: ClientTxn,
     pub(super) leg: LegId,
@@ -38,7 +38,15 @@ impl Agent {
         // What may be said once more, with other words.
         let said =
             self.clients.get(&asked.txn).filter(|_| status == 422).map(|entry| (entry.flow, entry.request.clone()));
-        if self.drive_client(now, asked.txn, ClientInput::Response(status), Some(&message)) == Outcome::Deliver {
+        let retry = self.prepare_answer(flow, asked, &message);
+        if (200..300).contains(&status) {
+            self.take_next_nonce(asked.leg, &message);
+        }
+        let outcome = self.drive_client(now, asked.txn, ClientInput::Response(status), Some(&message));
+        if let Some(retry) = retry {
+            return self.send_again(now, asked, retry);
+        }
+        if outcome == Outcome::Deliver {
             match asked.purpose {
                 Purpose::First => match said {
                     Some((flow, request)) if self.retry_longer(now, asked, flow, &request, &message) => {}
