@@ -9,6 +9,7 @@ pub mod agent;
 pub mod attribution;
 pub mod b2bua;
 pub mod call;
+pub mod defence;
 pub mod dialog;
 pub mod directory;
 pub mod event;

@@ -20,6 +20,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
 use crate::config::{Config, Listener};
+use crate::core::admission::Spent;
 use crate::core::b2bua::{B2bua, Settings};
 use crate::core::event::{Body, Event};
 use crate::core::lease::LeaseTable;
@@ -115,7 +116,7 @@ impl Daemon {
         }
         let table = Arc::new(LeaseTable::new());
         let calls = Arc::new(Calls::default());
-        let leases = recover(&journal, &data_dir, &calls)?;
+        let (leases, spent) = recover(&journal, &data_dir, &calls)?;
 
         let metrics = Arc::new(Metrics::new());
         let allocator = start_allocator(&config, &journal, &metrics, Arc::clone(&table), leases);
@@ -142,6 +143,7 @@ impl Daemon {
 
         let live = Arc::new(live_calls(&commands));
         let hooks = DaemonHooks::new(hooks::Parts {
+            settings: Arc::clone(&settings),
             journal: journal.clone(),
             live: Arc::clone(&live),
             metrics: Arc::clone(&metrics),
@@ -149,7 +151,8 @@ impl Daemon {
             recordings: Arc::clone(&recordings),
             demo: options.demo.clone(),
         });
-        let b2bua = B2bua::new(Arc::clone(&settings), table, seed());
+        let mut b2bua = B2bua::new(Arc::clone(&settings), table, seed());
+        b2bua.restore(spent);
         let signalling = std::thread::Builder::new()
             .name("signalling".into())
             .spawn(move || signalling::run(b2bua, settings, bound, Box::new(hooks), receiver))
@@ -341,16 +344,22 @@ async fn thread_ends<T>(thread: &JoinHandle<T>) {
 }
 
 /// What the last run left: recordings without an end are made whole, calls without an end get one, leases are read.
-fn recover(journal: &Journal, data_dir: &std::path::Path, calls: &Calls) -> Result<Vec<LeaseRecord>, StartError> {
+fn recover(
+    journal: &Journal,
+    data_dir: &std::path::Path,
+    calls: &Calls,
+) -> Result<(Vec<LeaseRecord>, Spent), StartError> {
     let repaired = recordings::repair(data_dir);
     let mut unfinished = Unfinished::default();
     let mut leases = lost::Leases::default();
+    let mut spent = Spent::default();
     let replayed = journal
         .replay(|record| {
             unfinished.observe(record);
             if let Ok((_, event)) = record.event() {
                 calls.observe(record.seq, &event);
                 leases.observe(&event.body);
+                spent.observe(&event);
             }
         })
         .map_err(at("reading the journal"))?;
@@ -358,7 +367,7 @@ fn recover(journal: &Journal, data_dir: &std::path::Path, calls: &Calls) -> Resu
         tracing::error!(?problem, "damage in the journal: records there are not read");
     }
     lost::finish_calls(journal, data_dir, unfinished, repaired);
-    Ok(leases.into_records())
+    Ok((leases.into_records(), spent))
 }
 
 fn start_allocator(

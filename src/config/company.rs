@@ -15,4 +15,5 @@ pub struct Company {
     pub nat: bool,
     /// Overrides `[recording] enabled`.
     pub recording: Option<bool>,
+    pub limits: super::CompanyLimits,
 }

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::config::Listener;
 use crate::core::agent::drops::Drops;
 use crate::core::agent::{Flow, Transmit};
-use crate::core::b2bua::{B2bua, Counts, Input, Output, Settings};
+use crate::core::b2bua::{B2bua, Counts, Input, Output, Refused, Settings};
 use crate::core::event::Event;
 use crate::core::locate::{Asker, Hop, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
@@ -61,7 +61,9 @@ pub enum Seen {
 /// What signalling tells the rest of the daemon. Called on the signalling thread: must not wait.
 pub trait Hooks {
     fn on_event(&mut self, event: Event);
-    fn on_refused(&mut self, code: &'static str);
+    fn on_refused(&mut self, refused: Refused);
+    /// The configuration was read again.
+    fn on_reload(&mut self, settings: &Arc<Settings>);
     /// Every message, as it came or went.
     fn on_message(&mut self, now: Now, seen: Seen, flow: &Flow, bytes: &Bytes);
     /// Takes ports for a call, or says why not (stable code).
@@ -199,6 +201,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
         Command::Drain => signalling.handle(Input::Drain),
         Command::Reload(settings) => {
             signalling.settings = Arc::clone(&settings);
+            signalling.hooks.on_reload(&settings);
             signalling.handle(Input::Reload(settings));
         }
         Command::Counts(answer) => {
@@ -342,7 +345,7 @@ impl Signalling {
             }
             Output::Resolve { asker, query } => self.resolved.push_back((asker, query)),
             Output::Event(event) => self.hooks.on_event(event),
-            Output::Refused(code) => self.hooks.on_refused(code),
+            Output::Refused(refused) => self.hooks.on_refused(refused),
         }
     }
 

@@ -224,7 +224,7 @@ impl<'a> Stage<'a> {
                 self.step(StepKind::Event(event.body.kind(), outcome(&event.body)));
                 self.performed.events.push(event);
             }
-            Output::Refused(code) => self.step(StepKind::Refused(code)),
+            Output::Refused(refused) => self.step(StepKind::Refused(refused.code)),
         }
     }
 
