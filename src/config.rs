@@ -11,6 +11,7 @@ mod parse;
 mod problem;
 mod read;
 mod sip;
+mod trace;
 mod trunk;
 mod value;
 
@@ -23,10 +24,11 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
-pub use company::Company;
+pub use company::{Company, Destination};
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
+pub use trace::{HepServer, Trace};
 pub use trunk::{DialledIn, Trunk};
 
 /// The built-in configuration, word for word.
@@ -45,6 +47,7 @@ pub struct Config {
     pub attribution: AttributionRules,
     pub fraud: Fraud,
     pub log: Log,
+    pub trace: Trace,
     pub trunks: Vec<Arc<Trunk>>,
     pub companies: Vec<Arc<Company>>,
     pub sites: Vec<Arc<Site>>,

@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod agent;
 pub mod attribution;
+pub mod auth;
 pub mod b2bua;
 pub mod call;
 pub mod defence;
@@ -14,6 +15,7 @@ pub mod dialog;
 pub mod directory;
 pub mod event;
 pub mod feed;
+pub mod health;
 pub mod latch;
 pub mod lease;
 pub mod locate;

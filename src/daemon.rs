@@ -29,11 +29,13 @@ use crate::ids::CallId;
 use crate::io::allocator::{AllocatorHandle, Setup};
 use crate::io::calls::Calls;
 use crate::io::clock;
+use crate::io::hep::HepSender;
 use crate::io::http::{self, AppState, Demo, LiveCalls, Parts, Phase, Readiness};
 use crate::io::journal::{Journal, OnDamage, OpenError, Options as JournalOptions, Unfinished};
 use crate::io::lease_feed::{FeedRefused, LeaseFeed, feed_numbers};
 use crate::io::media::MediaEngine;
 use crate::io::media::tap;
+use crate::io::messages::Messages;
 use crate::io::metrics::Metrics;
 use crate::io::recordings::{self, Recordings};
 use crate::io::signalling::{self, Bound, Command};
@@ -77,6 +79,7 @@ pub struct Daemon {
     commands: mpsc::UnboundedSender<Command>,
     signalling: JoinHandle<io::Result<()>>,
     listeners: Vec<Listener>,
+    settings: Arc<Settings>,
     engine: Arc<MediaEngine>,
     recordings: Arc<Recordings>,
     journal: Journal,
@@ -85,6 +88,7 @@ pub struct Daemon {
     sinks: Sinks,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    messages: Arc<Messages>,
     http: SocketAddr,
     http_stop: latest::Sender<bool>,
     http_task: tokio::task::JoinHandle<io::Result<()>>,
@@ -142,6 +146,8 @@ impl Daemon {
         let http = http_listener.local_addr().map_err(at("HTTP"))?;
 
         let live = Arc::new(live_calls(&commands));
+        let messages = Arc::new(Messages::new(config.trace.memory));
+        let hep = config.trace.hep.as_ref().map(HepSender::open).transpose().map_err(at("HEP"))?;
         let hooks = DaemonHooks::new(hooks::Parts {
             settings: Arc::clone(&settings),
             journal: journal.clone(),
@@ -149,13 +155,16 @@ impl Daemon {
             metrics: Arc::clone(&metrics),
             engine: Arc::clone(&engine),
             recordings: Arc::clone(&recordings),
+            messages: Arc::clone(&messages),
+            hep: hep.map(Arc::new),
             demo: options.demo.clone(),
         });
         let mut b2bua = B2bua::new(Arc::clone(&settings), table, seed());
         b2bua.restore(spent);
+        let for_signalling = Arc::clone(&settings);
         let signalling = std::thread::Builder::new()
             .name("signalling".into())
-            .spawn(move || signalling::run(b2bua, settings, bound, Box::new(hooks), receiver))
+            .spawn(move || signalling::run(b2bua, for_signalling, bound, Box::new(hooks), receiver))
             .map_err(at("signalling thread"))?;
 
         let mut sinks = Sinks::new(journal.clone(), &data_dir).map_err(at("sinks"))?;
@@ -171,6 +180,7 @@ impl Daemon {
             journal: journal.clone(),
             calls: Arc::clone(&calls),
             live,
+            messages: Arc::clone(&messages),
             readiness: Arc::clone(&readiness),
             demo: options.demo,
         });
@@ -208,6 +218,7 @@ impl Daemon {
             commands,
             signalling,
             listeners,
+            settings,
             engine,
             recordings,
             journal,
@@ -216,6 +227,7 @@ impl Daemon {
             sinks,
             metrics,
             readiness,
+            messages,
             http,
             http_stop,
             http_task,

@@ -2,8 +2,10 @@
 
 mod company;
 mod defence;
+mod destinations;
 mod media;
 mod sip;
+mod trace;
 mod trunk;
 mod web;
 
@@ -18,12 +20,13 @@ use self::company::company;
 use self::defence::fraud;
 use self::media::{media, recording};
 use self::sip::sip;
+use self::trace::trace;
 use self::trunk::trunk;
 use self::web::{pool, sink, site};
 use super::check::{self, Marks, Places};
 use super::problem::Problems;
 use super::read::{Found, Place, Reader, Section};
-use super::{AttributionRules, Config, Http, LeaseFeed, LeaseRules, Log, Node, value};
+use super::{AttributionRules, Config, Http, LeaseFeed, LeaseRules, Log, Node, Trunk, value};
 use crate::limits;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -68,8 +71,12 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let attribution = attribution(r, &mut root);
     let fraud = fraud(r, &mut root);
     let log = log(r, &mut root);
+    let trace = trace(r, &mut root);
     let trunks = tables(r, &mut root, "trunk", &mut places.trunks, |r, s, m| trunk(r, s, sip.calls_max, m));
-    let companies = tables(r, &mut root, "company", &mut places.companies, company);
+    let trunks: Vec<Arc<Trunk>> = trunks.into_iter().map(Arc::new).collect();
+    let mut companies = tables(r, &mut root, "company", &mut places.companies, company);
+    let trunks_lost = places.trunks.iter().any(|marks| marks.lost);
+    destinations::through_trunks(r, &mut companies, &places.companies, &trunks, trunks_lost);
     let sites = tables(r, &mut root, "site", &mut places.sites, site);
     let mut count = 0;
     let pools = tables(r, &mut root, "pool", &mut places.pools, |r, s, m| pool(r, s, &mut count, m));
@@ -87,7 +94,8 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         attribution,
         fraud,
         log,
-        trunks: trunks.into_iter().map(Arc::new).collect(),
+        trace,
+        trunks,
         companies: companies.into_iter().map(Arc::new).collect(),
         sites: sites.into_iter().map(Arc::new).collect(),
         pools: pools.into_iter().map(Arc::new).collect(),

@@ -64,6 +64,13 @@ pub(super) struct Section<'d, 't> {
     asked: Vec<&'static str>,
 }
 
+/// An entry of a list that may hold texts and tables.
+#[derive(Debug)]
+pub(super) enum Item<'d, 't> {
+    Text(&'d str, Place),
+    Table(Section<'d, 't>),
+}
+
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str, file: &str, base: &Path) -> Reader<'t> {
         Reader { text, file: file.to_owned(), base: base.to_owned(), problems: Vec::new(), known: BTreeSet::new() }
@@ -99,11 +106,11 @@ impl<'t> Reader<'t> {
         self.base.join(path)
     }
 
-    /// A table of the root, `[name]`; absent tables give a section in which everything is absent.
+    /// A table within a table, `[name]`; absent tables give a section in which everything is absent.
     pub(super) fn section<'d>(&mut self, root: &mut Section<'d, 't>, name: &'static str) -> Section<'d, 't> {
         match self.raw(root, name) {
             Some((value, place)) => self.as_section(value, place),
-            None => Section::new(Place { key: name.to_owned(), span: 0..0 }, None),
+            None => Section::new(Place { key: root.path(name), span: 0..0 }, None),
         }
     }
 
@@ -226,6 +233,25 @@ impl<'t> Reader<'t> {
             match as_text(item.get_ref()).and_then(&mut read) {
                 Ok(value) => items.push((value, at)),
                 Err(message) => self.problem(&at, message),
+            }
+        }
+        if items.len() < array.len() { Found::Bad } else { Found::Is(items, place) }
+    }
+
+    /// The items of a list whose entries are texts or tables.
+    pub(super) fn items<'d>(&mut self, section: &mut Section<'d, 't>, key: &'static str) -> Found<Vec<Item<'d, 't>>> {
+        let Some((value, place)) = self.raw(section, key) else { return Found::Absent };
+        let Some(array) = value.as_array().filter(|array| array.len() <= limits::CONFIG_LIST) else {
+            self.problem(&place, format!("must be a list like [\"…\"], not {}", kind(value)));
+            return Found::Bad;
+        };
+        let mut items = Vec::with_capacity(array.len());
+        for (i, item) in array.iter().enumerate() {
+            let at = Place { key: format!("{}[{i}]", place.key), span: item.span() };
+            match item.get_ref() {
+                DeValue::String(text) => items.push(Item::Text(text, at)),
+                DeValue::Table(table) => items.push(Item::Table(Section::new(at, Some(table)))),
+                other => self.problem(&at, format!("must be a text in quotes or a table, not {}", kind(other))),
             }
         }
         if items.len() < array.len() { Found::Bad } else { Found::Is(items, place) }

@@ -1,5 +1,9 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
+use std::sync::Arc;
+
+use crate::core::auth::Credentials;
+
 /// Where the number that was dialled stands in the INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialledIn {
@@ -14,6 +18,8 @@ pub enum DialledIn {
 pub struct Trunk {
     pub name: String,
     pub sources: Vec<ipnet::IpNet>,
+    /// The way out, a SIP URI without user: destinations that name this trunk go there; none: each goes to its own host.
+    pub address: Option<String>,
     pub dialled_in: DialledIn,
     /// ISO 3166 region whose plan national numbers belong to (`GB`); without it only international forms are read.
     pub country: Option<String>,
@@ -25,4 +31,6 @@ pub struct Trunk {
     pub nat: bool,
     pub calls_max: usize,
     pub calls_per_second_max: u32,
+    /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
+    pub credentials: Option<Arc<Credentials>>,
 }

@@ -155,7 +155,7 @@ impl Admission {
             .look(now.mono, Rate::per_second(sip.calls_per_second_max))
             .map_err(|w| Reject::later("call_rate", w))?;
         self.sources.draw(now.mono, ask.source, Rate::per_second(sip.defence.source_calls_per_second_max));
-        self.node.take();
+        self.node.take(Rate::per_second(sip.calls_per_second_max));
         self.trunks.take(now.mono, &ask.trunk.name, Rate::per_second(ask.trunk.calls_per_second_max));
         let limits = &ask.company.limits;
         self.companies.take(now.mono, &ask.company.name, Rate::per_second(limits.calls_per_second_max));

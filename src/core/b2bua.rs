@@ -11,9 +11,9 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::config::{Config, Listener, PoolKind, Trunk};
+use crate::config::{Config, Destination, Listener, PoolKind, Trunk};
 use crate::core::admission::{Admission, Ask, Reject};
-use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Transmit, Trust};
+use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Reliable, Transmit, Trust};
 use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
@@ -21,8 +21,9 @@ use crate::core::defence::Defence;
 use crate::core::defence::fraud::{self, Cost};
 use crate::core::directory::Directory;
 use crate::core::event::{Body, CallData, Event};
+use crate::core::health::Health;
 use crate::core::lease::LeaseTable;
-use crate::core::locate::{Asker, Hop, Query};
+use crate::core::locate::{Asker, Hop, Names, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
 use crate::core::{number, route};
@@ -41,19 +42,38 @@ pub struct Settings {
     /// Addresses of destinations that the configuration names literally.
     destinations: HashSet<IpAddr>,
     own_media: OwnMedia,
+    names: Names,
 }
 
 impl Settings {
     pub fn new(config: Arc<Config>, listeners: Vec<Listener>) -> Settings {
-        let host = |uri: &String| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
-        let destinations = config.companies.iter().flat_map(|company| company.forward_to.iter().filter_map(host));
+        Settings::with(config, listeners, Names::default())
+    }
+
+    /// Those of a new configuration; names keep their numbers.
+    pub fn successor(&self, config: Arc<Config>) -> Settings {
+        Settings::with(config, self.listeners.clone(), self.names.clone())
+    }
+
+    fn with(config: Arc<Config>, listeners: Vec<Listener>, mut names: Names) -> Settings {
+        names.extend(hosts(&config).iter().map(String::as_str));
+        let host = |uri: &str| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
+        let leads_to = |one: &Arc<Destination>| host(one.proxy().unwrap_or(&one.uri));
+        let every = config.companies.iter().flat_map(|company| company.every_destination());
+        let destinations = every.filter_map(leads_to);
         Settings {
             directory: Directory::new(&config),
             listeners,
             destinations: destinations.map(|ip| ip.to_canonical()).collect(),
             own_media: OwnMedia::new(&config.media),
+            names,
             config,
         }
+    }
+
+    /// The hosts that we call, by number.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Our own media addresses, which no peer may name as theirs.
@@ -80,6 +100,14 @@ impl Settings {
     fn trust(&self, source: SocketAddr) -> Trust {
         if self.is_known(source.ip()) { Trust::Known } else { Trust::Stranger }
     }
+}
+
+/// Hosts that the configuration has us call.
+fn hosts(config: &Config) -> Vec<String> {
+    let host = |uri: &str| Some(Uri::parse(&uri.replace(['{', '}'], "")).ok()?.host.to_owned());
+    let destinations = config.companies.iter().flat_map(|company| company.every_destination());
+    let trunks = config.trunks.iter().filter_map(|trunk| trunk.address.as_deref());
+    destinations.filter_map(|one| host(&one.uri)).chain(trunks.filter_map(host)).collect()
 }
 
 /// What reaches signalling.
@@ -114,6 +142,8 @@ pub enum Output {
         query: Query,
     },
     Event(Event),
+    /// A leg of a call came to be: this is its SIP Call-ID.
+    Leg(CallId, Side, String),
     /// An INVITE was refused at the door, for the metric.
     Refused(Refused),
 }
@@ -150,6 +180,7 @@ pub struct B2bua {
     settings: Arc<Settings>,
     leases: Arc<LeaseTable>,
     admission: Admission,
+    health: Health,
     calls: HashMap<CallId, Call>,
     legs: HashMap<LegId, (CallId, Side)>,
     timers: BTreeSet<(Mono, CallId)>,
@@ -174,12 +205,15 @@ impl B2bua {
             user_agent: settings.config.sip.user_agent.clone(),
             advertise: settings.config.sip.advertise.clone(),
             transactions_max: limits::TRANSACTIONS,
+            reliable: Reliable::Off,
+            session: None,
         };
         B2bua {
             agent: Agent::new(Arc::new(agent_config), agent_seed),
             settings,
             leases,
             admission: Admission::default(),
+            health: Health::default(),
             calls: HashMap::new(),
             legs: HashMap::new(),
             timers: BTreeSet::new(),
@@ -299,6 +333,7 @@ impl B2bua {
                 };
                 self.agent.respond(now, txn, status, Extra { headers, ..Extra::default() });
             }
+            AgentEvent::Standalone { .. } => {}
             AgentEvent::Cancelled { leg, .. }
             | AgentEvent::Acked { leg, .. }
             | AgentEvent::AckTimeout { leg }
@@ -338,8 +373,14 @@ impl B2bua {
     fn guarded(&mut self, now: Now, call: &mut Call, act: impl FnOnce(&mut Call, &mut Ctx<'_>)) -> Result<(), String> {
         let id = call.id();
         let mut new_legs = Vec::new();
-        let mut ctx =
-            Ctx { now, agent: &mut self.agent, settings: &self.settings, out: &mut self.out, new_legs: &mut new_legs };
+        let mut ctx = Ctx {
+            now,
+            agent: &mut self.agent,
+            settings: &self.settings,
+            health: &mut self.health,
+            out: &mut self.out,
+            new_legs: &mut new_legs,
+        };
         #[cfg(test)]
         let panic_here = self.panic_in.as_mut().is_some_and(|(in_call, left)| {
             let due = *in_call == id && *left > 0;
@@ -352,9 +393,16 @@ impl B2bua {
             act(call, &mut ctx);
         }));
         for leg in new_legs {
-            self.legs.insert(leg, (id, Side::Company));
+            self.own_leg(leg, id, Side::Company);
         }
         done.map_err(|panic| panic_text(panic.as_ref()))
+    }
+
+    fn own_leg(&mut self, leg: LegId, call: CallId, side: Side) {
+        self.legs.insert(leg, (call, side));
+        if let Some(sip_call_id) = self.agent.sip_call_id(leg) {
+            self.out.push_back(Output::Leg(call, side, sip_call_id.to_owned()));
+        }
     }
 
     fn forget(&mut self, now: Now, call: Call) {
@@ -411,12 +459,13 @@ impl B2bua {
         match self.admit(now, leg, &request, flow, trunk, &dialled) {
             Ok(facts) => {
                 let id = facts.data.call_id;
-                self.legs.insert(leg, (id, Side::Caller));
+                self.own_leg(leg, id, Side::Caller);
                 let mut new_legs = Vec::new();
                 let mut ctx = Ctx {
                     now,
                     agent: &mut self.agent,
                     settings: &settings,
+                    health: &mut self.health,
                     out: &mut self.out,
                     new_legs: &mut new_legs,
                 };
@@ -447,7 +496,7 @@ impl B2bua {
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, &settings)?;
         let identity = route::caller(trunk, invite);
-        let mut targets = route::targets(&company, &number, identity.number.as_deref());
+        let mut targets = route::targets(&company, &number, identity.number.as_deref(), settings.names());
         let rules = &settings.config.fraud;
         let has_destination = !targets.is_empty();
         targets.retain(|target| fraud::cost(rules, &target.uri) != Cost::Denied);

@@ -1,12 +1,11 @@
 //! Which number was dialled, who dials it, and where the call goes. Destinations come from the configuration only:
 //! nothing in a message can name one (no Route, no 3xx, no REFER).
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::config::{Company, DialledIn, Listener, Trunk};
+use crate::config::{Company, Destination, DialledIn, Listener, Trunk};
 use crate::core::agent::Flow;
-use crate::core::locate::{Hop, Query};
+use crate::core::locate::{Hop, Names, Query};
 use crate::ids::E164;
 use crate::wire::sip::{Message, NameAddr, Uri};
 
@@ -101,42 +100,43 @@ fn presentable(text: &str) -> Option<String> {
 }
 
 /// One destination of a company, with its placeholders filled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// Request-URI of our INVITE.
     pub uri: String,
-    /// Where its host leads.
+    /// Where its host leads, or its trunk's address.
     pub query: Query,
+    /// The trunk that it goes out through, when it has one.
+    pub trunk: Option<Arc<Trunk>>,
+    /// As it is configured.
+    pub destination: Arc<Destination>,
 }
 
 /// The company's destinations in order. What cannot be read was refused when the configuration was loaded, so an
 /// unreadable one can only come from a caller text that does not fit; it is left out.
-pub fn targets(company: &Company, number: &E164, caller: Option<&str>) -> Vec<Target> {
-    company.forward_to.iter().filter_map(|template| target(template, number, caller)).collect()
+pub fn targets(company: &Company, number: &E164, caller: Option<&str>, names: &Names) -> Vec<Target> {
+    company.forward_to.iter().filter_map(|destination| target(destination, number, caller, names)).collect()
 }
 
-fn target(template: &str, number: &E164, caller: Option<&str>) -> Option<Target> {
-    let caller = caller.filter(|text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-_.".contains(&b)));
-    let uri = template.replace("{number}", number.as_str()).replace("{caller}", caller.unwrap_or("anonymous"));
-    let parsed = Uri::parse(&uri).ok()?;
-    if !parsed.scheme.eq_ignore_ascii_case("sip") || parsed.host.is_empty() {
-        return None;
+fn target(destination: &Arc<Destination>, number: &E164, caller: Option<&str>, names: &Names) -> Option<Target> {
+    let uri = filled(&destination.uri, number, caller);
+    let query = Query::of(&Uri::parse(destination.proxy().unwrap_or(&uri)).ok()?, names).ok()?;
+    Some(Target { query, uri, trunk: destination.trunk.clone(), destination: Arc::clone(destination) })
+}
+
+/// A template with its placeholders filled.
+fn filled(template: &str, number: &E164, caller: Option<&str>) -> String {
+    if !template.contains('{') {
+        return template.to_owned();
     }
-    let transport = match parsed.param("transport") {
-        Some(name) if name.eq_ignore_ascii_case("tcp") => rsip::Transport::Tcp,
-        _ => rsip::Transport::Udp,
-    };
-    let query = Query { host: Arc::from(parsed.host), port: parsed.port, transport: Some(transport), secure: false };
-    Some(Target { query, uri })
+    let caller = caller.filter(|text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-_.".contains(&b)));
+    template.replace("{number}", number.as_str()).replace("{caller}", caller.unwrap_or("anonymous"))
 }
 
 impl Target {
-    /// The address when the host is an IP literal.
+    /// The hop when the host is an address.
     pub fn literal(&self) -> Option<Hop> {
-        let ip = self.query.host.parse::<IpAddr>().ok()?;
-        let transport = self.query.transport.unwrap_or(rsip::Transport::Udp);
-        let remote = SocketAddr::new(ip, self.query.port.unwrap_or(5060));
-        Some(Hop { transport, remote, name: None })
+        self.query.literal()
     }
 }
 
@@ -159,6 +159,7 @@ mod tests {
         Trunk {
             name: "carrier".into(),
             sources: Vec::new(),
+            address: None,
             dialled_in,
             country: Some("GB".into()),
             prefix: String::new(),
@@ -166,6 +167,7 @@ mod tests {
             nat: false,
             calls_max: 10,
             calls_per_second_max: 0,
+            credentials: None,
         }
     }
 
@@ -240,11 +242,13 @@ mod tests {
     fn destinations_come_from_the_configuration() {
         let company = Company {
             name: "acme".into(),
-            forward_to: vec![
-                "sip:{number}@198.51.100.1".into(),
-                "sip:{caller}@[2001:db8::1]:5070;transport=tcp".into(),
-                "sip:desk@pbx.example:5062".into(),
-            ],
+            forward_to: [
+                "sip:{number}@198.51.100.1",
+                "sip:{caller}@[2001:db8::1]:5070;transport=tcp",
+                "sip:desk@pbx.example:5062",
+            ]
+            .map(|uri| Arc::new(Destination::plain(uri)))
+            .into(),
             ring_timeout: std::time::Duration::from_secs(30),
             final_statuses: Vec::new(),
             nat: false,
@@ -252,7 +256,7 @@ mod tests {
             limits: crate::config::CompanyLimits::default(),
         };
         let number = E164::parse("+442079460000").unwrap();
-        let found = targets(&company, &number, Some("+447700900123"));
+        let found = targets(&company, &number, Some("+447700900123"), &Names::default());
         let uris: Vec<&str> = found.iter().map(|target| target.uri.as_str()).collect();
         assert_eq!(
             uris,
@@ -266,7 +270,7 @@ mod tests {
         assert_eq!(found[1].literal().map(|hop| hop.remote), Some("[2001:db8::1]:5070".parse().unwrap()));
         assert_eq!((found[1].query.transport, found[2].literal()), (Some(rsip::Transport::Tcp), None));
         // A caller text that would change the URI does not stand in it.
-        let hostile = targets(&company, &number, Some("1@evil.example;x"));
+        let hostile = targets(&company, &number, Some("1@evil.example;x"), &Names::default());
         assert_eq!(hostile[1].uri, "sip:anonymous@[2001:db8::1]:5070;transport=tcp");
     }
 }

@@ -522,6 +522,6 @@ mod tests {
         }
         let series = metrics.render().lines().filter(|l| l.starts_with("leaseline_sip_responses_total")).count();
         // One for each known code, and one for each class's others.
-        assert_eq!(series, 80 + 7);
+        assert_eq!(series, 75 + 7);
     }
 }

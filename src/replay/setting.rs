@@ -100,6 +100,7 @@ fn any_trunk(dialled_in: DialledIn) -> Trunk {
     Trunk {
         name: String::new(),
         sources: Vec::new(),
+        address: None,
         dialled_in,
         country: None,
         prefix: String::new(),
@@ -107,6 +108,7 @@ fn any_trunk(dialled_in: DialledIn) -> Trunk {
         nat: false,
         calls_max: 1,
         calls_per_second_max: 0,
+        credentials: None,
     }
 }
 

@@ -225,6 +225,7 @@ impl<'a> Stage<'a> {
                 self.performed.events.push(event);
             }
             Output::Refused(refused) => self.step(StepKind::Refused(refused.code)),
+            Output::Leg(..) => {}
         }
     }
 

@@ -317,6 +317,7 @@ impl World {
                     self.events.push(event);
                 }
                 Output::Refused(refused) => self.refused.push(refused.code),
+                Output::Leg(..) => {}
             }
         }
     }

@@ -1,8 +1,10 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
+mod credentials;
+
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
-use super::super::{DialledIn, Trunk, value};
+use super::super::{DialledIn, Trunk, destination, value};
 use super::{choice, count, named, rate};
 use crate::limits;
 
@@ -45,6 +47,7 @@ pub(super) fn trunk<'t>(
     ];
     let trunk = Trunk {
         sources,
+        address: r.text(s, "address", way_out).optional(),
         dialled_in: choice(r, s, "dialled_in", &ways).unwrap_or(DialledIn::RequestUri),
         country: r.text(s, "country", country).optional(),
         prefix: r.text(s, "prefix", prefix).or(String::new()),
@@ -52,9 +55,18 @@ pub(super) fn trunk<'t>(
         nat: r.boolean(s, "nat").or(false),
         calls_max: count(r, s, "calls_max", 1).unwrap_or(calls_max),
         calls_per_second_max: rate(r, s),
+        credentials: credentials::credentials(r, s, name.as_deref()),
         name: name?,
     };
     Some(trunk)
+}
+
+fn way_out(text: &str) -> Result<String, String> {
+    let way = destination::parse(text)?;
+    match way.has_user {
+        true => Err(format!("`{text}` has a user; the way out is a host, like \"sip:sbc.carrier.example\"")),
+        false => Ok(text.to_owned()),
+    }
 }
 
 fn country(text: &str) -> Result<String, String> {

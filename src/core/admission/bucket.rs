@@ -25,15 +25,18 @@ impl Rate {
     }
 }
 
-/// Holds what one period of its [`Rate`] allows and refills evenly. A new one is full. Levels are in billionths of a
-/// token.
+/// Holds what one period of its [`Rate`] allows and refills evenly. A new one is full. A level is in parts of a token of
+/// which each nanosecond brings [`Rate::count`]: nothing is lost to rounding.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bucket {
     level: u64,
     filled: Option<Mono>,
 }
 
-const TOKEN: u64 = 1_000_000_000;
+/// Parts of one token.
+fn token(rate: Rate) -> u64 {
+    u64::from(rate.seconds.max(1)) * 1_000_000_000
+}
 
 impl Bucket {
     /// Fills up to `now` and looks whether a token is there.
@@ -45,31 +48,26 @@ impl Bucket {
             self.level = u64::MAX;
             return Ok(());
         }
-        let (count, seconds) = (u64::from(rate.count), u64::from(rate.seconds.max(1)));
-        let (capacity, period) = (count * TOKEN, seconds * TOKEN);
-        let passed = self.filled.map_or(period, |filled| nanos(now.since(filled))).min(period);
-        // What is left over of a division is not lost: the time of it is not counted as passed.
-        let gained = u128::from(passed) * u128::from(count) / u128::from(seconds);
-        let gained = u64::try_from(gained).unwrap_or(u64::MAX);
-        self.level = self.level.min(capacity).saturating_add(gained).min(capacity);
+        let (count, token) = (u64::from(rate.count), token(rate));
+        let capacity = count.saturating_mul(token);
+        let passed = self.filled.map_or(token, |filled| nanos(now.since(filled))).min(token);
+        self.level = self.level.min(capacity).saturating_add(passed.saturating_mul(count)).min(capacity);
         self.filled = Some(now);
-        if self.level >= TOKEN {
+        if self.level >= token {
             return Ok(());
         }
-        let missing = u128::from(TOKEN - self.level) * u128::from(seconds);
-        let wait = missing.div_ceil(u128::from(count));
-        Err(Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX)))
+        Err(Duration::from_nanos((token - self.level).div_ceil(count)))
     }
 
     /// One token less.
-    pub fn take(&mut self) {
-        self.level = self.level.saturating_sub(TOKEN);
+    pub fn take(&mut self, rate: Rate) {
+        self.level = self.level.saturating_sub(token(rate));
     }
 
     /// Both, when there is one.
     pub fn draw(&mut self, now: Mono, rate: Rate) -> Result<(), Duration> {
         self.look(now, rate)?;
-        self.take();
+        self.take(rate);
         Ok(())
     }
 
@@ -77,7 +75,7 @@ impl Bucket {
     pub fn is_full(&self, now: Mono, rate: Rate) -> bool {
         let mut copy = *self;
         let _ = copy.look(now, rate);
-        copy.level >= u64::from(rate.count) * TOKEN
+        copy.level >= u64::from(rate.count).saturating_mul(token(rate))
     }
 }
 
@@ -108,10 +106,11 @@ mod tests {
     fn a_refusal_says_when_the_next_token_is_there() {
         let mut bucket = Bucket::default();
         let rate = Rate::per_minute(1);
+        let later = Mono(20_000_000_000);
         assert_eq!(bucket.draw(Mono(0), rate), Ok(()));
-        let wait = bucket.draw(Mono(20 * TOKEN), rate).expect_err("empty");
+        let wait = bucket.draw(later, rate).expect_err("empty");
         assert_eq!(wait, Duration::from_secs(40));
-        assert_eq!(bucket.draw(Mono(20 * TOKEN) + wait, rate), Ok(()));
+        assert_eq!(bucket.draw(later + wait, rate), Ok(()));
     }
 
     proptest! {
@@ -126,12 +125,12 @@ mod tests {
                 match bucket.draw(now, rate) {
                     Ok(()) => taken += 1,
                     Err(wait) => {
-                        // Rounding of the refills may cost a nanosecond each.
-                        let mut later = bucket;
-                        prop_assert!(later.draw(now + wait + Duration::from_micros(1), rate).is_ok());
+                        let (mut later, mut sooner) = (bucket, bucket);
+                        prop_assert!(later.draw(now + wait, rate).is_ok());
+                        prop_assert!(sooner.draw(now + (wait - Duration::from_nanos(1)), rate).is_err());
                     }
                 }
-                let most = u128::from(count) + u128::from(now.0) * u128::from(count) / (u128::from(seconds) * u128::from(TOKEN)) + 1;
+                let most = u128::from(count) + u128::from(now.0) * u128::from(count) / (u128::from(token(rate))) + 1;
                 prop_assert!(u128::from(taken) <= most);
             }
         }

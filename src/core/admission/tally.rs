@@ -18,8 +18,8 @@ impl Tally {
         self.bucket.look(now, rate)
     }
 
-    pub(super) fn take(&mut self) {
-        self.bucket.take();
+    pub(super) fn take(&mut self, rate: Rate) {
+        self.bucket.take(rate);
         self.calls += 1;
     }
 
@@ -48,7 +48,7 @@ impl Tallies {
     pub(super) fn take(&mut self, now: Mono, name: &str, rate: Rate) {
         if let Some(tally) = self.by_name.get_mut(name) {
             let _ = tally.look(now, rate);
-            return tally.take();
+            return tally.take(rate);
         }
         // Those whose buckets have refilled since are as good as forgotten.
         if self.by_name.len() >= self.by_name.capacity() {
@@ -56,7 +56,7 @@ impl Tallies {
         }
         let mut tally = Tally::default();
         let _ = tally.look(now, rate);
-        tally.take();
+        tally.take(rate);
         self.by_name.insert(name.into(), tally);
     }
 

@@ -1,6 +1,6 @@
 //! Before the answer: the company's destinations are tried in order.
 
-use crate::core::agent::{AgentEvent, Extra, Invite};
+use crate::core::agent::{AgentEvent, Extra, Invite, Reliable};
 use crate::core::b2bua::Output;
 use crate::core::call::offer::{Legs, description};
 use crate::core::call::talk::Talk;
@@ -146,6 +146,9 @@ impl Call {
             to: format!("<{}>", target.uri),
             max_forwards: facts.max_forwards,
             nat: facts.company_nat,
+            reliable: Reliable::Off,
+            session: None,
+            credentials: None,
             extra: Extra { headers: lines, payload, phrase: None },
         };
         let leg = ctx.agent.invite(ctx.now, invite);

@@ -109,6 +109,7 @@ fn world_with(token: Option<&str>, demo: Option<Arc<Demo>>) -> World {
         journal,
         calls: Arc::new(Calls::default()),
         live: Arc::new(LiveCalls::new(|_| true)),
+        messages: Arc::new(Messages::new(1 << 20)),
         readiness,
         demo,
     });

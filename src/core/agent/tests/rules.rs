@@ -220,7 +220,13 @@ fn peers_of_rfc_2543() {
 
 #[test]
 fn too_many_transactions() {
-    let mut world = World::with(AgentConfig { user_agent: String::new(), advertise: None, transactions_max: 3 });
+    let mut world = World::with(AgentConfig {
+        user_agent: String::new(),
+        advertise: None,
+        transactions_max: 3,
+        reliable: Reliable::Off,
+        session: None,
+    });
     for at in 0..5 {
         let (branch, call_id) = (format!("z9hG4bK{at}"), format!("call-{at}"));
         world.hand(A, &Hand { branch: &branch, call_id: &call_id, ..Hand::default() });
@@ -306,8 +312,13 @@ fn response_after_response() {
 #[test]
 fn seeds() {
     let bytes = |seed| {
-        let config =
-            AgentConfig { user_agent: "test".into(), advertise: Some("sip.example:5070".into()), transactions_max: 10 };
+        let config = AgentConfig {
+            user_agent: "test".into(),
+            advertise: Some("sip.example:5070".into()),
+            transactions_max: 10,
+            reliable: Reliable::Off,
+            session: None,
+        };
         let mut world = World::with(config.clone());
         world.agents[A] = Agent::new(Arc::new(config), [seed; 32]);
         world.transport = rsip::Transport::Tcp;
