@@ -182,6 +182,7 @@ impl Daemon {
             live,
             messages: Arc::clone(&messages),
             readiness: Arc::clone(&readiness),
+            signalling: commands.clone(),
             demo: options.demo,
         });
         let (http_stop, mut stopped) = latest::channel(false);
