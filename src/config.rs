@@ -29,7 +29,7 @@ pub use defence::{CompanyLimits, Defence, Fraud};
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use trace::{HepServer, Trace};
-pub use trunk::{DialledIn, Trunk};
+pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Trunk};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");

@@ -43,6 +43,14 @@ pub const CODES: &[Code] = &[
     code("minutes_spent", 480, true, "[company.fraud] minutes_per_day_max"),
     code("number_unknown", 404, false, "the number is none of ours, or cannot be read; the answer does not say which"),
     code("not_a_trunk", 403, false, "a destination of ours calls us, and is nobody's trunk"),
+    code(
+        "privacy_not_possible",
+        500,
+        false,
+        "the caller's Privacy is critical and asks for what we cannot do (RFC 3323)",
+    ),
+    code("anonymity_disallowed", 433, false, "the caller withholds the number and the trunk refuses that (RFC 5079)"),
+    code("diverted_too_often", 482, false, "the call was diverted more often than the trunk allows"),
     code("no_common_codec", 488, false, "the offer has no audio that we take"),
     code("bad_session_description", 488, false, "the offer cannot be read"),
 ];

@@ -32,6 +32,12 @@ pub enum DropReason {
     Flood,
     /// A message of ours was not sent because a value in it holds a forbidden byte.
     Unwritable,
+    /// A 401 or 407 of somebody else than the trunk that the credentials are for.
+    ChallengeElsewhere,
+    /// A 401 or 407 of another realm, or without anything that we can answer.
+    ChallengeUnfit,
+    /// A 401 or 407 to our credentials.
+    LoginRefused,
     // Refused.
     /// 400.
     Malformed,
@@ -71,7 +77,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [DropReason; 30] = {
+    pub const ALL: [DropReason; 33] = {
         use DropReason::*;
         [
             NotSip,
@@ -87,6 +93,9 @@ impl DropReason {
             LateCopy,
             Flood,
             Unwritable,
+            ChallengeElsewhere,
+            ChallengeUnfit,
+            LoginRefused,
             Malformed,
             Version,
             MethodNotAllowed,
@@ -127,6 +136,9 @@ impl DropReason {
             DropReason::LateCopy => "late_copy",
             DropReason::Flood => "flood",
             DropReason::Unwritable => "unwritable",
+            DropReason::ChallengeElsewhere => "challenge_elsewhere",
+            DropReason::ChallengeUnfit => "challenge_unfit",
+            DropReason::LoginRefused => "login_refused",
             DropReason::Malformed => "malformed",
             DropReason::Version => "version",
             DropReason::MethodNotAllowed => "method_not_allowed",
@@ -149,9 +161,15 @@ impl DropReason {
 }
 
 /// Counts since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drops {
     counts: [u64; DropReason::ALL.len()],
+}
+
+impl Default for Drops {
+    fn default() -> Drops {
+        Drops { counts: [0; DropReason::ALL.len()] }
+    }
 }
 
 impl Drops {
