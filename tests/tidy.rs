@@ -189,7 +189,9 @@ fn modules_say_what_they_are_for() {
 /// Whoever refuses a call at the door names a code of the one table, with its status.
 #[test]
 fn refusals_are_in_the_table() {
-    let table = &fs::read_to_string(root().join("src/core/admission/codes.rs")).expect("the table");
+    let table = fs::read_to_string(root().join("src/core/admission/codes.rs")).expect("the table");
+    // However its lines are broken.
+    let table = table.split_whitespace().collect::<String>();
     let mut found = Vec::new();
     for (file, line, code) in ring("core") {
         for (at, call) in
@@ -199,7 +201,7 @@ fn refusals_are_in_the_table() {
             // A code that is passed on has no quotes here.
             let Some(name) = arguments.split(')').next().and_then(|inside| inside.split('"').nth(1)) else { continue };
             let status: String = arguments.chars().take_while(char::is_ascii_digit).collect();
-            if !table.contains(&format!("code(\"{name}\", {status}")) {
+            if !table.contains(&format!("code(\"{name}\",{status}")) {
                 found.push(format!("{file}:{line}: {status} {name}"));
             }
         }
