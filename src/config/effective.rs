@@ -1,5 +1,7 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
+mod trunk;
+
 use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 
@@ -133,6 +135,7 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.plain("nat", trunk.nat);
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);
+    trunk::write(out, trunk);
     if let Some(credentials) = &trunk.credentials {
         out.table("[trunk.credentials]");
         out.text("user", &credentials.user);

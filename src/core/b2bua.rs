@@ -23,7 +23,7 @@ use crate::core::lease::LeaseTable;
 use crate::core::locate::{Asker, Hop, Names, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
-use crate::core::{number, route};
+use crate::core::{identity, number, route};
 use crate::ids::{CallId, E164, Side, mask};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
@@ -489,7 +489,7 @@ impl B2bua {
         });
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, &settings)?;
-        let identity = route::caller(trunk, invite);
+        let identity = identity::admit(trunk, invite)?;
         let targets = route::targets(&company, &number, identity.number.as_deref(), settings.names());
         let admitted = self.admission.check(now.mono, &settings.config.sip, trunk)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
@@ -502,6 +502,9 @@ impl B2bua {
             number,
             caller: identity.number.clone(),
             caller_reason: identity.reason.map(str::to_owned),
+            caller_name: identity.display.clone(),
+            privacy: (!identity.privacy.is_empty()).then(|| identity.privacy.to_string()),
+            diversion: identity.diversions.clone(),
             trunk: trunk.name.clone(),
             forwarded_to: None,
             started_at: now.wall,
@@ -514,6 +517,8 @@ impl B2bua {
             sip_status: None,
             reason: None,
             hangup_by: None,
+            q850_cause: None,
+            sip_reason: None,
             attribution,
             recording: None,
             media: None,
