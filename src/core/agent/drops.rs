@@ -10,6 +10,10 @@ pub enum DropReason {
     NotSip,
     /// From nobody we know, and not part of anything of ours.
     Stranger,
+    /// From an address that is banned.
+    Banned,
+    /// An OPTIONS of somebody who asks too often.
+    OptionsRate,
     /// A response that cannot be read.
     MalformedResponse,
     /// A response to nothing we have asked.
@@ -83,11 +87,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [DropReason; 36] = {
+    pub const ALL: [DropReason; 38] = {
         use DropReason::*;
         [
             NotSip,
             Stranger,
+            Banned,
+            OptionsRate,
             MalformedResponse,
             ResponseUnmatched,
             ResponseForeign,
@@ -134,6 +140,8 @@ impl DropReason {
         match self {
             DropReason::NotSip => "not_sip",
             DropReason::Stranger => "stranger",
+            DropReason::Banned => "banned",
+            DropReason::OptionsRate => "options_rate",
             DropReason::MalformedResponse => "malformed_response",
             DropReason::ResponseUnmatched => "response_unmatched",
             DropReason::ResponseForeign => "response_foreign",
