@@ -37,7 +37,8 @@ impl Agent {
             return self.on_outside(now, flow, message, &ids, key, trust);
         }
         match self.leg_of(&ids) {
-            Some(id) => self.on_within(now, flow, id, message, &ids, key, trust),
+            Some(id) if self.may_speak(id, flow, trust) => self.on_within(now, flow, id, message, &ids, key),
+            Some(_) => self.drops.count(DropReason::Stranger),
             None => self.turn_down(flow, message, trust, Refusal::new(481, DropReason::UnknownDialog)),
         }
     }
@@ -52,6 +53,11 @@ impl Agent {
             None => leg.early.is_empty() || leg.fork_with(ids.from_tag).is_some(),
         };
         (fits && *leg.call_id == *ids.call_id).then_some(id)
+    }
+
+    /// A dialog may move, but not to somebody whom neither the configuration nor the dialog itself has named.
+    fn may_speak(&self, id: LegId, flow: Flow, trust: Trust) -> bool {
+        trust == Trust::Known || self.legs.get(&id).is_some_and(|leg| leg.hears(flow))
     }
 
     fn on_ack(&mut self, now: Mono, flow: Flow, message: &Arc<Message>, ids: &Ids<'_>, trust: Trust) {

@@ -24,13 +24,8 @@ impl Agent {
         message: &Arc<Message>,
         ids: &Ids<'_>,
         key: Box<str>,
-        trust: Trust,
     ) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        // A dialog may move, but not to somebody whom neither the configuration nor the dialog itself has named.
-        if trust == Trust::Stranger && !leg.hears(flow) {
-            return self.drops.count(DropReason::Stranger);
-        }
         leg.flow = flow;
         let is_over = leg.is_over();
         let fork = leg.dialog.is_none().then(|| leg.fork_with(ids.from_tag)).flatten();
