@@ -10,6 +10,8 @@ mod parse;
 mod problem;
 mod read;
 mod sip;
+mod streams;
+mod tls;
 mod trunk;
 mod value;
 
@@ -25,7 +27,9 @@ use crate::ids::E164;
 pub use company::Company;
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
-pub use trunk::{DialledIn, Trunk};
+pub use streams::Streams;
+pub use tls::{ClientCertificates, MinVersion, Tls};
+pub use trunk::{DialledIn, Source, Trunk};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");

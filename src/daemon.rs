@@ -76,6 +76,7 @@ pub struct Daemon {
     commands: mpsc::UnboundedSender<Command>,
     signalling: JoinHandle<io::Result<()>>,
     listeners: Vec<Listener>,
+    settings: Arc<Settings>,
     engine: Arc<MediaEngine>,
     recordings: Arc<Recordings>,
     journal: Journal,
@@ -150,6 +151,7 @@ impl Daemon {
             demo: options.demo.clone(),
         });
         let b2bua = B2bua::new(Arc::clone(&settings), table, seed());
+        let kept = Arc::clone(&settings);
         let signalling = std::thread::Builder::new()
             .name("signalling".into())
             .spawn(move || signalling::run(b2bua, settings, bound, Box::new(hooks), receiver))
@@ -205,6 +207,7 @@ impl Daemon {
             commands,
             signalling,
             listeners,
+            settings: kept,
             engine,
             recordings,
             journal,

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use rsip::Transport;
+
 use super::value::is_host_name;
 
 /// What the checks need to know of a destination. The text itself is kept as written.
@@ -12,8 +14,9 @@ pub(super) struct Destination {
     /// Without brackets.
     pub(super) host: String,
     pub(super) address: Option<IpAddr>,
-    /// 5060 when the URI names none (RFC 3261 §19.1.2).
+    /// 5060, or 5061 over TLS, when the URI names none (RFC 3261 §19.1.2).
     pub(super) port: u16,
+    pub(super) transport: Transport,
 }
 
 /// The words that may stand in braces.
@@ -28,10 +31,8 @@ pub(super) fn parse(text: &str) -> Result<Destination, String> {
     if text.bytes().any(|b| b <= b' ' || b >= 0x7f) {
         return Err(format!("has a space, control or non-ASCII character; {how}"));
     }
-    if text.starts_with("sips:") || text.to_ascii_lowercase().contains("transport=tls") {
-        return Err("this release does not call over TLS; use sip: with UDP or ;transport=tcp".to_owned());
-    }
-    let rest = text.strip_prefix("sip:").ok_or_else(|| format!("`{text}` is not a SIP URI; {how}"))?;
+    let is_sips = text.starts_with("sips:");
+    let rest = text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:")).ok_or_else(|| format!("`{text}` is not a SIP URI; {how}"))?;
     if rest.contains('?') {
         return Err("headers behind `?` are not taken; leave them out".to_owned());
     }
@@ -41,13 +42,17 @@ pub(super) fn parse(text: &str) -> Result<Destination, String> {
     };
     let (host_port, params) = rest.split_once(';').map_or((rest, None), |(host, params)| (host, Some(params)));
     let fixed_user = user.map(check_user).transpose()?.flatten();
-    check_params(params)?;
-    let (host, port) = split_port(host_port).ok_or_else(|| format!("`{host_port}` is not a host; {how}"))?;
+    let transport = check_params(params)?;
+    if is_sips && transport == Some(Transport::Udp) {
+        return Err("sips: cannot go over UDP; leave the transport out".to_owned());
+    }
+    let transport = if is_sips { Transport::Tls } else { transport.unwrap_or(Transport::Udp) };
+    let (host, port) = split_port(host_port, if transport == Transport::Tls { 5061 } else { 5060 }).ok_or_else(|| format!("`{host_port}` is not a host; {how}"))?;
     let address = host.parse::<IpAddr>().ok();
     if address.is_none() && !is_host_name(&host) {
         return Err(format!("`{host}` is not a host name or address (no placeholder may stand there); {how}"));
     }
-    Ok(Destination { fixed_user, host, address, port })
+    Ok(Destination { fixed_user, host, address, port, transport })
 }
 
 /// The user part; `Some` when it holds no placeholder.
@@ -61,7 +66,9 @@ fn check_user(user: &str) -> Result<Option<String>, String> {
     Ok((plain == user).then(|| user.to_owned()))
 }
 
-fn check_params(params: Option<&str>) -> Result<(), String> {
+/// The transport that the parameters name.
+fn check_params(params: Option<&str>) -> Result<Option<Transport>, String> {
+    let mut transport = None;
     for param in params.iter().flat_map(|params| params.split(';')) {
         let (name, value) = param.split_once('=').unwrap_or((param, "1"));
         let token =
@@ -70,11 +77,16 @@ fn check_params(params: Option<&str>) -> Result<(), String> {
         if !token(name) || !(token(&value) || value.is_empty()) {
             return Err(format!("`;{param}` is not a URI parameter"));
         }
-        if name.eq_ignore_ascii_case("transport") && !matches!(value.to_ascii_lowercase().as_str(), "udp" | "tcp") {
-            return Err(format!("transport `{value}` is not known; use udp or tcp"));
+        if name.eq_ignore_ascii_case("transport") {
+            transport = Some(match value.to_ascii_lowercase().as_str() {
+                "udp" => Transport::Udp,
+                "tcp" => Transport::Tcp,
+                "tls" => Transport::Tls,
+                _ => return Err(format!("transport `{value}` is not known; use udp, tcp or tls")),
+            });
         }
     }
-    Ok(())
+    Ok(transport)
 }
 
 /// The text without `{number}` and `{caller}`; other braces are mistakes.
@@ -86,7 +98,7 @@ fn without_placeholders(text: &str) -> Result<String, String> {
     Ok(plain)
 }
 
-fn split_port(text: &str) -> Option<(String, u16)> {
+fn split_port(text: &str, default: u16) -> Option<(String, u16)> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, tail) = rest.split_once(']')?;
         host.parse::<std::net::Ipv6Addr>().ok()?;
@@ -95,7 +107,7 @@ fn split_port(text: &str) -> Option<(String, u16)> {
         text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
     };
     let port = match port {
-        None => 5060,
+        None => default,
         Some(port) => port.parse::<u16>().ok().filter(|port| *port > 0)?,
     };
     Some((host.to_owned(), port))
@@ -113,6 +125,9 @@ mod tests {
             ("sip:{number}@[2001:db8::1]:5070;transport=tcp", None, "2001:db8::1", 5070),
             ("sip:queue-7@10.0.0.1;x-from={caller}", Some("queue-7"), "10.0.0.1", 5060),
             ("sip:10.0.0.1", None, "10.0.0.1", 5060),
+            ("sips:1@pbx.example", Some("1"), "pbx.example", 5061),
+            ("sip:1@pbx.example;transport=TLS", Some("1"), "pbx.example", 5061),
+            ("sip:1@pbx.example:5070;transport=tls", Some("1"), "pbx.example", 5070),
         ] {
             let got = parse(text).expect(text);
             assert_eq!((got.fixed_user.as_deref(), got.host.as_str(), got.port), (fixed, host, port), "{text}");
@@ -124,7 +139,7 @@ mod tests {
         for text in [
             "",
             "tel:+442079460999",
-            "sips:a@b.example",
+            "sips:a@b.example;transport=udp",
             "sip:a@",
             "sip:@b.example",
             "sip:a@{caller}",

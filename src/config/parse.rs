@@ -3,6 +3,7 @@
 mod company;
 mod media;
 mod sip;
+mod tls;
 mod trunk;
 mod web;
 

@@ -103,7 +103,7 @@ impl<'t> Reader<'t> {
     pub(super) fn section<'d>(&mut self, root: &mut Section<'d, 't>, name: &'static str) -> Section<'d, 't> {
         match self.raw(root, name) {
             Some((value, place)) => self.as_section(value, place),
-            None => Section::new(Place { key: name.to_owned(), span: 0..0 }, None),
+            None => Section::new(Place { key: root.path(name), span: 0..0 }, None),
         }
     }
 
@@ -211,6 +211,16 @@ impl<'t> Reader<'t> {
         key: &'static str,
         mut read: impl FnMut(&str) -> Result<T, String>,
     ) -> Found<Vec<(T, Place)>> {
+        self.items(section, key, |item| as_text(item).and_then(&mut read))
+    }
+
+    /// A list of values of any kind; otherwise as [`Reader::list`].
+    pub(super) fn items<T>(
+        &mut self,
+        section: &mut Section<'_, 't>,
+        key: &'static str,
+        mut read: impl FnMut(&DeValue<'t>) -> Result<T, String>,
+    ) -> Found<Vec<(T, Place)>> {
         let Some((value, place)) = self.raw(section, key) else { return Found::Absent };
         let Some(array) = value.as_array() else {
             self.problem(&place, format!("must be a list like [\"…\"], not {}", kind(value)));
@@ -223,7 +233,7 @@ impl<'t> Reader<'t> {
         let mut items = Vec::with_capacity(array.len());
         for (i, item) in array.iter().enumerate() {
             let at = Place { key: format!("{}[{i}]", place.key), span: item.span() };
-            match as_text(item.get_ref()).and_then(&mut read) {
+            match read(item.get_ref()) {
                 Ok(value) => items.push((value, at)),
                 Err(message) => self.problem(&at, message),
             }
@@ -317,7 +327,7 @@ impl<'d, 't> Section<'d, 't> {
     }
 }
 
-fn as_text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
+pub(super) fn as_text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
     value.as_str().ok_or_else(|| format!("must be a text in quotes, not {}", kind(value)))
 }
 

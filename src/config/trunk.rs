@@ -1,5 +1,7 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
+use std::net::SocketAddr;
+
 /// Where the number that was dialled stands in the INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialledIn {
@@ -9,11 +11,22 @@ pub enum DialledIn {
     Diversion,
 }
 
+/// How a trunk is known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Any port of these addresses, on any transport.
+    Network(ipnet::IpNet),
+    /// One port: datagrams from it, and connections that we opened to it.
+    Address(SocketAddr),
+    /// Whose certificate is for this name (RFC 5922 §7.1), wherever it connects from. In lower case.
+    Tls(Box<str>),
+}
+
 /// Who may send us calls.
 #[derive(Clone, Debug)]
 pub struct Trunk {
     pub name: String,
-    pub sources: Vec<ipnet::IpNet>,
+    pub sources: Vec<Source>,
     pub dialled_in: DialledIn,
     /// ISO 3166 region whose plan national numbers belong to (`GB`); without it only international forms are read.
     pub country: Option<String>,

@@ -10,18 +10,22 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::config::{Config, Listener, PoolKind, Trunk};
+use crate::config::{ClientCertificates, Config, Listener, PoolKind, Trunk};
 use crate::core::admission::{Admission, Reject};
-use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Transmit, Trust};
+use crate::core::agent::{
+    Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Transmit, Trust,
+};
 use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
 use crate::core::directory::Directory;
 use crate::core::event::{Body, CallData, Event, RefusedData};
+use crate::core::hosts::Hosts;
 use crate::core::lease::LeaseTable;
 use crate::core::locate::{Asker, Hop, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
+use crate::core::names::Names;
 use crate::core::{number, route};
 use crate::ids::{CallId, E164, Side, mask};
 use crate::limits;
@@ -38,14 +42,31 @@ pub struct Settings {
     /// Addresses of destinations that the configuration names literally.
     destinations: HashSet<IpAddr>,
     own_media: OwnMedia,
+    /// Names that certificates may be for.
+    pub names: Names,
+    /// What goes into Via, Contact and From of each listener.
+    pub hosts: Hosts,
 }
 
 impl Settings {
     pub fn new(config: Arc<Config>, listeners: Vec<Listener>) -> Settings {
+        let names = Names::new(&config);
+        Settings::with(config, listeners, names)
+    }
+
+    /// The settings after a reload: listeners stay, names keep their numbers.
+    pub fn after(&self, config: Arc<Config>) -> Settings {
+        let names = self.names.after(&config);
+        Settings::with(config, self.listeners.clone(), names)
+    }
+
+    fn with(config: Arc<Config>, listeners: Vec<Listener>, names: Names) -> Settings {
         let host = |uri: &String| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
         let destinations = config.companies.iter().flat_map(|company| company.forward_to.iter().filter_map(host));
         Settings {
-            directory: Directory::new(&config),
+            directory: Directory::with(&config, &names),
+            hosts: Hosts::new(&listeners, config.sip.advertise.as_deref()),
+            names,
             listeners,
             destinations: destinations.map(|ip| ip.to_canonical()).collect(),
             own_media: OwnMedia::new(&config.media),
@@ -59,8 +80,8 @@ impl Settings {
     }
 
     /// Host (and port) under which the far side of `local` knows us.
-    pub fn our_host(&self, local: SocketAddr) -> String {
-        self.config.sip.advertise.clone().unwrap_or_else(|| local.to_string())
+    pub fn our_host(&self, flow: &Flow) -> String {
+        self.hosts.of(flow.transport, flow.local).into_owned()
     }
 
     /// One of our own listeners.
@@ -74,9 +95,54 @@ impl Settings {
         self.directory.trunk_for(source).is_some() || self.destinations.contains(&source)
     }
 
-    fn trust(&self, source: SocketAddr) -> Trust {
-        if self.is_known(source.ip()) { Trust::Known } else { Trust::Stranger }
+    /// Whether a new stream connection may come in, before anything is known but its address.
+    pub fn door(&self, transport: rsip::Transport, source: IpAddr) -> Door {
+        if self.is_known(source) {
+            return Door::Known;
+        }
+        let shows_certificate = matches!(transport, rsip::Transport::Tls | rsip::Transport::Wss)
+            && self.config.sip.tls.client_certificates != ClientCertificates::Off
+            && self.directory.has_names();
+        if shows_certificate { Door::Certificate } else { Door::Closed }
     }
+
+    /// Whether any connection may be secure: a certificate of our own, or a destination that is called over TLS.
+    pub fn wants_tls(&self) -> bool {
+        let secure = |uri: &String| {
+            Uri::parse(uri).is_ok_and(|uri| {
+                let over_tls = uri.param("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"));
+                over_tls || uri.scheme.eq_ignore_ascii_case("sips")
+            })
+        };
+        let calls_out = || self.config.companies.iter().any(|company| company.forward_to.iter().any(secure));
+        self.config.sip.tls.identity.is_some() || calls_out()
+    }
+
+    /// Who sent a message, as far as its connection tells.
+    pub fn trust(&self, flow: &Flow) -> Trust {
+        // A name is verified, and only names of the configuration have numbers.
+        let is_known = flow.name.is_some() || self.directory.trunk_of(flow).is_some();
+        if is_known || self.is_known(flow.remote.ip()) { Trust::Known } else { Trust::Stranger }
+    }
+
+    /// The hop with the name that its certificate must be for: the host of the URI that led to it (RFC 5922 §4).
+    pub fn named(&self, hop: Hop, host: &str) -> Hop {
+        let is_secure = matches!(hop.transport, rsip::Transport::Tls | rsip::Transport::Wss);
+        if is_secure { Hop { name: self.names.id(host), ..hop } } else { hop }
+    }
+}
+
+/// How far a new stream connection may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// A trunk's or a destination's address.
+    Known,
+    /// Nobody's address, but a certificate may still show whose connection it is.
+    Certificate,
+    /// Nobody, who may become somebody by logging in.
+    Login,
+    /// Nobody.
+    Closed,
 }
 
 /// What reaches signalling.
@@ -84,8 +150,8 @@ impl Settings {
 pub enum Input {
     /// One whole SIP message from the network.
     Datagram(Flow, Bytes),
-    /// Sending to this peer failed, or its connection did.
-    Unreachable(rsip::Transport, SocketAddr),
+    /// Sending to this peer failed, or its connection did, or the network said that nobody is there.
+    Unreachable(Failure),
     Media(CallId, MediaNotice),
     Resolved(Asker, Vec<Hop>),
     /// Somebody in charge ends one call; the code says why.
@@ -175,7 +241,7 @@ impl B2bua {
         random.fill_bytes(&mut agent_seed);
         let agent_config = AgentConfig {
             user_agent: settings.config.sip.user_agent.clone(),
-            advertise: settings.config.sip.advertise.clone(),
+            hosts: settings.hosts.clone(),
             transactions_max: limits::TRANSACTIONS,
         };
         B2bua {
@@ -199,10 +265,10 @@ impl B2bua {
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Datagram(flow, bytes) => {
-                let trust = self.settings.trust(flow.remote);
+                let trust = self.settings.trust(&flow);
                 self.agent.handle_datagram(now, flow, bytes, trust);
             }
-            Input::Unreachable(transport, remote) => self.agent.handle_transport_error(now, transport, remote),
+            Input::Unreachable(failure) => self.agent.handle_transport_error(now, &failure),
             Input::Media(call, notice) => self.tell_call(now, call, call::Input::Media(notice)),
             Input::Resolved(Asker::Call(call, question), hops) => {
                 self.tell_call(now, call, call::Input::Resolved(question, hops));
@@ -398,7 +464,7 @@ impl B2bua {
 
     fn on_invite(&mut self, now: Now, leg: LegId, request: Arc<Message>, flow: Flow) {
         let settings = Arc::clone(&self.settings);
-        let Some(trunk) = settings.directory.trunk_for(flow.remote.ip()) else {
+        let Some(trunk) = settings.directory.trunk_of(&flow) else {
             // A destination of ours that calls us: known, but nobody's trunk.
             return self.turn_away(now, leg, "", String::new(), Reject::new(403, "not_a_trunk"));
         };

@@ -117,6 +117,7 @@ impl Call {
     /// Sends the INVITE; `false` when none of our listeners can reach the address, or when it is one of them.
     fn invite(&mut self, current: usize, hop: Hop, last: Option<Why>, ctx: &mut Ctx<'_>) -> bool {
         let Some(target) = self.facts.targets.get(current) else { return false };
+        let hop = ctx.settings.named(hop, &target.query.host);
         let Some(flow) = route::flow_towards(hop, &ctx.settings.listeners) else { return false };
         if ctx.settings.is_ours(hop.remote) {
             // RFC 5393: a destination that leads back to us would fork for ever.
@@ -135,7 +136,7 @@ impl Call {
         };
         let facts = &self.facts;
         let rules = &ctx.settings.config.attribution;
-        let our_host = ctx.settings.our_host(flow.local);
+        let our_host = ctx.settings.our_host(&flow);
         let data = &facts.data;
         let lines =
             headers::towards_company(data.call_id, &data.number, &facts.identity, &data.attribution, rules, &our_host);
@@ -165,9 +166,12 @@ impl Call {
         match event {
             AgentEvent::Provisional { response, .. } => self.on_provisional(response, ctx),
             AgentEvent::Answered { response, .. } => self.on_answered(response, ctx),
-            AgentEvent::Refused { status, response, .. } => self.on_refused(*status, response.is_some(), ctx),
+            AgentEvent::Refused { leg, status, response } => {
+                let why_failed = ctx.agent.why_failed(*leg).filter(|_| response.is_none());
+                self.on_refused(*status, response.is_some(), why_failed, ctx);
+            }
             // The destination hangs up a dialog that it never confirmed: as good as a refusal.
-            AgentEvent::Bye { .. } => self.on_refused(480, true, ctx),
+            AgentEvent::Bye { .. } => self.on_refused(480, true, None, ctx),
             // The agent has answered or refused what else can come on an early dialog (RFC 3261 §14, RFC 3311).
             AgentEvent::Request { txn, .. } => ctx.agent.respond(ctx.now, *txn, 491, Extra::default()),
             _ => {}
@@ -228,9 +232,18 @@ impl Call {
         self.connected(Talk::new(delayed), ctx);
     }
 
-    fn on_refused(&mut self, status: u16, heard_from_them: bool, ctx: &mut Ctx<'_>) {
+    fn on_refused(
+        &mut self,
+        status: u16,
+        heard_from_them: bool,
+        why_failed: Option<&'static str>,
+        ctx: &mut Ctx<'_>,
+    ) {
         let State::Hunting(Hunt { current, phase: Phase::Inviting { heard, .. }, .. }) = &self.state else { return };
-        let why = ending::verdict(status, heard_from_them || *heard);
+        let mut why = ending::verdict(status, heard_from_them || *heard);
+        if let Some(code) = why_failed {
+            why.reason = code;
+        }
         let current = *current;
         self.company = None;
         if ending::ends_hunt(status) || self.facts.final_statuses.contains(&status) {

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::world::*;
 use crate::core::agent::drops::DropReason;
 use crate::core::agent::*;
+use crate::core::hosts::Hosts;
 
 const SDP: &str = "Contact: <sip:p@127.0.0.9>\r\nContent-Type: application/sdp\r\n";
 
@@ -220,7 +221,7 @@ fn peers_of_rfc_2543() {
 
 #[test]
 fn too_many_transactions() {
-    let mut world = World::with(AgentConfig { user_agent: String::new(), advertise: None, transactions_max: 3 });
+    let mut world = World::with(AgentConfig { user_agent: String::new(), hosts: Hosts::default(), transactions_max: 3 });
     for at in 0..5 {
         let (branch, call_id) = (format!("z9hG4bK{at}"), format!("call-{at}"));
         world.hand(A, &Hand { branch: &branch, call_id: &call_id, ..Hand::default() });
@@ -307,7 +308,7 @@ fn response_after_response() {
 fn seeds() {
     let bytes = |seed| {
         let config =
-            AgentConfig { user_agent: "test".into(), advertise: Some("sip.example:5070".into()), transactions_max: 10 };
+            AgentConfig { user_agent: "test".into(), hosts: Hosts::new(&[], Some("sip.example:5070")), transactions_max: 10 };
         let mut world = World::with(config.clone());
         world.agents[A] = Agent::new(Arc::new(config), [seed; 32]);
         world.transport = rsip::Transport::Tcp;

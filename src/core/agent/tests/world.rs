@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rsip::Transport;
 
 use crate::core::agent::*;
+use crate::core::hosts::Hosts;
 use crate::core::transaction::PATIENCE;
 use crate::time::Mono;
 use crate::wire::sip::Message;
@@ -61,7 +62,7 @@ pub(super) fn sdp() -> Extra {
 
 impl World {
     pub(super) fn new() -> World {
-        World::with(AgentConfig { user_agent: "test".into(), advertise: None, transactions_max: 1_000 })
+        World::with(AgentConfig { user_agent: "test".into(), hosts: Hosts::default(), transactions_max: 1_000 })
     }
 
     pub(super) fn with(config: AgentConfig) -> World {
