@@ -12,6 +12,7 @@ mod read;
 mod sip;
 mod streams;
 mod tls;
+mod trace;
 mod trunk;
 mod value;
 
@@ -24,12 +25,13 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
-pub use company::Company;
+pub use company::{Company, Destination};
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
-pub use trunk::{DialledIn, Source, Trunk};
+pub use trace::{HepServer, Trace};
+pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Source, Trunk};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");
@@ -46,6 +48,7 @@ pub struct Config {
     pub lease_feed: Option<LeaseFeed>,
     pub attribution: AttributionRules,
     pub log: Log,
+    pub trace: Trace,
     pub trunks: Vec<Arc<Trunk>>,
     pub companies: Vec<Arc<Company>>,
     pub sites: Vec<Arc<Site>>,

@@ -2,6 +2,21 @@
 
 use std::time::Duration;
 
+/// Hops that are remembered as down. A configuration leads to some hundreds; each takes about 100 bytes.
+pub const HEALTH_HOPS: usize = 4_096;
+/// A hop that said nothing or could not be reached is left alone for so long; twice as long after each further failure.
+pub const HEALTH_DOWN: Duration = Duration::from_secs(30);
+/// The same for a hop that answered 503 and did not say for how long: it works, and may have room again soon.
+pub const HEALTH_BUSY: Duration = Duration::from_secs(5);
+/// The longest time that a hop is left alone for its failures.
+pub const HEALTH_DOWN_MAX: Duration = Duration::from_secs(600);
+/// The longest `Retry-After` that is believed.
+pub const HEALTH_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+/// A hop whose time is over is tried by one call at a time; the next call may try it after this.
+pub const HEALTH_TRIAL: Duration = Duration::from_secs(10);
+/// A failed hop that nobody has asked for since is forgotten after this.
+pub const HEALTH_MEMORY: Duration = Duration::from_secs(3_600);
+
 /// Longest SIP message we read: what fits a UDP datagram.
 pub const SIP_MESSAGE: usize = 65_535;
 /// Start line and headers of one message. The largest torture message of RFC 4475 has 3.5 KB.
@@ -20,6 +35,11 @@ pub const SIP_TOKEN: usize = 256;
 pub const SIP_FORKS: usize = 8;
 /// Requests of one leg's far side that wait for an answer at once; honest peers send one after the other.
 pub const REQUESTS_WAITING: usize = 16;
+
+/// User name of a login: longer than any phone number with a domain.
+pub const AUTH_USER: usize = 128;
+/// Realm of a login: longer than any host name in use.
+pub const AUTH_REALM: usize = 256;
 
 /// Lines of one SDP body.
 pub const SDP_LINES: usize = 512;
@@ -105,6 +125,8 @@ pub const REFUSAL_EVENTS_PER_SECOND: u32 = 20;
 pub const SIP_SOCKET_BUFFER: usize = 8 * 1024 * 1024;
 /// Datagrams read in one turn before timers and commands are looked at.
 pub const DATAGRAMS_PER_TURN: usize = 64;
+/// Host names of destinations and trunks, those of earlier configurations included.
+pub const NAMES: usize = 100_000;
 /// Addresses taken from one DNS answer.
 pub const RESOLVED_ADDRESSES: usize = 8;
 /// Stream events waiting for signalling; a full queue stops reading from the peers.
@@ -317,3 +339,21 @@ pub const REPLAY_ATTEMPTS: usize = 16;
 pub const REPLAY_STEPS: usize = 10_000;
 /// Times that a replayed machine is woken between two packets: a capture's clock may jump years.
 pub const REPLAY_WAKEUPS: usize = 10_000;
+/// One display name in bytes: 64 characters of two bytes; phones show 20 to 60.
+pub const DISPLAY_NAME: usize = 128;
+/// Longest caller text that is kept; RFC 3261 names no bound, a display has some thirty characters.
+pub const CALLER_TEXT: usize = 64;
+/// Values of one identity header that are looked at: RFC 3325 §9.1 allows two, old switches write three.
+pub const IDENTITIES: usize = 4;
+/// Diversion values of one INVITE that are kept: a call that was diverted more often goes round in a circle.
+pub const DIVERSIONS: usize = 10;
+/// History-Info entries of one INVITE that are kept.
+pub const HISTORY: usize = 20;
+/// Reason values of one message that are looked at.
+pub const REASONS: usize = 8;
+/// SIP messages kept of one call for its ladder; an ordinary call has some fifteen.
+pub const MESSAGES_PER_CALL: usize = 500;
+/// Calls of which messages are kept, whatever their size.
+pub const MESSAGES_CALLS: usize = 50_000;
+/// Received messages that wait for their call to come into being: one turn's.
+pub const MESSAGES_UNCLAIMED: usize = 32;

@@ -32,8 +32,10 @@ pub(super) struct Places {
 pub(super) struct Marks {
     pub(super) name: Place,
     pub(super) keys: BTreeMap<&'static str, Place>,
-    /// Items of the table's long list (`match`, `forward_to`, `numbers`): index of the first value, and place.
+    /// Items of the table's long list (`match`, `numbers`): index of the first value, and place.
     pub(super) items: Vec<(usize, Place)>,
+    /// Its destinations, in the order of `Company::every_destination`.
+    pub(super) destinations: Vec<Place>,
     /// The table could not be read; it has no value.
     pub(super) lost: bool,
 }
@@ -243,30 +245,32 @@ fn references(r: &mut Reader<'_>, config: &Config, places: &Places) {
 /// A call must not be forwarded to ourselves: it would come back for ever.
 fn destinations(r: &mut Reader<'_>, config: &Config, places: &Places, owner: &HashMap<&E164, &Pool>) {
     for (company, marks) in config.companies.iter().zip(kept(&places.companies)) {
-        for (i, text) in company.forward_to.iter().enumerate() {
-            let Ok(destination) = destination::parse(text) else { continue };
-            if leads_here(config, &destination) {
+        for (destination, place) in company.every_destination().zip(&marks.destinations) {
+            let text = &destination.uri;
+            let Ok(parsed) = destination::parse(text) else { continue };
+            let proxy = destination.proxy().and_then(|text| destination::parse(text).ok());
+            if leads_here(config, proxy.as_ref().unwrap_or(&parsed)) {
                 let message = format!(
                     "`{text}` is this node itself: the call would come back for ever; name the company's phone or PBX"
                 );
-                r.problem(marks.item(i).1, message);
+                r.problem(place, message);
             }
-            let is_tls = destination.transport == rsip::Transport::Tls;
-            if is_tls && !config.sip.listen.iter().any(|listener| listener.transport == rsip::Transport::Tls) {
+            let transport = proxy.as_ref().unwrap_or(&parsed).transport;
+            if let Some(transport) = transport.filter(|t| !config.sip.listen.iter().any(|l| l.transport == *t)) {
+                let scheme = transport.to_string().to_ascii_lowercase();
                 let message = format!(
-                    "`{text}` is called over TLS, and its own requests must find us so: add a tls:// listener to \
-                     `sip.listen`"
+                    "`{text}` is called over {transport}, and `sip.listen` has no {scheme}:// to call from; add one"
                 );
-                r.problem(marks.item(i).1, message);
+                r.problem(place, message);
             }
-            let user = destination.fixed_user.as_deref().and_then(E164::parse);
+            let user = parsed.fixed_user.as_deref().and_then(E164::parse);
             if let Some(pool) = user.and_then(|number| owner.get(&number).copied()) {
                 let message = format!(
                     "`{text}` is a number of pool `{}`: the call would come back; name the company's own number, or \
                      write {{number}} if its PBX takes tracking numbers",
                     pool.name
                 );
-                r.problem(marks.item(i).1, message);
+                r.problem(place, message);
             }
         }
     }
@@ -282,7 +286,7 @@ fn leads_here(config: &Config, destination: &destination::Destination) -> bool {
     };
     let listens = |listener: &Listener| {
         let own = listener.address.ip().to_canonical();
-        listener.address.port() == destination.port
+        listener.address.port() == destination.likely_port()
             && addresses.iter().any(|a| own == *a || own.is_unspecified() && a.is_loopback() || a.is_unspecified())
     };
     let advertised = config.sip.advertise.as_deref().is_some_and(|text| {
@@ -293,7 +297,7 @@ fn leads_here(config: &Config, destination: &destination::Destination) -> bool {
                 (text.trim_matches(['[', ']']).to_owned(), config.sip.listen.first().map_or(5060, |l| l.address.port()))
             }
         });
-        host.eq_ignore_ascii_case(&destination.host) && port == destination.port
+        host.eq_ignore_ascii_case(&destination.host) && port == destination.likely_port()
     });
     advertised || config.sip.listen.iter().any(listens)
 }

@@ -5,18 +5,22 @@ use std::net::IpAddr;
 use rsip::Transport;
 
 use super::value::is_host_name;
+use crate::core::locate::{self, Names, Query, Unroutable};
+use crate::wire::sip::Uri;
 
 /// What the checks need to know of a destination. The text itself is kept as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Destination {
     /// User part, when it has no placeholder.
     pub(super) fixed_user: Option<String>,
+    pub(super) has_user: bool,
     /// Without brackets.
     pub(super) host: String,
     pub(super) address: Option<IpAddr>,
-    /// 5060, or 5061 over TLS, when the URI names none (RFC 3261 §19.1.2).
-    pub(super) port: u16,
-    pub(super) transport: Transport,
+    /// As the URI names it.
+    pub(super) port: Option<u16>,
+    /// What the URI, or its `sips:`, says of the transport; `None` leaves it to DNS.
+    pub(super) transport: Option<Transport>,
 }
 
 /// The words that may stand in braces.
@@ -31,8 +35,8 @@ pub(super) fn parse(text: &str) -> Result<Destination, String> {
     if text.bytes().any(|b| b <= b' ' || b >= 0x7f) {
         return Err(format!("has a space, control or non-ASCII character; {how}"));
     }
-    let is_sips = text.starts_with("sips:");
-    let rest = text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:")).ok_or_else(|| format!("`{text}` is not a SIP URI; {how}"))?;
+    let rest = text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:"));
+    let rest = rest.ok_or_else(|| format!("`{text}` is not a SIP URI; {how}"))?;
     if rest.contains('?') {
         return Err("headers behind `?` are not taken; leave them out".to_owned());
     }
@@ -42,17 +46,33 @@ pub(super) fn parse(text: &str) -> Result<Destination, String> {
     };
     let (host_port, params) = rest.split_once(';').map_or((rest, None), |(host, params)| (host, Some(params)));
     let fixed_user = user.map(check_user).transpose()?.flatten();
-    let transport = check_params(params)?;
-    if is_sips && transport == Some(Transport::Udp) {
-        return Err("sips: cannot go over UDP; leave the transport out".to_owned());
-    }
-    let transport = if is_sips { Transport::Tls } else { transport.unwrap_or(Transport::Udp) };
-    let (host, port) = split_port(host_port, if transport == Transport::Tls { 5061 } else { 5060 }).ok_or_else(|| format!("`{host_port}` is not a host; {how}"))?;
+    check_params(params)?;
+    let (host, port) = split_port(host_port).ok_or_else(|| format!("`{host_port}` is not a host; {how}"))?;
     let address = host.parse::<IpAddr>().ok();
     if address.is_none() && !is_host_name(&host) {
         return Err(format!("`{host}` is not a host name or address (no placeholder may stand there); {how}"));
     }
-    Ok(Destination { fixed_user, host, address, port, transport })
+    let transport = transport(text)?;
+    Ok(Destination { fixed_user, has_user: user.is_some(), host, address, port, transport })
+}
+
+/// What the URI with its places filled says of the transport.
+fn transport(text: &str) -> Result<Option<Transport>, String> {
+    let filled = PLACEHOLDERS.iter().fold(text.to_owned(), |text, placeholder| text.replace(placeholder, "0"));
+    let uri = Uri::parse(&filled).map_err(|_| format!("`{text}` is not a SIP URI"))?;
+    let query = Query::of(&uri, &Names::default()).map_err(|why| match why {
+        Unroutable::Scheme => format!("`{text}` is not a SIP URI"),
+        Unroutable::Transport => "this transport is not known; use udp, tcp, tls, ws or wss".to_owned(),
+        Unroutable::Insecure => "sips: goes over TLS; take out `;transport=udp`".to_owned(),
+    })?;
+    Ok(query.transport.or(query.secure.then_some(Transport::Tls)))
+}
+
+impl Destination {
+    /// The port as far as it can be told without DNS.
+    pub(super) fn likely_port(&self) -> u16 {
+        self.port.unwrap_or(locate::default_port(self.transport.unwrap_or(Transport::Udp)))
+    }
 }
 
 /// The user part; `Some` when it holds no placeholder.
@@ -66,27 +86,24 @@ fn check_user(user: &str) -> Result<Option<String>, String> {
     Ok((plain == user).then(|| user.to_owned()))
 }
 
-/// The transport that the parameters name.
-fn check_params(params: Option<&str>) -> Result<Option<Transport>, String> {
-    let mut transport = None;
+fn check_params(params: Option<&str>) -> Result<(), String> {
     for param in params.iter().flat_map(|params| params.split(';')) {
         let (name, value) = param.split_once('=').unwrap_or((param, "1"));
         let token =
             |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*+%[]:/".contains(&b));
-        let value = without_placeholders(value)?;
-        if !token(name) || !(token(&value) || value.is_empty()) {
+        let plain = without_placeholders(value)?;
+        if !token(name) || !(token(&plain) || plain.is_empty()) {
             return Err(format!("`;{param}` is not a URI parameter"));
         }
-        if name.eq_ignore_ascii_case("transport") {
-            transport = Some(match value.to_ascii_lowercase().as_str() {
-                "udp" => Transport::Udp,
-                "tcp" => Transport::Tcp,
-                "tls" => Transport::Tls,
-                _ => return Err(format!("transport `{value}` is not known; use udp, tcp or tls")),
-            });
+        // Both say where the call goes, which a caller must not.
+        if name.eq_ignore_ascii_case("transport") && locate::transport(value).is_none() {
+            return Err(format!("transport `{value}` is not known; use udp, tcp, tls, ws or wss"));
+        }
+        if name.eq_ignore_ascii_case("maddr") {
+            return Err("`maddr` is not taken; write the address as the host".to_owned());
         }
     }
-    Ok(transport)
+    Ok(())
 }
 
 /// The text without `{number}` and `{caller}`; other braces are mistakes.
@@ -98,7 +115,7 @@ fn without_placeholders(text: &str) -> Result<String, String> {
     Ok(plain)
 }
 
-fn split_port(text: &str, default: u16) -> Option<(String, u16)> {
+fn split_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, tail) = rest.split_once(']')?;
         host.parse::<std::net::Ipv6Addr>().ok()?;
@@ -107,8 +124,8 @@ fn split_port(text: &str, default: u16) -> Option<(String, u16)> {
         text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
     };
     let port = match port {
-        None => default,
-        Some(port) => port.parse::<u16>().ok().filter(|port| *port > 0)?,
+        None => None,
+        Some(port) => Some(port.parse::<u16>().ok().filter(|port| *port > 0)?),
     };
     Some((host.to_owned(), port))
 }
@@ -119,18 +136,21 @@ mod tests {
 
     #[test]
     fn good_destinations() {
-        for (text, fixed, host, port) in [
-            ("sip:+442079460999@127.0.0.1:5080", Some("+442079460999"), "127.0.0.1", 5080),
-            ("sip:{number}@pbx.example.com", None, "pbx.example.com", 5060),
-            ("sip:{number}@[2001:db8::1]:5070;transport=tcp", None, "2001:db8::1", 5070),
-            ("sip:queue-7@10.0.0.1;x-from={caller}", Some("queue-7"), "10.0.0.1", 5060),
-            ("sip:10.0.0.1", None, "10.0.0.1", 5060),
-            ("sips:1@pbx.example", Some("1"), "pbx.example", 5061),
-            ("sip:1@pbx.example;transport=TLS", Some("1"), "pbx.example", 5061),
-            ("sip:1@pbx.example:5070;transport=tls", Some("1"), "pbx.example", 5070),
+        use Transport::{Tcp, Tls, Wss};
+        for (text, fixed, host, port, transport) in [
+            ("sip:+442079460999@127.0.0.1:5080", Some("+442079460999"), "127.0.0.1", Some(5080), None),
+            ("sip:{number}@pbx.example.com", None, "pbx.example.com", None, None),
+            ("sip:{number}@[2001:db8::1]:5070;transport=tcp", None, "2001:db8::1", Some(5070), Some(Tcp)),
+            ("sip:queue-7@10.0.0.1;x-from={caller}", Some("queue-7"), "10.0.0.1", None, None),
+            ("sip:10.0.0.1", None, "10.0.0.1", None, None),
+            ("sips:{number}@pbx.example", None, "pbx.example", None, Some(Tls)),
+            ("sips:a@pbx.example;transport=tcp", Some("a"), "pbx.example", None, Some(Tls)),
+            ("sip:a@pbx.example;transport=TLS", Some("a"), "pbx.example", None, Some(Tls)),
+            ("sip:a@pbx.example;transport=wss", Some("a"), "pbx.example", None, Some(Wss)),
         ] {
             let got = parse(text).expect(text);
-            assert_eq!((got.fixed_user.as_deref(), got.host.as_str(), got.port), (fixed, host, port), "{text}");
+            let got = (got.fixed_user.as_deref(), got.host.as_str(), got.port, got.transport);
+            assert_eq!(got, (fixed, host, port, transport), "{text}");
         }
     }
 
@@ -140,6 +160,9 @@ mod tests {
             "",
             "tel:+442079460999",
             "sips:a@b.example;transport=udp",
+            "sip:a@b.example;transport={caller}",
+            "sip:a@b.example;maddr=192.0.2.1",
+            "sip:a@b.example;maddr={caller}",
             "sip:a@",
             "sip:@b.example",
             "sip:a@{caller}",

@@ -1,9 +1,15 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
+mod trunk;
+
 use std::fmt::{self, Display, Write as _};
+use std::sync::Arc;
 
 use super::value::{duration_text, listener_text, size_text, source_text};
-use super::{ClientCertificates, Codecs, Config, DialledIn, Fsync, Listener, MinVersion, Pool, PoolKind, Sink, Source, Trunk};
+use super::{
+    ClientCertificates, Codecs, Config, Destination, DialledIn, Fsync, Listener, MinVersion, Pool, PoolKind, Sink,
+    Source, Trunk,
+};
 use crate::ids::E164;
 
 /// What stands in place of a secret.
@@ -21,7 +27,7 @@ impl Config {
         for company in &self.companies {
             out.table("[[company]]");
             out.text("name", &company.name);
-            out.list("forward_to", &company.forward_to);
+            out.plain("forward_to", destinations(&company.forward_to));
             out.text("ring_timeout", duration_text(company.ring_timeout));
             out.plain("final_statuses", format!("{:?}", company.final_statuses));
             out.plain("nat", company.nat);
@@ -125,6 +131,14 @@ impl Config {
         out.table("[log]");
         out.plain("json", self.log.json);
         out.text("filter", &self.log.filter);
+        out.table("[trace]");
+        out.text("memory", size_text(self.trace.memory));
+        if let Some(hep) = &self.trace.hep {
+            out.table("[trace.hep]");
+            out.text("address", hep.address);
+            out.plain("capture_id", hep.capture_id);
+            out.option("password", hep.password.as_ref().map(|_| MASK));
+        }
     }
 }
 
@@ -149,6 +163,7 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
         DialledIn::PCalledPartyId => "p-called-party-id",
         DialledIn::Diversion => "diversion",
     };
+    out.option("address", trunk.address.as_ref());
     out.text("dialled_in", dialled_in);
     out.option("country", trunk.country.as_ref());
     out.text("prefix", &trunk.prefix);
@@ -156,6 +171,35 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.plain("nat", trunk.nat);
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);
+    trunk::write(out, trunk);
+    if let Some(credentials) = &trunk.credentials {
+        out.table("[trunk.credentials]");
+        out.text("user", &credentials.user);
+        out.text("password", MASK);
+        out.option("realm", credentials.realm.as_ref());
+    }
+}
+
+/// A list of destinations: a plain URI as a text, others as tables.
+fn destinations(list: &[Arc<Destination>]) -> String {
+    let one = |destination: &Arc<Destination>| {
+        let mut keys = Vec::new();
+        let mut text = |key: &str, value: Option<&String>| {
+            keys.extend(value.map(|value| format!("{key} = {}", quoted(value))));
+        };
+        text("name", destination.name.as_ref());
+        text("uri", Some(&destination.uri).filter(|_| destination.number.is_none()));
+        text("trunk", destination.trunk_name.as_ref());
+        text("number", destination.number.as_ref());
+        text("ring_timeout", destination.ring_timeout.map(duration_text).as_ref());
+        keys.extend(destination.calls_max.map(|calls| format!("calls_max = {calls}")));
+        if destination.weight != 1 {
+            keys.push(format!("weight = {}", destination.weight));
+        }
+        let is_plain = keys.len() == 1 && destination.number.is_none();
+        if is_plain { quoted(&destination.uri) } else { format!("{{ {} }}", keys.join(", ")) }
+    };
+    format!("[{}]", list.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
 fn write_pool(out: &mut Writer, pool: &Pool) {

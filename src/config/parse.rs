@@ -1,9 +1,11 @@
 //! Tables of the file → the types of [`super`]. Each function reads one table, with its defaults.
 
 mod company;
+mod destinations;
 mod media;
 mod sip;
 mod tls;
+mod trace;
 mod trunk;
 mod web;
 
@@ -17,12 +19,13 @@ use toml::de::DeTable;
 use self::company::company;
 use self::media::{media, recording};
 use self::sip::sip;
+use self::trace::trace;
 use self::trunk::trunk;
 use self::web::{pool, sink, site};
 use super::check::{self, Marks, Places};
 use super::problem::Problems;
 use super::read::{Found, Place, Reader, Section};
-use super::{AttributionRules, Config, Http, LeaseFeed, LeaseRules, Log, Node, value};
+use super::{AttributionRules, Config, Http, LeaseFeed, LeaseRules, Log, Node, Trunk, value};
 use crate::limits;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -66,8 +69,12 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let lease_feed = lease_feed(r, &mut root);
     let attribution = attribution(r, &mut root);
     let log = log(r, &mut root);
+    let trace = trace(r, &mut root);
     let trunks = tables(r, &mut root, "trunk", &mut places.trunks, |r, s, m| trunk(r, s, sip.calls_max, m));
-    let companies = tables(r, &mut root, "company", &mut places.companies, company);
+    let trunks: Vec<Arc<Trunk>> = trunks.into_iter().map(Arc::new).collect();
+    let mut companies = tables(r, &mut root, "company", &mut places.companies, company);
+    let trunks_lost = places.trunks.iter().any(|marks| marks.lost);
+    destinations::through_trunks(r, &mut companies, &places.companies, &trunks, trunks_lost);
     let sites = tables(r, &mut root, "site", &mut places.sites, site);
     let mut count = 0;
     let pools = tables(r, &mut root, "pool", &mut places.pools, |r, s, m| pool(r, s, &mut count, m));
@@ -84,7 +91,8 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         lease_feed,
         attribution,
         log,
-        trunks: trunks.into_iter().map(Arc::new).collect(),
+        trace,
+        trunks,
         companies: companies.into_iter().map(Arc::new).collect(),
         sites: sites.into_iter().map(Arc::new).collect(),
         pools: pools.into_iter().map(Arc::new).collect(),

@@ -64,6 +64,13 @@ pub(super) struct Section<'d, 't> {
     asked: Vec<&'static str>,
 }
 
+/// An entry of a list that may hold texts and tables.
+#[derive(Debug)]
+pub(super) enum Item<'d, 't> {
+    Text(&'d str, Place),
+    Table(Section<'d, 't>),
+}
+
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str, file: &str, base: &Path) -> Reader<'t> {
         Reader { text, file: file.to_owned(), base: base.to_owned(), problems: Vec::new(), known: BTreeSet::new() }
@@ -99,7 +106,7 @@ impl<'t> Reader<'t> {
         self.base.join(path)
     }
 
-    /// A table of the root, `[name]`; absent tables give a section in which everything is absent.
+    /// A table within a table, `[name]`; absent tables give a section in which everything is absent.
     pub(super) fn section<'d>(&mut self, root: &mut Section<'d, 't>, name: &'static str) -> Section<'d, 't> {
         match self.raw(root, name) {
             Some((value, place)) => self.as_section(value, place),
@@ -115,7 +122,7 @@ impl<'t> Reader<'t> {
             return Vec::new();
         };
         let item = |(i, item): (usize, &'d Spanned<DeValue<'t>>)| {
-            self.as_section(item.get_ref(), Place { key: format!("{name}[{i}]"), span: item.span() })
+            self.as_section(item.get_ref(), Place { key: format!("{}[{i}]", place.key), span: item.span() })
         };
         array.iter().enumerate().map(item).collect()
     }
@@ -211,16 +218,6 @@ impl<'t> Reader<'t> {
         key: &'static str,
         mut read: impl FnMut(&str) -> Result<T, String>,
     ) -> Found<Vec<(T, Place)>> {
-        self.items(section, key, |item| as_text(item).and_then(&mut read))
-    }
-
-    /// A list of values of any kind; otherwise as [`Reader::list`].
-    pub(super) fn items<T>(
-        &mut self,
-        section: &mut Section<'_, 't>,
-        key: &'static str,
-        mut read: impl FnMut(&DeValue<'t>) -> Result<T, String>,
-    ) -> Found<Vec<(T, Place)>> {
         let Some((value, place)) = self.raw(section, key) else { return Found::Absent };
         let Some(array) = value.as_array() else {
             self.problem(&place, format!("must be a list like [\"…\"], not {}", kind(value)));
@@ -233,9 +230,28 @@ impl<'t> Reader<'t> {
         let mut items = Vec::with_capacity(array.len());
         for (i, item) in array.iter().enumerate() {
             let at = Place { key: format!("{}[{i}]", place.key), span: item.span() };
-            match read(item.get_ref()) {
+            match as_text(item.get_ref()).and_then(&mut read) {
                 Ok(value) => items.push((value, at)),
                 Err(message) => self.problem(&at, message),
+            }
+        }
+        if items.len() < array.len() { Found::Bad } else { Found::Is(items, place) }
+    }
+
+    /// The items of a list whose entries are texts or tables.
+    pub(super) fn items<'d>(&mut self, section: &mut Section<'d, 't>, key: &'static str) -> Found<Vec<Item<'d, 't>>> {
+        let Some((value, place)) = self.raw(section, key) else { return Found::Absent };
+        let Some(array) = value.as_array().filter(|array| array.len() <= limits::CONFIG_LIST) else {
+            self.problem(&place, format!("must be a list like [\"…\"], not {}", kind(value)));
+            return Found::Bad;
+        };
+        let mut items = Vec::with_capacity(array.len());
+        for (i, item) in array.iter().enumerate() {
+            let at = Place { key: format!("{}[{i}]", place.key), span: item.span() };
+            match item.get_ref() {
+                DeValue::String(text) => items.push(Item::Text(text, at)),
+                DeValue::Table(table) => items.push(Item::Table(Section::new(at, Some(table)))),
+                other => self.problem(&at, format!("must be a text in quotes or a table, not {}", kind(other))),
             }
         }
         if items.len() < array.len() { Found::Bad } else { Found::Is(items, place) }
@@ -327,7 +343,7 @@ impl<'d, 't> Section<'d, 't> {
     }
 }
 
-pub(super) fn as_text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
+fn as_text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
     value.as_str().ok_or_else(|| format!("must be a text in quotes, not {}", kind(value)))
 }
 

@@ -169,18 +169,21 @@ fn commented_values_are_the_defaults() {
         "advertise",
         "user_agent",
         "address6",
+        "address",
         "threads",
         "token",
         "trusted_proxies",
         "url",
         "country",
+        "user",
+        "password",
+        "realm",
+        "[trunk.credentials]",
         "recording",
         "secret",
         "headers",
         "kind",
         "allow_private",
-        "[lease_feed]",
-        "[[sink]]",
         "stale_after",
         "name",
         "match_any",
@@ -199,7 +202,15 @@ fn commented_values_are_the_defaults() {
         }
         _ => line.to_owned(),
     };
-    let text: Vec<String> = BUILTIN.lines().map(on).collect();
+    // A table that is commented out whole, up to the next empty line, is an example too.
+    let mut in_example = false;
+    let text: Vec<String> = BUILTIN
+        .lines()
+        .map(|line| {
+            in_example = line.starts_with("#[") || in_example && !line.is_empty();
+            if in_example { line.to_owned() } else { on(line) }
+        })
+        .collect();
     let config = read(&text.join("\n")).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.effective_toml(), Config::builtin().effective_toml());
 }
@@ -254,9 +265,9 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
     ("udp://127.0.0.1:5060", "wss://127.0.0.1:5061", 4, "sip.listen[0]", "sip.tls.certificate"),
     ("udp://127.0.0.1:5060", "ws://127.0.0.1:5060", 4, "sip.listen[1]", "is taken by"),
     ("udp://127.0.0.1:5060", "sctp://127.0.0.1:5060", 4, "sip.listen[0]", "is one of udp, tcp, tls, ws, wss"),
-    ("\"udp://127.0.0.1:5060\"", "{ address = \"udp://127.0.0.1:5060\" }", 4, "sip.listen[0]", "unknown key `address`"),
-    ("\"udp://127.0.0.1:5060\"", "{ advertise = \"203.0.113.7\" }", 4, "sip.listen[0]", "`url` is missing"),
-    ("\"udp://127.0.0.1:5060\"", "{ url = \"udp://127.0.0.1:5060\", advertise = \"a b\" }", 4, "sip.listen[0]", "host"),
+    ("\"udp://127.0.0.1:5060\"", "{ url = \"udp://127.0.0.1:5060\", port = \"1\" }", 4, "sip.listen[0].port", "unknown key"),
+    ("\"udp://127.0.0.1:5060\"", "{ advertise = \"203.0.113.7\" }", 4, "sip.listen[0].url", "is missing"),
+    ("\"udp://127.0.0.1:5060\"", "{ url = \"udp://127.0.0.1:5060\", advertise = \"a b\" }", 4, "sip.listen[0].advertise", "host"),
     ("tcp://127.0.0.1:5060", "udp://127.0.0.1:5060", 4, "sip.listen[1]", "twice"),
     ("[\"udp://127.0.0.1:5060\", \"tcp://127.0.0.1:5060\"]", "[]", 4, "sip.listen", "is empty"),
     ("[http]\nlisten = \"127.0.0.1:8080\"", "[http]\nlisten = \"0.0.0.0:8080\"", 6, "http.listen", "http.token"),
@@ -272,11 +283,49 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
     ("match = [\"127.0.0.0/8\"]", "match = [\"127.0.0.1/8\"]", 9, "trunk[0].match[0]", "127.0.0.0/8"),
     ("match = [\"127.0.0.0/8\"]", "match = [\"10.0.0.1\", \"10.0.0.1\"]", 9, "trunk[0].match[1]", "already"),
     ("@127.0.0.1:5080", "@127.0.0.1:5060", 12, "company[0].forward_to[0]", "this node itself"),
+    ("@127.0.0.1:5080", "@pbx.example;transport=tls", 12, "company[0].forward_to[0]", "no tls://"),
+    ("sip:+442079460999@127.0.0.1:5080", "sips:a@pbx.example", 12, "company[0].forward_to[0]", "no tls://"),
     ("@127.0.0.1:5080", "@localhost", 12, "company[0].forward_to[0]", "this node itself"),
     ("+442079460999@", "+442079460500@", 12, "company[0].forward_to[0]", "acme-billboard"),
     ("sip:+442079460999@127.0.0.1:5080", "sip:{who}@pbx", 12, "company[0].forward_to[0]", "braces"),
     ("forward_to = [\"sip:+442079460999@127.0.0.1:5080\"]\n", "", 10, "company[0].forward_to", "is missing"),
     ("name = \"acme\"\n", "name = \"a b\"\n", 11, "company[0].name", "is not a name"),
+    (
+        "[\"sip:+442079460999@127.0.0.1:5080\"]",
+        "[{ trunk = \"nobody\", number = \"+442079460999\" }]",
+        12,
+        "company[0].forward_to[0]",
+        "no trunk `nobody`",
+    ),
+    (
+        "[\"sip:+442079460999@127.0.0.1:5080\"]",
+        "[{ trunk = \"carrier\", number = \"+442079460999\" }]",
+        12,
+        "company[0].forward_to[0]",
+        "has no `address`",
+    ),
+    (
+        "[\"sip:+442079460999@127.0.0.1:5080\"]",
+        "[{ number = \"+442079460999\" }]",
+        12,
+        "company[0].forward_to[0]",
+        "needs `uri`",
+    ),
+    (
+        "[\"sip:+442079460999@127.0.0.1:5080\"]",
+        "[{ uri = \"sip:a@192.0.2.1\", number = \"+442079460999\" }]",
+        12,
+        "company[0].forward_to[0].number",
+        "keep one",
+    ),
+    (
+        "[\"sip:+442079460999@127.0.0.1:5080\"]",
+        "[{ uri = \"sip:a@192.0.2.1\", wait = 2 }]",
+        12,
+        "company[0].forward_to[0].wait",
+        "unknown key",
+    ),
+    ("match = [\"127.0.0.0/8\"]", "match = [\"127.0.0.1\"]\naddress = \"sip:a@b\"", 10, "trunk[0].address", "a user"),
     (
         "name = \"acme-site\"\ncompany = \"acme\"",
         "name = \"acme-site\"\ncompany = \"acne\"",
@@ -324,6 +373,64 @@ fn each_mistake_has_its_place() {
         assert_eq!((problem.line, problem.key.as_str()), (*line, *key), "{to}: {problem}");
         assert!(problem.message.contains(words), "{to}: {problem}");
     }
+}
+
+/// D09: what is dialled at a trunk is one canonical number, or a mistake at load.
+#[test]
+fn numbers_of_destinations_are_canonical() {
+    let at = |number: &str| {
+        let trunk = "match = [\"192.0.2.0/24\"]\naddress = \"sip:192.0.2.9;transport=tcp\"";
+        let entry = format!("[{{ trunk = \"carrier\", number = \"{number}\" }}]");
+        let text = GOOD.replacen("match = [\"127.0.0.0/8\"]", trunk, 1);
+        read(&text.replacen("[\"sip:+442079460999@127.0.0.1:5080\"]", &entry, 1))
+            .map(|config| config.companies[0].forward_to[0].uri.clone())
+    };
+    for text in ["+442079460999", "+44 20 7946-0999", "+44 (20) 7946.0999"] {
+        assert_eq!(at(text).expect("a number"), "sip:+442079460999@192.0.2.9;transport=tcp", "{text}");
+    }
+    assert_eq!(at("{number}").expect("as dialled"), "sip:{number}@192.0.2.9;transport=tcp");
+    let long = "9".repeat(200);
+    for text in [
+        "+４４２０７９４６０９９９",
+        "%2B442079460999",
+        "00442079460999",
+        "+44207946,,999",
+        "+442079460999;postd=1",
+        &long,
+    ] {
+        assert!(at(text).is_err(), "{text}");
+    }
+    // A number of ours would come back.
+    assert!(at("+442079460500").expect_err("a loop").to_string().contains("acme-billboard"));
+}
+
+/// The trunk that a destination goes out through: named, by the host of its `address`, by its addresses.
+#[test]
+fn destinations_find_their_trunk() {
+    let text = r#"
+[[trunk]]
+name = "wide"
+match = ["192.0.2.0/24"]
+[[trunk]]
+name = "narrow"
+match = ["192.0.2.8/29"]
+[[trunk]]
+name = "carrier"
+match = ["198.51.100.1"]
+address = "sip:sbc.carrier.example;transport=tcp"
+[[company]]
+name = "acme"
+forward_to = ["sip:1@192.0.2.1", "sip:1@192.0.2.9", "sip:1@SBC.carrier.example", "sip:1@203.0.113.77",
+  { uri = "sip:1@192.0.2.9", trunk = "carrier" }]
+"#;
+    let config = read(text).unwrap_or_else(|problems| panic!("{problems}"));
+    let found = config.companies[0].forward_to.iter().map(|d| (d.trunk.as_ref().map(|t| t.name.as_str()), d.proxy()));
+    let proxy = Some("sip:sbc.carrier.example;transport=tcp");
+    let expected =
+        [(Some("wide"), None), (Some("narrow"), None), (Some("carrier"), None), (None, None), (Some("carrier"), proxy)];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    let again = read(&config.effective_toml()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(again.effective_toml(), config.effective_toml());
 }
 
 #[test]

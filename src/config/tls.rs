@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn dates_of_both_kinds_are_read() {
-        for (from, until, seconds) in [(2020, 2040, (1_577_923_200, 2_214_432_000)), (2049, 2051, (2_493_072_000, 2_561_500_800))] {
+        let cases = [(2020, 2040, (1_577_923_200, 2_214_432_000)), (2049, 2051, (2_493_158_400, 2_561_500_800))];
+        for (from, until, seconds) in cases {
             let mut params = rcgen::CertificateParams::default();
             params.not_before = rcgen::date_time_ymd(from, 1, 2);
             params.not_after = rcgen::date_time_ymd(until, 3, 4);

@@ -11,8 +11,11 @@ mod commands;
 pub mod drops;
 mod identity;
 mod leg;
+pub mod reliable;
 mod requests;
 mod responses;
+pub mod session;
+mod standalone;
 mod timers;
 mod transactions;
 mod within;
@@ -29,9 +32,13 @@ use foldhash::fast::FixedState;
 use self::drops::Drops;
 use self::identity::{Branch, Identity, LocalTag};
 use self::leg::Leg;
+pub use self::reliable::Reliable;
+pub use self::session::SessionTimer;
+pub use self::standalone::Standalone;
 use self::timers::{Timed, Timers};
 use self::transactions::{ClientEntry, ServerEntry};
 use crate::core::hosts::Hosts;
+use crate::core::auth::Credentials;
 use crate::core::transaction::Action;
 use crate::time::{Now, Wakeup};
 use crate::wire::sip::Message;
@@ -44,7 +51,7 @@ pub struct LegId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ServerTxn(pub u64);
 
-/// One in-dialog request of ours.
+/// One request of ours, in a dialog or outside any.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientTxn(pub u64);
 
@@ -75,6 +82,10 @@ pub struct AgentConfig {
     pub hosts: Hosts,
     /// Most transactions at once ([`crate::limits::TRANSACTIONS`]).
     pub transactions_max: usize,
+    /// For legs in which we are the UAS.
+    pub reliable: Reliable,
+    /// For legs in which we are the UAS; `None`: no session timers.
+    pub session: Option<SessionTimer>,
 }
 
 /// Whether the sender of a datagram is somebody we know.
@@ -146,6 +157,11 @@ pub struct Invite {
     pub max_forwards: u8,
     /// In-dialog requests go to the source of the far side's messages, whatever its Contact says.
     pub nat: bool,
+    pub reliable: Reliable,
+    /// `None`: no session timer.
+    pub session: Option<SessionTimer>,
+    /// What a challenge to this leg's requests is answered with; `None`: it is a failure.
+    pub credentials: Option<Arc<Credentials>>,
     pub extra: Extra,
 }
 
@@ -186,6 +202,9 @@ pub enum AgentEvent {
     /// Response to our in-dialog request; provisional ones too. A 2xx to a re-INVITE wants `ack`. No `response`: 408,
     /// 503, 491, 481 … of our own.
     Response { leg: LegId, txn: ClientTxn, status: u16, response: Option<Arc<Message>> },
+    /// Final response to a request of ours outside any dialog. No `response`: 408 (nobody answered), 503 (transport
+    /// failure or no room), 500 (cannot be written), 481 (a method that needs a dialog).
+    Standalone { txn: ClientTxn, status: u16, response: Option<Arc<Message>> },
     /// Request outside a dialog that is not INVITE, CANCEL or ACK and is allowed (OPTIONS).
     OutOfDialog { txn: ServerTxn, request: Arc<Message>, flow: Flow },
 }
@@ -349,6 +368,12 @@ impl Agent {
     /// ACK of the 2xx to our INVITE or re-INVITE.
     pub fn ack(&mut self, _now: Now, leg: LegId, payload: Option<Payload>) {
         self.send_ack(leg, payload);
+    }
+
+    // ── outside any dialog ──
+    /// A request of our own that belongs to no leg; answered by [`AgentEvent::Standalone`].
+    pub fn standalone(&mut self, now: Now, request: Standalone) -> ClientTxn {
+        self.send_standalone(now.mono, &request)
     }
 
     // ── both ──

@@ -10,27 +10,31 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::config::{ClientCertificates, Config, Listener, PoolKind, Trunk};
+use crate::config::{Config, Destination, Listener, PoolKind, Source, Trunk};
 use crate::core::admission::{Admission, Reject};
 use crate::core::agent::{
-    Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Transmit, Trust,
+    Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Reliable, Transmit,
 };
 use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
 use crate::core::directory::Directory;
 use crate::core::event::{Body, CallData, Event, RefusedData};
+use crate::core::health::Health;
 use crate::core::hosts::Hosts;
 use crate::core::lease::LeaseTable;
-use crate::core::locate::{Asker, Hop, Query};
+use crate::core::locate::{Asker, Hop, Names, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
-use crate::core::names::Names;
-use crate::core::{number, route};
+use crate::core::{identity, number, route};
 use crate::ids::{CallId, E164, Side, mask};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
 use crate::wire::sip::{Message, Uri};
+
+mod door;
+
+pub use door::Door;
 
 /// What signalling reads; swapped whole on reload.
 #[derive(Debug)]
@@ -42,36 +46,40 @@ pub struct Settings {
     /// Addresses of destinations that the configuration names literally.
     destinations: HashSet<IpAddr>,
     own_media: OwnMedia,
-    /// Names that certificates may be for.
-    pub names: Names,
-    /// What goes into Via, Contact and From of each listener.
-    pub hosts: Hosts,
+    names: Names,
+    hosts: Hosts,
 }
 
 impl Settings {
     pub fn new(config: Arc<Config>, listeners: Vec<Listener>) -> Settings {
-        let names = Names::new(&config);
-        Settings::with(config, listeners, names)
+        Settings::with(config, listeners, Names::default())
     }
 
-    /// The settings after a reload: listeners stay, names keep their numbers.
-    pub fn after(&self, config: Arc<Config>) -> Settings {
-        let names = self.names.after(&config);
-        Settings::with(config, self.listeners.clone(), names)
+    /// Those of a new configuration; names keep their numbers.
+    pub fn successor(&self, config: Arc<Config>) -> Settings {
+        Settings::with(config, self.listeners.clone(), self.names.clone())
     }
 
-    fn with(config: Arc<Config>, listeners: Vec<Listener>, names: Names) -> Settings {
-        let host = |uri: &String| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
-        let destinations = config.companies.iter().flat_map(|company| company.forward_to.iter().filter_map(host));
+    fn with(config: Arc<Config>, listeners: Vec<Listener>, mut names: Names) -> Settings {
+        names.extend(hosts(&config).iter().map(String::as_str));
+        let host = |uri: &str| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
+        let leads_to = |one: &Arc<Destination>| host(one.proxy().unwrap_or(&one.uri));
+        let every = config.companies.iter().flat_map(|company| company.every_destination());
+        let destinations = every.filter_map(leads_to);
         Settings {
             directory: Directory::with(&config, &names),
             hosts: Hosts::new(&listeners, config.sip.advertise.as_deref()),
-            names,
             listeners,
             destinations: destinations.map(|ip| ip.to_canonical()).collect(),
             own_media: OwnMedia::new(&config.media),
+            names,
             config,
         }
+    }
+
+    /// The hosts that we call, by number.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Our own media addresses, which no peer may name as theirs.
@@ -94,55 +102,18 @@ impl Settings {
         let source = source.to_canonical();
         self.directory.trunk_for(source).is_some() || self.destinations.contains(&source)
     }
-
-    /// Whether a new stream connection may come in, before anything is known but its address.
-    pub fn door(&self, transport: rsip::Transport, source: IpAddr) -> Door {
-        if self.is_known(source) {
-            return Door::Known;
-        }
-        let shows_certificate = matches!(transport, rsip::Transport::Tls | rsip::Transport::Wss)
-            && self.config.sip.tls.client_certificates != ClientCertificates::Off
-            && self.directory.has_names();
-        if shows_certificate { Door::Certificate } else { Door::Closed }
-    }
-
-    /// Whether any connection may be secure: a certificate of our own, or a destination that is called over TLS.
-    pub fn wants_tls(&self) -> bool {
-        let secure = |uri: &String| {
-            Uri::parse(uri).is_ok_and(|uri| {
-                let over_tls = uri.param("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"));
-                over_tls || uri.scheme.eq_ignore_ascii_case("sips")
-            })
-        };
-        let calls_out = || self.config.companies.iter().any(|company| company.forward_to.iter().any(secure));
-        self.config.sip.tls.identity.is_some() || calls_out()
-    }
-
-    /// Who sent a message, as far as its connection tells.
-    pub fn trust(&self, flow: &Flow) -> Trust {
-        // A name is verified, and only names of the configuration have numbers.
-        let is_known = flow.name.is_some() || self.directory.trunk_of(flow).is_some();
-        if is_known || self.is_known(flow.remote.ip()) { Trust::Known } else { Trust::Stranger }
-    }
-
-    /// The hop with the name that its certificate must be for: the host of the URI that led to it (RFC 5922 §4).
-    pub fn named(&self, hop: Hop, host: &str) -> Hop {
-        let is_secure = matches!(hop.transport, rsip::Transport::Tls | rsip::Transport::Wss);
-        if is_secure { Hop { name: self.names.id(host), ..hop } } else { hop }
-    }
 }
 
-/// How far a new stream connection may come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// A trunk's or a destination's address.
-    Known,
-    /// Nobody's address, but a certificate may still show whose connection it is.
-    Certificate,
-    /// Nobody, who may become somebody by logging in.
-    Login,
-    /// Nobody.
-    Closed,
+/// Hosts that the configuration has us call, and names of those who call us.
+fn hosts(config: &Config) -> Vec<String> {
+    let host = |uri: &str| Some(Uri::parse(&uri.replace(['{', '}'], "")).ok()?.host.to_owned());
+    let destinations = config.companies.iter().flat_map(|company| company.every_destination());
+    let trunks = config.trunks.iter().filter_map(|trunk| trunk.address.as_deref());
+    let known_by = config.trunks.iter().flat_map(|trunk| &trunk.sources).filter_map(|source| match source {
+        Source::Tls(name) => Some(name.to_string()),
+        Source::Network(_) | Source::Address(_) => None,
+    });
+    destinations.filter_map(|one| host(&one.uri)).chain(trunks.filter_map(host)).chain(known_by).collect()
 }
 
 /// What reaches signalling.
@@ -175,6 +146,8 @@ pub enum Output {
         query: Query,
     },
     Event(Event),
+    /// A leg of a call came to be: this is its SIP Call-ID.
+    Leg(CallId, Side, String),
     /// An INVITE of a known trunk was refused at the door, for the metric.
     Refused(&'static str),
 }
@@ -203,6 +176,7 @@ pub struct B2bua {
     settings: Arc<Settings>,
     leases: Arc<LeaseTable>,
     admission: Admission,
+    health: Health,
     calls: HashMap<CallId, Call>,
     legs: HashMap<LegId, (CallId, Side)>,
     timers: BTreeSet<(Mono, CallId)>,
@@ -243,12 +217,15 @@ impl B2bua {
             user_agent: settings.config.sip.user_agent.clone(),
             hosts: settings.hosts.clone(),
             transactions_max: limits::TRANSACTIONS,
+            reliable: Reliable::Off,
+            session: None,
         };
         B2bua {
             agent: Agent::new(Arc::new(agent_config), agent_seed),
             settings,
             leases,
             admission: Admission::default(),
+            health: Health::default(),
             calls: HashMap::new(),
             legs: HashMap::new(),
             timers: BTreeSet::new(),
@@ -367,6 +344,7 @@ impl B2bua {
                 };
                 self.agent.respond(now, txn, status, Extra { headers, ..Extra::default() });
             }
+            AgentEvent::Standalone { .. } => {}
             AgentEvent::Cancelled { leg, .. }
             | AgentEvent::Acked { leg, .. }
             | AgentEvent::AckTimeout { leg }
@@ -403,8 +381,14 @@ impl B2bua {
     fn guarded(&mut self, now: Now, call: &mut Call, act: impl FnOnce(&mut Call, &mut Ctx<'_>)) -> Result<(), String> {
         let id = call.id();
         let mut new_legs = Vec::new();
-        let mut ctx =
-            Ctx { now, agent: &mut self.agent, settings: &self.settings, out: &mut self.out, new_legs: &mut new_legs };
+        let mut ctx = Ctx {
+            now,
+            agent: &mut self.agent,
+            settings: &self.settings,
+            health: &mut self.health,
+            out: &mut self.out,
+            new_legs: &mut new_legs,
+        };
         #[cfg(test)]
         let panic_here = self.panic_in.as_mut().is_some_and(|(in_call, left)| {
             let due = *in_call == id && *left > 0;
@@ -417,9 +401,16 @@ impl B2bua {
             act(call, &mut ctx);
         }));
         for leg in new_legs {
-            self.legs.insert(leg, (id, Side::Company));
+            self.own_leg(leg, id, Side::Company);
         }
         done.map_err(|panic| panic_text(panic.as_ref()))
+    }
+
+    fn own_leg(&mut self, leg: LegId, call: CallId, side: Side) {
+        self.legs.insert(leg, (call, side));
+        if let Some(sip_call_id) = self.agent.sip_call_id(leg) {
+            self.out.push_back(Output::Leg(call, side, sip_call_id.to_owned()));
+        }
     }
 
     fn forget(&mut self, call: Call) {
@@ -472,12 +463,13 @@ impl B2bua {
         match self.admit(now, leg, &request, flow, trunk, &dialled) {
             Ok(facts) => {
                 let id = facts.data.call_id;
-                self.legs.insert(leg, (id, Side::Caller));
+                self.own_leg(leg, id, Side::Caller);
                 let mut new_legs = Vec::new();
                 let mut ctx = Ctx {
                     now,
                     agent: &mut self.agent,
                     settings: &settings,
+                    health: &mut self.health,
                     out: &mut self.out,
                     new_legs: &mut new_legs,
                 };
@@ -506,8 +498,8 @@ impl B2bua {
         });
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, &settings)?;
-        let identity = route::caller(trunk, invite);
-        let targets = route::targets(&company, &number, identity.number.as_deref());
+        let identity = identity::admit(trunk, invite)?;
+        let targets = route::targets(&company, &number, identity.number.as_deref(), settings.names());
         let admitted = self.admission.check(now.mono, &settings.config.sip, trunk)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
         let memory = settings.config.attribution.memory;
@@ -519,6 +511,9 @@ impl B2bua {
             number,
             caller: identity.number.clone(),
             caller_reason: identity.reason.map(str::to_owned),
+            caller_name: identity.display.clone(),
+            privacy: (!identity.privacy.is_empty()).then(|| identity.privacy.to_string()),
+            diversion: identity.diversions.clone(),
             trunk: trunk.name.clone(),
             forwarded_to: None,
             started_at: now.wall,
@@ -531,6 +526,8 @@ impl B2bua {
             sip_status: None,
             reason: None,
             hangup_by: None,
+            q850_cause: None,
+            sip_reason: None,
             attribution,
             recording: None,
             media: None,

@@ -21,9 +21,11 @@ use crate::core::b2bua::{Output, Settings};
 use crate::core::event::{
     Body, CallData, Event, HangupBy, MediaSummary, Outcome, RecordingData, RecordingState, RecordingSummary,
 };
+use crate::core::health::Health;
+use crate::core::identity::CallerIdentity;
 use crate::core::locate::Hop;
 use crate::core::media::{MediaCommand, MediaNotice, Open};
-use crate::core::route::{CallerIdentity, Target};
+use crate::core::route::Target;
 use crate::ids::{CallId, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup, Wall};
@@ -53,6 +55,8 @@ pub struct Ctx<'a> {
     pub now: Now,
     pub agent: &'a mut Agent,
     pub settings: &'a Settings,
+    /// Which hops are down.
+    pub health: &'a mut Health,
     pub out: &'a mut VecDeque<Output>,
     /// Legs that came to be, for the owner's map from leg to call.
     pub new_legs: &'a mut Vec<LegId>,

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::config::{Company, Config, Pool, Source, Trunk};
 use crate::core::agent::{Flow, NameId};
-use crate::core::names::Names;
+use crate::core::locate::Names;
 use crate::ids::E164;
 
 /// Numbers and trunks of one configuration. Immutable.
@@ -33,7 +33,7 @@ pub struct Owner {
 impl Directory {
     /// Builds the tables. A pool whose company does not exist is left out (the configuration's checks refuse it).
     pub fn new(config: &Config) -> Directory {
-        Directory::with(config, &Names::new(config))
+        Directory::with(config, &Names::default())
     }
 
     /// The same with the numbers that the names of certificates have already.
@@ -171,7 +171,7 @@ channel = { source = "print" }
                     [[trunk]]\nname = \"port\"\nmatch = [\"10.0.0.7:5070\", \"[2001:db8::1]:5070\"]\n\
                     [[trunk]]\nname = \"tls\"\nmatch = [\"tls:sbc.carrier.example\"]\n";
         let config = Config::parse(text, "", Path::new("")).expect("good");
-        let names = Names::new(&config);
+        let names = Names::of(["sbc.carrier.example"]);
         let directory = Directory::with(&config, &names);
         let name = names.id("sbc.carrier.example");
         for (remote, name, trunk) in [

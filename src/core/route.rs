@@ -4,9 +4,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::config::{Company, DialledIn, Listener, Trunk};
+use crate::config::{Company, Destination, DialledIn, Listener, Trunk};
 use crate::core::agent::Flow;
-use crate::core::locate::{Hop, Query};
+use crate::core::locate::{Hop, Names, Query};
 use crate::ids::E164;
 use crate::wire::sip::{Message, NameAddr, Uri};
 
@@ -26,7 +26,7 @@ pub fn dialled(trunk: &Trunk, request: &Message) -> Option<String> {
 }
 
 /// User part of a `sip:` URI or number of a `tel:` URI, without their parameters (RFC 3966 §3, RFC 3261 §19.1.6).
-fn user_of(uri: &Uri<'_>) -> Option<String> {
+pub(crate) fn user_of(uri: &Uri<'_>) -> Option<String> {
     let number = uri.subscriber()?;
     let in_user = || uri.user?.split(';').find_map(|param| param.strip_prefix("phone-context="));
     let context = if uri.is_tel() { uri.param("phone-context") } else { in_user() };
@@ -38,109 +38,44 @@ fn user_of(uri: &Uri<'_>) -> Option<String> {
     .filter(|number| !number.is_empty())
 }
 
-/// Who calls, as far as this trunk is believed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CallerIdentity {
-    /// E.164 where it could be read, else the user part as it came.
-    pub number: Option<String>,
-    /// Display name, cleaned of control characters.
-    pub display: Option<String>,
-    /// Why `number` is absent: `withheld` or `unreadable`.
-    pub reason: Option<&'static str>,
-    /// The trunk vouches for `number` (RFC 3325): it did not come from From, where anybody writes what they like.
-    pub asserted: bool,
-}
-
-/// Longest caller text that is kept; RFC 3261 names no bound, a display has some thirty characters.
-const CALLER_TEXT_MAX: usize = 64;
-
-/// P-Asserted-Identity (RFC 3325) or Remote-Party-ID of a trusted trunk, else From; withheld by Privacy (RFC 3323) or
-/// by an anonymous From.
-pub fn caller(trunk: &Trunk, request: &Message) -> CallerIdentity {
-    let asserted = if trunk.trust_identity {
-        ["P-Asserted-Identity", "Remote-Party-ID"].iter().find_map(|name| request.list(name).next())
-    } else {
-        None
-    };
-    let restricted = request
-        .list("Privacy")
-        .flat_map(|value| value.split(';'))
-        .any(|word| ["id", "user", "full"].iter().any(|private| word.trim().eq_ignore_ascii_case(private)));
-    let asserted = asserted.and_then(|value| NameAddr::parse(value).ok());
-    let is_asserted = asserted.is_some();
-    let party = asserted.or_else(|| request.from().ok());
-    let Some(party) = party else {
-        return CallerIdentity { reason: Some("unreadable"), ..CallerIdentity::default() };
-    };
-    let hidden_by_party =
-        party.param("privacy").is_some_and(|value| !value.trim_matches('"').eq_ignore_ascii_case("off"));
-    let user = user_of(&party.uri).unwrap_or_default();
-    let anonymous = user.eq_ignore_ascii_case("anonymous")
-        || party.uri.host.eq_ignore_ascii_case("anonymous.invalid")
-        || ["restricted", "unavailable", "unknown", "private"].iter().any(|word| user.eq_ignore_ascii_case(word));
-    if restricted || hidden_by_party || anonymous {
-        return CallerIdentity { reason: Some("withheld"), ..CallerIdentity::default() };
-    }
-    let number = crate::core::number::caller(&user, trunk.country.as_deref())
-        .map(|number| number.as_str().to_owned())
-        // Letters are a name; signs alone are nobody.
-        .or_else(|| presentable(&user).filter(|text| text.chars().any(char::is_alphanumeric)));
-    CallerIdentity {
-        asserted: is_asserted && number.is_some(),
-        reason: number.is_none().then_some("unreadable"),
-        number,
-        display: presentable(&party.display_text()),
-    }
-}
-
-/// Text without control characters, bounded; `None` when nothing is left.
-fn presentable(text: &str) -> Option<String> {
-    let clean: String = text.chars().filter(|c| !c.is_control()).take(CALLER_TEXT_MAX).collect();
-    let clean = clean.trim();
-    (!clean.is_empty()).then(|| clean.to_owned())
-}
-
 /// One destination of a company, with its placeholders filled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// Request-URI of our INVITE.
     pub uri: String,
-    /// Where its host leads.
+    /// Where its host leads, or its trunk's address.
     pub query: Query,
+    /// The trunk that it goes out through, when it has one.
+    pub trunk: Option<Arc<Trunk>>,
+    /// As it is configured.
+    pub destination: Arc<Destination>,
 }
 
 /// The company's destinations in order. What cannot be read was refused when the configuration was loaded, so an
 /// unreadable one can only come from a caller text that does not fit; it is left out.
-pub fn targets(company: &Company, number: &E164, caller: Option<&str>) -> Vec<Target> {
-    company.forward_to.iter().filter_map(|template| target(template, number, caller)).collect()
+pub fn targets(company: &Company, number: &E164, caller: Option<&str>, names: &Names) -> Vec<Target> {
+    company.forward_to.iter().filter_map(|destination| target(destination, number, caller, names)).collect()
 }
 
-fn target(template: &str, number: &E164, caller: Option<&str>) -> Option<Target> {
-    let caller = caller.filter(|text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-_.".contains(&b)));
-    let uri = template.replace("{number}", number.as_str()).replace("{caller}", caller.unwrap_or("anonymous"));
-    let parsed = Uri::parse(&uri).ok()?;
-    let secure = parsed.scheme.eq_ignore_ascii_case("sips");
-    if !(secure || parsed.scheme.eq_ignore_ascii_case("sip")) || parsed.host.is_empty() {
-        return None;
+fn target(destination: &Arc<Destination>, number: &E164, caller: Option<&str>, names: &Names) -> Option<Target> {
+    let uri = filled(&destination.uri, number, caller);
+    let query = Query::of(&Uri::parse(destination.proxy().unwrap_or(&uri)).ok()?, names).ok()?;
+    Some(Target { query, uri, trunk: destination.trunk.clone(), destination: Arc::clone(destination) })
+}
+
+/// A template with its placeholders filled.
+fn filled(template: &str, number: &E164, caller: Option<&str>) -> String {
+    if !template.contains('{') {
+        return template.to_owned();
     }
-    let transport = match parsed.param("transport") {
-        _ if secure => rsip::Transport::Tls,
-        Some(name) if name.eq_ignore_ascii_case("tcp") => rsip::Transport::Tcp,
-        Some(name) if name.eq_ignore_ascii_case("tls") => rsip::Transport::Tls,
-        _ => rsip::Transport::Udp,
-    };
-    let query = Query { host: Arc::from(parsed.host), port: parsed.port, transport: Some(transport), secure };
-    Some(Target { query, uri })
+    let caller = caller.filter(|text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-_.".contains(&b)));
+    template.replace("{number}", number.as_str()).replace("{caller}", caller.unwrap_or("anonymous"))
 }
 
 impl Target {
-    /// The address when the host is an IP literal.
+    /// The hop when the host is an address.
     pub fn literal(&self) -> Option<Hop> {
-        let ip = self.query.host.parse::<IpAddr>().ok()?;
-        let transport = self.query.transport.unwrap_or(rsip::Transport::Udp);
-        let default_port = if transport == rsip::Transport::Tls { 5061 } else { 5060 };
-        let remote = SocketAddr::new(ip, self.query.port.unwrap_or(default_port));
-        Some(Hop { transport, remote, name: None })
+        self.query.literal()
     }
 }
 
@@ -189,17 +124,7 @@ mod tests {
     use super::*;
 
     fn trunk(dialled_in: DialledIn, trust_identity: bool) -> Trunk {
-        Trunk {
-            name: "carrier".into(),
-            sources: Vec::new(),
-            dialled_in,
-            country: Some("GB".into()),
-            prefix: String::new(),
-            trust_identity,
-            nat: false,
-            calls_max: 10,
-            calls_per_second_max: 0,
-        }
+        Trunk { dialled_in, trust_identity, country: Some("GB".into()), ..Trunk::bare("carrier") }
     }
 
     fn invite(uri: &str, headers: &str) -> Message {
@@ -255,54 +180,23 @@ mod tests {
     }
 
     #[test]
-    fn callers_are_believed_as_far_as_their_trunk() {
-        let cases = [
-            ("From: \"Ann\" <sip:07700900123@x>;tag=1\r\n", "+447700900123", "Ann", ""),
-            (
-                "From: <sip:07700900123@x>;tag=1\r\nP-Asserted-Identity: <tel:+447700900999>\r\n",
-                "+447700900999",
-                "",
-                "",
-            ),
-            (
-                "From: <sip:1@x>;tag=1\r\nRemote-Party-ID: \"B\" <sip:+447700900998@x>;privacy=off\r\n",
-                "+447700900998",
-                "B",
-                "",
-            ),
-            ("From: <sip:1@x>;tag=1\r\nRemote-Party-ID: <sip:+447700900998@x>;privacy=full\r\n", "", "", "withheld"),
-            ("From: <sip:+447700900123@x>;tag=1\r\nPrivacy: header;id\r\n", "", "", "withheld"),
-            ("From: \"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=1\r\n", "", "", "withheld"),
-            ("From: <sip:alice@x>;tag=1\r\n", "alice", "", ""),
-            ("From: <sip:x.example>;tag=1\r\n", "", "", "unreadable"),
-        ];
-        for (headers, number, display, reason) in cases {
-            let identity = caller(&trunk(DialledIn::RequestUri, true), &invite("sip:a@b", &format!("{TO}{headers}")));
-            assert_eq!(identity.number.as_deref().unwrap_or(""), number, "{headers}");
-            assert_eq!(identity.display.as_deref().unwrap_or(""), display, "{headers}");
-            assert_eq!(identity.reason.unwrap_or(""), reason, "{headers}");
-        }
-        let asserted = "From: <sip:07700900123@x>;tag=1\r\nP-Asserted-Identity: <tel:+447700900999>\r\n";
-        let distrusted = caller(&trunk(DialledIn::RequestUri, false), &invite("sip:a@b", &format!("{TO}{asserted}")));
-        assert_eq!(distrusted.number.as_deref(), Some("+447700900123"));
-    }
-
-    #[test]
     fn destinations_come_from_the_configuration() {
         let company = Company {
             name: "acme".into(),
-            forward_to: vec![
-                "sip:{number}@198.51.100.1".into(),
-                "sip:{caller}@[2001:db8::1]:5070;transport=tcp".into(),
-                "sip:desk@pbx.example:5062".into(),
-            ],
+            forward_to: [
+                "sip:{number}@198.51.100.1",
+                "sip:{caller}@[2001:db8::1]:5070;transport=tcp",
+                "sip:desk@pbx.example:5062",
+            ]
+            .map(|uri| Arc::new(Destination::plain(uri)))
+            .into(),
             ring_timeout: std::time::Duration::from_secs(30),
             final_statuses: Vec::new(),
             nat: false,
             recording: None,
         };
         let number = E164::parse("+442079460000").unwrap();
-        let found = targets(&company, &number, Some("+447700900123"));
+        let found = targets(&company, &number, Some("+447700900123"), &Names::default());
         let uris: Vec<&str> = found.iter().map(|target| target.uri.as_str()).collect();
         assert_eq!(
             uris,
@@ -316,7 +210,7 @@ mod tests {
         assert_eq!(found[1].literal().map(|hop| hop.remote), Some("[2001:db8::1]:5070".parse().unwrap()));
         assert_eq!((found[1].query.transport, found[2].literal()), (Some(rsip::Transport::Tcp), None));
         // A caller text that would change the URI does not stand in it.
-        let hostile = targets(&company, &number, Some("1@evil.example;x"));
+        let hostile = targets(&company, &number, Some("1@evil.example;x"), &Names::default());
         assert_eq!(hostile[1].uri, "sip:anonymous@[2001:db8::1]:5070;transport=tcp");
     }
 }

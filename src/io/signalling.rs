@@ -18,9 +18,9 @@ use crate::core::agent::drops::Drops;
 use crate::core::agent::{Failure, Flow, Transmit};
 use crate::core::b2bua::{B2bua, Counts, Input, Output, Settings};
 use crate::core::event::Event;
-use crate::core::locate::{Asker, Hop, Query};
+use crate::core::locate::{self, Asker, Hop, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
-use crate::ids::CallId;
+use crate::ids::{CallId, Side};
 use crate::io::clock;
 use crate::io::sip_stream::{self, StreamFigures, Streams};
 use crate::limits;
@@ -61,6 +61,8 @@ pub enum Seen {
 pub trait Hooks {
     fn on_event(&mut self, event: Event);
     fn on_refused(&mut self, code: &'static str);
+    /// A leg of a call came to be: this is its SIP Call-ID.
+    fn on_leg(&mut self, call: CallId, side: Side, sip_call_id: &str);
     /// Every message, as it came or went.
     fn on_message(&mut self, now: Now, seen: Seen, flow: &Flow, bytes: &Bytes);
     /// Takes ports for a call, or says why not (stable code).
@@ -271,9 +273,12 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
         let Some((asker, query)) = signalling.borrow_mut().resolved.pop_front() else { break };
         let signalling = Rc::clone(signalling);
         tokio::task::spawn_local(async move {
-            let (port, transport) = (query.port.unwrap_or(5060), query.transport.unwrap_or(rsip::Transport::Udp));
+            let unnamed = if query.secure { rsip::Transport::Tls } else { rsip::Transport::Udp };
+            let transport = query.transport.unwrap_or(unnamed);
+            let port = query.port.unwrap_or(locate::default_port(transport));
+            let name = query.name.filter(|_| locate::is_secure(transport));
             let found = tokio::time::timeout(limits::RESOLVE, tokio::net::lookup_host((&*query.host, port))).await;
-            let hop = |remote| Hop { transport, remote: canonical(remote), name: None };
+            let hop = |remote| Hop { transport, remote: canonical(remote), name };
             let hops = match found {
                 Ok(Ok(addresses)) => addresses.map(hop).take(limits::RESOLVED_ADDRESSES).collect(),
                 Ok(Err(_)) | Err(_) => Vec::new(),
@@ -334,6 +339,7 @@ impl Signalling {
             }
             Output::Resolve { asker, query } => self.resolved.push_back((asker, query)),
             Output::Event(event) => self.hooks.on_event(event),
+            Output::Leg(call, side, sip_call_id) => self.hooks.on_leg(call, side, &sip_call_id),
             Output::Refused(code) => self.hooks.on_refused(code),
         }
     }

@@ -98,7 +98,7 @@ pub fn name_of(certificate: &CertificateDer<'_>, settings: &Settings) -> Option<
     let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
     let hosts = certificate.valid_uri_names().filter_map(host_of_sip_uri);
     let names = hosts.chain(certificate.valid_dns_names()).take(limits::TLS_NAMES);
-    let known: Vec<NameId> = names.filter_map(|name| settings.names.id(name)).collect();
+    let known: Vec<NameId> = names.filter_map(|name| settings.names().id(&name.to_ascii_lowercase())).collect();
     let of_trunk = known.iter().find(|name| settings.directory.is_trunk_name(**name));
     of_trunk.or(known.first()).copied()
 }

@@ -141,6 +141,7 @@ impl Phone<'_> {
             | AgentEvent::Answered { .. }
             | AgentEvent::Refused { .. }
             | AgentEvent::RequestCancelled { .. }
+            | AgentEvent::Standalone { .. }
             | AgentEvent::Response { .. } => {}
         }
     }

@@ -12,7 +12,7 @@ use super::audio::Sound;
 use super::line::{Line, sdp_of};
 use super::rtp::{Figures, Media};
 use super::{EndedBy, Step, What, sdp};
-use crate::core::agent::{AgentEvent, Extra, Invite, LegId, Payload};
+use crate::core::agent::{AgentEvent, Extra, Invite, LegId, Payload, Reliable};
 use crate::io::clock;
 use crate::time::Mono;
 use crate::wire::codec::g711::Law;
@@ -167,6 +167,7 @@ impl Caller<'_> {
             AgentEvent::Cancelled { .. }
             | AgentEvent::AckTimeout { .. }
             | AgentEvent::RequestCancelled { .. }
+            | AgentEvent::Standalone { .. }
             | AgentEvent::Response { .. } => {}
         }
     }
@@ -256,6 +257,9 @@ fn invite(options: &CallOptions, line: &Line, media: &Media) -> Invite {
         to: format!("<sip:{}@{}>", options.number, options.to),
         max_forwards: 70,
         nat: false,
+        reliable: Reliable::Off,
+        session: None,
+        credentials: None,
         extra: with_sdp(offer),
     }
 }

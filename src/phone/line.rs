@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 
 use super::{Step, What};
-use crate::core::agent::{Agent, AgentConfig, Failure, Flow, Trust};
+use crate::core::agent::{Agent, AgentConfig, Failure, Flow, Reliable, Trust};
 use crate::core::hosts::Hosts;
 use crate::io::clock;
 use crate::limits;
@@ -35,6 +35,8 @@ impl Line {
             user_agent: concat!("Leaseline-phone/", env!("CARGO_PKG_VERSION")).to_owned(),
             hosts: Hosts::default(),
             transactions_max: limits::PHONE_CALLS * 8,
+            reliable: Reliable::Off,
+            session: None,
         };
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|e| io::Error::other(e.to_string()))?;

@@ -3,10 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use toml::de::DeValue;
-
 use super::super::check::Places;
-use super::super::read::{Found, Reader, Section, as_text};
+use super::super::read::{Found, Item, Place, Reader, Section};
 use super::super::{Listener, Sip, Streams, value};
 use super::tls::tls;
 use super::{DAY, MINUTE, SECOND, count, duration, rate, small};
@@ -17,7 +15,7 @@ pub(super) fn sip<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, ports: (u1
     let room = (usize::from(ports.1 - ports.0) + 1) / 4;
     let default = [rsip::Transport::Udp, rsip::Transport::Tcp]
         .map(|transport| Listener::new(transport, SocketAddr::from((Ipv4Addr::LOCALHOST, 5060))));
-    let listen = match r.items(&mut s, "listen", listener) {
+    let listen = match listeners(r, &mut s) {
         Found::Is(listen, place) => {
             if listen.is_empty() {
                 r.problem(&place, "is empty: nobody could call; write [\"udp://127.0.0.1:5060\"]");
@@ -50,21 +48,33 @@ pub(super) fn sip<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, ports: (u1
     sip
 }
 
-/// `"udp://…"`, or a table with its `url` and what its peers know it by.
-fn listener(item: &DeValue<'_>) -> Result<Listener, String> {
-    let Some(table) = item.as_table() else { return value::listener(as_text(item)?) };
-    let (mut url, mut advertise) = (None, None);
-    for (key, item) in table {
-        let text = as_text(item.get_ref())?;
-        let name: &str = key.get_ref();
-        match name {
-            "url" => url = Some(value::listener(text)?),
-            "advertise" => advertise = Some(Arc::from(value::host_port(text)?)),
-            name => return Err(format!("unknown key `{name}`; known here: url, advertise")),
+/// Listeners with their places: `"udp://…"`, or a table with its `url` and what its peers know it by.
+fn listeners<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Found<Vec<(Listener, Place)>> {
+    let (items, place) = match r.items(s, "listen") {
+        Found::Is(items, place) => (items, place),
+        Found::Absent => return Found::Absent,
+        Found::Bad => return Found::Bad,
+    };
+    let count = items.len();
+    let mut listeners = Vec::with_capacity(count);
+    for item in items {
+        match item {
+            Item::Text(text, place) => match value::listener(text) {
+                Ok(listener) => listeners.push((listener, place)),
+                Err(message) => r.problem(&place, message),
+            },
+            Item::Table(mut table) => {
+                let url = r.text(&mut table, "url", value::listener);
+                let url = r.required(&table, "url", url, "its address, like \"udp://0.0.0.0:5060\"");
+                let advertise = r.text(&mut table, "advertise", value::host_port).optional();
+                let place = table.place().clone();
+                r.end(table);
+                let listener = url.map(|url| Listener { advertise: advertise.map(Arc::from), ..url });
+                listeners.extend(listener.map(|listener| (listener, place)));
+            }
         }
     }
-    let listener = url.ok_or("`url` is missing; write it like { url = \"udp://0.0.0.0:5060\", advertise = \"…\" }")?;
-    Ok(Listener { advertise, ..listener })
+    if listeners.len() < count { Found::Bad } else { Found::Is(listeners, place) }
 }
 
 fn streams<'t>(r: &mut Reader<'t>, sip: &mut Section<'_, 't>) -> Streams {

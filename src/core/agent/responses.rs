@@ -39,6 +39,7 @@ impl Agent {
             match asked.purpose {
                 Purpose::First => self.on_first_response(now, asked, status, message),
                 Purpose::Request => self.on_request_response(asked, status, message),
+                Purpose::Standalone => self.on_standalone_response(asked.txn, status, Some(message)),
                 Purpose::Cancel | Purpose::Bye => {}
             }
         }
@@ -227,6 +228,7 @@ impl Agent {
             Purpose::Request => {
                 self.emit(id, AgentEvent::Response { leg: id, txn: asked.txn, status, response: None });
             }
+            Purpose::Standalone => self.on_standalone_response(asked.txn, status, None),
             Purpose::Cancel | Purpose::Bye => {}
         }
     }

@@ -5,4 +5,5 @@ mod inside;
 mod property;
 mod races;
 mod rules;
+mod standalone;
 mod world;

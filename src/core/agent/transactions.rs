@@ -22,6 +22,8 @@ pub(super) enum Purpose {
     Bye,
     /// The owner's in-dialog request.
     Request,
+    /// The owner's request outside any dialog.
+    Standalone,
 }
 
 /// How far the cancelling of an INVITE of ours has come (RFC 3261 §9.1).

@@ -1,6 +1,6 @@
 //! Before the answer: the company's destinations are tried in order.
 
-use crate::core::agent::{AgentEvent, Extra, Invite};
+use crate::core::agent::{AgentEvent, Extra, Invite, Reliable};
 use crate::core::b2bua::Output;
 use crate::core::call::offer::{Legs, description};
 use crate::core::call::talk::Talk;
@@ -117,7 +117,6 @@ impl Call {
     /// Sends the INVITE; `false` when none of our listeners can reach the address, or when it is one of them.
     fn invite(&mut self, current: usize, hop: Hop, last: Option<Why>, ctx: &mut Ctx<'_>) -> bool {
         let Some(target) = self.facts.targets.get(current) else { return false };
-        let hop = ctx.settings.named(hop, &target.query.host);
         let Some(flow) = route::flow_towards(hop, &ctx.settings.listeners) else { return false };
         if ctx.settings.is_ours(hop.remote) {
             // RFC 5393: a destination that leads back to us would fork for ever.
@@ -147,6 +146,9 @@ impl Call {
             to: format!("<{}>", target.uri),
             max_forwards: facts.max_forwards,
             nat: facts.company_nat,
+            reliable: Reliable::Off,
+            session: None,
+            credentials: None,
             extra: Extra { headers: lines, payload, phrase: None },
         };
         let leg = ctx.agent.invite(ctx.now, invite);

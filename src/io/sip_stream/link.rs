@@ -75,7 +75,7 @@ pub(super) async fn connect(flow: Flow, world: &World) -> Result<Link, &'static 
     let name = match flow.transport {
         rsip::Transport::Tcp => None,
         rsip::Transport::Tls => {
-            let name = flow.name.and_then(|name| world.settings.names.get(name)).ok_or("tls_no_name")?;
+            let name = flow.name.and_then(|name| world.settings.names().text(name)).ok_or("tls_no_name")?;
             Some(ServerName::try_from(name.to_string()).map_err(|_| "tls_no_name")?)
         }
         // Browsers cannot be called: they keep their connection, or are gone (RFC 7118 §5.2).

@@ -106,6 +106,7 @@ impl Owner {
                 (*leg, false)
             }
             AgentEvent::OutOfDialog { txn, .. } => return self.asked.push(*txn),
+            AgentEvent::Standalone { .. } => return,
             AgentEvent::Cancelled { leg, .. } | AgentEvent::Refused { leg, .. } | AgentEvent::Bye { leg, .. } => {
                 (*leg, true)
             }

@@ -221,7 +221,13 @@ fn peers_of_rfc_2543() {
 
 #[test]
 fn too_many_transactions() {
-    let mut world = World::with(AgentConfig { user_agent: String::new(), hosts: Hosts::default(), transactions_max: 3 });
+    let mut world = World::with(AgentConfig {
+        user_agent: String::new(),
+        hosts: Hosts::default(),
+        transactions_max: 3,
+        reliable: Reliable::Off,
+        session: None,
+    });
     for at in 0..5 {
         let (branch, call_id) = (format!("z9hG4bK{at}"), format!("call-{at}"));
         world.hand(A, &Hand { branch: &branch, call_id: &call_id, ..Hand::default() });
@@ -307,8 +313,13 @@ fn response_after_response() {
 #[test]
 fn seeds() {
     let bytes = |seed| {
-        let config =
-            AgentConfig { user_agent: "test".into(), hosts: Hosts::new(&[], Some("sip.example:5070")), transactions_max: 10 };
+        let config = AgentConfig {
+            user_agent: "test".into(),
+            hosts: Hosts::new(&[], Some("sip.example:5070")),
+            transactions_max: 10,
+            reliable: Reliable::Off,
+            session: None,
+        };
         let mut world = World::with(config.clone());
         world.agents[A] = Agent::new(Arc::new(config), [seed; 32]);
         world.transport = rsip::Transport::Tcp;

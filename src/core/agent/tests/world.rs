@@ -62,7 +62,13 @@ pub(super) fn sdp() -> Extra {
 
 impl World {
     pub(super) fn new() -> World {
-        World::with(AgentConfig { user_agent: "test".into(), hosts: Hosts::default(), transactions_max: 1_000 })
+        World::with(AgentConfig {
+            user_agent: "test".into(),
+            hosts: Hosts::default(),
+            transactions_max: 1_000,
+            reliable: Reliable::Off,
+            session: None,
+        })
     }
 
     pub(super) fn with(config: AgentConfig) -> World {
@@ -121,6 +127,9 @@ impl World {
             to: "<sip:+442079460001@b.example>".into(),
             max_forwards: 69,
             nat: false,
+            reliable: Reliable::Off,
+            session: None,
+            credentials: None,
             extra: sdp(),
         };
         self.on(node, |agent, now| agent.invite(now, invite))
@@ -312,6 +321,9 @@ pub(super) fn describe(event: &AgentEvent) -> String {
         AgentEvent::Bye { .. } => "Bye".into(),
         AgentEvent::Response { status, response, .. } => {
             format!("Response {status}{}", if response.is_none() { " of our own" } else { "" })
+        }
+        AgentEvent::Standalone { status, response, .. } => {
+            format!("Standalone {status}{}", if response.is_none() { " of our own" } else { "" })
         }
         AgentEvent::OutOfDialog { request, .. } => format!("OutOfDialog {}", request.method_token()),
     }
