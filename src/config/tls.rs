@@ -55,12 +55,7 @@ pub enum MinVersion {
 
 impl Default for Tls {
     fn default() -> Tls {
-        Tls {
-            identity: None,
-            ca: None,
-            client_certificates: ClientCertificates::Off,
-            min_version: MinVersion::Tls12,
-        }
+        Tls { identity: None, ca: None, client_certificates: ClientCertificates::Off, min_version: MinVersion::Tls12 }
     }
 }
 
@@ -117,8 +112,9 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let shown = path.display();
-    PrivateKeyDer::from_pem_slice(&read(path)?)
-        .map_err(|_| format!("{shown} has no private key in it; it must hold `-----BEGIN PRIVATE KEY-----`, unencrypted"))
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| {
+        format!("{shown} has no private key in it; it must hold `-----BEGIN PRIVATE KEY-----`, unencrypted")
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -75,10 +75,7 @@ mod tests {
             let hosts = Hosts::new(&listeners, advertise);
             listeners.iter().map(|l| hosts.of(l.transport, l.address).into_owned()).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(
-            seen(None),
-            "10.0.0.1:5060 sip.example:5070 10.0.0.1:5061 10.0.0.1:5071 [2001:db8::1]:8443"
-        );
+        assert_eq!(seen(None), "10.0.0.1:5060 sip.example:5070 10.0.0.1:5061 10.0.0.1:5071 [2001:db8::1]:8443");
         assert_eq!(
             seen(Some("203.0.113.7:5060")),
             "203.0.113.7:5060 sip.example:5070 203.0.113.7 203.0.113.7:5071 203.0.113.7:8443"

@@ -156,7 +156,9 @@ impl Streams {
         let refused = match door {
             Door::Closed => Some("stranger"),
             _ if self.connections.len() >= rules.connections_max => Some("connections_max"),
-            _ if self.of_address(remote.ip()) >= rules.connections_per_address_max => Some("connections_per_address_max"),
+            _ if self.of_address(remote.ip()) >= rules.connections_per_address_max => {
+                Some("connections_per_address_max")
+            }
             Door::Certificate | Door::Login
                 if strangers() >= (rules.connections_max / limits::STREAMS_OF_STRANGERS).max(1) =>
             {
@@ -304,10 +306,7 @@ impl Streams {
 }
 
 /// A connection's life: handshakes, then messages until one side ends it.
-async fn run(
-    mut wire: Wire,
-    establish: impl AsyncFnOnce(&Wire) -> Result<(Link, Option<NameId>), &'static str>,
-) {
+async fn run(mut wire: Wire, establish: impl AsyncFnOnce(&Wire) -> Result<(Link, Option<NameId>), &'static str>) {
     let (id, events) = (wire.flow.connection, wire.events.clone());
     let link = {
         let (_, never) = oneshot::channel();

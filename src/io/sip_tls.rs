@@ -194,7 +194,11 @@ struct ClientVerifier {
 }
 
 impl ClientVerifier {
-    fn new(roots: Arc<RootCertStore>, provider: &Arc<CryptoProvider>, asked: ClientCertificates) -> Result<Self, Error> {
+    fn new(
+        roots: Arc<RootCertStore>,
+        provider: &Arc<CryptoProvider>,
+        asked: ClientCertificates,
+    ) -> Result<Self, Error> {
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider));
         let builder = match asked {
             ClientCertificates::Required => builder,

@@ -234,13 +234,7 @@ impl Call {
         self.connected(Talk::new(delayed), ctx);
     }
 
-    fn on_refused(
-        &mut self,
-        status: u16,
-        heard_from_them: bool,
-        why_failed: Option<&'static str>,
-        ctx: &mut Ctx<'_>,
-    ) {
+    fn on_refused(&mut self, status: u16, heard_from_them: bool, why_failed: Option<&'static str>, ctx: &mut Ctx<'_>) {
         let State::Hunting(Hunt { current, phase: Phase::Inviting { heard, .. }, .. }) = &self.state else { return };
         let mut why = ending::verdict(status, heard_from_them || *heard);
         if let Some(code) = why_failed {

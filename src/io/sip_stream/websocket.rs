@@ -38,14 +38,22 @@ pub(super) async fn accept(
     // The error is as large as the library made it.
     #[allow(clippy::result_large_err)]
     let check = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
-        if let Err((status, code)) = acceptable(request, origins) {
-            refused = Some(code);
-            let mut refusal = ErrorResponse::new(None);
-            *refusal.status_mut() = status;
-            return Err(refusal);
+        let verdict = acceptable(request, origins).and_then(|offered| {
+            // As the client wrote it: it compares byte for byte (RFC 6455 §4.1).
+            HeaderValue::from_str(offered).map_err(|_| (StatusCode::BAD_REQUEST, "websocket_bad_handshake"))
+        });
+        match verdict {
+            Ok(subprotocol) => {
+                response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
+                Ok(response)
+            }
+            Err((status, code)) => {
+                refused = Some(code);
+                let mut refusal = ErrorResponse::new(None);
+                *refusal.status_mut() = status;
+                Err(refusal)
+            }
         }
-        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-        Ok(response)
     };
     let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config)).await;
     accepted.map_err(|error| match (refused, error) {
@@ -55,17 +63,18 @@ pub(super) async fn accept(
     })
 }
 
-fn acceptable(request: &Request, origins: &[String]) -> Result<(), (StatusCode, &'static str)> {
-    let mut offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|v| v.to_str().ok());
-    if !offered.any(|list| list.split(',').any(|one| one.trim().eq_ignore_ascii_case(SUBPROTOCOL))) {
-        return Err((StatusCode::BAD_REQUEST, "websocket_no_subprotocol"));
-    }
+/// The subprotocol as it was offered.
+fn acceptable<'r>(request: &'r Request, origins: &[String]) -> Result<&'r str, (StatusCode, &'static str)> {
+    let lists = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|list| list.to_str().ok());
+    let mut offered = lists.flat_map(|list| list.split(',')).map(str::trim);
+    let subprotocol = offered.find(|one| one.eq_ignore_ascii_case(SUBPROTOCOL));
+    let subprotocol = subprotocol.ok_or((StatusCode::BAD_REQUEST, "websocket_no_subprotocol"))?;
     // RFC 6455 §10.2: browsers always send it, and a page cannot choose it.
     match request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("")) {
         Some(origin) if !origins.iter().any(|known| known.eq_ignore_ascii_case(origin)) => {
             Err((StatusCode::FORBIDDEN, "websocket_foreign_origin"))
         }
-        _ => Ok(()),
+        _ => Ok(subprotocol),
     }
 }
 
