@@ -41,4 +41,7 @@ pub struct Sip {
     pub tls: Arc<Tls>,
     /// Origins of pages whose scripts may connect by WebSocket; programs that send no Origin are not browsers.
     pub websocket_origins: Vec<String>,
+    /// New calls are refused while messages wait longer than this in our queue; zero: never.
+    pub overload_after: Duration,
+    pub defence: super::Defence,
 }

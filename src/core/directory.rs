@@ -98,6 +98,12 @@ impl Directory {
         by_name.or_else(by_address).or_else(|| self.trunk_for(flow.remote.ip()))
     }
 
+    /// Whether a trunk sends from one port of this address.
+    pub fn has_port_at(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.by_address.keys().any(|address| address.ip() == source)
+    }
+
     /// Whether a trunk may come from any address, known by its certificate only.
     pub fn has_names(&self) -> bool {
         !self.by_name.is_empty()

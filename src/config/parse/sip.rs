@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::super::check::Places;
 use super::super::read::{Found, Item, Place, Reader, Section};
 use super::super::{Listener, Sip, Streams, value};
+use super::defence::{defence, overload_after};
 use super::tls::tls;
 use super::{DAY, MINUTE, SECOND, count, duration, rate, small};
 use crate::limits;
@@ -43,6 +44,8 @@ pub(super) fn sip<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, ports: (u1
         calls_max: count(r, &mut s, "calls_max", 1).unwrap_or(room.min(limits::CALLS)),
         calls_per_second_max: rate(r, &mut s),
         call_length_max: duration(r, &mut s, "call_length_max", MINUTE, DAY).or(limits::CALL_LENGTH),
+        overload_after: overload_after(r, &mut s),
+        defence: defence(r, &mut s),
     };
     r.end(s);
     sip
