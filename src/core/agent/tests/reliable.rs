@@ -3,6 +3,7 @@
 use super::world::*;
 use crate::core::agent::drops::DropReason;
 use crate::core::agent::*;
+use crate::core::hosts::Hosts;
 use rsip::Method;
 
 const REL: &str = "Contact: <sip:p@127.0.0.9>\r\nSupported: 100rel\r\nContent-Type: application/sdp\r\n";
@@ -10,7 +11,7 @@ const REL: &str = "Contact: <sip:p@127.0.0.9>\r\nSupported: 100rel\r\nContent-Ty
 pub(super) fn world() -> World {
     World::with(AgentConfig {
         user_agent: "test".into(),
-        advertise: None,
+        hosts: Hosts::default(),
         transactions_max: 1_000,
         reliable: Reliable::Supported,
         session: None,
@@ -232,7 +233,7 @@ fn require_and_required() {
 
     let mut world = World::with(AgentConfig {
         user_agent: String::new(),
-        advertise: None,
+        hosts: Hosts::default(),
         transactions_max: 100,
         reliable: Reliable::Required,
         session: None,
