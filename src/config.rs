@@ -6,6 +6,7 @@ mod check;
 mod company;
 mod defence;
 mod destination;
+mod dialogs;
 mod effective;
 mod parse;
 mod problem;
@@ -28,6 +29,7 @@ use crate::ids::E164;
 
 pub use company::{Company, Destination};
 pub use defence::{CompanyLimits, Defence, Fraud};
+pub use dialogs::Dialogs;
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use streams::Streams;

@@ -3,6 +3,7 @@
 mod company;
 mod defence;
 mod destinations;
+mod dialogs;
 mod media;
 mod sip;
 mod tls;

@@ -139,6 +139,9 @@ impl Call {
         let data = &facts.data;
         let lines =
             headers::towards_company(data.call_id, &data.number, &facts.identity, &data.attribution, rules, &our_host);
+        let dialogs = &ctx.settings.config.sip.dialogs;
+        // An offer in a provisional response of theirs would have nobody to answer it.
+        let reliable = if facts.offer.is_some() { dialogs.reliable } else { Reliable::Off };
         let invite = Invite {
             flow,
             request_uri: target.uri.clone(),
@@ -146,8 +149,8 @@ impl Call {
             to: format!("<{}>", target.uri),
             max_forwards: facts.max_forwards,
             nat: facts.company_nat,
-            reliable: Reliable::Off,
-            session: None,
+            reliable,
+            session: dialogs.session(),
             credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
             extra: Extra { headers: lines, payload, phrase: None },
         };
