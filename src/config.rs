@@ -2,6 +2,7 @@
 //!
 //! `config/leaseline.toml` names every key with its default and its reason; it is also the built-in configuration.
 
+mod caller;
 mod check;
 mod company;
 mod destination;
@@ -23,11 +24,14 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
+pub use caller::KnownCaller;
 pub use company::{Company, Destination};
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use trace::{HepServer, Trace};
-pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Trunk};
+pub use trunk::{
+    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite, Trunk,
+};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");
@@ -49,6 +53,8 @@ pub struct Config {
     pub companies: Vec<Arc<Company>>,
     pub sites: Vec<Arc<Site>>,
     pub pools: Vec<Arc<Pool>>,
+    /// Callers that are known by name, by number and company.
+    pub callers: Vec<Arc<KnownCaller>>,
     pub sinks: Vec<Sink>,
 }
 

@@ -14,6 +14,7 @@ pub mod dialog;
 pub mod directory;
 pub mod event;
 pub mod feed;
+pub mod header_rules;
 pub mod health;
 pub mod identity;
 pub mod latch;

@@ -345,3 +345,13 @@ pub const MESSAGES_PER_CALL: usize = 500;
 pub const MESSAGES_CALLS: usize = 50_000;
 /// Received messages that wait for their call to come into being: one turn's.
 pub const MESSAGES_UNCLAIMED: usize = 32;
+/// Entries of one list of header rules; a carrier's sheet has a dozen.
+pub const HEADER_RULES: usize = 64;
+/// One header value that a rule passes on or writes.
+pub const HEADER_VALUE: usize = 1_024;
+/// Lines of one header that are passed on.
+pub const HEADER_VALUES: usize = 8;
+/// Callers known by name: an address book, not a directory enquiry.
+pub const KNOWN_CALLERS: usize = 10_000;
+/// Note on a known caller; it stands in every event of theirs.
+pub const CALLER_NOTE: usize = 512;

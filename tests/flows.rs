@@ -2,6 +2,9 @@
 
 mod world;
 
+#[path = "flows/identity.rs"]
+mod identity;
+
 use std::time::Duration;
 
 use leaseline::core::b2bua::Input;

@@ -181,6 +181,10 @@ fn commented_values_are_the_defaults() {
         "stale_after",
         "name",
         "match_any",
+        "number",
+        "company",
+        "note",
+        "[[caller]]",
     ];
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest)

@@ -1,11 +1,13 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
+mod headers;
 mod identity;
 
 use std::sync::Arc;
 
 use crate::core::auth::Credentials;
 
+pub use headers::{HeaderRules, Rewrite};
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
 
 /// Where the number that was dialled stands in the INVITE.
@@ -39,6 +41,7 @@ pub struct Trunk {
     pub number_format: NumberFormat,
     pub reason_header: ReasonHeader,
     pub identity: IdentityRules,
+    pub headers: HeaderRules,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
     pub credentials: Option<Arc<Credentials>>,
 }
@@ -60,6 +63,7 @@ impl Trunk {
             number_format: NumberFormat::default(),
             reason_header: ReasonHeader::default(),
             identity: IdentityRules::default(),
+            headers: HeaderRules::default(),
             credentials: None,
         }
     }

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::config::{Config, Destination, Listener, PoolKind, Trunk};
+use crate::config::{Config, Destination, Listener, PoolKind, ReasonHeader, Trunk};
 use crate::core::admission::{Admission, Reject};
 use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Reliable, Transmit, Trust};
 use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
-use crate::core::call::{self, Call, Ctx, NewCall};
+use crate::core::call::{self, Call, Ctx, NewCall, reasons};
 use crate::core::directory::Directory;
 use crate::core::event::{Body, CallData, Event, RefusedData};
 use crate::core::health::Health;
@@ -40,6 +40,8 @@ pub struct Settings {
     destinations: HashSet<IpAddr>,
     own_media: OwnMedia,
     names: Names,
+    /// The rules for destinations that belong to no trunk: every default.
+    pub plain: Arc<Trunk>,
 }
 
 impl Settings {
@@ -64,6 +66,7 @@ impl Settings {
             destinations: destinations.map(|ip| ip.to_canonical()).collect(),
             own_media: OwnMedia::new(&config.media),
             names,
+            plain: Arc::new(Trunk::bare("")),
             config,
         }
     }
@@ -448,7 +451,7 @@ impl B2bua {
         let settings = Arc::clone(&self.settings);
         let Some(trunk) = settings.directory.trunk_for(flow.remote.ip()) else {
             // A destination of ours that calls us: known, but nobody's trunk.
-            return self.turn_away(now, leg, "", String::new(), Reject::new(403, "not_a_trunk"));
+            return self.turn_away(now, leg, None, String::new(), Reject::new(403, "not_a_trunk"));
         };
         let dialled = route::dialled(trunk, &request).unwrap_or_default();
         match self.admit(now, leg, &request, flow, trunk, &dialled) {
@@ -467,7 +470,7 @@ impl B2bua {
                 let call = Call::start(facts, &mut ctx);
                 self.calls.insert(id, call);
             }
-            Err(reject) => self.turn_away(now, leg, &trunk.name, dialled, reject),
+            Err(reject) => self.turn_away(now, leg, Some(trunk), dialled, reject),
         }
     }
 
@@ -495,6 +498,7 @@ impl B2bua {
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
         let memory = settings.config.attribution.memory;
         let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
+        let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
         let data = CallData {
             call_id: self.call_id(now),
             company: company.name.clone(),
@@ -502,7 +506,8 @@ impl B2bua {
             number,
             caller: identity.number.clone(),
             caller_reason: identity.reason.map(str::to_owned),
-            caller_name: identity.display.clone(),
+            caller_name: known.map(|known| known.name.clone()).or_else(|| identity.display.clone()),
+            caller_note: known.and_then(|known| known.note.clone()),
             privacy: (!identity.privacy.is_empty()).then(|| identity.privacy.to_string()),
             diversion: identity.diversions.clone(),
             trunk: trunk.name.clone(),
@@ -526,6 +531,7 @@ impl B2bua {
         Ok(NewCall {
             admitted,
             leg,
+            trunk: Arc::clone(trunk),
             flow,
             invite: Arc::clone(invite),
             offer,
@@ -544,8 +550,10 @@ impl B2bua {
     }
 
     /// One answer and no state, at the door.
-    fn turn_away(&mut self, now: Now, leg: LegId, trunk: &str, dialled: String, reject: Reject) {
-        let mut extra = Extra::default();
+    fn turn_away(&mut self, now: Now, leg: LegId, trunk: Option<&Trunk>, dialled: String, reject: Reject) {
+        let told = trunk.map_or(ReasonHeader::Off, |trunk| trunk.reason_header);
+        let trunk = trunk.map_or("", |trunk| trunk.name.as_str());
+        let mut extra = Extra { headers: reasons::refusal(told, reject), ..Extra::default() };
         if let Some(seconds) = reject.retry_after {
             extra.headers.push(("Retry-After".into(), seconds.to_string()));
         }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::config::{Company, Config, Pool, Trunk};
+use crate::config::{Company, Config, KnownCaller, Pool, Trunk};
 use crate::ids::E164;
 
 /// Numbers and trunks of one configuration. Immutable.
 #[derive(Debug)]
 pub struct Directory {
     numbers: HashMap<E164, Owner, foldhash::fast::RandomState>,
+    /// By number; of several, those of a company first.
+    callers: HashMap<E164, Vec<Arc<KnownCaller>>, foldhash::fast::RandomState>,
     trunks: HashMap<IpNet, Arc<Trunk>, foldhash::fast::RandomState>,
     /// Prefix lengths that occur, longest first, of IPv4 and of IPv6.
     lengths: [Vec<u8>; 2],
@@ -39,6 +41,11 @@ impl Directory {
                 numbers.insert(number.clone(), owner);
             }
         }
+        let mut callers: HashMap<E164, Vec<Arc<KnownCaller>>, _> =
+            HashMap::with_capacity_and_hasher(config.callers.len(), foldhash::fast::RandomState::default());
+        for caller in &config.callers {
+            callers.entry(caller.number.clone()).or_default().push(Arc::clone(caller));
+        }
         let mut trunks = HashMap::with_hasher(foldhash::fast::RandomState::default());
         let mut lengths = [Vec::new(), Vec::new()];
         for (net, trunk) in config.trunks.iter().flat_map(|t| t.sources.iter().map(move |net| (net, t))) {
@@ -50,7 +57,7 @@ impl Directory {
             of_family.sort_unstable_by(|a, b| b.cmp(a));
             of_family.dedup();
         }
-        Directory { numbers, trunks, lengths }
+        Directory { numbers, callers, trunks, lengths }
     }
 
     /// Whose number this is; `None`: none of ours.
@@ -64,6 +71,16 @@ impl Directory {
         let source = source.to_canonical();
         let of_family = if source.is_ipv4() { &self.lengths[0] } else { &self.lengths[1] };
         of_family.iter().find_map(|length| self.trunks.get(&IpNet::new(source, *length).ok()?.trunc()))
+    }
+
+    /// What is known of a caller: by the company that is called, else by all.
+    pub fn caller(&self, number: &str, company: &str) -> Option<&Arc<KnownCaller>> {
+        if self.callers.is_empty() {
+            return None;
+        }
+        let known = self.callers.get(&E164::parse(number)?)?;
+        let of_company = known.iter().find(|caller| caller.company.as_deref() == Some(company));
+        of_company.or_else(|| known.iter().find(|caller| caller.company.is_none()))
     }
 
     /// How many numbers are known.

@@ -195,6 +195,9 @@ pub struct CallData {
     /// Name shown with the call: of the list of known callers, else as the call brought it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub caller_name: Option<String>,
+    /// Note on a known caller.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub caller_note: Option<String>,
     /// What the caller asked to be kept private (`Privacy`, RFC 3323): `id`, `user`, `header`, … with `;` between.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub privacy: Option<String>,

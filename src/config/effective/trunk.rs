@@ -1,7 +1,9 @@
 //! Tables of a trunk, as they will be used.
 
-use super::super::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Trunk};
-use super::Writer;
+use super::super::{
+    DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite, Trunk,
+};
+use super::{Writer, quoted};
 
 /// Keys and tables of the trunk that speak of identity.
 pub(super) fn write(out: &mut Writer, trunk: &Trunk) {
@@ -20,6 +22,7 @@ pub(super) fn write(out: &mut Writer, trunk: &Trunk) {
     };
     out.text("reason_header", reasons);
     write_identity(out, &trunk.identity);
+    write_headers(out, &trunk.headers);
 }
 
 fn write_identity(out: &mut Writer, rules: &IdentityRules) {
@@ -49,4 +52,16 @@ fn write_identity(out: &mut Writer, rules: &IdentityRules) {
     out.plain("history_info", rules.history_info);
     out.plain("display_bytes_max", rules.display_bytes_max);
     out.plain("ascii", rules.ascii);
+}
+
+fn write_headers(out: &mut Writer, rules: &HeaderRules) {
+    out.table("[trunk.headers]");
+    out.list("pass", &rules.pass);
+    out.map("add", rules.add.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    out.list("drop", &rules.drop);
+    let one = |rule: &Rewrite| {
+        let [header, pattern, replace] = [&rule.header, rule.pattern.as_str(), &rule.replace].map(quoted);
+        format!("{{ header = {header}, match = {pattern}, replace = {replace} }}")
+    };
+    out.plain("rewrite", format_args!("[{}]", rules.rewrite.iter().map(one).collect::<Vec<_>>().join(", ")));
 }

@@ -1,6 +1,7 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
 mod credentials;
+mod headers;
 mod identity;
 
 use super::super::check::Marks;
@@ -71,6 +72,7 @@ pub(super) fn trunk<'t>(
         number_format: choice(r, s, "number_format", &formats).unwrap_or_default(),
         reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),
         identity: identity::identity(r, s),
+        headers: headers::headers(r, s),
         credentials: credentials::credentials(r, s, name.as_deref()),
         name: name?,
     };

@@ -197,6 +197,7 @@ pub(crate) mod tests {
             caller: Some("+442079460123".into()),
             caller_reason: None,
             caller_name: None,
+            caller_note: None,
             privacy: None,
             diversion: Vec::new(),
             trunk: "carrier".into(),

@@ -204,6 +204,7 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         caller: Some(format!("+4479000000{minute:02}")),
         caller_reason: None,
         caller_name: None,
+        caller_note: None,
         privacy: None,
         diversion: Vec::new(),
         trunk: "carrier".into(),
