@@ -223,7 +223,7 @@ pub struct CallData {
     /// Q.850 cause of the end, as the side that ended it gave it (RFC 3326) or as its status says (RFC 3398).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub q850_cause: Option<u16>,
-    /// SIP reason that the side that ended it gave: `SIP;cause=200 Call completed elsewhere`.
+    /// SIP reason that the side that ended it gave: `200 Call completed elsewhere`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sip_reason: Option<String>,
     /// Who vouches for the caller's number (RFC 8224); absent when the trunk's calls are not verified.

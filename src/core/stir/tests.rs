@@ -1,6 +1,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
 
 use super::*;
 use crate::ids::CallId;
@@ -28,6 +28,7 @@ fn provider(authority: Option<&[u8]>) -> Provider {
     let root_certificate = root.self_signed(&root_key).unwrap();
     let key = KeyPair::generate().unwrap();
     let mut leaf = CertificateParams::new(Vec::new()).unwrap();
+    leaf.distinguished_name.push(DnType::CommonName, "SHAKEN 1234");
     if let Some(list) = authority {
         let oid = [1, 3, 6, 1, 5, 5, 7, 1, 26];
         leaf.custom_extensions.push(CustomExtension::from_oid_content(&oid, list.to_vec()));
