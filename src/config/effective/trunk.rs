@@ -1,7 +1,8 @@
 //! Tables of a trunk, as they will be used.
 
 use super::super::{
-    DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite, Trunk,
+    DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite, StirForward,
+    StirRules, StirVerify, Trunk,
 };
 use super::{Writer, quoted};
 
