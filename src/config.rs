@@ -30,7 +30,8 @@ pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use trace::{HepServer, Trace};
 pub use trunk::{
-    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite, Trunk,
+    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite,
+    StirForward, StirRules, StirVerify, Trunk,
 };
 
 /// The built-in configuration, word for word.

@@ -30,4 +30,5 @@ pub mod reason;
 pub mod recorder;
 pub mod relay;
 pub mod route;
+pub mod stir;
 pub mod transaction;

@@ -366,3 +366,17 @@ pub const HEADER_VALUES: usize = 8;
 pub const KNOWN_CALLERS: usize = 10_000;
 /// Note on a known caller; it stands in every event of theirs.
 pub const CALLER_NOTE: usize = 512;
+/// Identity headers of one INVITE that are looked at: the caller's and a few diversions.
+pub const PASSPORTS: usize = 8;
+/// Destinations that one PASSporT may name.
+pub const PASSPORT_PARTIES: usize = 16;
+/// A PASSporT is fresh for so long (RFC 8224 §4.1).
+pub const PASSPORT_AGE: Duration = Duration::from_secs(60);
+/// Certificates of one PEM file: the list of a country's roots.
+pub const STIR_CHAIN: usize = 64;
+/// Certificates that the configuration names: the providers of a country.
+pub const STIR_CERTIFICATES: usize = 2_000;
+/// Bytes of one PEM file.
+pub const STIR_FILE: u64 = 256 * 1024;
+/// Entries of one TNAuthList.
+pub const TN_AUTH_LIST: usize = 256;

@@ -185,6 +185,7 @@ fn commented_values_are_the_defaults() {
         "company",
         "note",
         "[[caller]]",
+        "certificate_url",
     ];
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest)

@@ -2,6 +2,7 @@
 
 mod headers;
 mod identity;
+mod stir;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
+pub use stir::{StirForward, StirRules, StirVerify};
 
 /// Where the number that was dialled stands in the INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub struct Trunk {
     pub reason_header: ReasonHeader,
     pub identity: IdentityRules,
     pub headers: HeaderRules,
+    pub stir: StirRules,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
     pub credentials: Option<Arc<Credentials>>,
 }
@@ -64,6 +67,7 @@ impl Trunk {
             reason_header: ReasonHeader::default(),
             identity: IdentityRules::default(),
             headers: HeaderRules::default(),
+            stir: StirRules::default(),
             credentials: None,
         }
     }

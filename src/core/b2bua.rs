@@ -493,6 +493,7 @@ impl B2bua {
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, &settings)?;
         let identity = identity::admit(trunk, invite)?;
+        let stir = identity.vouched(trunk, invite, &number, now.wall)?;
         let targets = route::targets(&company, &number, identity.number.as_deref(), settings.names());
         let admitted = self.admission.check(now.mono, &settings.config.sip, trunk)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
@@ -524,6 +525,7 @@ impl B2bua {
             hangup_by: None,
             q850_cause: None,
             sip_reason: None,
+            stir,
             attribution,
             recording: None,
             media: None,

@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use leaseline::core::stir::{Attest, Claim, Signer, Store, verify};
+use leaseline::ids::CallId;
+use leaseline::time::Wall;
 use leaseline::wire::sip::Message;
 
 use super::refusing;
@@ -230,4 +233,109 @@ fn a12_no_caller_text_becomes_a_line() {
             assert!(message.headers("Via").count() == 1 && message.header("X").is_none(), "{user}");
         }
     }
+}
+
+/// Certificates and keys of a provider, as files.
+struct Sti {
+    folder: tempfile::TempDir,
+    key: String,
+}
+
+const CERTIFICATE_URL: &str = "https://cr.example/shaken.pem";
+
+fn sti() -> Sti {
+    use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
+    let folder = tempfile::tempdir().expect("a folder");
+    let root_key = KeyPair::generate().expect("a key");
+    let mut root = CertificateParams::new(Vec::new()).expect("parameters");
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root_certificate = root.self_signed(&root_key).expect("a root");
+    let key = KeyPair::generate().expect("a key");
+    let mut leaf = CertificateParams::new(Vec::new()).expect("parameters");
+    leaf.distinguished_name.push(DnType::CommonName, "SHAKEN 1234");
+    let list = vec![0x30, 0x08, 0xa0, 0x06, 0x16, 0x04, b'1', b'2', b'3', b'4'];
+    leaf.custom_extensions.push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 26], list));
+    let certificate = leaf.signed_by(&key, &Issuer::new(root, root_key)).expect("a certificate");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    write("roots.pem", &root_certificate.pem());
+    write("shaken.pem", &certificate.pem());
+    write("key.pem", &key.serialize_pem());
+    Sti { folder, key: key.serialize_pem() }
+}
+
+impl Sti {
+    fn verify(&self, how: &str) -> String {
+        let path = self.folder.path().display();
+        format!(
+            "reason_header = \"codes\"\n[trunk.stir]\nverify = \"{how}\"\ntrusted_file = \"{path}/roots.pem\"\n\
+             certificate_file = {{ \"{CERTIFICATE_URL}\" = \"{path}/shaken.pem\" }}"
+        )
+    }
+
+    fn sign(&self, rules: &str) -> String {
+        let path = self.folder.path().display();
+        format!("[trunk.stir]\n{rules}\nkey_file = \"{path}/key.pem\"\ncertificate_url = \"{CERTIFICATE_URL}\"")
+    }
+
+    /// Identity of a call to the tracked number at the world's time.
+    fn vouched(&self, caller: &str) -> String {
+        let signer = Signer::new(&self.key, CERTIFICATE_URL, Some(Attest::Full)).expect("a signer");
+        signer.shaken(CallId(1), caller, "+442079460500", the_beginning()).expect("a caller with a number")
+    }
+}
+
+/// When the world begins.
+fn the_beginning() -> Wall {
+    Wall::parse_rfc3339("2026-11-21T10:00:00Z").expect("a time")
+}
+
+#[test]
+fn a_trunk_may_ask_that_somebody_vouches_for_the_caller() {
+    let sti = sti();
+    let good = sti.vouched("+447700900123");
+    let forged = sti.vouched("+447700900124");
+    for (identity, status, code) in [
+        (None, 428, "identity_missing"),
+        (Some(forged.as_str()), 438, "identity_caller_mismatch"),
+        (Some("a.b.c;info=<http://169.254.169.254/latest>"), 438, "identity_unreadable"),
+    ] {
+        let mut world = world(&sti.verify("require"), "", Answering::default());
+        let headers = identity.map(|value| ("Identity", value.to_owned())).into_iter().collect();
+        world.dial(Calling { headers, ..Calling::default() });
+        world.settle();
+        assert_eq!(world.refused, [code]);
+        assert!(world.sent_to(CARRIER).iter().any(|message| message.status() == status), "{code}");
+        assert!(world.sent_to(SHOP).is_empty(), "{code}");
+    }
+    let world = dialled(world(&sti.verify("require"), "", Answering::default()), &[("Identity", &good)]);
+    let stir = world.ended()[0].stir.clone().expect("a verdict");
+    assert_eq!((stir.verstat.as_str(), stir.attest.as_deref()), ("TN-Validation-Passed", Some("A")));
+    assert!(world.sent_to(SHOP)[0].header("Identity").is_none(), "nothing goes on unless the trunk says so");
+}
+
+#[test]
+fn a_call_that_is_sent_on_says_who_vouched_for_it() {
+    let sti = sti();
+    let good = sti.vouched("+447700900123");
+    let out = sti.sign("verstat = true\nforward = \"div\"\nsign = \"C\"");
+    let sent_on = dialled(world(&sti.verify("tag"), &out, Answering::default()), &[("Identity", &good)]);
+    let invite = sent_on.sent_to(SHOP).remove(0);
+    let identities: Vec<&str> = invite.headers("Identity").collect();
+    assert_eq!((identities.len(), identities[0]), (2, good.as_str()));
+    assert!(identities[1].ends_with("ppt=\"div\"") && invite.header("Date").is_some());
+    let from = invite.header("From").expect("From");
+    assert!(from.contains(";verstat=TN-Validation-Passed@"), "{from}");
+    // The destination verifies what we sent: its number is the tracked one here, so the caller's token alone holds.
+    let mut store = Store::default();
+    let read = |name: &str| std::fs::read(sti.folder.path().join(name)).expect("a file");
+    store.add_roots(&read("roots.pem")).expect("roots");
+    store.add_chain(CERTIFICATE_URL, &read("shaken.pem")).expect("a chain");
+    let claim = Claim { caller: Some("+447700900123"), dialled: "+442079460500" };
+    let (found, fault) = verify(&store, &invite, claim, the_beginning());
+    assert_eq!((fault, found.code.as_str()), (None, "verified"));
+    // Nobody vouched for this one: the verdict says so, and we attest what we know.
+    let unsigned = dialled(world(&sti.verify("tag"), &out, Answering::default()), &[]);
+    let invite = unsigned.sent_to(SHOP).remove(0);
+    assert!(invite.header("Identity").is_some_and(|value| value.ends_with("ppt=\"shaken\"")));
+    assert_eq!(unsigned.ended()[0].stir.as_ref().map(|stir| stir.code.as_str()), Some("identity_missing"));
 }

@@ -3,6 +3,7 @@
 mod credentials;
 mod headers;
 mod identity;
+mod stir;
 
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
@@ -73,6 +74,7 @@ pub(super) fn trunk<'t>(
         reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),
         identity: identity::identity(r, s),
         headers: headers::headers(r, s),
+        stir: stir::stir(r, s),
         credentials: credentials::credentials(r, s, name.as_deref()),
         name: name?,
     };

@@ -4,12 +4,14 @@
 
 use std::borrow::Cow;
 
-use crate::config::{AttributionRules, IdentityRules, Trunk};
+use crate::config::{AttributionRules, IdentityRules, StirForward, Trunk};
 use crate::core::event::CallData;
 use crate::core::header_rules;
 use crate::core::identity::{self, CallerIdentity};
 use crate::core::{attribution, number};
 use crate::ids::E164;
+use crate::limits;
+use crate::time::Wall;
 use crate::wire::sip::build::{escape_user, quote_display};
 use crate::wire::sip::{Message, Uri};
 
@@ -33,6 +35,7 @@ pub struct Wording<'a> {
     pub uri: &'a str,
     /// Which try of this call it is, from 1.
     pub attempt: usize,
+    pub now: Wall,
 }
 
 /// The parts of an INVITE that speak of who calls whom.
@@ -51,6 +54,7 @@ impl Wording<'_> {
         let request_uri = self.request_uri();
         let mut lines = self.own_lines();
         self.identity_lines(&request_uri, &mut lines);
+        self.passports(&request_uri, &mut lines);
         header_rules::pass(&mut lines, self.invite, self.from, self.to);
         header_rules::apply(&mut lines, &self.from.headers, self.data);
         if !std::ptr::eq(self.from, self.to) {
@@ -186,9 +190,44 @@ impl Wording<'_> {
     }
 
     /// What STIR found, for a trunk that wants it beside the number.
-    fn verstat(&self) -> Option<&'static str> {
-        None
+    fn verstat(&self) -> Option<&str> {
+        let found = self.data.stir.as_ref().filter(|_| self.to.stir.verstat)?;
+        Some(&found.verstat)
     }
+
+    /// Identity (RFC 8224): what came goes on, with ours beside it, or ours alone when nobody vouched for the caller.
+    fn passports(&self, request_uri: &str, lines: &mut Lines) {
+        let rules = &self.to.stir;
+        if rules.forward == StirForward::Drop && rules.signer.is_none() {
+            return;
+        }
+        let came = self.invite.headers("Identity").take(limits::PASSPORTS);
+        let came: Vec<&str> = came.filter(|value| !value.chars().any(char::is_control)).collect();
+        let caller = self.identity.number.as_deref().filter(|_| self.identity.reason.is_none());
+        let parsed = Uri::parse(self.uri).ok().and_then(|uri| E164::parse(&uri.user_unescaped()?));
+        let dest = parsed.as_ref().map_or(request_uri, E164::as_str);
+        let number = self.data.number.as_str();
+        let ours = rules.signer.as_ref().zip(caller).and_then(|(signer, caller)| match rules.forward {
+            _ if came.is_empty() => signer.shaken(self.data.call_id, caller, dest, self.now),
+            StirForward::Div => signer.div(caller, number, dest, self.now),
+            StirForward::Drop => signer.shaken(self.data.call_id, caller, dest, self.now),
+            StirForward::Pass => None,
+        });
+        if rules.forward != StirForward::Drop {
+            lines.extend(came.iter().map(|value| ("Identity".into(), (*value).to_owned())));
+        }
+        if let Some(value) = ours {
+            lines.push(("Identity".into(), value));
+            // RFC 8224 §4.1: a message that is signed says when.
+            lines.extend(date(self.now).map(|date| ("Date".into(), date)));
+        }
+    }
+}
+
+/// As `Date` has it (RFC 3261 §20.17).
+fn date(now: Wall) -> Option<String> {
+    let at = jiff::Timestamp::from_microsecond(now.0).ok()?;
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()
 }
 
 /// A display name as the trunk can take it: its letters, its length.

@@ -145,6 +145,7 @@ impl Call {
             to: target.trunk.as_ref().unwrap_or(&ctx.settings.plain),
             uri: &target.uri,
             attempt: current + 1,
+            now: ctx.now.wall,
         };
         let worded = wording.write();
         let invite = Invite {

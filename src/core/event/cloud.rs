@@ -214,6 +214,7 @@ pub(crate) mod tests {
             hangup_by: None,
             q850_cause: None,
             sip_reason: None,
+            stir: None,
             attribution: Attribution::default(),
             recording: None,
             media: None,

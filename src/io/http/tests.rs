@@ -221,6 +221,7 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         hangup_by: None,
         q850_cause: None,
         sip_reason: None,
+        stir: None,
         attribution: Attribution::default(),
         recording: None,
         media: None,
