@@ -60,7 +60,7 @@ impl Wording<'_> {
         if !std::ptr::eq(self.from, self.to) {
             header_rules::apply(&mut lines, &self.to.headers, self.data);
         }
-        Worded { to: format!("<{request_uri}>"), from: self.from_header(), request_uri, lines }
+        Worded { to: format!("<{request_uri}>"), from: self.caller_line(), request_uri, lines }
     }
 
     fn rules(&self) -> &IdentityRules {
@@ -108,7 +108,7 @@ impl Wording<'_> {
     }
 
     /// The caller's number, or RFC 3323's anonymous form when withheld.
-    fn from_header(&self) -> String {
+    fn caller_line(&self) -> String {
         let number = self.identity.number.as_deref();
         match number.or(self.rules().fallback.as_ref().map(E164::as_str)) {
             Some(number) => {
