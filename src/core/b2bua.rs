@@ -52,6 +52,8 @@ pub struct Settings {
     own_media: OwnMedia,
     names: Names,
     hosts: Hosts,
+    /// The rules for destinations that belong to no trunk: every default.
+    pub plain: Arc<Trunk>,
 }
 
 impl Settings {
@@ -78,6 +80,7 @@ impl Settings {
             destinations: destinations.map(|ip| ip.to_canonical()).collect(),
             own_media: OwnMedia::new(&config.media),
             names,
+            plain: Arc::new(Trunk::bare("")),
             config,
         }
     }
@@ -514,6 +517,7 @@ impl B2bua {
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, &settings)?;
         let identity = identity::admit(trunk, invite)?;
+        let stir = identity.vouched(trunk, invite, &number, now.wall)?;
         let mut targets = route::targets(&company, &number, identity.number.as_deref(), settings.names());
         let rules = &settings.config.fraud;
         let has_destination = !targets.is_empty();
@@ -537,6 +541,7 @@ impl B2bua {
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
         let memory = settings.config.attribution.memory;
         let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
+        let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
         let data = CallData {
             call_id: self.call_id(now),
             company: company.name.clone(),
@@ -544,7 +549,8 @@ impl B2bua {
             number,
             caller: identity.number.clone(),
             caller_reason: identity.reason.map(str::to_owned),
-            caller_name: identity.display.clone(),
+            caller_name: known.map(|known| known.name.clone()).or_else(|| identity.display.clone()),
+            caller_note: known.and_then(|known| known.note.clone()),
             privacy: (!identity.privacy.is_empty()).then(|| identity.privacy.to_string()),
             diversion: identity.diversions.clone(),
             trunk: trunk.name.clone(),
@@ -561,6 +567,7 @@ impl B2bua {
             hangup_by: None,
             q850_cause: None,
             sip_reason: None,
+            stir,
             attribution,
             recording: None,
             media: None,
@@ -568,6 +575,7 @@ impl B2bua {
         Ok(NewCall {
             admitted,
             leg,
+            trunk: Arc::clone(trunk),
             flow,
             invite: Arc::clone(invite),
             offer,
