@@ -41,6 +41,13 @@ pub const AUTH_USER: usize = 128;
 /// Realm of a login: longer than any host name in use.
 pub const AUTH_REALM: usize = 256;
 
+/// Parameters of one challenge or of one Authorization (RFC 7616 names twelve).
+pub const AUTH_PARAMS: usize = 24;
+/// Challenges of one response: three algorithms of two realms, and schemes that we do not know.
+pub const AUTH_CHALLENGES: usize = 16;
+/// One value of a challenge: nonces in use have up to about 200 bytes.
+pub const AUTH_VALUE: usize = 1_024;
+
 /// Lines of one SDP body.
 pub const SDP_LINES: usize = 512;
 /// Media descriptions of one SDP body.
@@ -114,6 +121,10 @@ pub const RESOLVE: Duration = Duration::from_secs(2);
 pub const DESTINATION_SILENT: Duration = Duration::from_secs(8);
 /// A re-INVITE that crosses is given up after this: Timer B and some.
 pub const OFFER: Duration = Duration::from_secs(35);
+/// An UPDATE that crosses is given up after this: its sender waits 32 s (RFC 3261 Timer F).
+pub const OFFER_UPDATE: Duration = Duration::from_secs(20);
+/// An offer of our own is made so often, when it meets one of the other side each time.
+pub const OFFER_TRIES: u8 = 4;
 /// INFO and MESSAGE under way across one call.
 pub const CROSSING: usize = 8;
 /// Media threads and recorder have so long to close a call; then its events go out without their word.
@@ -361,3 +372,21 @@ pub const REPLAY_ATTEMPTS: usize = 16;
 pub const REPLAY_STEPS: usize = 10_000;
 /// Times that a replayed machine is woken between two packets: a capture's clock may jump years.
 pub const REPLAY_WAKEUPS: usize = 10_000;
+/// One display name in bytes: 64 characters of two bytes; phones show 20 to 60.
+pub const DISPLAY_NAME: usize = 128;
+/// Longest caller text that is kept; RFC 3261 names no bound, a display has some thirty characters.
+pub const CALLER_TEXT: usize = 64;
+/// Values of one identity header that are looked at: RFC 3325 §9.1 allows two, old switches write three.
+pub const IDENTITIES: usize = 4;
+/// Diversion values of one INVITE that are kept: a call that was diverted more often goes round in a circle.
+pub const DIVERSIONS: usize = 10;
+/// History-Info entries of one INVITE that are kept.
+pub const HISTORY: usize = 20;
+/// Reason values of one message that are looked at.
+pub const REASONS: usize = 8;
+/// SIP messages kept of one call for its ladder; an ordinary call has some fifteen.
+pub const MESSAGES_PER_CALL: usize = 500;
+/// Calls of which messages are kept, whatever their size.
+pub const MESSAGES_CALLS: usize = 50_000;
+/// Received messages that wait for their call to come into being: one turn's.
+pub const MESSAGES_UNCLAIMED: usize = 32;

@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod dns;
+pub mod hep;
 pub mod multipart;
 pub mod pcap;
 pub mod rtcp;

@@ -23,7 +23,7 @@ use crate::core::lease::LeaseTable;
 use crate::core::locate::{Asker, Hop, Names, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
-use crate::core::{number, route};
+use crate::core::{identity, number, route};
 use crate::ids::{CallId, E164, Side, mask};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
@@ -137,6 +137,8 @@ pub enum Output {
         query: Query,
     },
     Event(Event),
+    /// A leg of a call came to be: this is its SIP Call-ID.
+    Leg(CallId, Side, String),
     /// An INVITE of a known trunk was refused at the door, for the metric.
     Refused(&'static str),
 }
@@ -390,9 +392,16 @@ impl B2bua {
             act(call, &mut ctx);
         }));
         for leg in new_legs {
-            self.legs.insert(leg, (id, Side::Company));
+            self.own_leg(leg, id, Side::Company);
         }
         done.map_err(|panic| panic_text(panic.as_ref()))
+    }
+
+    fn own_leg(&mut self, leg: LegId, call: CallId, side: Side) {
+        self.legs.insert(leg, (call, side));
+        if let Some(sip_call_id) = self.agent.sip_call_id(leg) {
+            self.out.push_back(Output::Leg(call, side, sip_call_id.to_owned()));
+        }
     }
 
     fn forget(&mut self, call: Call) {
@@ -445,7 +454,7 @@ impl B2bua {
         match self.admit(now, leg, &request, flow, trunk, &dialled) {
             Ok(facts) => {
                 let id = facts.data.call_id;
-                self.legs.insert(leg, (id, Side::Caller));
+                self.own_leg(leg, id, Side::Caller);
                 let mut new_legs = Vec::new();
                 let mut ctx = Ctx {
                     now,
@@ -480,7 +489,7 @@ impl B2bua {
         });
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, &settings)?;
-        let identity = route::caller(trunk, invite);
+        let identity = identity::admit(trunk, invite)?;
         let targets = route::targets(&company, &number, identity.number.as_deref(), settings.names());
         let admitted = self.admission.check(now.mono, &settings.config.sip, trunk)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
@@ -493,6 +502,9 @@ impl B2bua {
             number,
             caller: identity.number.clone(),
             caller_reason: identity.reason.map(str::to_owned),
+            caller_name: identity.display.clone(),
+            privacy: (!identity.privacy.is_empty()).then(|| identity.privacy.to_string()),
+            diversion: identity.diversions.clone(),
             trunk: trunk.name.clone(),
             forwarded_to: None,
             started_at: now.wall,
@@ -505,6 +517,8 @@ impl B2bua {
             sip_status: None,
             reason: None,
             hangup_by: None,
+            q850_cause: None,
+            sip_reason: None,
             attribution,
             recording: None,
             media: None,
