@@ -5,6 +5,7 @@
 mod check;
 mod company;
 mod destination;
+mod dns;
 mod effective;
 mod parse;
 mod problem;
@@ -24,6 +25,7 @@ use crate::core::lease::Channel;
 use crate::ids::E164;
 
 pub use company::{Company, Destination};
+pub use dns::Dns;
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use trace::{HepServer, Trace};

@@ -59,6 +59,7 @@ impl Config {
         out.plain("calls_max", self.sip.calls_max);
         out.plain("calls_per_second_max", self.sip.calls_per_second_max);
         out.text("call_length_max", duration_text(self.sip.call_length_max));
+        self.write_dns(out);
         out.table("[media]");
         out.text("address", self.media.address);
         out.option("address6", self.media.address6);
@@ -84,6 +85,14 @@ impl Config {
         out.text("listen", self.http.listen);
         out.option("token", self.http.token.as_ref().map(|_| MASK));
         out.list("trusted_proxies", &self.http.trusted_proxies);
+    }
+
+    fn write_dns(&self, out: &mut Writer) {
+        let dns = &self.sip.dns;
+        out.table("[sip.dns]");
+        out.list("servers", &dns.servers);
+        out.text("timeout", duration_text(dns.timeout));
+        out.plain("private", dns.private);
     }
 
     fn write_leases(&self, out: &mut Writer) {

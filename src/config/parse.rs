@@ -2,6 +2,7 @@
 
 mod company;
 mod destinations;
+mod dns;
 mod media;
 mod sip;
 mod trace;
@@ -27,6 +28,7 @@ use super::read::{Found, Place, Reader, Section};
 use super::{AttributionRules, Config, Http, LeaseFeed, LeaseRules, Log, Node, Trunk, value};
 use crate::limits;
 
+const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::Dns;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Listener {
     /// UDP or TCP (TLS and WebSocket come later).
@@ -23,4 +25,5 @@ pub struct Sip {
     pub calls_per_second_max: u32,
     /// Longest call; then both sides get BYE. Default [`crate::limits::CALL_LENGTH`].
     pub call_length_max: Duration,
+    pub dns: Dns,
 }

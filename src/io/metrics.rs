@@ -39,6 +39,12 @@ pub struct Sip {
     pub dropped: Family<Reason, Counter>,
     pub transactions: Gauge,
     pub connections: Gauge,
+    /// Questions to DNS and to its cache, by what came of them.
+    pub dns_lookups: Family<Reason, Counter>,
+    /// Time that DNS servers took, all questions together.
+    pub dns_milliseconds: Counter,
+    /// Next hops that failed and have not answered since.
+    pub hops_down: Gauge,
 }
 
 /// Calls.
@@ -319,6 +325,9 @@ impl Metrics {
         r.register("sip_dropped", "SIP messages dropped or refused, by reason", m.dropped.clone());
         r.register("sip_transactions", "SIP transactions in memory", m.transactions.clone());
         r.register("sip_connections", "SIP stream connections", m.connections.clone());
+        r.register("dns_lookups", "DNS questions by outcome", m.dns_lookups.clone());
+        r.register("dns_milliseconds", "Time that DNS servers took", m.dns_milliseconds.clone());
+        r.register("sip_hops_down", "Next hops that failed and have not answered since", m.hops_down.clone());
         let m = &self.calls;
         r.register("calls_active", "Calls in progress", m.active.clone());
         r.register("calls_started", "Calls that came in", m.started.clone());

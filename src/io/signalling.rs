@@ -18,10 +18,11 @@ use crate::core::agent::drops::Drops;
 use crate::core::agent::{Flow, Transmit};
 use crate::core::b2bua::{B2bua, Counts, Input, Output, Settings};
 use crate::core::event::Event;
-use crate::core::locate::{self, Asker, Hop, Query};
+use crate::core::locate::{Asker, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::ids::{CallId, Side};
 use crate::io::clock;
+use crate::io::dns::{Dns, DnsFigures};
 use crate::io::sip_tcp::{self, Streams};
 use crate::limits;
 use crate::time::{Mono, Now};
@@ -49,6 +50,9 @@ pub struct Figures {
     pub drops: Drops,
     /// Stream connections.
     pub streams: usize,
+    pub dns: DnsFigures,
+    /// Hops that are remembered as failed.
+    pub hops_down: usize,
 }
 
 /// Direction of an observed message.
@@ -141,6 +145,9 @@ async fn serve(
     for (listener, socket) in bound.listeners.iter().zip(bound.sockets) {
         sockets.push((listener.address, Rc::new(UdpSocket::from_std(socket)?)));
     }
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    let dns = Dns::new(&settings.config.sip.dns, seed);
     let signalling = Rc::new(RefCell::new(Signalling {
         b2bua,
         settings,
@@ -149,6 +156,7 @@ async fn serve(
         streams: Streams::new(connected),
         pending: VecDeque::new(),
         resolved: VecDeque::new(),
+        dns,
         armed: None,
         rearm: Rc::new(Notify::new()),
     }));
@@ -200,6 +208,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
         Command::HangUpAll(code) => signalling.handle(Input::HangUpAll(code)),
         Command::Drain => signalling.handle(Input::Drain),
         Command::Reload(settings) => {
+            signalling.dns.reconfigure(&settings.config.sip.dns);
             signalling.settings = Arc::clone(&settings);
             signalling.handle(Input::Reload(settings));
         }
@@ -207,9 +216,14 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
             let _ = answer.send((signalling.b2bua.counts(), signalling.b2bua.connected()));
         }
         Command::Figures(answer) => {
-            let Signalling { b2bua, streams, .. } = &*signalling;
-            let figures =
-                Figures { counts: b2bua.counts(), drops: b2bua.agent().drops().clone(), streams: streams.count() };
+            let Signalling { b2bua, streams, dns, .. } = &*signalling;
+            let figures = Figures {
+                counts: b2bua.counts(),
+                drops: b2bua.agent().drops().clone(),
+                streams: streams.count(),
+                dns: dns.figures(),
+                hops_down: b2bua.health().count(),
+            };
             let _ = answer.send(figures);
         }
         Command::Stop => {}
@@ -280,16 +294,11 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
         let Some((asker, query)) = signalling.borrow_mut().resolved.pop_front() else { break };
         let signalling = Rc::clone(signalling);
         tokio::task::spawn_local(async move {
-            let unnamed = if query.secure { rsip::Transport::Tls } else { rsip::Transport::Udp };
-            let transport = query.transport.unwrap_or(unnamed);
-            let port = query.port.unwrap_or(locate::default_port(transport));
-            let name = query.name.filter(|_| locate::is_secure(transport));
-            let found = tokio::time::timeout(limits::RESOLVE, tokio::net::lookup_host((&*query.host, port))).await;
-            let hop = |remote| Hop { transport, remote: canonical(remote), name };
-            let hops = match found {
-                Ok(Ok(addresses)) => addresses.map(hop).take(limits::RESOLVED_ADDRESSES).collect(),
-                Ok(Err(_)) | Err(_) => Vec::new(),
+            let (dns, reach) = {
+                let signalling = signalling.borrow();
+                (signalling.dns.clone(), signalling.settings.reach())
             };
+            let hops = dns.locate(&query, &reach).await;
             signalling.borrow_mut().handle(Input::Resolved(asker, hops));
             finish_turn(&signalling);
         });
@@ -315,6 +324,7 @@ struct Signalling {
     /// What an output led to, to be handled in the same turn.
     pending: VecDeque<Input>,
     resolved: VecDeque<(Asker, Query)>,
+    dns: Dns,
     armed: Option<Mono>,
     rearm: Rc<Notify>,
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::super::check::Places;
 use super::super::read::{Found, Reader, Section};
 use super::super::{Listener, Sip, value};
+use super::dns::dns;
 use super::{DAY, MINUTE, count, duration, rate};
 use crate::limits;
 
@@ -35,6 +36,7 @@ pub(super) fn sip<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, ports: (u1
         calls_max: count(r, &mut s, "calls_max", 1).unwrap_or(room.min(limits::CALLS)),
         calls_per_second_max: rate(r, &mut s),
         call_length_max: duration(r, &mut s, "call_length_max", MINUTE, DAY).or(limits::CALL_LENGTH),
+        dns: dns(r, &mut s),
     };
     r.end(s);
     sip
