@@ -26,4 +26,7 @@ pub struct Sip {
     /// Longest call; then both sides get BYE. Default [`crate::limits::CALL_LENGTH`].
     pub call_length_max: Duration,
     pub dns: Dns,
+    /// New calls are refused while messages wait longer than this in our queue; zero: never.
+    pub overload_after: Duration,
+    pub defence: super::Defence,
 }

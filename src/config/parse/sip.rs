@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::super::check::Places;
 use super::super::read::{Found, Reader, Section};
 use super::super::{Listener, Sip, value};
+use super::defence::{defence, overload_after};
 use super::dns::dns;
 use super::{DAY, MINUTE, count, duration, rate};
 use crate::limits;
@@ -37,6 +38,8 @@ pub(super) fn sip<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, ports: (u1
         calls_per_second_max: rate(r, &mut s),
         call_length_max: duration(r, &mut s, "call_length_max", MINUTE, DAY).or(limits::CALL_LENGTH),
         dns: dns(r, &mut s),
+        overload_after: overload_after(r, &mut s),
+        defence: defence(r, &mut s),
     };
     r.end(s);
     sip
