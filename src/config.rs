@@ -12,6 +12,8 @@ mod parse;
 mod problem;
 mod read;
 mod sip;
+mod streams;
+mod tls;
 mod trace;
 mod trunk;
 mod value;
@@ -30,8 +32,10 @@ pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dns::Dns;
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
+pub use streams::Streams;
+pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
-pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Trunk};
+pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Source, Trunk};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");

@@ -6,6 +6,7 @@ mod destinations;
 mod dns;
 mod media;
 mod sip;
+mod tls;
 mod trace;
 mod trunk;
 mod web;

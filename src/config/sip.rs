@@ -1,15 +1,28 @@
 //! `[sip]`: listeners, and what holds for all calls.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Dns;
+use super::streams::Streams;
+use super::tls::Tls;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Where calls come in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Listener {
-    /// UDP or TCP (TLS and WebSocket come later).
+    /// UDP, TCP, TLS, WS or WSS.
     pub transport: rsip::Transport,
     pub address: SocketAddr,
+    /// Host, or host and port, by which the peers of this listener know it; none: [`Sip::advertise`].
+    pub advertise: Option<Arc<str>>,
+}
+
+impl Listener {
+    /// A listener that is known by its own address.
+    pub const fn new(transport: rsip::Transport, address: SocketAddr) -> Listener {
+        Listener { transport, address, advertise: None }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -26,6 +39,10 @@ pub struct Sip {
     /// Longest call; then both sides get BYE. Default [`crate::limits::CALL_LENGTH`].
     pub call_length_max: Duration,
     pub dns: Dns,
+    pub streams: Streams,
+    pub tls: Arc<Tls>,
+    /// Origins of pages whose scripts may connect by WebSocket; programs that send no Origin are not browsers.
+    pub websocket_origins: Vec<String>,
     /// New calls are refused while messages wait longer than this in our queue; zero: never.
     pub overload_after: Duration,
     pub defence: super::Defence,

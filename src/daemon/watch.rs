@@ -47,7 +47,7 @@ pub(super) async fn run(parts: Parts) {
         systemd::alive();
         let metrics = &parts.metrics;
         let agent = figures.counts.agent;
-        metrics.sip.connections.set(gauge(figures.streams));
+        metrics.sip_streams(&figures.streams.open, &figures.streams.failed, &figures.streams.closed);
         metrics.sip.hops_down.set(gauge(figures.hops_down));
         count_dns(metrics, &figures.dns);
         for (reason, total) in figures.drops.iter() {

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::config::Listener;
 use crate::core::agent::drops::Drops;
-use crate::core::agent::{Flow, Transmit};
+use crate::core::agent::{Failure, Flow, Transmit};
 use crate::core::b2bua::{B2bua, Counts, Input, Output, Refused, Settings};
 use crate::core::defence::Ban;
 use crate::core::event::Event;
@@ -26,7 +26,7 @@ use crate::core::media::{MediaCommand, MediaNotice};
 use crate::ids::{CallId, Side};
 use crate::io::clock;
 use crate::io::dns::{Dns, DnsFigures};
-use crate::io::sip_tcp::{self, Streams};
+use crate::io::sip_stream::{self, StreamFigures, Streams};
 use crate::limits;
 use crate::time::{Mono, Now};
 
@@ -58,8 +58,6 @@ pub struct Figures {
     pub counts: Counts,
     /// Messages not taken, by reason, since the start.
     pub drops: Drops,
-    /// Stream connections.
-    pub streams: usize,
     pub dns: DnsFigures,
     /// Hops that are remembered as failed.
     pub hops_down: usize,
@@ -67,6 +65,7 @@ pub struct Figures {
     pub bans: usize,
     pub banned: u64,
     pub measured: Measured,
+    pub streams: StreamFigures,
 }
 
 /// Direction of an observed message.
@@ -102,17 +101,17 @@ impl Bound {
     /// Binds every listener. `concrete` replaces a wildcard address in Via, Contact and SDP.
     pub fn bind(listen: &[Listener], concrete: impl Fn(SocketAddr) -> SocketAddr) -> io::Result<Bound> {
         let mut bound = Bound { listeners: Vec::new(), sockets: Vec::new(), streams: Vec::new() };
-        // UDP first in the list, TCP after: `index_of` relies on it.
+        // UDP first in the list, streams after: `serve` pairs them with their sockets in this order.
         for listener in listen.iter().filter(|listener| listener.transport == rsip::Transport::Udp) {
             let socket = udp(listener.address).map_err(|error| named(listener, &error))?;
             let address = concrete(socket.local_addr()?);
-            bound.listeners.push(Listener { transport: listener.transport, address });
+            bound.listeners.push(Listener { address, ..listener.clone() });
             bound.sockets.push(socket);
         }
-        for listener in listen.iter().filter(|listener| listener.transport == rsip::Transport::Tcp) {
-            let stream = sip_tcp::listen(listener.address).map_err(|error| named(listener, &error))?;
+        for listener in listen.iter().filter(|listener| listener.transport != rsip::Transport::Udp) {
+            let stream = sip_stream::listen(listener.address).map_err(|error| named(listener, &error))?;
             let address = concrete(stream.local_addr()?);
-            bound.listeners.push(Listener { transport: listener.transport, address });
+            bound.listeners.push(Listener { address, ..listener.clone() });
             bound.streams.push(stream);
         }
         Ok(bound)
@@ -167,12 +166,12 @@ async fn serve(
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     let dns = Dns::new(&settings.config.sip.dns, seed);
+    let streams = Streams::new(connected, Arc::clone(&settings));
     let signalling = Rc::new(RefCell::new(Signalling {
         b2bua,
-        settings,
         hooks,
         sockets: sockets.clone(),
-        streams: Streams::new(connected),
+        streams,
         pending: VecDeque::new(),
         measured: Measured::default(),
         resolved: VecDeque::new(),
@@ -183,22 +182,16 @@ async fn serve(
     for (local, socket) in sockets {
         tokio::task::spawn_local(read_udp(Rc::clone(&signalling), local, socket));
     }
-    let stream_listeners = bound.listeners.iter().filter(|listener| listener.transport == rsip::Transport::Tcp);
+    let stream_listeners = bound.listeners.into_iter().filter(|listener| listener.transport != rsip::Transport::Udp);
     for (listener, stream) in stream_listeners.zip(bound.streams) {
         let stream = tokio::net::TcpListener::from_std(stream)?;
         let accepted = Rc::clone(&signalling);
-        let local = listener.address;
-        tokio::task::spawn_local(async move {
-            sip_tcp::accept(stream, local, move |stream, local, remote| {
-                let mut signalling = accepted.borrow_mut();
-                if signalling.b2bua.is_banned(clock::mono(), remote.ip()) {
-                    return;
-                }
-                let known = signalling.settings.is_known(remote.ip());
-                signalling.streams.accept(stream, local, remote, known);
-            })
-            .await;
-        });
+        tokio::task::spawn_local(sip_stream::accept(stream, move |stream, remote| {
+            let mut signalling = accepted.borrow_mut();
+            if !signalling.b2bua.is_banned(clock::mono(), remote.ip()) {
+                signalling.streams.accept(stream, listener.transport, listener.address, remote);
+            }
+        }));
     }
     tokio::task::spawn_local(keep_time(Rc::clone(&signalling)));
     loop {
@@ -232,7 +225,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
         Command::Drain => signalling.handle(Input::Drain),
         Command::Reload(settings) => {
             signalling.dns.reconfigure(&settings.config.sip.dns);
-            signalling.settings = Arc::clone(&settings);
+            signalling.streams.reload(Arc::clone(&settings));
             signalling.hooks.on_reload(&settings);
             signalling.handle(Input::Reload(settings));
         }
@@ -250,7 +243,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
             let figures = Figures {
                 counts: b2bua.counts(),
                 drops: b2bua.agent().drops().clone(),
-                streams: streams.count(),
+                streams: streams.figures(),
                 dns: dns.figures(),
                 hops_down: b2bua.health().count(),
                 bans: b2bua.bans(clock::now()).len(),
@@ -343,7 +336,7 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
         tokio::task::spawn_local(async move {
             let (dns, reach) = {
                 let signalling = signalling.borrow();
-                (signalling.dns.clone(), signalling.settings.reach())
+                (signalling.dns.clone(), signalling.b2bua.settings().reach())
             };
             let hops = dns.locate(&query, &reach).await;
             signalling.borrow_mut().handle(Input::Resolved(asker, hops));
@@ -364,7 +357,6 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
 
 struct Signalling {
     b2bua: B2bua,
-    settings: Arc<Settings>,
     hooks: Box<dyn Hooks>,
     sockets: Vec<(SocketAddr, Rc<UdpSocket>)>,
     streams: Streams,
@@ -429,8 +421,8 @@ impl Signalling {
     fn send(&mut self, transmit: &Transmit) {
         let flow = transmit.flow;
         if flow.transport != rsip::Transport::Udp {
-            if !self.streams.send(flow, transmit.bytes.clone()) {
-                self.pending.push_back(Input::Unreachable(flow.transport, flow.remote));
+            if let Err(failure) = self.streams.send(flow, transmit.bytes.clone()) {
+                self.pending.push_back(Input::Unreachable(failure));
             }
             return;
         }
@@ -445,7 +437,7 @@ impl Signalling {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
                 tracing::debug!(remote = %flow.remote, %error, "cannot send");
-                self.pending.push_back(Input::Unreachable(flow.transport, flow.remote));
+                self.pending.push_back(Input::Unreachable(Failure::of(&flow, "destination_unreachable")));
             }
         }
     }

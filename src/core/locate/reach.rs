@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn listener(transport: Transport, address: &str) -> Listener {
-        Listener { transport, address: address.parse().expect(address) }
+        Listener::new(transport, address.parse().expect(address))
     }
 
     #[test]

@@ -123,7 +123,7 @@ fn dns(servers: &[SocketAddr]) -> Dns {
 
 fn reach(private: bool) -> Reach {
     let address = "198.51.100.99:5060".parse().expect("an address");
-    Reach::new(&[Listener { transport: rsip::Transport::Udp, address }], private)
+    Reach::new(&[Listener::new(rsip::Transport::Udp, address)], private)
 }
 
 async fn hops(dns: &Dns, uri: &str, private: bool) -> Vec<String> {

@@ -17,7 +17,7 @@ fn reach(listeners: &str) -> Reach {
             None => (text, "198.51.100.99:5060"),
         };
         let transport = super::super::transport(name).expect(name);
-        Listener { transport, address: address.parse().expect(address) }
+        Listener::new(transport, address.parse().expect(address))
     };
     Reach::new(&listeners.split(' ').map(listener).collect::<Vec<_>>(), true)
 }
