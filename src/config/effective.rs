@@ -73,6 +73,7 @@ impl Config {
         out.text("overload_after", duration_text(self.sip.overload_after));
         self.write_streams(out);
         write_defence(out, &self.sip.defence);
+        self.write_dns(out);
         out.table("[media]");
         out.text("address", self.media.address);
         out.option("address6", self.media.address6);
@@ -98,6 +99,14 @@ impl Config {
         out.text("listen", self.http.listen);
         out.option("token", self.http.token.as_ref().map(|_| MASK));
         out.list("trusted_proxies", &self.http.trusted_proxies);
+    }
+
+    fn write_dns(&self, out: &mut Writer) {
+        let dns = &self.sip.dns;
+        out.table("[sip.dns]");
+        out.list("servers", &dns.servers);
+        out.text("timeout", duration_text(dns.timeout));
+        out.plain("private", dns.private);
     }
 
     fn write_streams(&self, out: &mut Writer) {

@@ -302,6 +302,8 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
     ("@127.0.0.1:5080", "@127.0.0.1:5060", 12, "company[0].forward_to[0]", "this node itself"),
     ("@127.0.0.1:5080", "@pbx.example;transport=tls", 12, "company[0].forward_to[0]", "no tls://"),
     ("sip:+442079460999@127.0.0.1:5080", "sips:a@pbx.example", 12, "company[0].forward_to[0]", "no tls://"),
+    ("[http]", "[sip.dns]\nservers = [\"ns.example\"]\n[http]", 6, "sip.dns.servers[0]", "is not a server"),
+    ("[http]", "[sip.dns]\ntimeout = \"5s\"\n[http]", 6, "sip.dns.timeout", "\"2s\""),
     ("@127.0.0.1:5080", "@localhost", 12, "company[0].forward_to[0]", "this node itself"),
     ("+442079460999@", "+442079460500@", 12, "company[0].forward_to[0]", "acme-billboard"),
     ("sip:+442079460999@127.0.0.1:5080", "sip:{who}@pbx", 12, "company[0].forward_to[0]", "braces"),

@@ -26,7 +26,7 @@ use crate::core::event::{Body, CallData, Event};
 use crate::core::health::Health;
 use crate::core::hosts::Hosts;
 use crate::core::lease::LeaseTable;
-use crate::core::locate::{Asker, Hop, Names, Query};
+use crate::core::locate::{Asker, Hop, Names, Query, Reach};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
 use crate::core::{identity, number, route};
@@ -88,6 +88,11 @@ impl Settings {
     /// The hosts that we call, by number.
     pub fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// What DNS may lead us to.
+    pub fn reach(&self) -> Reach {
+        Reach::new(&self.listeners, self.config.sip.dns.private)
     }
 
     /// Our own media addresses, which no peer may name as theirs.
@@ -303,6 +308,16 @@ impl B2bua {
     /// Whether this call exists.
     pub fn has(&self, call: CallId) -> bool {
         self.calls.contains_key(&call)
+    }
+
+    /// What it reads now.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Which hops are down.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// The agent, for its counters.
