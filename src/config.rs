@@ -13,6 +13,7 @@ mod sip;
 mod trace;
 mod trunk;
 mod value;
+mod within;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +29,7 @@ pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use trace::{HepServer, Trace};
 pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Trunk};
+pub use within::{Passage, TransferMode, TransferRules, Within};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");

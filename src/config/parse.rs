@@ -7,6 +7,7 @@ mod sip;
 mod trace;
 mod trunk;
 mod web;
+mod within;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;

@@ -4,6 +4,7 @@ mod identity;
 
 use std::sync::Arc;
 
+use super::Within;
 use crate::core::auth::Credentials;
 
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
@@ -39,6 +40,8 @@ pub struct Trunk {
     pub number_format: NumberFormat,
     pub reason_header: ReasonHeader,
     pub identity: IdentityRules,
+    /// What its calls may do after the answer.
+    pub within: Within,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
     pub credentials: Option<Arc<Credentials>>,
 }
@@ -60,6 +63,7 @@ impl Trunk {
             number_format: NumberFormat::default(),
             reason_header: ReasonHeader::default(),
             identity: IdentityRules::default(),
+            within: Within::default(),
             credentials: None,
         }
     }

@@ -10,6 +10,7 @@ mod challenge;
 mod checks;
 mod commands;
 pub mod drops;
+mod find;
 mod identity;
 mod leg;
 pub mod reliable;

@@ -445,6 +445,9 @@ impl B2bua {
     }
 
     fn on_invite(&mut self, now: Now, leg: LegId, request: Arc<Message>, flow: Flow) {
+        if self.on_replaces(now, leg, &request, flow) {
+            return;
+        }
         let settings = Arc::clone(&self.settings);
         let Some(trunk) = settings.directory.trunk_for(flow.remote.ip()) else {
             // A destination of ours that calls us: known, but nobody's trunk.
@@ -520,6 +523,7 @@ impl B2bua {
             q850_cause: None,
             sip_reason: None,
             attribution,
+            transfers: Vec::new(),
             recording: None,
             media: None,
         };
@@ -531,6 +535,8 @@ impl B2bua {
             offer,
             identity,
             data,
+            trunk: Arc::clone(trunk),
+            company: Arc::clone(&company),
             targets,
             ring_timeout: company.ring_timeout,
             final_statuses: company.final_statuses.clone(),
@@ -585,6 +591,7 @@ fn read_offer(invite: &Message, settings: &Settings) -> Result<Option<Stream>, R
     })
 }
 
+mod replaces;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,7 @@ mod identity;
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
 use super::super::{DialledIn, NumberFormat, ReasonHeader, Trunk, destination, value};
-use super::{choice, count, named, rate};
+use super::{choice, count, named, rate, within};
 use crate::limits;
 
 pub(super) fn trunk<'t>(
@@ -70,6 +70,7 @@ pub(super) fn trunk<'t>(
         calls_per_second_max: rate(r, s),
         number_format: choice(r, s, "number_format", &formats).unwrap_or_default(),
         reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),
+        within: within::of_trunk(r, s),
         identity: identity::identity(r, s),
         credentials: credentials::credentials(r, s, name.as_deref()),
         name: name?,

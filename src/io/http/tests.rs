@@ -221,6 +221,7 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         q850_cause: None,
         sip_reason: None,
         attribution: Attribution::default(),
+        transfers: Vec::new(),
         recording: None,
         media: None,
     }
