@@ -225,6 +225,7 @@ fn an_invite_with_replaces_takes_over() {
             request_uri: "sip:203.0.113.1".into(),
             headers: vec![("Replaces", replaces)],
             offers: change != "no offer",
+            call_id: Some("takeover".to_owned()),
             ..calling()
         };
         let (now, us) = (world.now.mono, world.us_at);

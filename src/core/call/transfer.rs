@@ -29,7 +29,7 @@ use crate::core::route;
 use crate::ids::Side;
 use crate::limits;
 use crate::time::{Mono, Wakeup};
-use crate::wire::sip::Message;
+use crate::wire::sip::{Message, Uri};
 
 use ending::Why;
 use notify::Notices;
@@ -144,8 +144,9 @@ impl Call {
             return Err((603, "transfer_between_callers"));
         }
         let hosts = self.facts.company.every_destination().filter_map(|destination| {
-            let uri = crate::wire::sip::Uri::parse(&destination.uri).ok()?;
-            Some(uri.host.to_owned())
+            // No placeholder may stand in the host.
+            let uri = destination.uri.replace(['{', '}'], "");
+            Some(Uri::parse(&uri).ok()?.host.to_owned())
         });
         let peer = ctx.agent.flow(leg).map(|flow| flow.remote.ip().to_string());
         let known: Vec<String> = hosts.chain(peer).collect();
