@@ -19,6 +19,7 @@ pub struct Company {
     pub recording: Option<bool>,
     /// How its PBX may send callers on.
     pub transfer: TransferRules,
+    pub limits: super::CompanyLimits,
 }
 
 impl Company {

@@ -147,6 +147,7 @@ mod tests {
             nat: false,
             recording: None,
             transfer: crate::config::TransferRules::default(),
+            limits: crate::config::CompanyLimits::default(),
         };
         let number = E164::parse("+442079460000").unwrap();
         let found = targets(&company, &number, Some("+447700900123"), &Names::default());

@@ -3,6 +3,7 @@
 use super::super::Company;
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
+use super::defence::company_limits;
 use super::destinations::destinations;
 use super::{MINUTE, SECOND, duration, named, within};
 
@@ -25,6 +26,7 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         nat: r.boolean(s, "nat").or(false),
         recording: r.boolean(s, "recording").optional(),
         transfer: within::of_company(r, s),
+        limits: company_limits(r, s),
         name: name?,
     };
     Some(company)

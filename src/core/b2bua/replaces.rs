@@ -35,7 +35,7 @@ impl B2bua {
             None if replaces.is_none() => Reject::new(400, "replaces_malformed"),
             None => Reject::new(481, "replaces_unknown_dialog"),
         };
-        self.turn_away(now, leg, "", String::new(), reject);
+        self.turn_away(now, leg, None, "", reject);
         true
     }
 }

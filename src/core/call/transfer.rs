@@ -6,7 +6,7 @@
 //!   it answers it takes the company's place. Until then, and when it does not answer, all stays as it was.
 //!
 //! A caller can never transfer: what comes from a trunk names no destination. The target must be where the company's
-//! destinations are, or in `transfer_to`, and no premium number. A Replaces that names a dialog of ours
+//! destinations are, or in `transfer_to`, and no number that `[fraud]` denies. A Replaces that names a dialog of ours
 //! is refused: it would join two callers, and a call without a company is neither recorded by right nor attributed.
 //!
 //! Call id, attribution and recording stay with the caller's leg; the new party speaks on the company's channel.
@@ -23,6 +23,7 @@ use crate::core::agent::{AgentEvent, Extra, Invite, LegId, Reliable, ServerTxn};
 use crate::core::b2bua::Output;
 use crate::core::call::offer::{Newcomer, Stream, description};
 use crate::core::call::{Call, Ctx, State, ending, headers};
+use crate::core::defence::fraud;
 use crate::core::event::{Body, TransferData, Transferred};
 use crate::core::locate::{Asker, Hop};
 use crate::core::route;
@@ -154,7 +155,7 @@ impl Call {
         if !refer::is_listed(refer, listed) {
             return Err((603, "transfer_target_not_allowed"));
         }
-        if refer::is_denied(&refer.uri) {
+        if fraud::cost(&ctx.settings.config.fraud, &refer.uri) == fraud::Cost::Denied {
             return Err((603, "transfer_target_denied"));
         }
         Ok(())

@@ -160,16 +160,6 @@ fn split_port(text: &str) -> (&str, Option<u16>) {
     }
 }
 
-/// International networks and shared-revenue numbers (ITU-T E.164): nobody's office, and the usual aim of toll fraud.
-const DENIED: [&str; 6] = ["+870", "+878", "+881", "+882", "+883", "+979"];
-
-/// Whether the URI dials a number that is never called.
-pub(super) fn is_denied(uri: &str) -> bool {
-    let user = Uri::parse(uri).ok().and_then(|uri| uri.subscriber()).unwrap_or_default();
-    let number = user.strip_prefix("00").map_or(user.clone(), |rest| format!("+{rest}"));
-    DENIED.iter().any(|prefix| number.starts_with(prefix))
-}
-
 /// Where the target is looked up.
 pub(super) fn query(refer: &Refer, names: &Names) -> Result<Query, Refusal> {
     let uri = Uri::parse(&refer.uri).map_err(|_| (400, "refer_to_malformed"))?;
