@@ -186,7 +186,7 @@ impl Call {
         };
         let (facts, refer) = (&self.facts, &transfer.refer);
         let rules = &ctx.settings.config.attribution;
-        let our_host = ctx.settings.our_host(flow.local);
+        let our_host = ctx.settings.our_host(&flow);
         let data = &facts.data;
         let mut lines =
             headers::towards_company(data.call_id, &data.number, &facts.identity, &data.attribution, rules, &our_host);
@@ -234,7 +234,7 @@ impl Call {
                 self.on_notified(*txn, *status, ctx);
             }
             AgentEvent::Request { txn, .. } => ctx.agent.respond(ctx.now, *txn, 481, Extra::default()),
-            AgentEvent::Bye { .. } | AgentEvent::AckTimeout { .. } => self.transfer = None,
+            AgentEvent::Bye { .. } | AgentEvent::AckTimeout { .. } | AgentEvent::Ended { .. } => self.transfer = None,
             _ => {}
         }
         true
