@@ -18,6 +18,7 @@ mod tls;
 mod trace;
 mod trunk;
 mod value;
+mod within;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -41,6 +42,7 @@ pub use trunk::{
     DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite, Source,
     StirForward, StirRules, StirVerify, Trunk,
 };
+pub use within::{Passage, TransferMode, TransferRules, Within};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");

@@ -131,6 +131,10 @@ pub const OFFER: Duration = Duration::from_secs(35);
 pub const OFFER_UPDATE: Duration = Duration::from_secs(20);
 /// An offer of our own is made so often, when it meets one of the other side each time.
 pub const OFFER_TRIES: u8 = 4;
+/// Transfers of one call that its events list.
+pub const TRANSFERS: usize = 16;
+/// Content types of one trunk that cross within a call.
+pub const CONTENT_TYPES: usize = 32;
 /// INFO and MESSAGE under way across one call.
 pub const CROSSING: usize = 8;
 /// Media threads and recorder have so long to close a call; then its events go out without their word.

@@ -1,6 +1,7 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
 mod trunk;
+mod within;
 
 use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ impl Config {
             out.text("ring_timeout", duration_text(company.ring_timeout));
             out.plain("final_statuses", format!("{:?}", company.final_statuses));
             out.plain("nat", company.nat);
+            within::of_company(&mut out, &company.transfer);
             if let Some(recording) = company.recording {
                 out.plain("recording", recording);
             }

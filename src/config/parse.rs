@@ -11,6 +11,7 @@ mod tls;
 mod trace;
 mod trunk;
 mod web;
+mod within;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -7,6 +7,7 @@ mod stir;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::Within;
 use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
@@ -57,6 +58,8 @@ pub struct Trunk {
     pub identity: IdentityRules,
     pub headers: HeaderRules,
     pub stir: StirRules,
+    /// What its calls may do after the answer.
+    pub within: Within,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
     pub credentials: Option<Arc<Credentials>>,
 }
@@ -80,6 +83,7 @@ impl Trunk {
             identity: IdentityRules::default(),
             headers: HeaderRules::default(),
             stir: StirRules::default(),
+            within: Within::default(),
             credentials: None,
         }
     }

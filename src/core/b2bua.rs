@@ -36,6 +36,7 @@ use crate::time::{Mono, Now, Wakeup};
 use crate::wire::sip::{Message, Uri};
 
 mod door;
+mod replaces;
 mod standing;
 
 pub use standing::Door;
@@ -483,6 +484,9 @@ impl B2bua {
     }
 
     fn on_invite(&mut self, now: Now, leg: LegId, request: Arc<Message>, flow: Flow) {
+        if self.on_replaces(now, leg, &request, flow) {
+            return;
+        }
         let settings = Arc::clone(&self.settings);
         let Some(trunk) = settings.directory.trunk_of(&flow) else {
             // A destination of ours that calls us: known, but nobody's trunk.
@@ -584,6 +588,7 @@ impl B2bua {
             sip_reason: None,
             stir,
             attribution,
+            transfers: Vec::new(),
             recording: None,
             media: None,
         };
@@ -596,6 +601,8 @@ impl B2bua {
             offer,
             identity,
             data,
+            trunk: Arc::clone(trunk),
+            company: Arc::clone(&company),
             targets,
             ring_timeout: company.ring_timeout,
             final_statuses: company.final_statuses.clone(),

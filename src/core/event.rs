@@ -230,10 +230,33 @@ pub struct CallData {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stir: Option<StirData>,
     pub attribution: Attribution,
+    /// In their order.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub transfers: Vec<TransferData>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recording: Option<RecordingSummary>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub media: Option<MediaSummary>,
+}
+
+/// One change of the company's party within a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferData {
+    pub at: Wall,
+    /// URI of the party that was connected.
+    pub from: String,
+    /// URI of the one that took its place.
+    pub to: String,
+    /// `blind`, `attended` or `replaced`.
+    pub kind: String,
+}
+
+/// `data` of `leaseline.call.transferred`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transferred {
+    pub call_id: CallId,
+    #[serde(flatten)]
+    pub transfer: TransferData,
 }
 
 /// `data` of `leaseline.recording.sealed`.
@@ -290,6 +313,7 @@ pub struct Event {
 pub enum Body {
     CallStarted(Box<CallData>),
     CallAnswered(Box<CallData>),
+    CallTransferred(Transferred),
     CallEnded(Box<CallData>),
     CallRefused(RefusedData),
     /// A panic inside one call; that call was ended.
@@ -344,6 +368,7 @@ impl Body {
         match self {
             Body::CallStarted(_) => "leaseline.call.started",
             Body::CallAnswered(_) => "leaseline.call.answered",
+            Body::CallTransferred(_) => "leaseline.call.transferred",
             Body::CallEnded(_) => "leaseline.call.ended",
             Body::CallRefused(_) => "leaseline.call.refused",
             Body::CallCrashed { .. } => "leaseline.call.crashed",

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BanData, Body, CallData, DamageData, Event, FraudData, RecordingData, RefusedData};
+use super::{BanData, Body, CallData, DamageData, Event, FraudData, RecordingData, RefusedData, Transferred};
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
 use crate::time::Wall;
@@ -62,6 +62,7 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
     let body = match &*head.kind {
         "leaseline.call.started" => Body::CallStarted(read(text)?),
         "leaseline.call.answered" => Body::CallAnswered(read(text)?),
+        "leaseline.call.transferred" => Body::CallTransferred(read(text)?),
         "leaseline.call.ended" => Body::CallEnded(read(text)?),
         "leaseline.call.refused" => Body::CallRefused(read(text)?),
         "leaseline.call.crashed" => {
@@ -122,6 +123,7 @@ struct Object<'a> {
 #[serde(untagged)]
 enum Data<'a> {
     Call(&'a CallData),
+    Transferred(&'a Transferred),
     Refused(&'a RefusedData),
     Crashed(Crashed<'a>),
     Recording(&'a RecordingData),
@@ -138,6 +140,7 @@ enum Data<'a> {
 fn data(body: &Body) -> Data<'_> {
     match body {
         Body::CallStarted(call) | Body::CallAnswered(call) | Body::CallEnded(call) => Data::Call(call),
+        Body::CallTransferred(transferred) => Data::Transferred(transferred),
         Body::CallRefused(refused) => Data::Refused(refused),
         Body::CallCrashed { call_id, panic } => Data::Crashed(Crashed { call_id: *call_id, panic: panic.into() }),
         Body::RecordingSealed(recording) => Data::Recording(recording),
@@ -222,6 +225,7 @@ pub(crate) mod tests {
             sip_reason: None,
             stir: None,
             attribution: Attribution::default(),
+            transfers: Vec::new(),
             recording: None,
             media: None,
         }
