@@ -1,10 +1,13 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
 mod identity;
+mod register;
 
 use std::sync::Arc;
 
 use crate::core::auth::Credentials;
+
+pub use register::Register;
 
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
 
@@ -41,6 +44,8 @@ pub struct Trunk {
     pub identity: IdentityRules,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
     pub credentials: Option<Arc<Credentials>>,
+    /// We register there; its calls then come from where the registrar is, too.
+    pub register: Option<Register>,
 }
 
 impl Trunk {
@@ -61,6 +66,7 @@ impl Trunk {
             reason_header: ReasonHeader::default(),
             identity: IdentityRules::default(),
             credentials: None,
+            register: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::core::agent::Flow;
 use crate::core::event::{Body, CallData, Event};
 use crate::core::media::{MediaCommand, MediaNotice};
+use crate::core::registration::TrunkState;
 use crate::demo::steps::Steps;
 use crate::ids::{CallId, Side};
 use crate::io::hep::HepSender;
@@ -96,6 +97,11 @@ impl Hooks for DaemonHooks {
         if !self.parts.journal.append(event) {
             tracing::error!("the journal is full: an event was dropped and counted");
         }
+    }
+
+    fn on_trunk(&mut self, state: TrunkState) {
+        self.parts.metrics.trunk_registered(&state.trunk, state.registered);
+        self.parts.live.on_trunk(state);
     }
 
     fn on_refused(&mut self, code: &'static str) {

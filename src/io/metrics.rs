@@ -39,6 +39,8 @@ pub struct Sip {
     pub dropped: Family<Reason, Counter>,
     pub transactions: Gauge,
     pub connections: Gauge,
+    /// 1 while we are registered at a trunk.
+    pub registered: Family<OfTrunk, Gauge>,
 }
 
 /// Calls.
@@ -183,6 +185,12 @@ pub struct InPool {
     pub pool: String,
 }
 
+/// Name of a trunk in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfTrunk {
+    pub trunk: String,
+}
+
 /// Name of a sink in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ToSink {
@@ -245,6 +253,11 @@ impl Metrics {
     /// Messages dropped, or refused without becoming anything: `total` since the start.
     pub fn sip_dropped(&self, reason: &'static str, total: u64) {
         self.sip.dropped.get_or_create(&Reason { reason }).inner().store(total, Ordering::Relaxed);
+    }
+
+    /// Whether we are registered at a trunk.
+    pub fn trunk_registered(&self, trunk: &str, registered: bool) {
+        self.sip.registered.get_or_create(&OfTrunk { trunk: trunk.to_owned() }).set(i64::from(registered));
     }
 
     /// An INVITE that never became a call.
@@ -319,6 +332,7 @@ impl Metrics {
         r.register("sip_dropped", "SIP messages dropped or refused, by reason", m.dropped.clone());
         r.register("sip_transactions", "SIP transactions in memory", m.transactions.clone());
         r.register("sip_connections", "SIP stream connections", m.connections.clone());
+        r.register("trunk_registered", "1 while we are registered at a trunk", m.registered.clone());
         let m = &self.calls;
         r.register("calls_active", "Calls in progress", m.active.clone());
         r.register("calls_started", "Calls that came in", m.started.clone());

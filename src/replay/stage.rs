@@ -225,6 +225,7 @@ impl<'a> Stage<'a> {
                 self.performed.events.push(event);
             }
             Output::Leg(..) => {}
+            Output::Trunk(_) => {}
             Output::Refused(code) => self.step(StepKind::Refused(code)),
         }
     }
