@@ -20,6 +20,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
 use crate::config::{Config, Listener};
+use crate::core::admission::Spent;
 use crate::core::b2bua::{B2bua, Settings};
 use crate::core::event::{Body, Event};
 use crate::core::lease::LeaseTable;
@@ -119,7 +120,7 @@ impl Daemon {
         }
         let table = Arc::new(LeaseTable::new());
         let calls = Arc::new(Calls::default());
-        let leases = recover(&journal, &data_dir, &calls)?;
+        let (leases, spent) = recover(&journal, &data_dir, &calls)?;
 
         let metrics = Arc::new(Metrics::new());
         let allocator = start_allocator(&config, &journal, &metrics, Arc::clone(&table), leases);
@@ -148,6 +149,7 @@ impl Daemon {
         let messages = Arc::new(Messages::new(config.trace.memory));
         let hep = config.trace.hep.as_ref().map(HepSender::open).transpose().map_err(at("HEP"))?;
         let hooks = DaemonHooks::new(hooks::Parts {
+            settings: Arc::clone(&settings),
             journal: journal.clone(),
             live: Arc::clone(&live),
             metrics: Arc::clone(&metrics),
@@ -157,7 +159,8 @@ impl Daemon {
             hep: hep.map(Arc::new),
             demo: options.demo.clone(),
         });
-        let b2bua = B2bua::new(Arc::clone(&settings), table, seed());
+        let mut b2bua = B2bua::new(Arc::clone(&settings), table, seed());
+        b2bua.restore(spent);
         let for_signalling = Arc::clone(&settings);
         let signalling = std::thread::Builder::new()
             .name("signalling".into())
@@ -179,6 +182,7 @@ impl Daemon {
             live,
             messages: Arc::clone(&messages),
             readiness: Arc::clone(&readiness),
+            signalling: commands.clone(),
             demo: options.demo,
         });
         let (http_stop, mut stopped) = latest::channel(false);
@@ -353,16 +357,22 @@ async fn thread_ends<T>(thread: &JoinHandle<T>) {
 }
 
 /// What the last run left: recordings without an end are made whole, calls without an end get one, leases are read.
-fn recover(journal: &Journal, data_dir: &std::path::Path, calls: &Calls) -> Result<Vec<LeaseRecord>, StartError> {
+fn recover(
+    journal: &Journal,
+    data_dir: &std::path::Path,
+    calls: &Calls,
+) -> Result<(Vec<LeaseRecord>, Spent), StartError> {
     let repaired = recordings::repair(data_dir);
     let mut unfinished = Unfinished::default();
     let mut leases = lost::Leases::default();
+    let mut spent = Spent::default();
     let replayed = journal
         .replay(|record| {
             unfinished.observe(record);
             if let Ok((_, event)) = record.event() {
                 calls.observe(record.seq, &event);
                 leases.observe(&event.body);
+                spent.observe(&event);
             }
         })
         .map_err(at("reading the journal"))?;
@@ -370,7 +380,7 @@ fn recover(journal: &Journal, data_dir: &std::path::Path, calls: &Calls) -> Resu
         tracing::error!(?problem, "damage in the journal: records there are not read");
     }
     lost::finish_calls(journal, data_dir, unfinished, repaired);
-    Ok(leases.into_records())
+    Ok((leases.into_records(), spent))
 }
 
 fn start_allocator(

@@ -146,6 +146,7 @@ mod tests {
             final_statuses: Vec::new(),
             nat: false,
             recording: None,
+            limits: crate::config::CompanyLimits::default(),
         };
         let number = E164::parse("+442079460000").unwrap();
         let found = targets(&company, &number, Some("+447700900123"), &Names::default());

@@ -3,6 +3,7 @@
 use super::super::Company;
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
+use super::defence::company_limits;
 use super::destinations::destinations;
 use super::{MINUTE, SECOND, duration, named};
 
@@ -24,6 +25,7 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         final_statuses: final_statuses.or(Vec::new()),
         nat: r.boolean(s, "nat").or(false),
         recording: r.boolean(s, "recording").optional(),
+        limits: company_limits(r, s),
         name: name?,
     };
     Some(company)

@@ -1,6 +1,6 @@
 //! Trunks that signalling knows beyond their configured addresses: those that we are registered at.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::B2bua;
@@ -42,11 +42,13 @@ impl B2bua {
         self.on_registrations(now, Registrations::on_timeout);
     }
 
+    /// A trunk, a destination or a registrar of ours sends from this address.
+    pub(super) fn is_known(&self, source: IpAddr) -> bool {
+        self.settings.is_known(source) || self.registrations.trunk_at(source).is_some()
+    }
+
     pub(super) fn trust(&self, source: SocketAddr) -> Trust {
-        match self.registrations.trunk_at(source.ip()) {
-            Some(_) => Trust::Known,
-            None => self.settings.trust(source),
-        }
+        if self.is_known(source.ip()) { Trust::Known } else { Trust::Stranger }
     }
 
     /// The trunk that an INVITE comes from, and the number that it dials: by our Contact in the Request-URI, by the

@@ -171,8 +171,10 @@ impl Call {
             AgentEvent::Refused { status, response, .. } => self.on_refused(*status, response.is_some(), ctx),
             // The destination hangs up a dialog that it never confirmed: as good as a refusal.
             AgentEvent::Bye { .. } => self.on_refused(480, true, ctx),
-            // The agent has answered or refused what else can come on an early dialog (RFC 3261 §14, RFC 3311).
-            AgentEvent::Request { txn, .. } => ctx.agent.respond(ctx.now, *txn, 491, Extra::default()),
+            AgentEvent::Request { txn, request, .. } => self.on_early_request(Side::Company, *txn, request, ctx),
+            AgentEvent::Response { txn, status, response, .. } => {
+                self.on_offer_response(Side::Company, *txn, *status, response.as_ref(), ctx);
+            }
             _ => {}
         }
     }
@@ -184,36 +186,27 @@ impl Call {
         *heard = true;
         *ringing = true;
         self.facts.data.ringing_at.get_or_insert(ctx.now.wall);
-        let mut extra = Extra::default();
-        if self.facts.offer.is_some()
-            && let Some(body) = description(response)
-        {
-            // Early media of the latest provisional answer is what the caller hears (RFC 3960 §3.2).
-            let stream = self.negotiation.as_ref().map(|negotiation| negotiation.read_answer(Side::Company, &body));
-            if let Some(Ok(stream)) = stream {
-                self.accept(Side::Company, &stream, ctx);
-                extra.payload = self.cross(Side::Company, &stream);
-            }
-        }
+        self.learn(Side::Company, response);
+        let payload = self.company.and_then(|leg| self.on_early_description(leg, response, ctx));
+        let extra = Extra { payload, ..Extra::default() };
         ctx.agent.provisional(ctx.now, self.facts.leg, response.status(), extra);
     }
 
     fn on_answered(&mut self, response: &Message, ctx: &mut Ctx<'_>) {
         let Some(company) = self.company else { return };
         let delayed = self.facts.offer.is_none();
-        let body = description(response);
-        let stream = body.and_then(|body| {
-            let negotiation = self.negotiation.as_ref()?;
-            if delayed {
-                negotiation.read_offer(Side::Company, &body).ok()
-            } else {
-                negotiation.read_answer(Side::Company, &body).ok()
-            }
-        });
+        self.learn(Side::Company, response);
+        let stream = if delayed {
+            let body = description(response);
+            body.and_then(|body| self.negotiation.as_ref()?.read_offer(Side::Company, &body).ok())
+        } else {
+            self.final_answer(company, response)
+        };
         let Some(stream) = stream else {
             // RFC 3261 §13.2.2.4: an answer we cannot use is acknowledged and hung up.
             ctx.agent.ack(ctx.now, company, None);
             ctx.agent.bye(ctx.now, company, Extra::default());
+            self.forget_early(company, ctx);
             self.company = None;
             let why = Why::new(Outcome::Failed, "bad_answer", HangupBy::System, 502);
             let current = match &self.state {
@@ -235,7 +228,9 @@ impl Call {
         let State::Hunting(Hunt { current, phase: Phase::Inviting { heard, .. }, .. }) = &self.state else { return };
         let why = ending::verdict(status, heard_from_them || *heard);
         let current = *current;
-        self.company = None;
+        if let Some(leg) = self.company.take() {
+            self.forget_early(leg, ctx);
+        }
         if ending::ends_hunt(status) || self.facts.final_statuses.contains(&status) {
             return self.refuse_caller(why, None, ctx);
         }
@@ -274,6 +269,7 @@ impl Call {
     /// CANCEL to the destination being tried, if there is one. What it still says is the agent's business.
     pub(super) fn give_up_attempt(&mut self, headers: headers::Lines, ctx: &mut Ctx<'_>) {
         if let Some(leg) = self.company.take() {
+            self.forget_early(leg, ctx);
             ctx.agent.cancel(ctx.now, leg, Extra { headers, ..Extra::default() });
         }
     }

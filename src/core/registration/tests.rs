@@ -102,7 +102,7 @@ impl World {
                     self.note(&format!("resolve {}", query.host));
                     self.asked.push(asker);
                 }
-                Output::Refused(code) => self.note(&format!("refused {code}")),
+                Output::Refused(refused) => self.note(&format!("refused {}", refused.code)),
                 Output::Media(..) | Output::Leg(..) => {}
             }
         }
