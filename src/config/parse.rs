@@ -5,6 +5,7 @@ mod defence;
 mod destinations;
 mod media;
 mod sip;
+mod tls;
 mod trace;
 mod trunk;
 mod web;

@@ -40,6 +40,7 @@ pub use self::standalone::Standalone;
 use self::timers::{Timed, Timers};
 use self::transactions::{ClientEntry, ServerEntry};
 use crate::core::auth::Credentials;
+use crate::core::hosts::Hosts;
 use crate::core::transaction::Action;
 use crate::time::{Now, Wakeup};
 use crate::wire::sip::Message;
@@ -65,7 +66,8 @@ pub struct Flow {
     pub remote: SocketAddr,
     /// Stream connection; 0 for UDP or "any connection to `remote`, opened if need be".
     pub connection: u64,
-    /// Name that the far side's certificate must be for, on TLS connections that we open.
+    /// Name that the far side's certificate is for: verified when the connection exists, wanted when we are to open
+    /// one. Part of what makes two flows the same: a connection is never used for another name (CVE-2020-15260).
     pub name: Option<NameId>,
 }
 
@@ -79,7 +81,7 @@ pub struct AgentConfig {
     /// `User-Agent` and `Server`.
     pub user_agent: String,
     /// `host[:port]` for Via and Contact instead of the flow's local address.
-    pub advertise: Option<String>,
+    pub hosts: Hosts,
     /// Most transactions at once ([`crate::limits::TRANSACTIONS`]).
     pub transactions_max: usize,
     /// For legs in which we are the UAS.
@@ -103,6 +105,38 @@ pub enum Trust {
 pub struct Payload {
     pub content_type: String,
     pub bytes: Bytes,
+}
+
+/// What could not be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub transport: rsip::Transport,
+    pub remote: SocketAddr,
+    /// The stream connection that broke or never came to be; 0 for UDP.
+    pub connection: u64,
+    /// Name for which the connection was.
+    pub name: Option<NameId>,
+    /// Stable code: `refused`, `tls_name_mismatch`, ….
+    pub why: &'static str,
+}
+
+impl Failure {
+    /// A datagram's destination.
+    pub const fn of_datagram(remote: SocketAddr, why: &'static str) -> Failure {
+        Failure { transport: rsip::Transport::Udp, remote, connection: 0, name: None, why }
+    }
+
+    /// The connection of this flow.
+    pub const fn of(flow: &Flow, why: &'static str) -> Failure {
+        let Flow { transport, remote, connection, name, .. } = *flow;
+        Failure { transport, remote, connection, name, why }
+    }
+
+    /// Whether what went out on this flow is lost. A flow without a connection of its own went over any connection to
+    /// the same place under the same name.
+    fn concerns(&self, flow: &Flow) -> bool {
+        flow.connection == self.connection || (flow.connection == 0 && flow.name == self.name)
+    }
 }
 
 /// What is added to a message that the agent otherwise builds itself.
@@ -208,6 +242,8 @@ pub struct Agent {
     drops: Drops,
     /// What a transaction machine wants done; kept for its memory.
     actions: Vec<Action>,
+    /// Legs of the last transport error, and its code.
+    failed: Vec<(LegId, &'static str)>,
 }
 
 impl Agent {
@@ -229,6 +265,7 @@ impl Agent {
             events: VecDeque::new(),
             drops: Drops::default(),
             actions: Vec::new(),
+            failed: Vec::new(),
         }
     }
 
@@ -252,11 +289,20 @@ impl Agent {
         }
     }
 
-    /// A datagram or connection to this peer failed (ICMP, refused, reset).
-    pub fn handle_transport_error(&mut self, now: Now, transport: rsip::Transport, remote: SocketAddr) {
-        for txn in self.clients_to(transport, remote) {
+    /// A datagram or connection to this peer failed (ICMP, refused, reset). Only requests that it concerns fail, and
+    /// of those only what has heard nothing yet.
+    pub fn handle_transport_error(&mut self, now: Now, failure: &Failure) {
+        self.failed.clear();
+        for txn in self.clients_to(failure.transport, failure.remote) {
+            let Some(entry) = self.clients.get(&txn).filter(|entry| failure.concerns(&entry.flow)) else { continue };
+            self.failed.push((entry.leg, failure.why));
             self.client_failed(now.mono, txn);
         }
+    }
+
+    /// Why the last [`Agent::handle_transport_error`] failed this leg, if it did.
+    pub fn why_failed(&self, leg: LegId) -> Option<&'static str> {
+        self.failed.iter().find(|(failed, _)| *failed == leg).map(|(_, why)| *why)
     }
 
     pub fn poll_transmit(&mut self) -> Option<Transmit> {

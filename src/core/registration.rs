@@ -15,7 +15,7 @@ mod answer;
 mod tests;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use rsip::{Method, Transport};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Config, Register, Trunk};
-use crate::core::agent::{Agent, AgentEvent, ClientTxn, Extra, Standalone};
+use crate::core::agent::{Agent, AgentEvent, ClientTxn, Extra, Failure, Standalone};
 use crate::core::auth::digest::hex;
 use crate::core::b2bua::{Output, Settings};
 use crate::core::event::{Body, Event, TrunkData};
@@ -167,9 +167,9 @@ impl Registrations {
     }
 
     /// A connection or a peer is gone: whoever is registered over it asks again soon (RFC 5626 §4.4).
-    pub fn on_unreachable(&mut self, transport: Transport, remote: SocketAddr, ctx: &mut Ctx<'_>) {
+    pub fn on_unreachable(&mut self, failure: &Failure, ctx: &mut Ctx<'_>) {
         for one in &mut self.all {
-            let here = one.hop().is_some_and(|hop| hop.transport == transport && hop.remote == remote);
+            let here = one.hop().is_some_and(|hop| hop.transport == failure.transport && hop.remote == failure.remote);
             if here && matches!(one.state, State::Registered { .. }) {
                 let pause = limits::REGISTER_AGAIN + jitter(ctx.random, limits::REGISTER_AGAIN);
                 one.enter(State::Registered { refresh: ctx.now.mono + pause }, ctx);
@@ -273,7 +273,7 @@ impl Registration {
         let flow = self.hop().and_then(|hop| route::flow_towards(hop, &ctx.settings.listeners));
         let Some(flow) = flow else { return self.failed("no_listener_for_registrar", None, ctx) };
         self.cseq = self.cseq.saturating_add(1);
-        let own = [ctx.settings.our_host(flow.local)];
+        let own = [ctx.settings.our_host(&flow)];
         let hosts: &[String] = if self.register.contacts.is_empty() { &own } else { &self.register.contacts };
         let transport = match flow.transport {
             Transport::Udp => String::new(),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Strangers send INVITEs as fast as RATE (50000) a second for FOR (10) seconds: they hear nothing, nothing is kept of
-# them, and an honest call is set up at most EXTRA (50) ms later than without them.
+# them, and an honest call is set up at most EXTRA_MS (50) later than without them.
 . "$(dirname "$0")/lib.sh"
 begin flood
 RECORDING=false

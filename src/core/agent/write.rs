@@ -42,7 +42,7 @@ pub(super) fn request(config: &AgentConfig, new: &Outgoing<'_>) -> Result<Bytes,
         .header("Call-ID", new.call_id)
         .header("CSeq", &format!("{} {method}", new.cseq));
     if has_contact(new.method) {
-        builder = builder.header("Contact", &contact(config, new.flow));
+        builder = builder.header("Contact", &contact(config, new.flow, new.request_uri));
     }
     if new.method == Method::Invite {
         builder = builder.header("Allow", ALLOW);
@@ -68,7 +68,7 @@ pub(super) fn response(
     let mut builder = Builder::response_to(request, status, phrase, to_tag.as_deref(), flow.remote);
     let method = request.method();
     if (101..300).contains(&status) && method.is_some_and(has_contact) && !extra.has("Contact") {
-        builder = builder.header("Contact", &contact(config, flow));
+        builder = builder.header("Contact", &contact(config, flow, request.request_uri()));
     }
     let describes_us = matches!(method, Some(Method::Invite | Method::Options | Method::Update));
     if (200..300).contains(&status) && describes_us && !extra.has("Allow") {
@@ -152,19 +152,22 @@ fn has_contact(method: Method) -> bool {
     matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Subscribe | Method::Notify)
 }
 
-fn contact(config: &AgentConfig, flow: Flow) -> String {
+/// Where we are reached: over the same transport, and as `sips:` when the Request-URI is (RFC 5630 §4). WebSocket has
+/// one name in URIs, secure or not (RFC 7118 §5.2).
+fn contact(config: &AgentConfig, flow: Flow, request_uri: &str) -> String {
     let host = host(config, flow);
+    let is_sips = request_uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
     match flow.transport {
         Transport::Udp => format!("<sip:{host}>"),
+        Transport::Tls if is_sips => format!("<sips:{host}>"),
+        Transport::Wss if is_sips => format!("<sips:{host};transport=ws>"),
+        Transport::Wss => format!("<sip:{host};transport=ws>"),
         other => format!("<sip:{host};transport={}>", transport_name(other).to_ascii_lowercase()),
     }
 }
 
 fn host(config: &AgentConfig, flow: Flow) -> Cow<'_, str> {
-    match &config.advertise {
-        Some(host) => Cow::Borrowed(host),
-        None => Cow::Owned(flow.local.to_string()),
-    }
+    config.hosts.of(flow.transport, flow.local)
 }
 
 fn transport_name(transport: Transport) -> &'static str {

@@ -1,6 +1,6 @@
 //! Trunks that signalling knows beyond their configured addresses: those that we are registered at.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::B2bua;
@@ -47,8 +47,11 @@ impl B2bua {
         self.settings.is_known(source) || self.registrations.trunk_at(source).is_some()
     }
 
-    pub(super) fn trust(&self, source: SocketAddr) -> Trust {
-        if self.is_known(source.ip()) { Trust::Known } else { Trust::Stranger }
+    pub(super) fn trust(&self, flow: &Flow) -> Trust {
+        match self.registrations.trunk_at(flow.remote.ip()) {
+            Some(_) => Trust::Known,
+            None => self.settings.trust(flow),
+        }
     }
 
     /// The trunk that an INVITE comes from, and the number that it dials: by our Contact in the Request-URI, by the
@@ -64,7 +67,7 @@ impl B2bua {
             };
             return Some((Arc::clone(trunk), dialled.unwrap_or_default()));
         }
-        let known = self.settings.directory.trunk_for(source).or_else(|| self.registrations.trunk_at(source))?;
+        let known = self.settings.directory.trunk_of(&flow).or_else(|| self.registrations.trunk_at(source))?;
         Some((Arc::clone(known), route::dialled(known, request).unwrap_or_default()))
     }
 }

@@ -135,7 +135,7 @@ impl Call {
         };
         let facts = &self.facts;
         let rules = &ctx.settings.config.attribution;
-        let our_host = ctx.settings.our_host(flow.local);
+        let our_host = ctx.settings.our_host(&flow);
         let data = &facts.data;
         let lines =
             headers::towards_company(data.call_id, &data.number, &facts.identity, &data.attribution, rules, &our_host);
@@ -168,9 +168,12 @@ impl Call {
         match event {
             AgentEvent::Provisional { response, .. } => self.on_provisional(response, ctx),
             AgentEvent::Answered { response, .. } => self.on_answered(response, ctx),
-            AgentEvent::Refused { status, response, .. } => self.on_refused(*status, response.is_some(), ctx),
+            AgentEvent::Refused { leg, status, response } => {
+                let why_failed = ctx.agent.why_failed(*leg).filter(|_| response.is_none());
+                self.on_refused(*status, response.is_some(), why_failed, ctx);
+            }
             // The destination hangs up a dialog that it never confirmed: as good as a refusal.
-            AgentEvent::Bye { .. } => self.on_refused(480, true, ctx),
+            AgentEvent::Bye { .. } => self.on_refused(480, true, None, ctx),
             AgentEvent::Request { txn, request, .. } => self.on_early_request(Side::Company, *txn, request, ctx),
             AgentEvent::Response { txn, status, response, .. } => {
                 self.on_offer_response(Side::Company, *txn, *status, response.as_ref(), ctx);
@@ -224,9 +227,12 @@ impl Call {
         self.connected(Talk::new(delayed), ctx);
     }
 
-    fn on_refused(&mut self, status: u16, heard_from_them: bool, ctx: &mut Ctx<'_>) {
+    fn on_refused(&mut self, status: u16, heard_from_them: bool, why_failed: Option<&'static str>, ctx: &mut Ctx<'_>) {
         let State::Hunting(Hunt { current, phase: Phase::Inviting { heard, .. }, .. }) = &self.state else { return };
-        let why = ending::verdict(status, heard_from_them || *heard);
+        let mut why = ending::verdict(status, heard_from_them || *heard);
+        if let Some(code) = why_failed {
+            why.reason = code;
+        }
         let current = *current;
         if let Some(leg) = self.company.take() {
             self.forget_early(leg, ctx);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rsip::Transport;
 
 use crate::config::Config;
-use crate::core::agent::Flow;
+use crate::core::agent::{Failure, Flow};
 use crate::core::b2bua::{B2bua, Input, Output, Settings};
 use crate::core::event::Body;
 use crate::core::lease::LeaseTable;
@@ -223,13 +223,15 @@ fn failures_and_their_pauses() {
 fn a_name_has_several_places() {
     let mut world = World::new(&CONFIG.replace("sip:127.0.0.9", "sip:carrier.example;transport=tcp"));
     let place = |last| Hop { transport: Transport::Tcp, remote: ([127, 0, 0, last], 5060).into(), name: None };
+    let broken =
+        |hop: Hop| Failure { transport: hop.transport, remote: hop.remote, connection: 0, name: None, why: "reset" };
     let asker = world.asked.remove(0);
     world.input(Input::Resolved(asker, vec![place(7), place(8)]));
-    world.input(Input::Unreachable(Transport::Tcp, place(7).remote));
+    world.input(Input::Unreachable(broken(place(7))));
     world.mail.remove(0);
     world.ok();
     // Its connection breaks: whoever is to reach us cannot, until we have said again where we are.
-    world.input(Input::Unreachable(Transport::Tcp, place(8).remote));
+    world.input(Input::Unreachable(broken(place(8))));
     world.run(4 * SECOND);
     world.ok();
     // A reload without the trunk takes us out; one with it brings us back.

@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::AppState;
-use crate::config::Trunk;
+use crate::config::{Source, Trunk};
 
 /// `GET /v1/trunks`.
 pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<Value> {
@@ -25,10 +25,19 @@ pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<Value> {
         });
         json!({
             "name": trunk.name,
-            "match": trunk.sources.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "match": trunk.sources.iter().map(source).collect::<Vec<_>>(),
             "address": trunk.address,
             "registration": registration,
         })
     };
     Json(json!({ "trunks": config.trunks.iter().map(row).collect::<Vec<_>>() }))
+}
+
+/// As `match` writes it.
+fn source(source: &Source) -> String {
+    match source {
+        Source::Network(net) => net.to_string(),
+        Source::Address(address) => address.to_string(),
+        Source::Tls(name) => format!("tls:{name}"),
+    }
 }

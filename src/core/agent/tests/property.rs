@@ -196,7 +196,7 @@ fn apply(world: &mut World, owners: &mut [Owner; 2], op: Op) {
         Op::Garbage(node, bytes) => world.raw_bytes(node, peer(), Bytes::from(bytes)),
         Op::TransportError(node) => {
             let remote = address(1 - node);
-            world.on(node, |agent, now| agent.handle_transport_error(now, rsip::Transport::Udp, remote));
+            world.on(node, |agent, now| agent.handle_transport_error(now, &Failure::of_datagram(remote, "test")));
         }
         Op::Stranger(is) => world.trust = if is { Trust::Stranger } else { Trust::Known },
         Op::Wait(time) => world.run(ms(time)),

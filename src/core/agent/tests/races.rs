@@ -371,9 +371,11 @@ fn copies_and_merged_requests() {
 fn network_refuses() {
     let mut world = World::new();
     let a = world.call_to(A, peer());
-    world.on(A, |agent, now| agent.handle_transport_error(now, rsip::Transport::Udp, "127.0.0.9:1".parse().unwrap()));
+    let other = Failure::of_datagram("127.0.0.9:1".parse().unwrap(), "test");
+    world.on(A, |agent, now| agent.handle_transport_error(now, &other));
     world.no_event(A);
-    world.on(A, |agent, now| agent.handle_transport_error(now, rsip::Transport::Udp, peer()));
+    world.on(A, |agent, now| agent.handle_transport_error(now, &Failure::of_datagram(peer(), "test")));
+    assert_eq!(world.agents[A].why_failed(a), Some("test"));
     assert!(matches!(world.event(A), AgentEvent::Refused { leg, status: 503, response: None } if leg == a));
     world.quiet();
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::world::*;
 use crate::core::agent::drops::DropReason;
 use crate::core::agent::*;
+use crate::core::hosts::Hosts;
 
 const SDP: &str = "Contact: <sip:p@127.0.0.9>\r\nContent-Type: application/sdp\r\n";
 
@@ -222,7 +223,7 @@ fn peers_of_rfc_2543() {
 fn too_many_transactions() {
     let mut world = World::with(AgentConfig {
         user_agent: String::new(),
-        advertise: None,
+        hosts: Hosts::default(),
         transactions_max: 3,
         reliable: Reliable::Off,
         session: None,
@@ -314,7 +315,7 @@ fn seeds() {
     let bytes = |seed| {
         let config = AgentConfig {
             user_agent: "test".into(),
-            advertise: Some("sip.example:5070".into()),
+            hosts: Hosts::new(&[], Some("sip.example:5070")),
             transactions_max: 10,
             reliable: Reliable::Off,
             session: None,
