@@ -33,6 +33,8 @@ pub const SIP_LINE: usize = 8 * 1024;
 pub const SIP_TOKEN: usize = 256;
 /// Dialogs that one INVITE of ours may end in: parallel forking reaches a handful of phones.
 pub const SIP_FORKS: usize = 8;
+/// Reliable provisional responses of one leg that wait behind the one without PRACK; a phone says a handful.
+pub const PROVISIONALS_WAITING: usize = 8;
 /// Requests of one leg's far side that wait for an answer at once; honest peers send one after the other.
 pub const REQUESTS_WAITING: usize = 16;
 
@@ -67,6 +69,10 @@ pub const SDP_MEDIA: usize = 8;
 /// Formats of one media description.
 pub const SDP_FORMATS: usize = 64;
 
+/// Shortest session interval there is (RFC 4028 §4).
+pub const SESSION_EXPIRES_MIN: Duration = Duration::from_secs(90);
+/// Longest session interval that is believed; a longer one would find no dead call.
+pub const SESSION_EXPIRES_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// RFC 3261 §17.1.1.1.
 pub const T1: Duration = Duration::from_millis(500);
 /// RFC 3261 §17.1.2.2.

@@ -11,8 +11,10 @@ mod checks;
 mod commands;
 mod door;
 pub mod drops;
+mod forks;
 mod identity;
 mod leg;
+mod offers;
 pub mod reliable;
 mod requests;
 mod responses;
@@ -32,6 +34,7 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 
 use self::drops::Drops;
+pub use self::forks::Fork;
 use self::identity::{Branch, Identity, LocalTag};
 use self::leg::Leg;
 pub use self::reliable::Reliable;
@@ -187,20 +190,29 @@ pub enum AgentEvent {
     Acked { leg: LegId, txn: Option<ServerTxn>, request: Arc<Message> },
     /// Our 2xx was never acknowledged (64·T1). The dialog exists; the owner should say BYE (RFC 3261 §13.3.1.4).
     AckTimeout { leg: LegId },
-    /// 1xx (not 100) to our first INVITE.
-    Provisional { leg: LegId, response: Arc<Message> },
+    /// 1xx (not 100) to our first INVITE, each reliable one once and in order. `fork`: the early dialog that it belongs
+    /// to; `None` when it has no To tag. `answer_due`: it makes an offer, which `answer_early` answers.
+    Provisional { leg: LegId, fork: Option<Fork>, answer_due: bool, response: Arc<Message> },
     /// First 2xx to our first INVITE; `ack` is due now. Later copies are acknowledged by the agent, other forks ended.
-    Answered { leg: LegId, response: Arc<Message> },
+    /// `fork`: the early dialog that became the dialog; `None` when nothing was heard of it before.
+    Answered { leg: LegId, fork: Option<Fork>, response: Arc<Message> },
     /// Final failure of our first INVITE. Without `response` it was time-out (408), transport failure (503), a CANCEL
     /// that nobody confirmed (487) or an INVITE that cannot be written (500). The leg is over.
     Refused { leg: LegId, status: u16, response: Option<Arc<Message>> },
-    /// In-dialog request that wants an answer by `respond` (re-INVITE, UPDATE, INFO, OPTIONS, MESSAGE, REFER, …).
+    /// In-dialog request that wants an answer by `respond`: re-INVITE, UPDATE with an offer, PRACK with an offer or an
+    /// answer, INFO, OPTIONS, MESSAGE, REFER, …. An UPDATE without offer and a PRACK without description were answered.
+    /// `fork`: the early dialog of our INVITE in which it came.
     /// Requests that this table does not allow were answered by the agent (491, 500 with Retry-After, 405, …).
-    Request { leg: LegId, txn: ServerTxn, request: Arc<Message> },
+    Request { leg: LegId, fork: Option<Fork>, txn: ServerTxn, request: Arc<Message> },
     /// An in-dialog re-INVITE was cancelled (487 was sent): the answer is no longer wanted.
     RequestCancelled { leg: LegId, txn: ServerTxn },
     /// BYE; answered 200 already (a pending INVITE of the far side 487). The leg is over.
     Bye { leg: LegId, request: Arc<Message> },
+    /// The agent has refreshed the session by re-INVITE; the far side's answer to the unchanged offer may have changed.
+    Refreshed { leg: LegId, response: Arc<Message> },
+    /// The agent has ended the leg (final response or BYE is out): `no_prack`, `session_expired`,
+    /// `session_refresh_failed`.
+    Ended { leg: LegId, reason: &'static str },
     /// Response to our in-dialog request; provisional ones too. A 2xx to a re-INVITE wants `ack`. No `response`: 408,
     /// 503, 491, 481 … of our own.
     Response { leg: LegId, txn: ClientTxn, status: u16, response: Option<Arc<Message>> },
@@ -341,12 +353,13 @@ impl Agent {
         self.send_provisional(now.mono, leg, 100, &Extra::default());
     }
 
-    /// 101–199 with our To tag and Contact; repeated every minute until the final response.
+    /// 101–199 with our To tag and Contact; repeated every minute until the final response. Goes out reliably when the
+    /// far side takes that (RFC 3262): one after the other, each until its PRACK.
     pub fn provisional(&mut self, now: Now, leg: LegId, status: u16, extra: Extra) {
         self.send_provisional(now.mono, leg, status, &extra);
     }
 
-    /// 200; repeated until ACK.
+    /// 200; repeated until ACK. Waits for the PRACK of a reliable provisional response with a description.
     pub fn answer(&mut self, now: Now, leg: LegId, extra: Extra) {
         self.send_answer(now.mono, leg, &extra);
     }
@@ -372,6 +385,12 @@ impl Agent {
         self.cancel_leg(now.mono, leg, extra);
     }
 
+    /// PRACK with the answer to the offer of a reliable provisional response (`answer_due`). Its response is an
+    /// [`AgentEvent::Response`] only when it cannot be sent.
+    pub fn answer_early(&mut self, now: Now, leg: LegId, fork: Fork, extra: Extra) -> ClientTxn {
+        self.answer_early_offer(now.mono, leg, fork, extra)
+    }
+
     /// ACK of the 2xx to our INVITE or re-INVITE.
     pub fn ack(&mut self, _now: Now, leg: LegId, payload: Option<Payload>) {
         self.send_ack(leg, payload);
@@ -393,9 +412,15 @@ impl Agent {
     /// In-dialog request: INVITE, UPDATE, INFO, MESSAGE, OPTIONS, ….
     ///
     /// What cannot be sent is answered at once, as [`AgentEvent::Response`] without `response`: 491 to an INVITE while
-    /// another is pending in either direction (RFC 3261 §14.1), 481 without a dialog.
+    /// another is pending in either direction (RFC 3261 §14.1) or to an offer while another stands (RFC 3311 §5.1), 481
+    /// without a dialog. While our INVITE has no final response it goes to the first early dialog.
     pub fn request(&mut self, now: Now, leg: LegId, method: rsip::Method, extra: Extra) -> ClientTxn {
-        self.send_request(now.mono, leg, method, &extra)
+        self.send_request(now.mono, leg, None, method, &extra)
+    }
+
+    /// The same in one early dialog of our INVITE.
+    pub fn request_in(&mut self, now: Now, leg: LegId, fork: Fork, method: rsip::Method, extra: Extra) -> ClientTxn {
+        self.send_request(now.mono, leg, Some(fork), method, &extra)
     }
 
     /// CANCEL of our pending re-INVITE.
@@ -415,6 +440,16 @@ impl Agent {
         if let Some(leg) = self.legs.get_mut(&leg) {
             leg.nat = nat;
         }
+    }
+
+    /// Provisional responses of this leg go out reliably, so that one of them can carry an offer or a binding answer.
+    pub fn is_reliable(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(Leg::is_reliable)
+    }
+
+    /// The far side has said that it takes UPDATE (RFC 3311 §4).
+    pub fn takes_update(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(|leg| leg.takes_update)
     }
 
     /// What challenges to our requests within this leg's dialog are answered with. They go to where the leg began only.

@@ -391,6 +391,8 @@ impl B2bua {
             | AgentEvent::Request { leg, .. }
             | AgentEvent::RequestCancelled { leg, .. }
             | AgentEvent::Bye { leg, .. }
+            | AgentEvent::Refreshed { leg, .. }
+            | AgentEvent::Ended { leg, .. }
             | AgentEvent::Response { leg, .. } => {
                 // A leg without a call is one that its call has let go: the agent finishes it alone.
                 if let Some((call, side)) = self.legs.get(&leg).copied() {

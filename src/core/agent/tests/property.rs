@@ -107,14 +107,16 @@ impl Owner {
             }
             AgentEvent::OutOfDialog { txn, .. } => return self.asked.push(*txn),
             AgentEvent::Standalone { .. } => return,
-            AgentEvent::Cancelled { leg, .. } | AgentEvent::Refused { leg, .. } | AgentEvent::Bye { leg, .. } => {
-                (*leg, true)
-            }
+            AgentEvent::Cancelled { leg, .. }
+            | AgentEvent::Refused { leg, .. }
+            | AgentEvent::Bye { leg, .. }
+            | AgentEvent::Ended { leg, .. } => (*leg, true),
             AgentEvent::Acked { leg, .. }
             | AgentEvent::AckTimeout { leg }
             | AgentEvent::Provisional { leg, .. }
             | AgentEvent::Answered { leg, .. }
             | AgentEvent::RequestCancelled { leg, .. }
+            | AgentEvent::Refreshed { leg, .. }
             | AgentEvent::Response { leg, .. } => (*leg, false),
         };
         // A command to a leg that does not exist any more is answered, nothing else is.

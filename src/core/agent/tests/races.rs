@@ -307,7 +307,7 @@ fn bye_before_the_2xx() {
     // A hand-made shortcut to a BYE without ACK.
     let from = world.agents[A].legs.get(&a).unwrap();
     let (call_id, tag) = (from.call_id.to_string(), from.tag.to_string());
-    let their_tag = from.dialog.as_ref().unwrap().remote_tag.to_string();
+    let their_tag = from.early[0].dialog.remote_tag.to_string();
     let bye = Hand { method: "BYE", call_id: &call_id, from_tag: &their_tag, to_tag: &tag, cseq: 9, ..Hand::default() };
     world.raw(A, address(B), &bye.text());
     world.run(ms(2_000));

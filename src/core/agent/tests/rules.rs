@@ -177,6 +177,11 @@ fn strangers() {
     world.trust = Trust::Stranger;
     let moved = "127.0.0.88:5062".parse().unwrap();
     let bye = Hand { method: "BYE", branch: "z9hG4bKbye", to_tag: &tag, cseq: 2, ..Hand::default() };
+    // B19: knowing the tags is not enough.
+    world.raw(A, moved, &bye.text());
+    world.no_mail();
+    world.no_event(A);
+    world.trust = Trust::Known;
     world.raw(A, moved, &bye.text());
     assert_eq!(world.mail.back().unwrap().0, moved);
     world.mail_of("SIP/2.0 200");

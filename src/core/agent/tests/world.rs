@@ -328,6 +328,8 @@ pub(super) fn describe(event: &AgentEvent) -> String {
         AgentEvent::Response { status, response, .. } => {
             format!("Response {status}{}", if response.is_none() { " of our own" } else { "" })
         }
+        AgentEvent::Refreshed { .. } => "Refreshed".into(),
+        AgentEvent::Ended { reason, .. } => format!("Ended {reason}"),
         AgentEvent::Standalone { status, response, .. } => {
             format!("Standalone {status}{}", if response.is_none() { " of our own" } else { "" })
         }
