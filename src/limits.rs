@@ -50,6 +50,18 @@ pub const AUTH_CHALLENGES: usize = 16;
 /// One value of a challenge: nonces in use have up to about 200 bytes.
 pub const AUTH_VALUE: usize = 1_024;
 
+/// Contacts of one registration: a pair of sites.
+pub const REGISTER_CONTACTS: usize = 4;
+/// Places of a registrar that are tried before a pause.
+pub const REGISTER_PLACES: usize = 8;
+/// A broken connection is registered anew after this and as much again, drawn: all clients of a registrar that starts
+/// again do not come together.
+pub const REGISTER_AGAIN: Duration = Duration::from_secs(2);
+/// Pause after the first failure of all places (RFC 5626 §4.5 base-time).
+pub const REGISTER_PAUSE: Duration = Duration::from_secs(30);
+/// Longest pause (RFC 5626 §4.5 max-time), and the longest Retry-After that is believed.
+pub const REGISTER_PAUSE_MAX: Duration = Duration::from_secs(1_800);
+
 /// Lines of one SDP body.
 pub const SDP_LINES: usize = 512;
 /// Media descriptions of one SDP body.

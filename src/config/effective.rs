@@ -198,6 +198,13 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);
     trunk::write(out, trunk);
+    if let Some(register) = &trunk.register {
+        out.table("[trunk.register]");
+        out.text("registrar", &register.registrar);
+        out.text("user", register.aor.strip_prefix("sip:").unwrap_or(&register.aor));
+        out.list("contacts", &register.contacts);
+        out.text("expires", duration_text(register.expires));
+    }
     if let Some(credentials) = &trunk.credentials {
         out.table("[trunk.credentials]");
         out.text("user", &credentials.user);

@@ -3,6 +3,7 @@
 mod headers;
 mod identity;
 mod stir;
+mod register;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use super::Within;
 use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
+pub use register::Register;
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
 pub use stir::{StirForward, StirRules, StirVerify};
 
@@ -62,6 +64,8 @@ pub struct Trunk {
     pub within: Within,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
     pub credentials: Option<Arc<Credentials>>,
+    /// We register there; its calls then come from where the registrar is, too.
+    pub register: Option<Register>,
 }
 
 impl Trunk {
@@ -85,6 +89,7 @@ impl Trunk {
             stir: StirRules::default(),
             within: Within::default(),
             credentials: None,
+            register: None,
         }
     }
 }

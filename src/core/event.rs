@@ -341,10 +341,27 @@ pub enum Body {
     NodeStopped,
     /// Part of the journal could not be read; it goes on in a new segment, and this is that segment's first record.
     JournalDamaged(DamageData),
+    /// We are registered at a trunk: its calls can reach us.
+    TrunkRegistered(TrunkData),
+    /// We are not, or not any more; the reason says why.
+    TrunkUnregistered(TrunkData),
     /// The journal's disk did not take these events, and memory for them ran out.
     EventsDropped {
         count: u64,
     },
+}
+
+/// `data` of `leaseline.trunk.registered` and `.unregistered`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrunkData {
+    pub trunk: String,
+    pub registrar: String,
+    /// Stable code: `login_refused`, `registrar_silent`, `stopping`, ….
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Unless it is refreshed, which it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires_at: Option<Wall>,
 }
 
 /// `data` of `leaseline.journal.damaged`.
@@ -382,6 +399,8 @@ impl Body {
             Body::LeaseSignal { .. } => "leaseline.lease.signal",
             Body::NodeStarted { .. } => "leaseline.node.started",
             Body::NodeStopped => "leaseline.node.stopped",
+            Body::TrunkRegistered(_) => "leaseline.trunk.registered",
+            Body::TrunkUnregistered(_) => "leaseline.trunk.unregistered",
             Body::JournalDamaged(_) => "leaseline.journal.damaged",
             Body::EventsDropped { .. } => "leaseline.events.dropped",
         }

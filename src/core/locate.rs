@@ -100,6 +100,8 @@ pub enum Asker {
     Call(CallId, u32),
     /// The registration or the probe of a trunk, by its number in the configuration.
     Trunk(u32),
+    /// A registration, by its own number.
+    Registrar(u32),
 }
 
 /// The transport of this name in a URI, if we speak it.

@@ -54,6 +54,8 @@ pub struct Sip {
     pub dns_milliseconds: Counter,
     /// Next hops that failed and have not answered since.
     pub hops_down: Gauge,
+    /// 1 while we are registered at a trunk.
+    pub registered: Family<OfTrunk, Gauge>,
     pub connections_by: Family<OverTransport, Gauge>,
     /// Connections that never came to be: handshakes, limits, strangers.
     pub connections_failed: Family<Reason, Counter>,
@@ -314,6 +316,11 @@ impl Metrics {
         self.sip.dropped.get_or_create(&Reason { reason }).inner().store(total, Ordering::Relaxed);
     }
 
+    /// Whether we are registered at a trunk.
+    pub fn trunk_registered(&self, trunk: &str, registered: bool) {
+        self.sip.registered.get_or_create(&OfTrunk { trunk: trunk.to_owned() }).set(i64::from(registered));
+    }
+
     /// Stream connections now, by transport; those that never came to be and those that ended, by reason, as totals
     /// since the start.
     pub fn sip_streams(
@@ -420,6 +427,7 @@ impl Metrics {
         r.register("dns_lookups", "DNS questions by outcome", m.dns_lookups.clone());
         r.register("dns_milliseconds", "Time that DNS servers took", m.dns_milliseconds.clone());
         r.register("sip_hops_down", "Next hops that failed and have not answered since", m.hops_down.clone());
+        r.register("trunk_registered", "1 while we are registered at a trunk", m.registered.clone());
         r.register("sip_connections_by", "SIP stream connections by transport", m.connections_by.clone());
         let failed = m.connections_failed.clone();
         r.register("sip_connections_failed", "SIP connections that never came to be, by reason", failed);

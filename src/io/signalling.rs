@@ -23,6 +23,7 @@ use crate::core::defence::Ban;
 use crate::core::event::Event;
 use crate::core::locate::{Asker, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
+use crate::core::registration::TrunkState;
 use crate::ids::{CallId, Side};
 use crate::io::clock;
 use crate::io::dns::{Dns, DnsFigures};
@@ -78,6 +79,8 @@ pub enum Seen {
 /// What signalling tells the rest of the daemon. Called on the signalling thread: must not wait.
 pub trait Hooks {
     fn on_event(&mut self, event: Event);
+    /// A trunk's registration has changed its state.
+    fn on_trunk(&mut self, state: TrunkState);
     fn on_refused(&mut self, refused: Refused);
     /// The configuration was read again.
     fn on_reload(&mut self, settings: &Arc<Settings>);
@@ -415,6 +418,7 @@ impl Signalling {
             Output::Event(event) => self.hooks.on_event(event),
             Output::Refused(refused) => self.hooks.on_refused(refused),
             Output::Leg(call, side, sip_call_id) => self.hooks.on_leg(call, side, &sip_call_id),
+            Output::Trunk(state) => self.hooks.on_trunk(state),
         }
     }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BanData, Body, CallData, DamageData, Event, FraudData, RecordingData, RefusedData, Transferred};
+use super::{BanData, Body, CallData, DamageData, Event, FraudData, RecordingData, RefusedData, Transferred, TrunkData};
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
 use crate::time::Wall;
@@ -85,6 +85,8 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
             Body::NodeStarted { version: version.into_owned() }
         }
         "leaseline.node.stopped" => Body::NodeStopped,
+        "leaseline.trunk.registered" => Body::TrunkRegistered(read(text)?),
+        "leaseline.trunk.unregistered" => Body::TrunkUnregistered(read(text)?),
         "leaseline.journal.damaged" => Body::JournalDamaged(read(text)?),
         "leaseline.events.dropped" => {
             let Dropped { count } = read(text)?;
@@ -133,6 +135,7 @@ enum Data<'a> {
     Signal(SignalWritten<'a>),
     Started(Started<'a>),
     Damage(&'a DamageData),
+    Trunk(&'a TrunkData),
     Dropped(Dropped),
     Nothing {},
 }
@@ -153,6 +156,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::LeaseSignal { lease, signal } => Data::Signal(SignalWritten { lease, signal }),
         Body::NodeStarted { version } => Data::Started(Started { version: version.into() }),
         Body::NodeStopped => Data::Nothing {},
+        Body::TrunkRegistered(trunk) | Body::TrunkUnregistered(trunk) => Data::Trunk(trunk),
         Body::JournalDamaged(damage) => Data::Damage(damage),
         Body::EventsDropped { count } => Data::Dropped(Dropped { count: *count }),
     }
@@ -305,6 +309,12 @@ pub(crate) mod tests {
                 last_good_hash: "00".into(),
             }),
             Body::EventsDropped { count: 3 },
+            Body::TrunkRegistered(TrunkData {
+                trunk: "carrier".into(),
+                registrar: "sip:carrier.example".into(),
+                reason: None,
+                expires_at: Some(Wall(1_000)),
+            }),
         ]
     }
 
