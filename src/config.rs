@@ -2,11 +2,13 @@
 //!
 //! `config/leaseline.toml` names every key with its default and its reason; it is also the built-in configuration.
 
+mod caller;
 mod check;
 mod company;
 mod defence;
 mod destination;
 mod dialogs;
+mod dns;
 mod effective;
 mod parse;
 mod problem;
@@ -17,6 +19,7 @@ mod tls;
 mod trace;
 mod trunk;
 mod value;
+mod within;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -27,15 +30,21 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
+pub use caller::KnownCaller;
 pub use company::{Company, Destination};
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::Dialogs;
+pub use dns::Dns;
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
-pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Source, Trunk};
+pub use trunk::{
+    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Register, Rewrite,
+    Source, StirForward, StirRules, StirVerify, Trunk,
+};
+pub use within::{Passage, TransferMode, TransferRules, Within};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");
@@ -58,6 +67,8 @@ pub struct Config {
     pub companies: Vec<Arc<Company>>,
     pub sites: Vec<Arc<Site>>,
     pub pools: Vec<Arc<Pool>>,
+    /// Callers that are known by name, by number and company.
+    pub callers: Vec<Arc<KnownCaller>>,
     pub sinks: Vec<Sink>,
 }
 

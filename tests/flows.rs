@@ -2,7 +2,14 @@
 
 #[path = "flows/offers.rs"]
 mod offers;
+#[path = "flows/table.rs"]
+mod table;
+#[path = "flows/transfer.rs"]
+mod transfer;
 mod world;
+
+#[path = "flows/identity.rs"]
+mod identity;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dialogs::Dialogs;
+use super::Dns;
 use super::streams::Streams;
 use super::tls::Tls;
 
@@ -40,6 +41,7 @@ pub struct Sip {
     pub dialogs: Dialogs,
     /// Longest call; then both sides get BYE. Default [`crate::limits::CALL_LENGTH`].
     pub call_length_max: Duration,
+    pub dns: Dns,
     pub streams: Streams,
     pub tls: Arc<Tls>,
     /// Origins of pages whose scripts may connect by WebSocket; programs that send no Origin are not browsers.

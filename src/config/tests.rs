@@ -179,6 +179,9 @@ fn commented_values_are_the_defaults() {
         "password",
         "realm",
         "[trunk.credentials]",
+        "registrar",
+        "contacts",
+        "expires",
         "recording",
         "secret",
         "headers",
@@ -191,6 +194,11 @@ fn commented_values_are_the_defaults() {
         "certificate",
         "key",
         "ca",
+        "number",
+        "company",
+        "note",
+        "[[caller]]",
+        "certificate_url",
     ];
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest)
@@ -297,6 +305,8 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
     ("@127.0.0.1:5080", "@127.0.0.1:5060", 12, "company[0].forward_to[0]", "this node itself"),
     ("@127.0.0.1:5080", "@pbx.example;transport=tls", 12, "company[0].forward_to[0]", "no tls://"),
     ("sip:+442079460999@127.0.0.1:5080", "sips:a@pbx.example", 12, "company[0].forward_to[0]", "no tls://"),
+    ("[http]", "[sip.dns]\nservers = [\"ns.example\"]\n[http]", 6, "sip.dns.servers[0]", "is not a server"),
+    ("[http]", "[sip.dns]\ntimeout = \"5s\"\n[http]", 6, "sip.dns.timeout", "\"2s\""),
     ("@127.0.0.1:5080", "@localhost", 12, "company[0].forward_to[0]", "this node itself"),
     ("+442079460999@", "+442079460500@", 12, "company[0].forward_to[0]", "acme-billboard"),
     ("sip:+442079460999@127.0.0.1:5080", "sip:{who}@pbx", 12, "company[0].forward_to[0]", "braces"),

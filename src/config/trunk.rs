@@ -1,13 +1,20 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
+mod headers;
 mod identity;
+mod register;
+mod stir;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::Within;
 use crate::core::auth::Credentials;
 
+pub use headers::{HeaderRules, Rewrite};
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
+pub use register::Register;
+pub use stir::{StirForward, StirRules, StirVerify};
 
 /// Where the number that was dialled stands in the INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +58,14 @@ pub struct Trunk {
     pub number_format: NumberFormat,
     pub reason_header: ReasonHeader,
     pub identity: IdentityRules,
+    pub headers: HeaderRules,
+    pub stir: StirRules,
+    /// What its calls may do after the answer.
+    pub within: Within,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
     pub credentials: Option<Arc<Credentials>>,
+    /// We register there; its calls then come from where the registrar is, too.
+    pub register: Option<Register>,
 }
 
 impl Trunk {
@@ -72,7 +85,11 @@ impl Trunk {
             number_format: NumberFormat::default(),
             reason_header: ReasonHeader::default(),
             identity: IdentityRules::default(),
+            headers: HeaderRules::default(),
+            stir: StirRules::default(),
+            within: Within::default(),
             credentials: None,
+            register: None,
         }
     }
 }

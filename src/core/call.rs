@@ -10,12 +10,15 @@ pub mod ending;
 pub mod headers;
 mod hunt;
 pub mod offer;
+pub mod reasons;
 mod talk;
+pub mod transfer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::{Company, Trunk};
 use crate::core::admission::Admitted;
 use crate::core::agent::{Agent, AgentEvent, Extra, Flow, LegId, Payload};
 use crate::core::b2bua::{Output, Settings};
@@ -38,6 +41,7 @@ use hunt::Hunt;
 use offer::{Negotiation, Stream};
 use talk::Talk;
 use talk::offers::Offer;
+use transfer::{Relayed, Replaces, Transfer};
 
 /// What reaches a call.
 #[derive(Debug)]
@@ -47,6 +51,14 @@ pub enum Input<'a> {
     Media(MediaNotice),
     /// Answer to [`Output::Resolve`], with the question's number: places in order of preference, empty when there are none.
     Resolved(u32, Vec<Hop>),
+    /// An INVITE of the company's side that is to take the place of its leg `old` (RFC 3891).
+    Replace {
+        leg: LegId,
+        old: LegId,
+        replaces: &'a Replaces,
+        request: &'a Arc<Message>,
+        flow: Flow,
+    },
     /// Somebody in charge ends the call; the code says why.
     HangUp(&'static str),
     Timeout,
@@ -80,12 +92,15 @@ impl Ctx<'_> {
 pub struct NewCall {
     pub admitted: Admitted,
     pub leg: LegId,
+    /// The trunk that the call came from.
+    pub trunk: Arc<Trunk>,
     pub flow: Flow,
     pub invite: Arc<Message>,
     /// The caller's offer; `None` when the INVITE had none and the company is to make it (RFC 3261 §13.2.1).
     pub offer: Option<Stream>,
     pub identity: CallerIdentity,
     pub data: CallData,
+    pub company: Arc<Company>,
     pub targets: Vec<Target>,
     pub ring_timeout: Duration,
     pub final_statuses: Vec<u16>,
@@ -104,9 +119,14 @@ pub struct Call {
     state: State,
     negotiation: Option<Negotiation>,
     company: Option<LegId>,
+    /// The trunk of the destination that was tried last, when it has one.
+    way_out: Option<Arc<Trunk>>,
     /// The offer that is under way between the parties, before and after the answer.
     offer: Offer,
     early: Early,
+    /// A transfer that we carry out, and one that crosses.
+    transfer: Option<Box<Transfer>>,
+    relayed: Option<Relayed>,
     /// Whether each side's Allow names UPDATE.
     allows_update: [bool; 2],
     /// Every leg this call ever had.
@@ -159,8 +179,11 @@ impl Call {
             state: State::Opening,
             negotiation: None,
             company: None,
+            way_out: None,
             offer: Offer::Idle,
             early: Early::default(),
+            transfer: None,
+            relayed: None,
             media: None,
             recording: None,
             recording_started: false,
@@ -223,7 +246,11 @@ impl Call {
             State::Ending { until } => Some((*until, "closing")),
         };
         let length = self.call_length.map(|at| (at, "call length"));
-        own.into_iter().chain(length).chain(self.offer.poll_timeout()).min_by_key(|(at, _)| *at)
+        own.into_iter()
+            .chain(length)
+            .chain(self.offer.poll_timeout())
+            .chain(self.transfer.as_ref().and_then(|transfer| transfer.poll_timeout()))
+            .min_by_key(|(at, _)| *at)
     }
 
     /// The only way to change a call.
@@ -237,11 +264,20 @@ impl Call {
                 self.hang_up("call_length_max", ctx);
             }
             Input::Timeout => self.on_timeout(ctx),
-            Input::Resolved(question, hops) => self.on_resolved(question, &hops, ctx),
+            Input::Resolved(question, hops) => {
+                if !self.on_transfer_resolved(question, &hops, ctx) {
+                    self.on_resolved(question, &hops, ctx);
+                }
+            }
+            Input::Replace { leg, old, replaces, request, flow } => {
+                self.on_replaces(leg, old, replaces, request, flow, ctx);
+            }
             Input::Leg(Side::Caller, _, event) => self.on_caller(event, ctx),
             Input::Leg(Side::Company, leg, event) if self.company == Some(leg) => self.on_company(event, ctx),
-            // A destination that was given up: the agent ends it alone.
-            Input::Leg(Side::Company, ..) => {}
+            Input::Leg(Side::Company, leg, event) => {
+                // Else a destination that was given up: the agent ends it alone.
+                self.on_transfer_event(leg, event, ctx);
+            }
         }
         self.drop_orphaned_offer(ctx);
     }
@@ -259,7 +295,7 @@ impl Call {
                 State::Opening | State::Hunting(_),
                 AgentEvent::Cancelled { request, .. } | AgentEvent::Bye { request, .. },
             ) => {
-                let reason = headers::reason(request);
+                let reason = self.take_reasons(request, Side::Company, ctx);
                 self.give_up_attempt(reason, ctx);
                 self.end(Why::cancelled(), ctx);
             }
@@ -289,6 +325,7 @@ impl Call {
 
     fn on_timeout(&mut self, ctx: &mut Ctx<'_>) {
         self.on_offer_timeout(ctx);
+        self.on_transfer_timeout(ctx);
         match &self.state {
             State::Hunting(_) => self.on_hunt_timeout(ctx),
             State::Ending { until } if *until <= ctx.now.mono => self.finish(ctx),
@@ -334,7 +371,8 @@ impl Call {
             State::Talking(_) => {
                 self.drop_pending(ctx);
                 for side in Side::BOTH {
-                    self.bye(side, Vec::new(), ctx);
+                    let reason = self.own_reason(side, code, ctx);
+                    self.bye(side, reason, ctx);
                 }
                 self.end(Why::by_system(code), ctx);
             }
@@ -344,7 +382,8 @@ impl Call {
 
     /// Final failure for the caller's INVITE, and the end.
     fn refuse_caller(&mut self, why: Why, retry_after: Option<u32>, ctx: &mut Ctx<'_>) {
-        let mut extra = Extra::default();
+        let headers = self.refusal_reasons(&why, ctx);
+        let mut extra = Extra { headers, ..Extra::default() };
         if let Some(seconds) = retry_after {
             extra.headers.push(("Retry-After".into(), seconds.to_string()));
         }
@@ -367,7 +406,9 @@ impl Call {
 
     /// Nobody is connected from now on: the media threads close, and the world is told when they have.
     fn end(&mut self, why: Why, ctx: &mut Ctx<'_>) {
+        self.default_cause(&why);
         self.drop_offer(487, ctx);
+        self.drop_transfer(ctx);
         let data = &mut self.facts.data;
         data.ended_at = Some(ctx.now.wall);
         data.outcome = Some(why.outcome);
@@ -459,6 +500,9 @@ impl Call {
         let id = self.id();
         let answered: Wall = ctx.now.wall;
         self.facts.data.answered_at = Some(answered);
+        // What destinations before this one said.
+        self.facts.data.q850_cause = None;
+        self.facts.data.sip_reason = None;
         self.facts.data.ring_ms = self.facts.data.ringing_at.map_or(0, |at| answered.millis_since(at));
         self.call_length = Some(ctx.now.mono + ctx.settings.config.sip.call_length_max);
         if self.facts.recorded {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::core::identity::Diversion;
+use crate::core::stir::StirData;
 use crate::ids::{CallId, E164, LeaseId};
 use crate::time::Wall;
 
@@ -195,6 +196,9 @@ pub struct CallData {
     /// Name shown with the call: of the list of known callers, else as the call brought it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub caller_name: Option<String>,
+    /// Note on a known caller.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub caller_note: Option<String>,
     /// What the caller asked to be kept private (`Privacy`, RFC 3323): `id`, `user`, `header`, … with `;` between.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub privacy: Option<String>,
@@ -219,14 +223,40 @@ pub struct CallData {
     /// Q.850 cause of the end, as the side that ended it gave it (RFC 3326) or as its status says (RFC 3398).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub q850_cause: Option<u16>,
-    /// SIP reason that the side that ended it gave: `SIP;cause=200 Call completed elsewhere`.
+    /// SIP reason that the side that ended it gave: `200 Call completed elsewhere`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sip_reason: Option<String>,
+    /// Who vouches for the caller's number (RFC 8224); absent when the trunk's calls are not verified.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stir: Option<StirData>,
     pub attribution: Attribution,
+    /// In their order.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub transfers: Vec<TransferData>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recording: Option<RecordingSummary>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub media: Option<MediaSummary>,
+}
+
+/// One change of the company's party within a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferData {
+    pub at: Wall,
+    /// URI of the party that was connected.
+    pub from: String,
+    /// URI of the one that took its place.
+    pub to: String,
+    /// `blind`, `attended` or `replaced`.
+    pub kind: String,
+}
+
+/// `data` of `leaseline.call.transferred`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transferred {
+    pub call_id: CallId,
+    #[serde(flatten)]
+    pub transfer: TransferData,
 }
 
 /// `data` of `leaseline.recording.sealed`.
@@ -283,6 +313,7 @@ pub struct Event {
 pub enum Body {
     CallStarted(Box<CallData>),
     CallAnswered(Box<CallData>),
+    CallTransferred(Transferred),
     CallEnded(Box<CallData>),
     CallRefused(RefusedData),
     /// A panic inside one call; that call was ended.
@@ -310,10 +341,27 @@ pub enum Body {
     NodeStopped,
     /// Part of the journal could not be read; it goes on in a new segment, and this is that segment's first record.
     JournalDamaged(DamageData),
+    /// We are registered at a trunk: its calls can reach us.
+    TrunkRegistered(TrunkData),
+    /// We are not, or not any more; the reason says why.
+    TrunkUnregistered(TrunkData),
     /// The journal's disk did not take these events, and memory for them ran out.
     EventsDropped {
         count: u64,
     },
+}
+
+/// `data` of `leaseline.trunk.registered` and `.unregistered`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrunkData {
+    pub trunk: String,
+    pub registrar: String,
+    /// Stable code: `login_refused`, `registrar_silent`, `stopping`, ….
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Unless it is refreshed, which it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires_at: Option<Wall>,
 }
 
 /// `data` of `leaseline.journal.damaged`.
@@ -337,6 +385,7 @@ impl Body {
         match self {
             Body::CallStarted(_) => "leaseline.call.started",
             Body::CallAnswered(_) => "leaseline.call.answered",
+            Body::CallTransferred(_) => "leaseline.call.transferred",
             Body::CallEnded(_) => "leaseline.call.ended",
             Body::CallRefused(_) => "leaseline.call.refused",
             Body::CallCrashed { .. } => "leaseline.call.crashed",
@@ -350,6 +399,8 @@ impl Body {
             Body::LeaseSignal { .. } => "leaseline.lease.signal",
             Body::NodeStarted { .. } => "leaseline.node.started",
             Body::NodeStopped => "leaseline.node.stopped",
+            Body::TrunkRegistered(_) => "leaseline.trunk.registered",
+            Body::TrunkUnregistered(_) => "leaseline.trunk.unregistered",
             Body::JournalDamaged(_) => "leaseline.journal.damaged",
             Body::EventsDropped { .. } => "leaseline.events.dropped",
         }

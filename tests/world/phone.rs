@@ -27,6 +27,8 @@ pub struct Answering {
     pub answer: Option<(Duration, u16)>,
     /// After the ACK: hangs up.
     pub hang_up: Option<Duration>,
+    /// Header lines of that BYE.
+    pub hang_up_headers: Vec<(&'static str, String)>,
     /// After the ACK: a re-INVITE with this direction.
     pub reinvite: Option<(Duration, &'static str)>,
     /// How a re-INVITE or UPDATE is answered.
@@ -41,6 +43,8 @@ pub struct Answering {
     pub hangs_up_after_transfer: bool,
     /// 100 Trying at once.
     pub trying: bool,
+    /// Takes INFO without a word.
+    pub mute_info: bool,
     /// Takes BYE without a word.
     pub mute_bye: bool,
     /// More header lines of the final response.
@@ -55,6 +59,7 @@ impl Default for Answering {
             ringing: vec![(Duration::from_millis(100), 180, false)],
             answer: Some((Duration::from_secs(1), 200)),
             hang_up: None,
+            hang_up_headers: Vec::new(),
             reinvite: None,
             reinvite_status: 200,
             reinvite_direction: None,
@@ -62,6 +67,7 @@ impl Default for Answering {
             script: Vec::new(),
             hangs_up_after_transfer: false,
             trying: true,
+            mute_info: false,
             mute_bye: false,
             headers: Vec::new(),
             sdp: None,
@@ -293,7 +299,7 @@ impl Phone {
         let me = self.me();
         let branch = format!("z9hG4bK-{}-{}", me.port(), self.serial);
         let Some(dialog) = self.dialogs.get_mut(call) else { return Vec::new() };
-        if dialog.confirmed || method == "BYE" {
+        if dialog.confirmed || method != "INVITE" {
             dialog.cseq += 1;
         }
         let mut builder = Builder::request(method, &dialog.remote_target)
@@ -375,7 +381,8 @@ impl Phone {
             Some(dialog) if dialog.up => {
                 dialog.up = false;
                 self.unacked.retain(|pending| pending.call != call);
-                self.request(now, call, "BYE", None, &[])
+                let headers = dialog.answering.hang_up_headers.clone();
+                self.request(now, call, "BYE", None, &headers)
             }
             _ => Vec::new(),
         }
@@ -480,6 +487,9 @@ impl Phone {
         let first = number == 1 && dialog.ours;
         match status {
             100..=199 => {
+                if first && status > 100 && !dialog.confirmed {
+                    dialog.remote = response.header("To").unwrap_or("").to_owned();
+                }
                 if first && !dialog.provisionals.contains(&status) {
                     dialog.provisionals.push(status);
                 }

@@ -133,26 +133,35 @@ impl Call {
             }
             (_, None) => None,
         };
+        self.way_out = target.trunk.clone();
         let facts = &self.facts;
-        let rules = &ctx.settings.config.attribution;
-        let our_host = ctx.settings.our_host(&flow);
-        let data = &facts.data;
-        let lines =
-            headers::towards_company(data.call_id, &data.number, &facts.identity, &data.attribution, rules, &our_host);
+        let wording = headers::Wording {
+            data: &facts.data,
+            identity: &facts.identity,
+            invite: &facts.invite,
+            attribution: &ctx.settings.config.attribution,
+            our_host: &ctx.settings.our_host(&flow),
+            from: &facts.trunk,
+            to: target.trunk.as_ref().unwrap_or(&ctx.settings.plain),
+            uri: &target.uri,
+            attempt: current + 1,
+            now: ctx.now.wall,
+        };
+        let worded = wording.write();
         let dialogs = &ctx.settings.config.sip.dialogs;
         // An offer in a provisional response of theirs would have nobody to answer it.
         let reliable = if facts.offer.is_some() { dialogs.reliable } else { Reliable::Off };
         let invite = Invite {
             flow,
-            request_uri: target.uri.clone(),
-            from: headers::from(&facts.identity, &data.attribution, rules, &our_host),
-            to: format!("<{}>", target.uri),
+            request_uri: worded.request_uri,
+            from: worded.from,
+            to: worded.to,
             max_forwards: facts.max_forwards,
             nat: facts.company_nat,
             reliable,
             session: dialogs.session(),
             credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
-            extra: Extra { headers: lines, payload, phrase: None },
+            extra: Extra { headers: worded.lines, payload, phrase: None },
         };
         let leg = ctx.agent.invite(ctx.now, invite);
         ctx.new_legs.push(leg);
@@ -172,6 +181,9 @@ impl Call {
             AgentEvent::Provisional { response, .. } => self.on_provisional(response, ctx),
             AgentEvent::Answered { response, .. } => self.on_answered(response, ctx),
             AgentEvent::Refused { leg, status, response } => {
+                if let Some(response) = response {
+                    self.take_reasons(response, Side::Caller, ctx);
+                }
                 let why_failed = ctx.agent.why_failed(*leg).filter(|_| response.is_none());
                 self.on_refused(*status, response.is_some(), why_failed, ctx);
             }

@@ -211,6 +211,7 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         caller: Some(format!("+4479000000{minute:02}")),
         caller_reason: None,
         caller_name: None,
+        caller_note: None,
         privacy: None,
         diversion: Vec::new(),
         trunk: "carrier".into(),
@@ -227,7 +228,9 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         hangup_by: None,
         q850_cause: None,
         sip_reason: None,
+        stir: None,
         attribution: Attribution::default(),
+        transfers: Vec::new(),
         recording: None,
         media: None,
     }
