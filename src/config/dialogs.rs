@@ -9,8 +9,8 @@ use crate::core::agent::{Reliable, SessionTimer};
 pub struct Dialogs {
     /// `reliable_provisional`.
     pub reliable: Reliable,
-    /// `timer`: session timers are agreed on when the far side can.
-    pub timer: bool,
+    /// `timer`.
+    pub timer: Timer,
     /// `session_expires`.
     pub session_expires: Duration,
     /// `min_se`.
@@ -20,6 +20,18 @@ pub struct Dialogs {
 impl Dialogs {
     /// The session timer that a leg asks for; `None`: none.
     pub fn session(&self) -> Option<SessionTimer> {
-        self.timer.then_some(SessionTimer { expires: self.session_expires, min: self.min_se })
+        let asks = self.timer == Timer::Wanted;
+        let timer = SessionTimer { expires: self.session_expires, min: self.min_se, asks };
+        (self.timer != Timer::Off).then_some(timer)
     }
+}
+
+/// Session timers (RFC 4028).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    Off,
+    /// Agreed on when the far side asks for one.
+    Supported,
+    /// We ask for one.
+    Wanted,
 }

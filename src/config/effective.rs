@@ -6,6 +6,7 @@ mod within;
 use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 
+use super::dialogs::Timer;
 use super::value::{duration_text, listener_text, size_text, source_text};
 use super::{
     ClientCertificates, Codecs, CompanyLimits, Config, Defence, Destination, DialledIn, Dialogs, Fsync, Listener,
@@ -244,7 +245,12 @@ fn write_dialogs(out: &mut Writer, dialogs: &Dialogs) {
         Reliable::Required => "required",
     };
     out.text("reliable_provisional", reliable);
-    out.text("timer", if dialogs.timer { "supported" } else { "off" });
+    let timer = match dialogs.timer {
+        Timer::Off => "off",
+        Timer::Supported => "supported",
+        Timer::Wanted => "wanted",
+    };
+    out.text("timer", timer);
     out.text("session_expires", duration_text(dialogs.session_expires));
     out.text("min_se", duration_text(dialogs.min_se));
 }

@@ -23,6 +23,8 @@ const LIFE: Duration = Duration::from_secs(32);
 pub struct Answering {
     /// Provisional responses: after how long, which, with a description or without.
     pub ringing: Vec<(Duration, u16, bool)>,
+    /// Provisional responses go out reliably (RFC 3262).
+    pub reliable: bool,
     /// Final response: after how long, which. `None`: never.
     pub answer: Option<(Duration, u16)>,
     /// After the ACK: hangs up.
@@ -57,6 +59,7 @@ impl Default for Answering {
     fn default() -> Answering {
         Answering {
             ringing: vec![(Duration::from_millis(100), 180, false)],
+            reliable: false,
             answer: Some((Duration::from_secs(1), 200)),
             hang_up: None,
             hang_up_headers: Vec::new(),
@@ -154,6 +157,8 @@ pub struct Dialog {
     pub referred: Vec<String>,
     /// CSeq numbers of re-INVITEs without offer.
     offerless: BTreeSet<u32>,
+    /// RSeq numbers that were acknowledged.
+    pracked: BTreeSet<String>,
     answering: Answering,
     calling: Option<Calling>,
 }
@@ -256,6 +261,7 @@ impl Phone {
             notified: Vec::new(),
             referred: Vec::new(),
             offerless: BTreeSet::new(),
+            pracked: BTreeSet::new(),
             answering: self.answering.clone(),
             calling: Some(calling.clone()),
         };
@@ -493,7 +499,7 @@ impl Phone {
                 if first && !dialog.provisionals.contains(&status) {
                     dialog.provisionals.push(status);
                 }
-                Vec::new()
+                self.acknowledge_provisional(now, call, number, response)
             }
             200..=299 => {
                 if let Some((ack, to)) = self.acks.get(&(call.to_owned(), number)) {
@@ -641,6 +647,7 @@ impl Phone {
             notified: Vec::new(),
             referred: Vec::new(),
             offerless: BTreeSet::new(),
+            pracked: BTreeSet::new(),
             answering: answering.clone(),
             calling: None,
         };
@@ -729,7 +736,12 @@ impl Phone {
             dialog.confirmed = status < 300;
         }
         let own = || sdp(me, 1, "sendrecv", "8 101");
-        let (headers, instead) = (dialog.answering.headers.clone(), dialog.answering.sdp.clone());
+        let (mut headers, instead) = (dialog.answering.headers.clone(), dialog.answering.sdp.clone());
+        if status < 200 && dialog.answering.reliable {
+            dialog.provisionals.push(status);
+            headers.push(("Require", "100rel".to_owned()));
+            headers.push(("RSeq", dialog.provisionals.len().to_string()));
+        }
         let body = described.then(|| instead.unwrap_or_else(own));
         let sent = self.reply_with(to, &request, status, &headers, body);
         if (200..300).contains(&status) {

@@ -49,11 +49,11 @@ pub(super) struct Challenged {
     asked: [bool; 2],
 }
 
-/// A request that will be sent again with an answer.
+/// A request that will be sent again with other words.
 #[derive(Debug)]
 pub(super) struct Retry {
-    new: NewClient,
-    challenged: Challenged,
+    pub(super) new: NewClient,
+    pub(super) challenged: Challenged,
 }
 
 impl Login {

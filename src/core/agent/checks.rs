@@ -100,8 +100,12 @@ pub(super) struct Options {
 
 /// Whether the sender of an INVITE takes reliable provisional responses (RFC 3262 §3).
 pub(super) fn takes_reliable(invite: &Message) -> bool {
-    let has = |name| invite.list(name).any(|option| option.eq_ignore_ascii_case("100rel"));
-    has("Supported") || has("Require")
+    requires_reliable(invite) || invite.list("Supported").any(|option| option.eq_ignore_ascii_case("100rel"))
+}
+
+/// It takes no other provisional responses.
+pub(super) fn requires_reliable(invite: &Message) -> bool {
+    invite.list("Require").any(|option| option.eq_ignore_ascii_case("100rel"))
 }
 
 /// A session description in the body, or in a part of it.

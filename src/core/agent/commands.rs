@@ -33,7 +33,13 @@ impl Agent {
             return;
         }
         if status > 100 && self.is_reliable(id) {
-            return self.send_reliably(now, id, status, extra);
+            if !self.lacks_offer(id, extra) {
+                return self.send_reliably(now, id, status, extra);
+            }
+            // Neither reliably nor otherwise: the 100 has to do.
+            if self.servers.get(&txn).is_some_and(|entry| checks::requires_reliable(&entry.request)) {
+                return;
+            }
         }
         self.reply(now, txn, status, extra);
         if let Some(leg) = self.legs.get_mut(&id).filter(|_| status > 100) {

@@ -123,6 +123,13 @@ pub(super) fn acknowledged(prack: &Message) -> Option<(u32, u32)> {
 }
 
 impl Agent {
+    /// RFC 3261 §13.2.1: the first reliable response to an INVITE without offer makes the offer. One without a
+    /// description is not that.
+    pub(super) fn lacks_offer(&self, id: LegId, extra: &Extra) -> bool {
+        let Some(leg) = self.legs.get(&id).filter(|leg| !leg.their_offer) else { return false };
+        extra.payload.is_none() && !leg.sending.as_ref().is_some_and(|sending| sending.has_described())
+    }
+
     /// Sends a provisional response reliably, or when it is its turn.
     pub(super) fn send_reliably(&mut self, now: Mono, id: LegId, status: u16, extra: &Extra) {
         let first = 1 + self.identity.up_to(0x3fff_ffff);

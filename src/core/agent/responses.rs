@@ -38,7 +38,7 @@ impl Agent {
         // What may be said once more, with other words.
         let said =
             self.clients.get(&asked.txn).filter(|_| status == 422).map(|entry| (entry.flow, entry.request.clone()));
-        let retry = self.prepare_answer(flow, asked, &message);
+        let retry = self.prepare_answer(flow, asked, &message).or_else(|| self.prepare_longer(asked, &message));
         if (200..300).contains(&status) {
             self.take_next_nonce(asked.leg, &message);
         }

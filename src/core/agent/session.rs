@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rsip::Method;
 
+use super::challenge::Retry;
 use super::checks::{self, Refusal, SDP};
 use super::drops::DropReason;
 use super::leg::{Leg, Phase};
@@ -23,6 +24,8 @@ pub struct SessionTimer {
     pub expires: Duration,
     /// Min-SE: shortest interval that we accept; at least 90 s (RFC 4028 §4).
     pub min: Duration,
+    /// We ask for a timer; else we only agree to one, and our INVITE says no more of it than `Supported: timer`.
+    pub asks: bool,
 }
 
 /// A session timer that both sides know of.
@@ -130,7 +133,7 @@ impl Leg {
         }
         let Some(wants) = self.wants else { return lines };
         match &self.session {
-            None if first => lines.push(("Session-Expires", wants.expires.as_secs().to_string())),
+            None if first && wants.asks => lines.push(("Session-Expires", wants.expires.as_secs().to_string())),
             None => return lines,
             Some(session) => {
                 let refresher = if session.ours { "uac" } else { "uas" };
@@ -149,7 +152,7 @@ impl Leg {
         let asked = session_expires(request);
         let supports = supports(request);
         let (interval, ours) = match asked {
-            None if !supports => {
+            None if !(supports && wants.asks) => {
                 self.session = None;
                 return Vec::new();
             }
@@ -292,6 +295,35 @@ impl Agent {
         self.hang_up(now, id, Extra::header("Reason", "SIP;cause=408;text=\"Session expired\""));
     }
 
+    /// 422 to a request of the owner within the call (§7.4): once more with the interval that the far side wants, under
+    /// the same number. Goes out by [`Agent::send_again`].
+    pub(super) fn prepare_longer(&mut self, asked: Asked, refusal: &Message) -> Option<Retry> {
+        if refusal.status() != 422 || asked.purpose != Purpose::Request {
+            return None;
+        }
+        let entry = self.clients.get(&asked.txn).filter(|entry| entry.is_open())?;
+        let old = Message::parse(entry.request.clone()).ok()?;
+        let leg = self.legs.get_mut(&asked.leg).filter(|leg| leg.is_talking())?;
+        let (session, dialog, min) = (leg.session.as_mut()?, leg.dialog.as_mut()?, min_se(refusal));
+        // It was already what they had wished for.
+        let is_wish = session_expires(&old).is_none_or(|(interval, _)| interval == min_se(&old));
+        if is_wish || min <= session.interval || min > SESSION_EXPIRES_MAX {
+            return None;
+        }
+        session.interval = min;
+        let refresher = if session.ours { "uac" } else { "uas" };
+        let set = [
+            ("Session-Expires", format!("{};refresher={refresher}", min.as_secs())),
+            ("Min-SE", min.as_secs().to_string()),
+        ];
+        let (branch, cseq, flow) = (self.identity.branch(), dialog.next_cseq(), entry.flow);
+        let request = write::again(&self.config, &entry.request, flow, branch, cseq, &set)?;
+        leg.transactions += 1;
+        let (method, purpose, challenged) = (asked.method, asked.purpose, entry.challenged);
+        let new = NewClient { method, purpose, branch, leg: asked.leg, cseq, request, flow };
+        Some(Retry { new, challenged })
+    }
+
     /// 422 to the INVITE that makes the leg (§7.3): once more with a longer interval. False when there is nothing to try.
     pub(super) fn retry_longer(
         &mut self,
@@ -303,8 +335,8 @@ impl Agent {
     ) -> bool {
         let (id, min) = (asked.leg, min_se(refusal));
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| matches!(leg.phase, Phase::Calling)) else { return false };
-        let Some(wants) = leg.wants.filter(|wants| min > wants.min && min <= SESSION_EXPIRES_MAX) else { return false };
-        let wants = SessionTimer { expires: wants.expires.max(min), min };
+        let Some(wants) = leg.wants.filter(|wants| wants.asks && min > wants.min && min <= SESSION_EXPIRES_MAX) else { return false };
+        let wants = SessionTimer { expires: wants.expires.max(min), min, ..wants };
         leg.wants = Some(wants);
         leg.early.clear();
         let (branch, cseq) = (self.identity.branch(), asked.cseq + 1);

@@ -98,6 +98,8 @@ impl Call {
         let status = match request.method() {
             Some(Method::Update | Method::Invite) => return self.on_offer(side, txn, request, ctx),
             Some(Method::Options | Method::Info) => 200,
+            // An offer in it would have nobody to answer it before the call is.
+            Some(Method::PRack) => 488,
             Some(Method::Refer) => 603,
             Some(Method::Notify) => 481,
             // Nobody is there yet who could read it.

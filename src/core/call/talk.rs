@@ -163,6 +163,8 @@ impl Call {
             Some(rsip::Method::Options) => ctx.agent.respond(ctx.now, txn, 200, Extra::default()),
             Some(rsip::Method::Refer) => self.on_refer(side, txn, request, ctx),
             Some(rsip::Method::Notify) => self.on_notify(side, txn, request, ctx),
+            // The 200 waits for this PRACK, and brings the answer to the first offer.
+            Some(rsip::Method::PRack) => ctx.agent.respond(ctx.now, txn, 488, Extra::default()),
             _ => ctx.agent.respond(ctx.now, txn, 405, Extra::default()),
         }
     }

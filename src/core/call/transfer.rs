@@ -213,7 +213,7 @@ impl Call {
             max_forwards: facts.max_forwards,
             nat: facts.company.nat,
             reliable: Reliable::Off,
-            session: None,
+            session: ctx.settings.config.sip.dialogs.session(),
             credentials: None,
             extra: Extra { headers: lines, payload: Some(payload), phrase: None },
         };

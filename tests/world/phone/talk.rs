@@ -58,6 +58,20 @@ impl Phone {
         self.request_with(now, call, method, body, &headers, is_offer.then_some(what))
     }
 
+    /// PRACK of a reliable provisional response (RFC 3262), once for each.
+    pub(super) fn acknowledge_provisional(&mut self, now: Mono, call: &str, number: u32, response: &Message) -> Sent {
+        let Some(rseq) = response.header("RSeq").map(str::to_owned) else { return Vec::new() };
+        let Some(dialog) = self.dialogs.get_mut(call) else { return Vec::new() };
+        if !dialog.pracked.insert(rseq.clone()) {
+            return Vec::new();
+        }
+        if let Some(Ok(contact)) = response.contact() {
+            dialog.remote_target = contact.uri.text.to_owned();
+        }
+        let rack = vec![("RAck", format!("{rseq} {number} INVITE"))];
+        self.request(now, call, "PRACK", None, &rack)
+    }
+
     /// Final response to a request within the call.
     pub(super) fn on_final(&mut self, now: Mono, call: &str, method: &str, response: &Message, again: Option<Do>) {
         let status = response.status();

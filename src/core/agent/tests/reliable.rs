@@ -188,6 +188,28 @@ fn offer_in_183_answer_in_prack() {
     insta::assert_snapshot!(world.ladder);
 }
 
+/// RFC 3261 §13.2.1: ringing makes no offer, so it is not said reliably to who wants one.
+#[test]
+fn ringing_without_an_offer() {
+    for (lines, rings) in [("Supported: 100rel\r\n", true), ("Require: 100rel\r\n", false)] {
+        let mut world = world();
+        world.hand(A, &Hand { headers: &format!("{CONTACT}{lines}"), ..Hand::default() });
+        let leg = world.invited(A);
+        world.on(A, |agent, now| agent.provisional(now, leg, 180, Extra::default()));
+        if rings {
+            assert_eq!(world.mail_of("SIP/2.0 180").header("RSeq"), None);
+        }
+        world.no_mail();
+        world.on(A, |agent, now| agent.provisional(now, leg, 183, sdp()));
+        assert!(world.mail_of("SIP/2.0 183").header("RSeq").is_some());
+        world.hand(A, &Hand { method: "CANCEL", ..Hand::default() });
+        world.mail_of("SIP/2.0 200");
+        world.mail_of("SIP/2.0 487");
+        assert!(matches!(world.event(A), AgentEvent::Cancelled { .. }));
+        world.quiet();
+    }
+}
+
 /// CANCEL while the 200 is held back.
 #[test]
 fn cancel_of_a_held_answer() {
@@ -240,7 +262,8 @@ fn require_and_required() {
     });
     world.hand(A, &Hand::default());
     assert_eq!(world.mail_of("SIP/2.0 421").header("Require"), Some("100rel"));
-    world.hand(A, &Hand { headers: required, branch: "z9hG4bKother", cseq: 2, ..Hand::default() });
+    let headers = &format!("{required}Content-Type: application/sdp\r\n");
+    world.hand(A, &Hand { headers, branch: "z9hG4bKother", cseq: 2, body: "v=0\r\n", ..Hand::default() });
     let leg = world.invited(A);
     world.on(A, |agent, now| agent.provisional(now, leg, 180, Extra::default()));
     assert!(rseq(&world.mail_of("SIP/2.0 180")) > 0);

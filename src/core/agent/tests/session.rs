@@ -7,7 +7,7 @@ use crate::core::hosts::Hosts;
 use crate::limits::T1;
 use std::time::Duration;
 
-const TIMER: SessionTimer = SessionTimer { expires: Duration::from_secs(300), min: Duration::from_secs(90) };
+const TIMER: SessionTimer = SessionTimer { expires: Duration::from_secs(300), min: Duration::from_secs(90), asks: true };
 
 fn world() -> World {
     World::with(AgentConfig {
@@ -49,6 +49,16 @@ fn answered(world: &mut World, lines: &str) -> LegId {
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// The next message to the hand-written peer, before it is repeated.
+fn next_mail(world: &mut World, start: &str) -> Message {
+    for _ in 0..1_000 {
+        if world.mail.is_empty() {
+            world.run(ms(100));
+        }
+    }
+    world.mail_of(start)
 }
 
 /// A refreshes by UPDATE; B vanishes, and both ends notice by themselves.
@@ -95,21 +105,18 @@ fn refresher_vanishes() {
 fn refreshed_by_re_invite() {
     let mut world = world();
     answered(&mut world, "Session-Expires: 120;refresher=uac\r\n");
-    world.run(secs(61));
-    let refresh = world.mail_of("INVITE");
+    let refresh = next_mail(&mut world, "INVITE");
     assert_eq!(refresh.body(), sdp().payload.unwrap().bytes);
     assert_eq!(refresh.header("Session-Expires"), Some("120;refresher=uac"));
     world.raw(A, peer(), &answer(&refresh, 491, "", ""));
     world.mail_of("ACK");
-    world.run(secs(5));
-    let refresh = world.mail_of("INVITE");
+    let refresh = next_mail(&mut world, "INVITE");
     world.raw(A, peer(), &answer(&refresh, 200, "", &format!("{CONTACT}Session-Expires: 120;refresher=uac\r\n")));
     world.mail_of("ACK");
     world.raw(A, peer(), &answer(&refresh, 200, "", CONTACT));
     world.mail_of("ACK");
     world.no_event(A);
-    world.run(secs(61));
-    let refresh = world.mail_of("INVITE");
+    let refresh = next_mail(&mut world, "INVITE");
     world.raw(A, peer(), &answer(&refresh, 481, "", ""));
     world.mail_of("ACK");
     world.mail_of("BYE");
@@ -163,6 +170,57 @@ fn longer_at_their_wish() {
         let invite = world.mail_of("INVITE");
         world.raw(A, peer(), &answer(&invite, 422, "p", lines));
         assert!(matches!(world.event(A), AgentEvent::Refused { status: 422, .. }), "{lines}");
+        world.quiet();
+    }
+}
+
+/// §7.4: 422 to a request of the owner is the agent's to answer, once; the owner sees one request.
+#[test]
+fn longer_within_the_call() {
+    for method in [rsip::Method::Invite, rsip::Method::Update] {
+        let mut world = world();
+        let leg = answered(&mut world, "Session-Expires: 120;refresher=uac\r\nAllow: UPDATE\r\n");
+        let txn = world.on(A, |agent, now| agent.request(now, leg, method, sdp()));
+        let first = world.mail_of(&method.to_string());
+        world.raw(A, peer(), &answer(&first, 422, "", "Min-SE: 200\r\n"));
+        if method == rsip::Method::Invite {
+            world.mail_of("ACK");
+        }
+        let again = world.mail_of(&method.to_string());
+        assert_eq!(
+            (again.header("Session-Expires"), again.header("Min-SE")),
+            (Some("200;refresher=uac"), Some("200"))
+        );
+        assert_eq!(again.cseq().unwrap().number, first.cseq().unwrap().number + 1);
+        assert_eq!(again.body(), first.body());
+        world.no_event(A);
+        world.raw(A, peer(), &answer(&again, 422, "", "Min-SE: 300\r\n"));
+        assert!(matches!(world.event(A), AgentEvent::Response { txn: told, status: 422, .. } if told == txn));
+        if method == rsip::Method::Invite {
+            world.mail_of("ACK");
+        }
+        world.on(A, |agent, now| agent.bye(now, leg, Extra::default()));
+        world.quiet();
+    }
+}
+
+/// Who asks for nothing says so, and agrees to what others ask.
+#[test]
+fn agreed_when_the_far_side_asks() {
+    let timer = SessionTimer { asks: false, ..TIMER };
+    for (lines, next) in [("", None), ("Session-Expires: 200;refresher=uac\r\n", Some(secs(100)))] {
+        let mut world = world();
+        let leg = call(&mut world, peer(), Some(timer));
+        let invite = world.mail_of("INVITE");
+        assert_eq!((invite.header("Supported"), invite.header("Session-Expires")), (Some("timer"), None));
+        world.raw(A, peer(), &answer(&invite, 200, "p", &format!("{CONTACT}{lines}")));
+        world.event(A);
+        world.on(A, |agent, now| agent.ack(now, leg, None));
+        world.mail_of("ACK");
+        world.run(T1);
+        let timeout = world.agents[A].legs.get(&leg).unwrap().poll_timeout();
+        assert_eq!(timeout.map(|(at, _)| at.since(world.now.mono) > next.unwrap() - secs(2)), next.map(|_| true));
+        world.on(A, |agent, now| agent.bye(now, leg, Extra::default()));
         world.quiet();
     }
 }
