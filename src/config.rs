@@ -12,6 +12,8 @@ mod parse;
 mod problem;
 mod read;
 mod sip;
+mod streams;
+mod tls;
 mod trace;
 mod trunk;
 mod value;
@@ -30,9 +32,11 @@ pub use company::{Company, Destination};
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
+pub use streams::Streams;
+pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
 pub use trunk::{
-    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite,
+    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite, Source,
     StirForward, StirRules, StirVerify, Trunk,
 };
 

@@ -17,6 +17,7 @@ pub mod event;
 pub mod feed;
 pub mod header_rules;
 pub mod health;
+pub mod hosts;
 pub mod identity;
 pub mod latch;
 pub mod lease;

@@ -6,6 +6,7 @@ mod defence;
 mod destinations;
 mod media;
 mod sip;
+mod tls;
 mod trace;
 mod trunk;
 mod web;

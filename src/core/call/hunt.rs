@@ -140,7 +140,7 @@ impl Call {
             identity: &facts.identity,
             invite: &facts.invite,
             attribution: &ctx.settings.config.attribution,
-            our_host: &ctx.settings.our_host(flow.local),
+            our_host: &ctx.settings.our_host(&flow),
             from: &facts.trunk,
             to: target.trunk.as_ref().unwrap_or(&ctx.settings.plain),
             uri: &target.uri,
@@ -177,14 +177,15 @@ impl Call {
         match event {
             AgentEvent::Provisional { response, .. } => self.on_provisional(response, ctx),
             AgentEvent::Answered { response, .. } => self.on_answered(response, ctx),
-            AgentEvent::Refused { status, response, .. } => {
+            AgentEvent::Refused { leg, status, response } => {
                 if let Some(response) = response {
                     self.take_reasons(response, Side::Caller, ctx);
                 }
-                self.on_refused(*status, response.is_some(), ctx);
+                let why_failed = ctx.agent.why_failed(*leg).filter(|_| response.is_none());
+                self.on_refused(*status, response.is_some(), why_failed, ctx);
             }
             // The destination hangs up a dialog that it never confirmed: as good as a refusal.
-            AgentEvent::Bye { .. } => self.on_refused(480, true, ctx),
+            AgentEvent::Bye { .. } => self.on_refused(480, true, None, ctx),
             AgentEvent::Request { txn, request, .. } => self.on_early_request(Side::Company, *txn, request, ctx),
             AgentEvent::Response { txn, status, response, .. } => {
                 self.on_offer_response(Side::Company, *txn, *status, response.as_ref(), ctx);
@@ -238,9 +239,12 @@ impl Call {
         self.connected(Talk::new(delayed), ctx);
     }
 
-    fn on_refused(&mut self, status: u16, heard_from_them: bool, ctx: &mut Ctx<'_>) {
+    fn on_refused(&mut self, status: u16, heard_from_them: bool, why_failed: Option<&'static str>, ctx: &mut Ctx<'_>) {
         let State::Hunting(Hunt { current, phase: Phase::Inviting { heard, .. }, .. }) = &self.state else { return };
-        let why = ending::verdict(status, heard_from_them || *heard);
+        let mut why = ending::verdict(status, heard_from_them || *heard);
+        if let Some(code) = why_failed {
+            why.reason = code;
+        }
         let current = *current;
         if let Some(leg) = self.company.take() {
             self.forget_early(leg, ctx);
