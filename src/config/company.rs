@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Trunk;
+use super::{TransferRules, Trunk};
 
 /// Whose numbers these are, and where their calls go.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Company {
     pub nat: bool,
     /// Overrides `[recording] enabled`.
     pub recording: Option<bool>,
+    /// How its PBX may send callers on.
+    pub transfer: TransferRules,
     pub limits: super::CompanyLimits,
 }
 

@@ -3,13 +3,16 @@
 mod headers;
 mod identity;
 mod stir;
+mod register;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::Within;
 use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
+pub use register::Register;
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
 pub use stir::{StirForward, StirRules, StirVerify};
 
@@ -57,8 +60,12 @@ pub struct Trunk {
     pub identity: IdentityRules,
     pub headers: HeaderRules,
     pub stir: StirRules,
+    /// What its calls may do after the answer.
+    pub within: Within,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
     pub credentials: Option<Arc<Credentials>>,
+    /// We register there; its calls then come from where the registrar is, too.
+    pub register: Option<Register>,
 }
 
 impl Trunk {
@@ -80,7 +87,9 @@ impl Trunk {
             identity: IdentityRules::default(),
             headers: HeaderRules::default(),
             stir: StirRules::default(),
+            within: Within::default(),
             credentials: None,
+            register: None,
         }
     }
 }

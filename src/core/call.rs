@@ -12,12 +12,13 @@ mod hunt;
 pub mod offer;
 pub mod reasons;
 mod talk;
+pub mod transfer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Trunk;
+use crate::config::{Company, Trunk};
 use crate::core::admission::Admitted;
 use crate::core::agent::{Agent, AgentEvent, Extra, Flow, LegId, Payload};
 use crate::core::b2bua::{Output, Settings};
@@ -40,6 +41,7 @@ use hunt::Hunt;
 use offer::{Negotiation, Stream};
 use talk::Talk;
 use talk::offers::Offer;
+use transfer::{Relayed, Replaces, Transfer};
 
 /// What reaches a call.
 #[derive(Debug)]
@@ -49,6 +51,14 @@ pub enum Input<'a> {
     Media(MediaNotice),
     /// Answer to [`Output::Resolve`], with the question's number: places in order of preference, empty when there are none.
     Resolved(u32, Vec<Hop>),
+    /// An INVITE of the company's side that is to take the place of its leg `old` (RFC 3891).
+    Replace {
+        leg: LegId,
+        old: LegId,
+        replaces: &'a Replaces,
+        request: &'a Arc<Message>,
+        flow: Flow,
+    },
     /// Somebody in charge ends the call; the code says why.
     HangUp(&'static str),
     Timeout,
@@ -90,6 +100,8 @@ pub struct NewCall {
     pub offer: Option<Stream>,
     pub identity: CallerIdentity,
     pub data: CallData,
+    pub trunk: Arc<Trunk>,
+    pub company: Arc<Company>,
     pub targets: Vec<Target>,
     pub ring_timeout: Duration,
     pub final_statuses: Vec<u16>,
@@ -113,6 +125,9 @@ pub struct Call {
     /// The offer that is under way between the parties, before and after the answer.
     offer: Offer,
     early: Early,
+    /// A transfer that we carry out, and one that crosses.
+    transfer: Option<Box<Transfer>>,
+    relayed: Option<Relayed>,
     /// Whether each side's Allow names UPDATE.
     allows_update: [bool; 2],
     /// Every leg this call ever had.
@@ -168,6 +183,8 @@ impl Call {
             way_out: None,
             offer: Offer::Idle,
             early: Early::default(),
+            transfer: None,
+            relayed: None,
             media: None,
             recording: None,
             recording_started: false,
@@ -230,7 +247,11 @@ impl Call {
             State::Ending { until } => Some((*until, "closing")),
         };
         let length = self.call_length.map(|at| (at, "call length"));
-        own.into_iter().chain(length).chain(self.offer.poll_timeout()).min_by_key(|(at, _)| *at)
+        own.into_iter()
+            .chain(length)
+            .chain(self.offer.poll_timeout())
+            .chain(self.transfer.as_ref().and_then(|transfer| transfer.poll_timeout()))
+            .min_by_key(|(at, _)| *at)
     }
 
     /// The only way to change a call.
@@ -244,11 +265,20 @@ impl Call {
                 self.hang_up("call_length_max", ctx);
             }
             Input::Timeout => self.on_timeout(ctx),
-            Input::Resolved(question, hops) => self.on_resolved(question, &hops, ctx),
+            Input::Resolved(question, hops) => {
+                if !self.on_transfer_resolved(question, &hops, ctx) {
+                    self.on_resolved(question, &hops, ctx);
+                }
+            }
+            Input::Replace { leg, old, replaces, request, flow } => {
+                self.on_replaces(leg, old, replaces, request, flow, ctx);
+            }
             Input::Leg(Side::Caller, _, event) => self.on_caller(event, ctx),
             Input::Leg(Side::Company, leg, event) if self.company == Some(leg) => self.on_company(event, ctx),
-            // A destination that was given up: the agent ends it alone.
-            Input::Leg(Side::Company, ..) => {}
+            Input::Leg(Side::Company, leg, event) => {
+                // Else a destination that was given up: the agent ends it alone.
+                self.on_transfer_event(leg, event, ctx);
+            }
         }
         self.drop_orphaned_offer(ctx);
     }
@@ -296,6 +326,7 @@ impl Call {
 
     fn on_timeout(&mut self, ctx: &mut Ctx<'_>) {
         self.on_offer_timeout(ctx);
+        self.on_transfer_timeout(ctx);
         match &self.state {
             State::Hunting(_) => self.on_hunt_timeout(ctx),
             State::Ending { until } if *until <= ctx.now.mono => self.finish(ctx),
@@ -378,6 +409,7 @@ impl Call {
     fn end(&mut self, why: Why, ctx: &mut Ctx<'_>) {
         self.default_cause(&why);
         self.drop_offer(487, ctx);
+        self.drop_transfer(ctx);
         let data = &mut self.facts.data;
         data.ended_at = Some(ctx.now.wall);
         data.outcome = Some(why.outcome);

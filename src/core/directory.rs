@@ -94,16 +94,6 @@ impl Directory {
         of_family.iter().find_map(|length| self.trunks.get(&IpNet::new(source, *length).ok()?.trunc()))
     }
 
-    /// What is known of a caller: by the company that is called, else by all.
-    pub fn caller(&self, number: &str, company: &str) -> Option<&Arc<KnownCaller>> {
-        if self.callers.is_empty() {
-            return None;
-        }
-        let known = self.callers.get(&E164::parse(number)?)?;
-        let of_company = known.iter().find(|caller| caller.company.as_deref() == Some(company));
-        of_company.or_else(|| known.iter().find(|caller| caller.company.is_none()))
-    }
-
     /// The trunk that a message belongs to: by the verified name of its connection, else by its exact source, else by
     /// the network.
     pub fn trunk_of(&self, flow: &Flow) -> Option<&Arc<Trunk>> {
@@ -129,6 +119,16 @@ impl Directory {
     /// Whether this is the name of a trunk's certificate.
     pub fn is_trunk_name(&self, name: NameId) -> bool {
         self.by_name.contains_key(&name)
+    }
+
+    /// What is known of a caller: by the company that is called, else by all.
+    pub fn caller(&self, number: &str, company: &str) -> Option<&Arc<KnownCaller>> {
+        if self.callers.is_empty() {
+            return None;
+        }
+        let known = self.callers.get(&E164::parse(number)?)?;
+        let of_company = known.iter().find(|caller| caller.company.as_deref() == Some(company));
+        of_company.or_else(|| known.iter().find(|caller| caller.company.is_none()))
     }
 
     /// How many numbers are known.

@@ -194,6 +194,7 @@ mod tests {
             final_statuses: Vec::new(),
             nat: false,
             recording: None,
+            transfer: crate::config::TransferRules::default(),
             limits: crate::config::CompanyLimits::default(),
         };
         let number = E164::parse("+442079460000").unwrap();

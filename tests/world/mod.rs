@@ -103,6 +103,8 @@ pub struct World {
     pub phones: BTreeMap<SocketAddr, Phone>,
     pub events: Vec<Event>,
     pub refused: Vec<&'static str>,
+    /// States of registrations, as they came.
+    pub trunks: Vec<leaseline::core::registration::TrunkState>,
     pub media: BTreeMap<CallId, MediaState>,
     pub no_ports: bool,
     pub random: ChaCha12Rng,
@@ -135,6 +137,7 @@ impl World {
             phones: BTreeMap::new(),
             events: Vec::new(),
             refused: Vec::new(),
+            trunks: Vec::new(),
             media: BTreeMap::new(),
             no_ports: false,
             random,
@@ -318,6 +321,7 @@ impl World {
                 }
                 Output::Refused(refused) => self.refused.push(refused.code),
                 Output::Leg(..) => {}
+                Output::Trunk(state) => self.trunks.push(state),
             }
         }
     }
@@ -426,7 +430,7 @@ impl World {
 
     /// Everything that was sent and told, as a picture.
     pub fn ladder(&self) -> String {
-        let Counts { calls, legs, timers, admitted, agent } = self.counts();
+        let Counts { calls, legs, timers, admitted, agent, registrations: _ } = self.counts();
         format!(
             "{}   left: calls {calls} legs {legs}+{} timers {timers} admitted {admitted} transactions {}+{}\n",
             self.ladder, agent.legs, agent.client_transactions, agent.server_transactions

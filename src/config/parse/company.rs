@@ -5,7 +5,7 @@ use super::super::check::Marks;
 use super::super::read::{Reader, Section};
 use super::defence::company_limits;
 use super::destinations::destinations;
-use super::{MINUTE, SECOND, duration, named};
+use super::{MINUTE, SECOND, duration, named, within};
 
 pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Option<Company> {
     let name = named(r, s, marks);
@@ -25,6 +25,7 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         final_statuses: final_statuses.or(Vec::new()),
         nat: r.boolean(s, "nat").or(false),
         recording: r.boolean(s, "recording").optional(),
+        transfer: within::of_company(r, s),
         limits: company_limits(r, s),
         name: name?,
     };
