@@ -2,8 +2,8 @@
 
 mod headers;
 mod identity;
-mod stir;
 mod register;
+mod stir;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use super::Within;
 use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
-pub use register::Register;
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
+pub use register::Register;
 pub use stir::{StirForward, StirRules, StirVerify};
 
 /// Where the number that was dialled stands in the INVITE.

@@ -7,7 +7,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BanData, Body, CallData, DamageData, Event, FraudData, RecordingData, RefusedData, Transferred, TrunkData};
+use super::{
+    BanData, Body, CallData, DamageData, Event, FraudData, RecordingData, RefusedData, Transferred, TrunkData,
+};
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
 use crate::time::Wall;
