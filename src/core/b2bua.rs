@@ -633,7 +633,6 @@ impl B2bua {
             offer,
             identity,
             data,
-            trunk: Arc::clone(trunk),
             company: Arc::clone(&company),
             targets,
             ring_timeout: company.ring_timeout,

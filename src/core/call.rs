@@ -100,7 +100,6 @@ pub struct NewCall {
     pub offer: Option<Stream>,
     pub identity: CallerIdentity,
     pub data: CallData,
-    pub trunk: Arc<Trunk>,
     pub company: Arc<Company>,
     pub targets: Vec<Target>,
     pub ring_timeout: Duration,
