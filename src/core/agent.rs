@@ -35,8 +35,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 
-use self::drops::Drops;
 pub use self::abilities::Transfers;
+use self::drops::Drops;
 pub use self::forks::Fork;
 use self::identity::{Branch, Identity, LocalTag};
 use self::leg::Leg;

@@ -34,7 +34,8 @@ impl Leg {
     /// whose provisional responses may be reliable.
     pub(super) fn supported(&self, reliable: bool) -> Cow<'static, str> {
         let reliable = reliable && self.reliable != Reliable::Off;
-        let all = [(reliable, "100rel"), (self.wants.is_some(), "timer"), (self.transfers == Transfers::Replace, "replaces")];
+        let all =
+            [(reliable, "100rel"), (self.wants.is_some(), "timer"), (self.transfers == Transfers::Replace, "replaces")];
         let mut tags = all.into_iter().filter_map(|(has, tag)| has.then_some(tag));
         match (tags.next(), tags.next()) {
             (None, _) => Cow::Borrowed(""),

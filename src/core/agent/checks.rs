@@ -65,7 +65,8 @@ pub(super) fn scheme(request: &Message) -> Result<(), Refusal> {
 /// Require and the body (§8.2.2.3, §8.2.3), inside and outside of dialogs.
 pub(super) fn understood(request: &Message, ours: Options) -> Result<(), Refusal> {
     let is_known = |option: &str| {
-        (ours.reliable && option.eq_ignore_ascii_case("100rel")) || (ours.timer && option.eq_ignore_ascii_case("timer"))
+        (ours.reliable && option.eq_ignore_ascii_case("100rel"))
+            || (ours.timer && option.eq_ignore_ascii_case("timer"))
             || (ours.replaces && option.eq_ignore_ascii_case("replaces"))
     };
     let required: Vec<&str> =
