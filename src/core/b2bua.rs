@@ -244,7 +244,7 @@ impl B2bua {
             session: settings.config.sip.dialogs.session(),
         };
         B2bua {
-            agent: Agent::new(Arc::new(agent_config), agent_seed),
+            agent: Agent::new(Arc::new(agent_config), agent_seed).with_replaces(),
             settings,
             leases,
             admission: Admission::default(),

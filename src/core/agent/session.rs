@@ -120,14 +120,10 @@ impl Leg {
         if !matches!(method, Method::Invite | Method::Update) {
             return lines;
         }
-        let reliable = first && self.reliable != super::Reliable::Off;
-        let supported = match (reliable, self.wants.is_some()) {
-            (false, false) => return lines,
-            (true, false) => "100rel",
-            (false, true) => "timer",
-            (true, true) => "100rel, timer",
-        };
-        lines.push(("Supported", supported.to_owned()));
+        let supported = self.supported(first);
+        if !supported.is_empty() {
+            lines.push(("Supported", supported.into_owned()));
+        }
         if first && self.reliable == super::Reliable::Required {
             lines.push(("Require", "100rel".to_owned()));
         }
@@ -335,7 +331,9 @@ impl Agent {
     ) -> bool {
         let (id, min) = (asked.leg, min_se(refusal));
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| matches!(leg.phase, Phase::Calling)) else { return false };
-        let Some(wants) = leg.wants.filter(|wants| wants.asks && min > wants.min && min <= SESSION_EXPIRES_MAX) else { return false };
+        let Some(wants) = leg.wants.filter(|wants| wants.asks && min > wants.min && min <= SESSION_EXPIRES_MAX) else {
+            return false;
+        };
         let wants = SessionTimer { expires: wants.expires.max(min), min, ..wants };
         leg.wants = Some(wants);
         leg.early.clear();

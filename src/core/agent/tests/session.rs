@@ -5,9 +5,11 @@ use crate::core::agent::drops::DropReason;
 use crate::core::agent::*;
 use crate::core::hosts::Hosts;
 use crate::limits::T1;
+use crate::wire::sip::Message;
 use std::time::Duration;
 
-const TIMER: SessionTimer = SessionTimer { expires: Duration::from_secs(300), min: Duration::from_secs(90), asks: true };
+const TIMER: SessionTimer =
+    SessionTimer { expires: Duration::from_secs(300), min: Duration::from_secs(90), asks: true };
 
 fn world() -> World {
     World::with(AgentConfig {
@@ -187,10 +189,7 @@ fn longer_within_the_call() {
             world.mail_of("ACK");
         }
         let again = world.mail_of(&method.to_string());
-        assert_eq!(
-            (again.header("Session-Expires"), again.header("Min-SE")),
-            (Some("200;refresher=uac"), Some("200"))
-        );
+        assert_eq!((again.header("Session-Expires"), again.header("Min-SE")), (Some("200;refresher=uac"), Some("200")));
         assert_eq!(again.cseq().unwrap().number, first.cseq().unwrap().number + 1);
         assert_eq!(again.body(), first.body());
         world.no_event(A);
