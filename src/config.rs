@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
-pub use company::{Company, Destination};
+pub use company::{Company, Destination, Strategy, Ways};
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use trunk::{DialledIn, Trunk};

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 
 use super::value::{duration_text, listener_text, size_text};
-use super::{Codecs, Config, Destination, DialledIn, Fsync, Pool, PoolKind, Sink, Trunk};
+use super::{Codecs, Company, Config, Destination, DialledIn, Fsync, Pool, PoolKind, Sink, Trunk, Ways};
 use crate::ids::E164;
 
 /// What stands in place of a secret.
@@ -20,15 +20,7 @@ impl Config {
             write_trunk(&mut out, trunk);
         }
         for company in &self.companies {
-            out.table("[[company]]");
-            out.text("name", &company.name);
-            out.plain("forward_to", destinations(&company.forward_to));
-            out.text("ring_timeout", duration_text(company.ring_timeout));
-            out.plain("final_statuses", format!("{:?}", company.final_statuses));
-            out.plain("nat", company.nat);
-            if let Some(recording) = company.recording {
-                out.plain("recording", recording);
-            }
+            write_company(&mut out, company);
         }
         for site in &self.sites {
             out.table("[[site]]");
@@ -131,6 +123,32 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
         out.text("password", MASK);
         out.option("realm", credentials.realm.as_ref());
     }
+}
+
+fn write_company(out: &mut Writer, company: &Company) {
+    out.table("[[company]]");
+    out.text("name", &company.name);
+    out.plain("forward_to", destinations(&company.forward_to));
+    out.text("strategy", company.strategy.as_str());
+    out.text("ring_timeout", duration_text(company.ring_timeout));
+    out.text("ring_timeout_total", duration_text(company.ring_timeout_total));
+    out.plain("final_statuses", format!("{:?}", company.final_statuses));
+    out.plain("retry_statuses", format!("{:?}", company.retry_statuses));
+    out.plain("nat", company.nat);
+    if let Some(recording) = company.recording {
+        out.plain("recording", recording);
+    }
+    for (name, overflow) in [("busy", &company.busy), ("no_answer", &company.no_answer)] {
+        if let Some(ways) = overflow {
+            out.table(&format!("[company.{name}]"));
+            write_ways(out, ways);
+        }
+    }
+}
+
+fn write_ways(out: &mut Writer, ways: &Ways) {
+    out.plain("forward_to", destinations(&ways.forward_to));
+    out.text("strategy", ways.strategy.as_str());
 }
 
 /// A list of destinations: a plain URI as a text, others as tables.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::config::{Config, Destination, Listener, PoolKind, Trunk};
+use crate::config::{Config, Destination, Listener, PoolKind, Strategy, Trunk};
 use crate::core::admission::{Admission, Reject};
 use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Reliable, Transmit, Trust};
 use crate::core::attribution;
@@ -22,6 +22,7 @@ use crate::core::lease::LeaseTable;
 use crate::core::locate::{Asker, Hop, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
+use crate::core::route::Desk;
 use crate::core::{number, route};
 use crate::ids::{CallId, E164, Side, mask};
 use crate::limits;
@@ -122,6 +123,8 @@ pub struct Counts {
     pub legs: usize,
     pub timers: usize,
     pub admitted: usize,
+    /// Places taken at destinations whose calls are counted.
+    pub seats: usize,
     pub agent: AgentCounts,
 }
 
@@ -139,6 +142,7 @@ pub struct B2bua {
     settings: Arc<Settings>,
     leases: Arc<LeaseTable>,
     admission: Admission,
+    desk: Desk,
     calls: HashMap<CallId, Call>,
     legs: HashMap<LegId, (CallId, Side)>,
     timers: BTreeSet<(Mono, CallId)>,
@@ -187,6 +191,7 @@ impl B2bua {
             settings,
             leases,
             admission: Admission::default(),
+            desk: Desk::default(),
             calls: HashMap::new(),
             legs: HashMap::new(),
             timers: BTreeSet::new(),
@@ -221,10 +226,19 @@ impl B2bua {
                 }
             }
             Input::Drain => self.admission.drain(),
-            Input::Reload(settings) => self.settings = settings,
+            Input::Reload(settings) => self.reload(settings),
             Input::Timeout => self.on_timeout(now),
         }
         self.pump(now);
+    }
+
+    fn reload(&mut self, settings: Arc<Settings>) {
+        let companies = &settings.config.companies;
+        let counted = companies.iter().flat_map(|company| company.every_destination());
+        let counted: HashSet<&str> = counted.filter_map(|one| one.counted.as_deref()).collect();
+        let names: HashSet<&str> = companies.iter().map(|company| company.name.as_str()).collect();
+        self.desk.retain(|key| counted.contains(key), |name| names.contains(name));
+        self.settings = settings;
     }
 
     /// What is to be done next; `None` when everything is.
@@ -244,6 +258,7 @@ impl B2bua {
             legs: self.legs.len(),
             timers: self.timers.len(),
             admitted: self.admission.calls(),
+            seats: self.desk.taken(),
             agent: self.agent.counts(),
         }
     }
@@ -331,7 +346,7 @@ impl B2bua {
             self.on_panic(now, &mut call, &panic);
         }
         if call.is_ended() {
-            self.forget(call);
+            self.forget(now, call);
         } else {
             self.arm(id, call.poll_timeout());
             self.calls.insert(id, call);
@@ -342,8 +357,14 @@ impl B2bua {
     fn guarded(&mut self, now: Now, call: &mut Call, act: impl FnOnce(&mut Call, &mut Ctx<'_>)) -> Result<(), String> {
         let id = call.id();
         let mut new_legs = Vec::new();
-        let mut ctx =
-            Ctx { now, agent: &mut self.agent, settings: &self.settings, out: &mut self.out, new_legs: &mut new_legs };
+        let mut ctx = Ctx {
+            now,
+            agent: &mut self.agent,
+            settings: &self.settings,
+            desk: &mut self.desk,
+            out: &mut self.out,
+            new_legs: &mut new_legs,
+        };
         #[cfg(test)]
         let panic_here = self.panic_in.as_mut().is_some_and(|(in_call, left)| {
             let due = *in_call == id && *left > 0;
@@ -361,11 +382,15 @@ impl B2bua {
         done.map_err(|panic| panic_text(panic.as_ref()))
     }
 
-    fn forget(&mut self, call: Call) {
+    fn forget(&mut self, now: Now, call: Call) {
         let id = call.id();
         self.disarm(id);
         for leg in call.legs() {
             self.legs.remove(leg);
+        }
+        let (seats, talked) = call.seats();
+        for seat in seats {
+            self.desk.release(now.mono, seat, talked);
         }
         self.admission.release(&call.into_admitted());
     }
@@ -417,6 +442,7 @@ impl B2bua {
                     now,
                     agent: &mut self.agent,
                     settings: &settings,
+                    desk: &mut self.desk,
                     out: &mut self.out,
                     new_legs: &mut new_legs,
                 };
@@ -446,8 +472,15 @@ impl B2bua {
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, &settings)?;
         let identity = route::caller(trunk, invite);
-        let targets = route::targets(&company, &number, identity.number.as_deref());
         let admitted = self.admission.check(now.mono, &settings.config.sip, trunk)?;
+        let caller = identity.number.as_deref();
+        let targets = match company.strategy {
+            Strategy::Order | Strategy::Parallel => route::targets(&company.forward_to, &number, caller),
+            strategy => {
+                let order = self.desk.arrange(&company.name, &company.forward_to, strategy, &mut self.random);
+                route::targets(&order, &number, caller)
+            }
+        };
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
         let memory = settings.config.attribution.memory;
         let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
@@ -473,6 +506,7 @@ impl B2bua {
             attribution,
             recording: None,
             media: None,
+            route: None,
         };
         Ok(NewCall {
             admitted,
@@ -482,12 +516,12 @@ impl B2bua {
             offer,
             identity,
             data,
+            strategy: company.strategy,
+            parallel: if company.strategy == Strategy::Parallel { targets.len() } else { 0 },
             targets,
-            ring_timeout: company.ring_timeout,
-            final_statuses: company.final_statuses.clone(),
-            company_nat: company.nat,
             caller_nat: trunk.nat,
             recorded: company.recording.unwrap_or(settings.config.recording.enabled),
+            company,
             // RFC 7332 §4: a B2BUA counts the hop, or two of them call each other for ever.
             max_forwards: invite.max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1),
             session_ids: [self.random.next_u64(), self.random.next_u64()],

@@ -13,8 +13,8 @@ mod talk;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
+use crate::config::{Company, Strategy};
 use crate::core::admission::Admitted;
 use crate::core::agent::{Agent, AgentEvent, Extra, Flow, LegId, Payload};
 use crate::core::b2bua::{Output, Settings};
@@ -23,14 +23,14 @@ use crate::core::event::{
 };
 use crate::core::locate::Hop;
 use crate::core::media::{MediaCommand, MediaNotice, Open};
-use crate::core::route::{CallerIdentity, Target};
+use crate::core::route::{CallerIdentity, Desk, Target};
 use crate::ids::{CallId, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup, Wall};
 use crate::wire::sip::Message;
 
 use ending::Why;
-use hunt::Hunt;
+use hunt::{Hunt, Tried};
 use offer::{Negotiation, Stream};
 use talk::Talk;
 
@@ -53,6 +53,8 @@ pub struct Ctx<'a> {
     pub now: Now,
     pub agent: &'a mut Agent,
     pub settings: &'a Settings,
+    /// Whose turn it is.
+    pub desk: &'a mut Desk,
     pub out: &'a mut VecDeque<Output>,
     /// Legs that came to be, for the owner's map from leg to call.
     pub new_legs: &'a mut Vec<LegId>,
@@ -79,10 +81,13 @@ pub struct NewCall {
     pub offer: Option<Stream>,
     pub identity: CallerIdentity,
     pub data: CallData,
+    pub company: Arc<Company>,
+    /// Destinations in the order in which they are tried.
     pub targets: Vec<Target>,
-    pub ring_timeout: Duration,
-    pub final_statuses: Vec<u16>,
-    pub company_nat: bool,
+    /// How they were put into that order.
+    pub strategy: Strategy,
+    /// So many of them, from the first on, ring together; at most one: none do.
+    pub parallel: usize,
     pub caller_nat: bool,
     pub recorded: bool,
     pub max_forwards: u8,
@@ -99,6 +104,10 @@ pub struct Call {
     company: Option<LegId>,
     /// Every leg this call ever had.
     legs: Vec<LegId>,
+    /// Places that it holds at destinations whose calls are counted.
+    seats: Vec<Arc<str>>,
+    /// Destinations that were tried.
+    tried: Vec<Tried>,
     media: Option<Box<MediaSummary>>,
     recording: Option<Box<RecordingSummary>>,
     recording_started: bool,
@@ -142,6 +151,8 @@ impl Call {
         ctx.media(id, MediaCommand::Open(Open { call: id, address }));
         Call {
             legs: vec![facts.leg],
+            seats: Vec::new(),
+            tried: Vec::new(),
             facts,
             state: State::Opening,
             negotiation: None,
@@ -190,6 +201,11 @@ impl Call {
         &self.legs
     }
 
+    /// Places that it still holds at destinations, and whether it was answered.
+    pub fn seats(&self) -> (&[Arc<str>], bool) {
+        (&self.seats, self.facts.data.answered_at.is_some())
+    }
+
     /// Gives back the admission when the call is gone.
     pub fn into_admitted(self) -> Admitted {
         self.facts.admitted
@@ -219,9 +235,7 @@ impl Call {
             Input::Timeout => self.on_timeout(ctx),
             Input::Resolved(question, hops) => self.on_resolved(question, &hops, ctx),
             Input::Leg(Side::Caller, _, event) => self.on_caller(event, ctx),
-            Input::Leg(Side::Company, leg, event) if self.company == Some(leg) => self.on_company(event, ctx),
-            // A destination that was given up: the agent ends it alone.
-            Input::Leg(Side::Company, ..) => {}
+            Input::Leg(Side::Company, leg, event) => self.on_company(leg, event, ctx),
         }
     }
 
@@ -232,7 +246,7 @@ impl Call {
                 AgentEvent::Cancelled { request, .. } | AgentEvent::Bye { request, .. },
             ) => {
                 let reason = headers::reason(request);
-                self.give_up_attempt(reason, ctx);
+                self.give_up_attempts(reason, ctx);
                 self.end(Why::cancelled(), ctx);
             }
             (State::Talking(_), _) => self.on_talking(Side::Caller, event, ctx),
@@ -241,11 +255,12 @@ impl Call {
         }
     }
 
-    fn on_company(&mut self, event: &AgentEvent, ctx: &mut Ctx<'_>) {
+    fn on_company(&mut self, leg: LegId, event: &AgentEvent, ctx: &mut Ctx<'_>) {
         match &self.state {
-            State::Hunting(_) => self.on_hunting(event, ctx),
-            State::Talking(_) => self.on_talking(Side::Company, event, ctx),
-            State::Opening | State::Ending { .. } | State::Ended => {}
+            State::Hunting(_) => self.on_hunting(leg, event, ctx),
+            State::Talking(_) if self.company == Some(leg) => self.on_talking(Side::Company, event, ctx),
+            // A destination that was given up: the agent ends it alone.
+            State::Opening | State::Talking(_) | State::Ending { .. } | State::Ended => {}
         }
     }
 
@@ -289,7 +304,7 @@ impl Call {
     fn hang_up(&mut self, code: &'static str, ctx: &mut Ctx<'_>) {
         match &self.state {
             State::Opening | State::Hunting(_) => {
-                self.give_up_attempt(Vec::new(), ctx);
+                self.give_up_attempts(Vec::new(), ctx);
                 let why = Why { status: 480, ..Why::refused(crate::core::admission::Reject::new(480, code)) };
                 self.refuse_caller(why, None, ctx);
             }
@@ -397,6 +412,7 @@ impl Call {
         let mut data = self.facts.data.clone();
         data.recording = Some(recording);
         data.media = Some(media);
+        data.route = Some(Box::new(self.route_data()));
         ctx.event(id, Body::CallEnded(Box::new(data)));
         self.state = State::Ended;
     }

@@ -4,6 +4,7 @@
 pub mod cloud;
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -211,6 +212,29 @@ pub struct CallData {
     pub recording: Option<RecordingSummary>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub media: Option<MediaSummary>,
+    /// How the call was routed; in `call.ended`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub route: Option<Box<RouteData>>,
+}
+
+/// How a call was routed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteData {
+    /// `order`, `parallel`, `weighted`, `round_robin` or `longest_idle`.
+    pub strategy: Cow<'static, str>,
+    /// Destinations in the order in which they came to an end.
+    pub attempts: Vec<RouteAttempt>,
+}
+
+/// One destination that was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteAttempt {
+    /// Its name, else its URI as configured.
+    pub destination: String,
+    /// 200: it answered. 487: we gave it up. Else what it meant for the caller.
+    pub status: u16,
+    /// How long it rang.
+    pub ring_ms: u64,
 }
 
 /// `data` of `leaseline.recording.sealed`.

@@ -425,7 +425,7 @@ impl World {
 
     /// Everything that was sent and told, as a picture.
     pub fn ladder(&self) -> String {
-        let Counts { calls, legs, timers, admitted, agent } = self.counts();
+        let Counts { calls, legs, timers, admitted, agent, .. } = self.counts();
         format!(
             "{}   left: calls {calls} legs {legs}+{} timers {timers} admitted {admitted} transactions {}+{}\n",
             self.ladder, agent.legs, agent.client_transactions, agent.server_transactions

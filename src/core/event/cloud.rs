@@ -211,6 +211,7 @@ pub(crate) mod tests {
             attribution: Attribution::default(),
             recording: None,
             media: None,
+            route: None,
         }
     }
 

@@ -217,5 +217,6 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         attribution: Attribution::default(),
         recording: None,
         media: None,
+        route: None,
     }
 }

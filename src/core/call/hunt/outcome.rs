@@ -1,0 +1,242 @@
+//! What comes of an attempt: the answer, a refusal, the end of the time; and of the whole hunt.
+
+use super::super::ending::{self, Next, Overflow, Why};
+use super::super::offer::description;
+use super::super::talk::Talk;
+use super::super::{Call, Ctx, State, headers};
+use super::attempts::{Attempt, Due};
+use crate::core::agent::{AgentEvent, Extra, LegId};
+use crate::core::event::{HangupBy, Outcome, RouteAttempt, RouteData};
+use crate::core::route;
+use crate::ids::Side;
+use crate::time::{Mono, Now};
+use crate::wire::sip::Message;
+
+/// One destination that was tried, for the event.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::core::call) struct Tried {
+    target: usize,
+    status: u16,
+    ring_ms: u64,
+}
+
+impl Call {
+    /// Events of the destinations being tried.
+    pub(in crate::core::call) fn on_hunting(&mut self, leg: LegId, event: &AgentEvent, ctx: &mut Ctx<'_>) {
+        let State::Hunting(hunt) = &mut self.state else { return };
+        let Some(target) = hunt.attempt_of(leg).map(|attempt| attempt.target) else { return };
+        match event {
+            AgentEvent::Provisional { response, .. } => self.on_provisional(target, response, ctx),
+            AgentEvent::Answered { response, .. } => self.on_answered(target, leg, response, ctx),
+            AgentEvent::Refused { status, response, .. } => {
+                self.on_refused(target, *status, response.as_deref(), true, ctx);
+            }
+            // The destination hangs up a dialog that it never confirmed: as good as a refusal.
+            AgentEvent::Bye { .. } => self.on_refused(target, 480, None, false, ctx),
+            // The agent has answered or refused what else can come on an early dialog (RFC 3261 §14, RFC 3311).
+            AgentEvent::Request { txn, .. } => ctx.agent.respond(ctx.now, *txn, 491, Extra::default()),
+            _ => {}
+        }
+    }
+
+    fn on_provisional(&mut self, target: usize, response: &Message, ctx: &mut Ctx<'_>) {
+        let State::Hunting(hunt) = &mut self.state else { return };
+        let Some(attempt) = hunt.attempt_at(target) else { return };
+        attempt.on_heard();
+        attempt.ringing.get_or_insert(ctx.now.mono);
+        self.facts.data.ringing_at.get_or_insert(ctx.now.wall);
+        if hunt.attempts.len() > 1 {
+            return self.on_one_of_many(response, ctx);
+        }
+        self.lead_media_to(target);
+        let mut extra = Extra::default();
+        if self.facts.offer.is_some()
+            && let Some(body) = description(response)
+        {
+            // Early media of the latest provisional answer is what the caller hears (RFC 3960 §3.2).
+            let stream = self.negotiation.as_ref().map(|negotiation| negotiation.read_answer(Side::Company, &body));
+            if let Some(Ok(stream)) = stream {
+                self.accept(Side::Company, &stream, ctx);
+                extra.payload = self.cross(Side::Company, &stream);
+            }
+        }
+        ctx.agent.provisional(ctx.now, self.facts.leg, response.status(), extra);
+    }
+
+    fn on_answered(&mut self, target: usize, leg: LegId, response: &Message, ctx: &mut Ctx<'_>) {
+        self.lead_media_to(target);
+        let delayed = self.facts.offer.is_none();
+        let body = description(response);
+        let stream = body.and_then(|body| {
+            let negotiation = self.negotiation.as_ref()?;
+            if delayed {
+                negotiation.read_offer(Side::Company, &body).ok()
+            } else {
+                negotiation.read_answer(Side::Company, &body).ok()
+            }
+        });
+        let Some(stream) = stream else {
+            // RFC 3261 §13.2.2.4: an answer we cannot use is acknowledged and hung up.
+            ctx.agent.ack(ctx.now, leg, None);
+            ctx.agent.bye(ctx.now, leg, Extra::default());
+            self.fail(target, Why::new(Outcome::Failed, "bad_answer", HangupBy::System, 502), ctx);
+            return self.hunt_on(ctx);
+        };
+        self.cancel_others(leg, ctx);
+        if let State::Hunting(hunt) = &mut self.state
+            && let Some(winner) = hunt.attempts.pop()
+        {
+            self.note_tried(&winner, 200, ctx.now);
+        }
+        self.company = Some(leg);
+        if self.facts.parallel > 1 {
+            self.facts.data.forwarded_to = self.facts.targets.get(target).map(|target| target.uri.clone());
+        }
+        if !delayed {
+            ctx.agent.ack(ctx.now, leg, None);
+        }
+        self.accept(Side::Company, &stream, ctx);
+        let payload = self.cross(Side::Company, &stream);
+        ctx.agent.answer(ctx.now, self.facts.leg, Extra { payload, ..Extra::default() });
+        self.connected(Talk::new(delayed), ctx);
+    }
+
+    /// A final failure of one destination. `is_final` is false for a BYE, after which this destination is not asked again.
+    fn on_refused(
+        &mut self,
+        target: usize,
+        status: u16,
+        response: Option<&Message>,
+        is_final: bool,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let State::Hunting(hunt) = &mut self.state else { return };
+        let Some(attempt) = hunt.attempt_at(target) else { return };
+        attempt.leg = None;
+        let heard = response.is_some() || !is_final || attempt.was_heard();
+        let why = ending::verdict(status, heard);
+        let next =
+            if is_final { ending::next(status, response.is_some(), &self.facts.company) } else { Next::Destination };
+        match next {
+            Next::Hop if self.next_hop(target, ctx) => {}
+            Next::Hop | Next::Destination => {
+                self.fail(target, why, ctx);
+                self.hunt_on(ctx);
+            }
+            Next::End => {
+                self.fail(target, why, ctx);
+                self.give_up_attempts(Vec::new(), ctx);
+                if let State::Hunting(hunt) = &mut self.state {
+                    hunt.next = self.facts.targets.len();
+                    hunt.best = Some(why);
+                    // RFC 3261 §21.6: 6xx speaks for the user everywhere, also for who would come after.
+                    hunt.overflowed |= ending::ends_hunt(status);
+                }
+                self.hunt_on(ctx);
+            }
+        }
+    }
+
+    pub(in crate::core::call) fn on_hunt_timeout(&mut self, ctx: &mut Ctx<'_>) {
+        let now = ctx.now.mono;
+        let State::Hunting(hunt) = &mut self.state else { return };
+        if hunt.until <= now {
+            return self.on_ring_total(ctx);
+        }
+        let agent = &*ctx.agent;
+        let due = hunt.attempts.iter_mut().find_map(|attempt| {
+            let due = attempt.due(now, |leg| agent.is_proceeding(leg));
+            (due != Due::No).then_some((attempt.target, due))
+        });
+        if let Some((target, due)) = due {
+            self.on_due(target, due, ctx);
+            self.hunt_on(ctx);
+            // Others of a group may be due in the same moment.
+            self.on_hunt_timeout(ctx);
+        }
+    }
+
+    /// The caller has waited long enough, whoever is still to be tried.
+    fn on_ring_total(&mut self, ctx: &mut Ctx<'_>) {
+        let State::Hunting(hunt) = &self.state else { return };
+        let mut heard = false;
+        for attempt in &hunt.attempts {
+            heard |= attempt.was_heard() || attempt.leg.is_some_and(|leg| ctx.agent.is_proceeding(leg));
+        }
+        let best = hunt.best;
+        self.give_up_attempts(Vec::new(), ctx);
+        let rang = Why::new(Outcome::NoAnswer, "ring_timeout", HangupBy::System, 480);
+        let why = if heard { rang } else { best.unwrap_or(ending::verdict(408, false)) };
+        self.refuse_caller(why, None, ctx);
+    }
+
+    /// Nobody is left to be tried.
+    pub(super) fn on_nobody_left(&mut self, best: Option<Why>, ctx: &mut Ctx<'_>) {
+        let why = best.unwrap_or(Why::new(Outcome::Failed, "no_route", HangupBy::System, 480));
+        self.refuse_caller(why, None, ctx);
+    }
+
+    /// The destinations for a busy company, or for one that does not answer, come now; `false`: there are none.
+    pub(super) fn overflow(&mut self) -> bool {
+        let State::Hunting(hunt) = &mut self.state else { return false };
+        if std::mem::replace(&mut hunt.overflowed, true) {
+            return false;
+        }
+        let company = &self.facts.company;
+        let ways = match hunt.best.map(|best| best.overflow()) {
+            Some(Overflow::Busy) => &company.busy,
+            Some(Overflow::NoAnswer) => &company.no_answer,
+            Some(Overflow::None) | None => &None,
+        };
+        let Some(ways) = ways else { return false };
+        let data = &self.facts.data;
+        let more = route::targets(&ways.forward_to, &data.number, data.caller.as_deref());
+        let added = !more.is_empty();
+        // What could not be reached before says less than what these will say.
+        self.facts.targets.extend(more);
+        added
+    }
+
+    /// CANCEL to every destination being tried. What they still say is the agent's business.
+    pub(in crate::core::call) fn give_up_attempts(&mut self, headers: headers::Lines, ctx: &mut Ctx<'_>) {
+        self.company = None;
+        let State::Hunting(hunt) = &mut self.state else { return };
+        for attempt in std::mem::take(&mut hunt.attempts) {
+            if let Some(leg) = attempt.leg {
+                ctx.agent.cancel(ctx.now, leg, Extra { headers: headers.clone(), ..Extra::default() });
+            }
+            self.note_tried(&attempt, 487, ctx.now);
+        }
+    }
+
+    pub(super) fn note_tried(&mut self, attempt: &Attempt, status: u16, now: Now) {
+        let ring_ms = attempt.ringing.map_or(0, |since: Mono| now.mono.since(since).as_millis());
+        let ring_ms = u64::try_from(ring_ms).unwrap_or(u64::MAX);
+        self.tried.push(Tried { target: attempt.target, status, ring_ms });
+    }
+
+    /// How the call was routed, for `call.ended`.
+    pub(in crate::core::call) fn route_data(&self) -> RouteData {
+        let attempt = |tried: &Tried| {
+            let target = self.facts.targets.get(tried.target)?;
+            let destination = target.destination.label.to_string();
+            Some(RouteAttempt { destination, status: tried.status, ring_ms: tried.ring_ms })
+        };
+        RouteData {
+            strategy: self.facts.strategy.as_str().into(),
+            attempts: self.tried.iter().filter_map(attempt).collect(),
+        }
+    }
+
+    /// The company's media is at this destination: of several that ring, the last one that was asked need not be it.
+    fn lead_media_to(&mut self, target: usize) {
+        if target >= self.facts.parallel || self.facts.parallel < 2 {
+            return;
+        }
+        let State::Hunting(hunt) = &mut self.state else { return };
+        let hop = hunt.attempt_at(target).and_then(|attempt| attempt.hop);
+        if let (Some(hop), Some(negotiation)) = (hop, &mut self.negotiation) {
+            negotiation.company_at(hop.remote.ip(), self.facts.company.nat);
+        }
+    }
+}
