@@ -14,6 +14,7 @@ pub mod dialog;
 pub mod directory;
 pub mod event;
 pub mod feed;
+pub mod health;
 pub mod latch;
 pub mod lease;
 pub mod locate;

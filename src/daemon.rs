@@ -76,6 +76,7 @@ pub struct Daemon {
     commands: mpsc::UnboundedSender<Command>,
     signalling: JoinHandle<io::Result<()>>,
     listeners: Vec<Listener>,
+    settings: Arc<Settings>,
     engine: Arc<MediaEngine>,
     recordings: Arc<Recordings>,
     journal: Journal,
@@ -150,9 +151,10 @@ impl Daemon {
             demo: options.demo.clone(),
         });
         let b2bua = B2bua::new(Arc::clone(&settings), table, seed());
+        let for_signalling = Arc::clone(&settings);
         let signalling = std::thread::Builder::new()
             .name("signalling".into())
-            .spawn(move || signalling::run(b2bua, settings, bound, Box::new(hooks), receiver))
+            .spawn(move || signalling::run(b2bua, for_signalling, bound, Box::new(hooks), receiver))
             .map_err(at("signalling thread"))?;
 
         let mut sinks = Sinks::new(journal.clone(), &data_dir).map_err(at("sinks"))?;
@@ -205,6 +207,7 @@ impl Daemon {
             commands,
             signalling,
             listeners,
+            settings,
             engine,
             recordings,
             journal,

@@ -2,6 +2,21 @@
 
 use std::time::Duration;
 
+/// Hops that are remembered as down. A configuration leads to some hundreds; each takes about 100 bytes.
+pub const HEALTH_HOPS: usize = 4_096;
+/// A hop that said nothing or could not be reached is left alone for so long; twice as long after each further failure.
+pub const HEALTH_DOWN: Duration = Duration::from_secs(30);
+/// The same for a hop that answered 503 and did not say for how long: it works, and may have room again soon.
+pub const HEALTH_BUSY: Duration = Duration::from_secs(5);
+/// The longest time that a hop is left alone for its failures.
+pub const HEALTH_DOWN_MAX: Duration = Duration::from_secs(600);
+/// The longest `Retry-After` that is believed.
+pub const HEALTH_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+/// A hop whose time is over is tried by one call at a time; the next call may try it after this.
+pub const HEALTH_TRIAL: Duration = Duration::from_secs(10);
+/// A failed hop that nobody has asked for since is forgotten after this.
+pub const HEALTH_MEMORY: Duration = Duration::from_secs(3_600);
+
 /// Longest SIP message we read: what fits a UDP datagram.
 pub const SIP_MESSAGE: usize = 65_535;
 /// Start line and headers of one message. The largest torture message of RFC 4475 has 3.5 KB.
@@ -112,6 +127,8 @@ pub const REFUSAL_EVENTS_PER_SECOND: u32 = 20;
 pub const SIP_SOCKET_BUFFER: usize = 8 * 1024 * 1024;
 /// Datagrams read in one turn before timers and commands are looked at.
 pub const DATAGRAMS_PER_TURN: usize = 64;
+/// Host names of destinations and trunks, those of earlier configurations included.
+pub const NAMES: usize = 100_000;
 /// Addresses taken from one DNS answer.
 pub const RESOLVED_ADDRESSES: usize = 8;
 /// Stream events waiting for signalling; a full queue stops reading from the peers.

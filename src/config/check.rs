@@ -235,6 +235,14 @@ fn destinations(r: &mut Reader<'_>, config: &Config, places: &Places, owner: &Ha
                 );
                 r.problem(place, message);
             }
+            let transport = proxy.as_ref().unwrap_or(&parsed).transport;
+            if let Some(transport) = transport.filter(|t| !config.sip.listen.iter().any(|l| l.transport == *t)) {
+                let scheme = transport.to_string().to_ascii_lowercase();
+                let message = format!(
+                    "`{text}` is called over {transport}, and `sip.listen` has no {scheme}:// to call from; add one"
+                );
+                r.problem(place, message);
+            }
             let user = parsed.fixed_user.as_deref().and_then(E164::parse);
             if let Some(pool) = user.and_then(|number| owner.get(&number).copied()) {
                 let message = format!(
@@ -258,7 +266,7 @@ fn leads_here(config: &Config, destination: &destination::Destination) -> bool {
     };
     let listens = |listener: &Listener| {
         let own = listener.address.ip().to_canonical();
-        listener.address.port() == destination.port
+        listener.address.port() == destination.likely_port()
             && addresses.iter().any(|a| own == *a || own.is_unspecified() && a.is_loopback() || a.is_unspecified())
     };
     let advertised = config.sip.advertise.as_deref().is_some_and(|text| {
@@ -269,7 +277,7 @@ fn leads_here(config: &Config, destination: &destination::Destination) -> bool {
                 (text.trim_matches(['[', ']']).to_owned(), config.sip.listen.first().map_or(5060, |l| l.address.port()))
             }
         });
-        host.eq_ignore_ascii_case(&destination.host) && port == destination.port
+        host.eq_ignore_ascii_case(&destination.host) && port == destination.likely_port()
     });
     advertised || config.sip.listen.iter().any(listens)
 }

@@ -2,7 +2,11 @@
 
 use std::net::IpAddr;
 
+use rsip::Transport;
+
 use super::value::is_host_name;
+use crate::core::locate::{self, Names, Query, Unroutable};
+use crate::wire::sip::Uri;
 
 /// What the checks need to know of a destination. The text itself is kept as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +17,10 @@ pub(super) struct Destination {
     /// Without brackets.
     pub(super) host: String,
     pub(super) address: Option<IpAddr>,
-    /// 5060 when the URI names none (RFC 3261 §19.1.2).
-    pub(super) port: u16,
+    /// As the URI names it.
+    pub(super) port: Option<u16>,
+    /// What the URI, or its `sips:`, says of the transport; `None` leaves it to DNS.
+    pub(super) transport: Option<Transport>,
 }
 
 /// The words that may stand in braces.
@@ -29,10 +35,8 @@ pub(super) fn parse(text: &str) -> Result<Destination, String> {
     if text.bytes().any(|b| b <= b' ' || b >= 0x7f) {
         return Err(format!("has a space, control or non-ASCII character; {how}"));
     }
-    if text.starts_with("sips:") || text.to_ascii_lowercase().contains("transport=tls") {
-        return Err("this release does not call over TLS; use sip: with UDP or ;transport=tcp".to_owned());
-    }
-    let rest = text.strip_prefix("sip:").ok_or_else(|| format!("`{text}` is not a SIP URI; {how}"))?;
+    let rest = text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:"));
+    let rest = rest.ok_or_else(|| format!("`{text}` is not a SIP URI; {how}"))?;
     if rest.contains('?') {
         return Err("headers behind `?` are not taken; leave them out".to_owned());
     }
@@ -48,7 +52,27 @@ pub(super) fn parse(text: &str) -> Result<Destination, String> {
     if address.is_none() && !is_host_name(&host) {
         return Err(format!("`{host}` is not a host name or address (no placeholder may stand there); {how}"));
     }
-    Ok(Destination { fixed_user, has_user: user.is_some(), host, address, port })
+    let transport = transport(text)?;
+    Ok(Destination { fixed_user, has_user: user.is_some(), host, address, port, transport })
+}
+
+/// What the URI with its places filled says of the transport.
+fn transport(text: &str) -> Result<Option<Transport>, String> {
+    let filled = PLACEHOLDERS.iter().fold(text.to_owned(), |text, placeholder| text.replace(placeholder, "0"));
+    let uri = Uri::parse(&filled).map_err(|_| format!("`{text}` is not a SIP URI"))?;
+    let query = Query::of(&uri, &Names::default()).map_err(|why| match why {
+        Unroutable::Scheme => format!("`{text}` is not a SIP URI"),
+        Unroutable::Transport => "this transport is not known; use udp, tcp, tls, ws or wss".to_owned(),
+        Unroutable::Insecure => "sips: goes over TLS; take out `;transport=udp`".to_owned(),
+    })?;
+    Ok(query.transport.or(query.secure.then_some(Transport::Tls)))
+}
+
+impl Destination {
+    /// The port as far as it can be told without DNS.
+    pub(super) fn likely_port(&self) -> u16 {
+        self.port.unwrap_or(locate::default_port(self.transport.unwrap_or(Transport::Udp)))
+    }
 }
 
 /// The user part; `Some` when it holds no placeholder.
@@ -67,12 +91,16 @@ fn check_params(params: Option<&str>) -> Result<(), String> {
         let (name, value) = param.split_once('=').unwrap_or((param, "1"));
         let token =
             |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*+%[]:/".contains(&b));
-        let value = without_placeholders(value)?;
-        if !token(name) || !(token(&value) || value.is_empty()) {
+        let plain = without_placeholders(value)?;
+        if !token(name) || !(token(&plain) || plain.is_empty()) {
             return Err(format!("`;{param}` is not a URI parameter"));
         }
-        if name.eq_ignore_ascii_case("transport") && !matches!(value.to_ascii_lowercase().as_str(), "udp" | "tcp") {
-            return Err(format!("transport `{value}` is not known; use udp or tcp"));
+        // Both say where the call goes, which a caller must not.
+        if name.eq_ignore_ascii_case("transport") && locate::transport(value).is_none() {
+            return Err(format!("transport `{value}` is not known; use udp, tcp, tls, ws or wss"));
+        }
+        if name.eq_ignore_ascii_case("maddr") {
+            return Err("`maddr` is not taken; write the address as the host".to_owned());
         }
     }
     Ok(())
@@ -87,7 +115,7 @@ fn without_placeholders(text: &str) -> Result<String, String> {
     Ok(plain)
 }
 
-fn split_port(text: &str) -> Option<(String, u16)> {
+fn split_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, tail) = rest.split_once(']')?;
         host.parse::<std::net::Ipv6Addr>().ok()?;
@@ -96,8 +124,8 @@ fn split_port(text: &str) -> Option<(String, u16)> {
         text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
     };
     let port = match port {
-        None => 5060,
-        Some(port) => port.parse::<u16>().ok().filter(|port| *port > 0)?,
+        None => None,
+        Some(port) => Some(port.parse::<u16>().ok().filter(|port| *port > 0)?),
     };
     Some((host.to_owned(), port))
 }
@@ -108,15 +136,21 @@ mod tests {
 
     #[test]
     fn good_destinations() {
-        for (text, fixed, host, port) in [
-            ("sip:+442079460999@127.0.0.1:5080", Some("+442079460999"), "127.0.0.1", 5080),
-            ("sip:{number}@pbx.example.com", None, "pbx.example.com", 5060),
-            ("sip:{number}@[2001:db8::1]:5070;transport=tcp", None, "2001:db8::1", 5070),
-            ("sip:queue-7@10.0.0.1;x-from={caller}", Some("queue-7"), "10.0.0.1", 5060),
-            ("sip:10.0.0.1", None, "10.0.0.1", 5060),
+        use Transport::{Tcp, Tls, Wss};
+        for (text, fixed, host, port, transport) in [
+            ("sip:+442079460999@127.0.0.1:5080", Some("+442079460999"), "127.0.0.1", Some(5080), None),
+            ("sip:{number}@pbx.example.com", None, "pbx.example.com", None, None),
+            ("sip:{number}@[2001:db8::1]:5070;transport=tcp", None, "2001:db8::1", Some(5070), Some(Tcp)),
+            ("sip:queue-7@10.0.0.1;x-from={caller}", Some("queue-7"), "10.0.0.1", None, None),
+            ("sip:10.0.0.1", None, "10.0.0.1", None, None),
+            ("sips:{number}@pbx.example", None, "pbx.example", None, Some(Tls)),
+            ("sips:a@pbx.example;transport=tcp", Some("a"), "pbx.example", None, Some(Tls)),
+            ("sip:a@pbx.example;transport=TLS", Some("a"), "pbx.example", None, Some(Tls)),
+            ("sip:a@pbx.example;transport=wss", Some("a"), "pbx.example", None, Some(Wss)),
         ] {
             let got = parse(text).expect(text);
-            assert_eq!((got.fixed_user.as_deref(), got.host.as_str(), got.port), (fixed, host, port), "{text}");
+            let got = (got.fixed_user.as_deref(), got.host.as_str(), got.port, got.transport);
+            assert_eq!(got, (fixed, host, port, transport), "{text}");
         }
     }
 
@@ -125,7 +159,10 @@ mod tests {
         for text in [
             "",
             "tel:+442079460999",
-            "sips:a@b.example",
+            "sips:a@b.example;transport=udp",
+            "sip:a@b.example;transport={caller}",
+            "sip:a@b.example;maddr=192.0.2.1",
+            "sip:a@b.example;maddr={caller}",
             "sip:a@",
             "sip:@b.example",
             "sip:a@{caller}",

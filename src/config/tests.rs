@@ -149,7 +149,18 @@ fn every_key_stands_in_the_builtin_file() {
             && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         {
             written.insert(format!("{section}.{key}"));
+            // Keys of the tables in a list.
+            let tables = line.contains("= [{").then(|| line.split(['{', ',', '}']).skip(1));
+            for inner in tables.into_iter().flatten().filter_map(|part| part.split_once(" = ")) {
+                written.insert(format!("{section}.{key}.{}", inner.0.trim()));
+            }
         }
+    }
+    // Both lists may hold every key; each shows the ones that fit it.
+    let lists = ["company.busy.forward_to.", "company.no_answer.forward_to."];
+    for name in written.clone() {
+        let inner = lists.iter().find_map(|list| name.strip_prefix(list));
+        written.extend(inner.iter().flat_map(|key| lists.map(|list| format!("{list}{key}"))));
     }
     let known = parse::known_keys(&text);
     assert_eq!(known.difference(&written).collect::<Vec<_>>(), Vec::<&String>::new(), "known, but not in the file");
@@ -184,7 +195,17 @@ fn commented_values_are_the_defaults() {
         "name",
         "match_any",
     ];
-    let on = |line: &str| match line.strip_prefix('#') {
+    // A table that is an example as a whole.
+    let mut is_example = false;
+    let mut on = |line: &str| match line.strip_prefix('#') {
+        None if line.starts_with('[') => {
+            is_example = false;
+            line.to_owned()
+        }
+        Some(rest) if is_example || rest.starts_with('[') => {
+            is_example = true;
+            line.to_owned()
+        }
         Some(rest)
             if rest.starts_with(|c: char| c.is_ascii_lowercase())
                 && !rest.contains("_file =")
@@ -194,7 +215,7 @@ fn commented_values_are_the_defaults() {
         }
         _ => line.to_owned(),
     };
-    let text: Vec<String> = BUILTIN.lines().map(on).collect();
+    let text: Vec<String> = BUILTIN.lines().map(&mut on).collect();
     let config = read(&text.join("\n")).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.effective_toml(), Config::builtin().effective_toml());
 }
@@ -261,6 +282,8 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
     ("match = [\"127.0.0.0/8\"]", "match = [\"127.0.0.1/8\"]", 9, "trunk[0].match[0]", "127.0.0.0/8"),
     ("match = [\"127.0.0.0/8\"]", "match = [\"10.0.0.1\", \"10.0.0.1\"]", 9, "trunk[0].match[1]", "already"),
     ("@127.0.0.1:5080", "@127.0.0.1:5060", 12, "company[0].forward_to[0]", "this node itself"),
+    ("@127.0.0.1:5080", "@pbx.example;transport=tls", 12, "company[0].forward_to[0]", "no tls://"),
+    ("sip:+442079460999@127.0.0.1:5080", "sips:a@pbx.example", 12, "company[0].forward_to[0]", "no tls://"),
     ("@127.0.0.1:5080", "@localhost", 12, "company[0].forward_to[0]", "this node itself"),
     ("+442079460999@", "+442079460500@", 12, "company[0].forward_to[0]", "acme-billboard"),
     ("sip:+442079460999@127.0.0.1:5080", "sip:{who}@pbx", 12, "company[0].forward_to[0]", "braces"),

@@ -18,8 +18,9 @@ use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
 use crate::core::directory::Directory;
 use crate::core::event::{Body, CallData, Event, RefusedData};
+use crate::core::health::Health;
 use crate::core::lease::LeaseTable;
-use crate::core::locate::{Asker, Hop, Query};
+use crate::core::locate::{Asker, Hop, Names, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
 use crate::core::route::Desk;
@@ -39,10 +40,21 @@ pub struct Settings {
     /// Addresses of destinations that the configuration names literally.
     destinations: HashSet<IpAddr>,
     own_media: OwnMedia,
+    names: Names,
 }
 
 impl Settings {
     pub fn new(config: Arc<Config>, listeners: Vec<Listener>) -> Settings {
+        Settings::with(config, listeners, Names::default())
+    }
+
+    /// Those of a new configuration; names keep their numbers.
+    pub fn successor(&self, config: Arc<Config>) -> Settings {
+        Settings::with(config, self.listeners.clone(), self.names.clone())
+    }
+
+    fn with(config: Arc<Config>, listeners: Vec<Listener>, mut names: Names) -> Settings {
+        names.extend(hosts(&config).iter().map(String::as_str));
         let host = |uri: &str| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
         let leads_to = |one: &Arc<Destination>| host(one.proxy().unwrap_or(&one.uri));
         let every = config.companies.iter().flat_map(|company| company.every_destination());
@@ -52,8 +64,14 @@ impl Settings {
             listeners,
             destinations: destinations.map(|ip| ip.to_canonical()).collect(),
             own_media: OwnMedia::new(&config.media),
+            names,
             config,
         }
+    }
+
+    /// The hosts that we call, by number.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Our own media addresses, which no peer may name as theirs.
@@ -80,6 +98,14 @@ impl Settings {
     fn trust(&self, source: SocketAddr) -> Trust {
         if self.is_known(source.ip()) { Trust::Known } else { Trust::Stranger }
     }
+}
+
+/// Hosts that the configuration has us call.
+fn hosts(config: &Config) -> Vec<String> {
+    let host = |uri: &str| Some(Uri::parse(&uri.replace(['{', '}'], "")).ok()?.host.to_owned());
+    let destinations = config.companies.iter().flat_map(|company| company.every_destination());
+    let trunks = config.trunks.iter().filter_map(|trunk| trunk.address.as_deref());
+    destinations.filter_map(|one| host(&one.uri)).chain(trunks.filter_map(host)).collect()
 }
 
 /// What reaches signalling.
@@ -143,6 +169,7 @@ pub struct B2bua {
     leases: Arc<LeaseTable>,
     admission: Admission,
     desk: Desk,
+    health: Health,
     calls: HashMap<CallId, Call>,
     legs: HashMap<LegId, (CallId, Side)>,
     timers: BTreeSet<(Mono, CallId)>,
@@ -192,6 +219,7 @@ impl B2bua {
             leases,
             admission: Admission::default(),
             desk: Desk::default(),
+            health: Health::default(),
             calls: HashMap::new(),
             legs: HashMap::new(),
             timers: BTreeSet::new(),
@@ -362,6 +390,7 @@ impl B2bua {
             agent: &mut self.agent,
             settings: &self.settings,
             desk: &mut self.desk,
+            health: &mut self.health,
             out: &mut self.out,
             new_legs: &mut new_legs,
         };
@@ -443,6 +472,7 @@ impl B2bua {
                     agent: &mut self.agent,
                     settings: &settings,
                     desk: &mut self.desk,
+                    health: &mut self.health,
                     out: &mut self.out,
                     new_legs: &mut new_legs,
                 };
@@ -475,10 +505,12 @@ impl B2bua {
         let admitted = self.admission.check(now.mono, &settings.config.sip, trunk)?;
         let caller = identity.number.as_deref();
         let targets = match company.strategy {
-            Strategy::Order | Strategy::Parallel => route::targets(&company.forward_to, &number, caller),
+            Strategy::Order | Strategy::Parallel => {
+                route::targets(&company.forward_to, &number, caller, settings.names())
+            }
             strategy => {
                 let order = self.desk.arrange(&company.name, &company.forward_to, strategy, &mut self.random);
-                route::targets(&order, &number, caller)
+                route::targets(&order, &number, caller, settings.names())
             }
         };
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);

@@ -21,6 +21,7 @@ use crate::core::b2bua::{Output, Settings};
 use crate::core::event::{
     Body, CallData, Event, HangupBy, MediaSummary, Outcome, RecordingData, RecordingState, RecordingSummary,
 };
+use crate::core::health::Health;
 use crate::core::locate::Hop;
 use crate::core::media::{MediaCommand, MediaNotice, Open};
 use crate::core::route::{CallerIdentity, Desk, Target};
@@ -55,6 +56,8 @@ pub struct Ctx<'a> {
     pub settings: &'a Settings,
     /// Whose turn it is.
     pub desk: &'a mut Desk,
+    /// Which hops are down.
+    pub health: &'a mut Health,
     pub out: &'a mut VecDeque<Output>,
     /// Legs that came to be, for the owner's map from leg to call.
     pub new_legs: &'a mut Vec<LegId>,

@@ -3,12 +3,11 @@
 
 mod desk;
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::config::{Destination, DialledIn, Listener, Trunk};
 use crate::core::agent::Flow;
-use crate::core::locate::{Hop, Query};
+use crate::core::locate::{Hop, Names, Query};
 use crate::ids::E164;
 use crate::wire::sip::{Message, NameAddr, Uri};
 
@@ -119,16 +118,13 @@ pub struct Target {
 
 /// Destinations in the order given. What cannot be read was refused when the configuration was loaded, so an
 /// unreadable one can only come from a caller text that does not fit; it is left out.
-pub fn targets(list: &[Arc<Destination>], number: &E164, caller: Option<&str>) -> Vec<Target> {
-    list.iter().filter_map(|destination| target(destination, number, caller)).collect()
+pub fn targets(list: &[Arc<Destination>], number: &E164, caller: Option<&str>, names: &Names) -> Vec<Target> {
+    list.iter().filter_map(|destination| target(destination, number, caller, names)).collect()
 }
 
-fn target(destination: &Arc<Destination>, number: &E164, caller: Option<&str>) -> Option<Target> {
+fn target(destination: &Arc<Destination>, number: &E164, caller: Option<&str>, names: &Names) -> Option<Target> {
     let uri = filled(&destination.uri, number, caller);
-    let query = match destination.proxy() {
-        Some(proxy) => query(&Uri::parse(proxy).ok()?),
-        None => query(&Uri::parse(&uri).ok()?),
-    }?;
+    let query = Query::of(&Uri::parse(destination.proxy().unwrap_or(&uri)).ok()?, names).ok()?;
     Some(Target { query, uri, trunk: destination.trunk.clone(), destination: Arc::clone(destination) })
 }
 
@@ -141,25 +137,10 @@ fn filled(template: &str, number: &E164, caller: Option<&str>) -> String {
     template.replace("{number}", number.as_str()).replace("{caller}", caller.unwrap_or("anonymous"))
 }
 
-/// Where a URI leads.
-fn query(uri: &Uri<'_>) -> Option<Query> {
-    if !uri.scheme.eq_ignore_ascii_case("sip") || uri.host.is_empty() {
-        return None;
-    }
-    let transport = match uri.param("transport") {
-        Some(name) if name.eq_ignore_ascii_case("tcp") => rsip::Transport::Tcp,
-        _ => rsip::Transport::Udp,
-    };
-    Some(Query { host: Arc::from(uri.host), port: uri.port, transport: Some(transport), secure: false })
-}
-
 impl Target {
-    /// The address when the host is an IP literal.
+    /// The hop when the host is an address.
     pub fn literal(&self) -> Option<Hop> {
-        let ip = self.query.host.parse::<IpAddr>().ok()?;
-        let transport = self.query.transport.unwrap_or(rsip::Transport::Udp);
-        let remote = SocketAddr::new(ip, self.query.port.unwrap_or(5060));
-        Some(Hop { transport, remote, name: None })
+        self.query.literal()
     }
 }
 
@@ -267,7 +248,7 @@ mod tests {
             ["sip:{number}@198.51.100.1", "sip:{caller}@[2001:db8::1]:5070;transport=tcp", "sip:desk@pbx.example:5062"]
                 .map(|uri| Arc::new(Destination::plain(uri)));
         let number = E164::parse("+442079460000").unwrap();
-        let found = targets(&list, &number, Some("+447700900123"));
+        let found = targets(&list, &number, Some("+447700900123"), &Names::default());
         let uris: Vec<&str> = found.iter().map(|target| target.uri.as_str()).collect();
         assert_eq!(
             uris,
@@ -281,7 +262,7 @@ mod tests {
         assert_eq!(found[1].literal().map(|hop| hop.remote), Some("[2001:db8::1]:5070".parse().unwrap()));
         assert_eq!((found[1].query.transport, found[2].literal()), (Some(rsip::Transport::Tcp), None));
         // A caller text that would change the URI does not stand in it.
-        let hostile = targets(&list, &number, Some("1@evil.example;x"));
+        let hostile = targets(&list, &number, Some("1@evil.example;x"), &Names::default());
         assert_eq!(hostile[1].uri, "sip:anonymous@[2001:db8::1]:5070;transport=tcp");
     }
 }

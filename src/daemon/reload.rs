@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::core::b2bua::Settings;
 use crate::io::lease_feed::feed_numbers;
 use crate::io::signalling::Command;
 use crate::io::systemd;
@@ -22,7 +21,8 @@ impl Daemon {
                 keep_what_needs_a_restart(&old, &mut new);
                 new.sip.calls_max = new.sip.calls_max.min(self.engine.calls_max());
                 let new = Arc::new(new);
-                self.say(Command::Reload(Arc::new(Settings::new(Arc::clone(&new), self.listeners.clone()))));
+                self.settings = Arc::new(self.settings.successor(Arc::clone(&new)));
+                self.say(Command::Reload(Arc::clone(&self.settings)));
                 self.allocator.reconfigure(&new);
                 if let (Some(feed), Some(rules)) = (&self.feed, &new.lease_feed) {
                     feed.reconfigure(feed_numbers(&new), rules.stale_after);

@@ -18,7 +18,7 @@ use crate::core::agent::drops::Drops;
 use crate::core::agent::{Flow, Transmit};
 use crate::core::b2bua::{B2bua, Counts, Input, Output, Settings};
 use crate::core::event::Event;
-use crate::core::locate::{Asker, Hop, Query};
+use crate::core::locate::{self, Asker, Hop, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::ids::CallId;
 use crate::io::clock;
@@ -278,9 +278,12 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
         let Some((asker, query)) = signalling.borrow_mut().resolved.pop_front() else { break };
         let signalling = Rc::clone(signalling);
         tokio::task::spawn_local(async move {
-            let (port, transport) = (query.port.unwrap_or(5060), query.transport.unwrap_or(rsip::Transport::Udp));
+            let unnamed = if query.secure { rsip::Transport::Tls } else { rsip::Transport::Udp };
+            let transport = query.transport.unwrap_or(unnamed);
+            let port = query.port.unwrap_or(locate::default_port(transport));
+            let name = query.name.filter(|_| locate::is_secure(transport));
             let found = tokio::time::timeout(limits::RESOLVE, tokio::net::lookup_host((&*query.host, port))).await;
-            let hop = |remote| Hop { transport, remote: canonical(remote), name: None };
+            let hop = |remote| Hop { transport, remote: canonical(remote), name };
             let hops = match found {
                 Ok(Ok(addresses)) => addresses.map(hop).take(limits::RESOLVED_ADDRESSES).collect(),
                 Ok(Err(_)) | Err(_) => Vec::new(),

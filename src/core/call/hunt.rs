@@ -74,6 +74,11 @@ impl Call {
             }
             self.accept(Side::Caller, &offer, ctx);
         }
+        if self.facts.parallel < 2 && self.facts.targets.len() > 1 && ctx.health.count() > 0 {
+            // Who is known to be down comes last, and is not left out.
+            let (now, health) = (ctx.now.mono, &*ctx.health);
+            self.facts.targets.sort_by_key(|target| target.literal().is_some_and(|hop| health.is_down(now, &hop)));
+        }
         self.state = State::Hunting(Hunt::new(ctx.now.mono + self.facts.company.ring_timeout_total));
         self.hunt_on(ctx);
     }
@@ -88,7 +93,7 @@ impl Call {
             }
             let (first, best) = (hunt.next, hunt.best);
             if first >= count {
-                if self.overflow() {
+                if self.overflow(ctx) {
                     continue;
                 }
                 return self.on_nobody_left(best, ctx);

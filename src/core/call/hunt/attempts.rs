@@ -10,6 +10,7 @@ use super::Hunt;
 use crate::core::agent::{Extra, Invite, LegId, Reliable};
 use crate::core::b2bua::Output;
 use crate::core::event::{HangupBy, Outcome};
+use crate::core::health::Fault;
 use crate::core::locate::{Asker, Hop};
 use crate::core::route;
 use crate::ids::Side;
@@ -114,6 +115,8 @@ impl Call {
             Some(hop) => {
                 let State::Hunting(hunt) = &mut self.state else { return };
                 attempt.hop = Some(hop);
+                // An address that was down and whose time is over is tried by one call at a time.
+                ctx.health.arrange(ctx.now.mono, &mut [hop]);
                 hunt.attempts.push(attempt);
                 if !self.invite(index, hop, ctx) {
                     self.fail(index, unusable("destination_unusable"), ctx);
@@ -139,6 +142,7 @@ impl Call {
         let target = attempt.target;
         let usable = |hop: &&Hop| !hop.remote.ip().is_unspecified() && !hop.remote.ip().is_multicast();
         attempt.hops = hops.iter().filter(usable).take(limits::RESOLVED_ADDRESSES).copied().collect();
+        ctx.health.arrange(ctx.now.mono, &mut attempt.hops);
         attempt.hops.reverse();
         if !self.next_hop(target, ctx) {
             self.fail(target, unusable("destination_unresolved"), ctx);
@@ -220,6 +224,9 @@ impl Call {
         let Some(attempt) = hunt.attempt_at(target) else { return };
         if let Some(leg) = attempt.leg.take() {
             ctx.agent.cancel(ctx.now, leg, Extra::default());
+        }
+        if let (Due::Silent, Some(hop)) = (due, &attempt.hop) {
+            ctx.health.failed(ctx.now.mono, hop, Fault::Timeout);
         }
         let why = match due {
             Due::No => return,

@@ -1,5 +1,7 @@
 //! What comes of an attempt: the answer, a refusal, the end of the time; and of the whole hunt.
 
+use std::time::Duration;
+
 use super::super::ending::{self, Next, Overflow, Why};
 use super::super::offer::description;
 use super::super::talk::Talk;
@@ -7,6 +9,8 @@ use super::super::{Call, Ctx, State, headers};
 use super::attempts::{Attempt, Due};
 use crate::core::agent::{AgentEvent, Extra, LegId};
 use crate::core::event::{HangupBy, Outcome, RouteAttempt, RouteData};
+use crate::core::health::Fault;
+use crate::core::locate::Hop;
 use crate::core::route;
 use crate::ids::Side;
 use crate::time::{Mono, Now};
@@ -43,6 +47,9 @@ impl Call {
         let State::Hunting(hunt) = &mut self.state else { return };
         let Some(attempt) = hunt.attempt_at(target) else { return };
         attempt.on_heard();
+        if let Some(hop) = &attempt.hop {
+            ctx.health.answered(hop);
+        }
         attempt.ringing.get_or_insert(ctx.now.mono);
         self.facts.data.ringing_at.get_or_insert(ctx.now.wall);
         if hunt.attempts.len() > 1 {
@@ -114,6 +121,8 @@ impl Call {
         let Some(attempt) = hunt.attempt_at(target) else { return };
         attempt.leg = None;
         let heard = response.is_some() || !is_final || attempt.was_heard();
+        let hop = attempt.hop;
+        report(hop, status, response, is_final, ctx);
         let why = ending::verdict(status, heard);
         let next =
             if is_final { ending::next(status, response.is_some(), &self.facts.company) } else { Next::Destination };
@@ -177,7 +186,7 @@ impl Call {
     }
 
     /// The destinations for a busy company, or for one that does not answer, come now; `false`: there are none.
-    pub(super) fn overflow(&mut self) -> bool {
+    pub(super) fn overflow(&mut self, ctx: &Ctx<'_>) -> bool {
         let State::Hunting(hunt) = &mut self.state else { return false };
         if std::mem::replace(&mut hunt.overflowed, true) {
             return false;
@@ -190,7 +199,7 @@ impl Call {
         };
         let Some(ways) = ways else { return false };
         let data = &self.facts.data;
-        let more = route::targets(&ways.forward_to, &data.number, data.caller.as_deref());
+        let more = route::targets(&ways.forward_to, &data.number, data.caller.as_deref(), ctx.settings.names());
         let added = !more.is_empty();
         // What could not be reached before says less than what these will say.
         self.facts.targets.extend(more);
@@ -239,4 +248,30 @@ impl Call {
             negotiation.company_at(hop.remote.ip(), self.facts.company.nat);
         }
     }
+}
+
+/// What a final failure says of the address that it came from, or did not come from.
+fn report(hop: Option<Hop>, status: u16, response: Option<&Message>, is_final: bool, ctx: &mut Ctx<'_>) {
+    let Some(hop) = hop else { return };
+    let fault = match (status, response) {
+        (503, Some(response)) => {
+            let seconds = response.header("Retry-After").and_then(leading_number);
+            Fault::Unavailable { retry_after: seconds.map(Duration::from_secs) }
+        }
+        (503, None) => Fault::Transport,
+        (408, None) if is_final => Fault::Timeout,
+        (_, Some(_)) => {
+            ctx.health.answered(&hop);
+            return;
+        }
+        (_, None) => return,
+    };
+    ctx.health.failed(ctx.now.mono, &hop, fault);
+}
+
+/// Seconds of a `Retry-After`, which may have a comment and parameters behind them (RFC 3261 §20.33).
+fn leading_number(text: &str) -> Option<u64> {
+    let digits = text.trim_start();
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits.get(..end)?.parse().ok()
 }
