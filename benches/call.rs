@@ -89,7 +89,7 @@ fn handle(machine: &mut B2bua, now: Now, input: Input, sent: &mut Vec<Bytes>) ->
                         ended = data.outcome;
                     }
                 }
-                Output::Media(..) | Output::Resolve { .. } | Output::Refused(_) => {}
+                Output::Media(..) | Output::Resolve { .. } | Output::Refused(_) | Output::Leg(..) => {}
             }
         }
     }

@@ -9,6 +9,7 @@ mod demo;
 mod ladder;
 mod replay;
 mod run;
+mod trace;
 mod verify;
 
 use std::ffi::OsString;
@@ -38,6 +39,7 @@ enum Command {
     Answer(answer::Args),
     Replay(replay::Args),
     Verify(verify::Args),
+    Trace(trace::Args),
 }
 
 /// How a command ended.
@@ -91,6 +93,7 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Answer(args) => answer::execute(args),
         Command::Replay(args) => replay::execute(args),
         Command::Verify(args) => verify::execute(args),
+        Command::Trace(args) => trace::execute(args),
     }
 }
 
@@ -148,7 +151,7 @@ mod tests {
     #[test]
     fn the_commands_are_the_contracts() {
         let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["run", "demo", "check", "call", "answer", "replay", "verify"]);
+        assert_eq!(names, ["run", "demo", "check", "call", "answer", "replay", "verify", "trace"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod parse;
 mod problem;
 mod read;
 mod sip;
+mod trace;
 mod trunk;
 mod value;
 
@@ -25,7 +26,8 @@ use crate::ids::E164;
 pub use company::{Company, Destination, Strategy, Ways};
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
-pub use trunk::{DialledIn, Trunk};
+pub use trace::{HepServer, Trace};
+pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Trunk};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");
@@ -42,6 +44,7 @@ pub struct Config {
     pub lease_feed: Option<LeaseFeed>,
     pub attribution: AttributionRules,
     pub log: Log,
+    pub trace: Trace,
     pub trunks: Vec<Arc<Trunk>>,
     pub companies: Vec<Arc<Company>>,
     pub sites: Vec<Arc<Site>>,

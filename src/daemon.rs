@@ -28,11 +28,13 @@ use crate::ids::CallId;
 use crate::io::allocator::{AllocatorHandle, Setup};
 use crate::io::calls::Calls;
 use crate::io::clock;
+use crate::io::hep::HepSender;
 use crate::io::http::{self, AppState, Demo, LiveCalls, Parts, Phase, Readiness};
 use crate::io::journal::{Journal, OnDamage, OpenError, Options as JournalOptions, Unfinished};
 use crate::io::lease_feed::{FeedRefused, LeaseFeed, feed_numbers};
 use crate::io::media::MediaEngine;
 use crate::io::media::tap;
+use crate::io::messages::Messages;
 use crate::io::metrics::Metrics;
 use crate::io::recordings::{self, Recordings};
 use crate::io::signalling::{self, Bound, Command};
@@ -85,6 +87,7 @@ pub struct Daemon {
     sinks: Sinks,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    messages: Arc<Messages>,
     http: SocketAddr,
     http_stop: latest::Sender<bool>,
     http_task: tokio::task::JoinHandle<io::Result<()>>,
@@ -142,12 +145,16 @@ impl Daemon {
         let http = http_listener.local_addr().map_err(at("HTTP"))?;
 
         let live = Arc::new(live_calls(&commands));
+        let messages = Arc::new(Messages::new(config.trace.memory));
+        let hep = config.trace.hep.as_ref().map(HepSender::open).transpose().map_err(at("HEP"))?;
         let hooks = DaemonHooks::new(hooks::Parts {
             journal: journal.clone(),
             live: Arc::clone(&live),
             metrics: Arc::clone(&metrics),
             engine: Arc::clone(&engine),
             recordings: Arc::clone(&recordings),
+            messages: Arc::clone(&messages),
+            hep: hep.map(Arc::new),
             demo: options.demo.clone(),
         });
         let b2bua = B2bua::new(Arc::clone(&settings), table, seed());
@@ -170,6 +177,7 @@ impl Daemon {
             journal: journal.clone(),
             calls: Arc::clone(&calls),
             live,
+            messages: Arc::clone(&messages),
             readiness: Arc::clone(&readiness),
             demo: options.demo,
         });
@@ -216,6 +224,7 @@ impl Daemon {
             sinks,
             metrics,
             readiness,
+            messages,
             http,
             http_stop,
             http_task,

@@ -3,10 +3,12 @@
 pub mod allocator;
 pub mod calls;
 pub mod clock;
+pub mod hep;
 pub mod http;
 pub mod journal;
 pub mod lease_feed;
 pub mod media;
+pub mod messages;
 pub mod metrics;
 pub mod recordings;
 pub mod signalling;

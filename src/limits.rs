@@ -329,3 +329,21 @@ pub const REPLAY_ATTEMPTS: usize = 16;
 pub const REPLAY_STEPS: usize = 10_000;
 /// Times that a replayed machine is woken between two packets: a capture's clock may jump years.
 pub const REPLAY_WAKEUPS: usize = 10_000;
+/// One display name in bytes: 64 characters of two bytes; phones show 20 to 60.
+pub const DISPLAY_NAME: usize = 128;
+/// Longest caller text that is kept; RFC 3261 names no bound, a display has some thirty characters.
+pub const CALLER_TEXT: usize = 64;
+/// Values of one identity header that are looked at: RFC 3325 §9.1 allows two, old switches write three.
+pub const IDENTITIES: usize = 4;
+/// Diversion values of one INVITE that are kept: a call that was diverted more often goes round in a circle.
+pub const DIVERSIONS: usize = 10;
+/// History-Info entries of one INVITE that are kept.
+pub const HISTORY: usize = 20;
+/// Reason values of one message that are looked at.
+pub const REASONS: usize = 8;
+/// SIP messages kept of one call for its ladder; an ordinary call has some fifteen.
+pub const MESSAGES_PER_CALL: usize = 500;
+/// Calls of which messages are kept, whatever their size.
+pub const MESSAGES_CALLS: usize = 50_000;
+/// Received messages that wait for their call to come into being: one turn's.
+pub const MESSAGES_UNCLAIMED: usize = 32;

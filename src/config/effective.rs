@@ -1,5 +1,7 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
+mod trunk;
+
 use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 
@@ -93,6 +95,14 @@ impl Config {
         out.table("[log]");
         out.plain("json", self.log.json);
         out.text("filter", &self.log.filter);
+        out.table("[trace]");
+        out.text("memory", size_text(self.trace.memory));
+        if let Some(hep) = &self.trace.hep {
+            out.table("[trace.hep]");
+            out.text("address", hep.address);
+            out.plain("capture_id", hep.capture_id);
+            out.option("password", hep.password.as_ref().map(|_| MASK));
+        }
     }
 }
 
@@ -117,6 +127,7 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.plain("nat", trunk.nat);
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);
+    trunk::write(out, trunk);
     if let Some(credentials) = &trunk.credentials {
         out.table("[trunk.credentials]");
         out.text("user", &credentials.user);

@@ -4,6 +4,7 @@ mod company;
 mod destinations;
 mod media;
 mod sip;
+mod trace;
 mod trunk;
 mod web;
 
@@ -17,6 +18,7 @@ use toml::de::DeTable;
 use self::company::company;
 use self::media::{media, recording};
 use self::sip::sip;
+use self::trace::trace;
 use self::trunk::trunk;
 use self::web::{pool, sink, site};
 use super::check::{self, Marks, Places};
@@ -66,6 +68,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let lease_feed = lease_feed(r, &mut root);
     let attribution = attribution(r, &mut root);
     let log = log(r, &mut root);
+    let trace = trace(r, &mut root);
     let trunks = tables(r, &mut root, "trunk", &mut places.trunks, |r, s, m| trunk(r, s, sip.calls_max, m));
     let trunks: Vec<Arc<Trunk>> = trunks.into_iter().map(Arc::new).collect();
     let mut companies = tables(r, &mut root, "company", &mut places.companies, company);
@@ -87,6 +90,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         lease_feed,
         attribution,
         log,
+        trace,
         trunks,
         companies: companies.into_iter().map(Arc::new).collect(),
         sites: sites.into_iter().map(Arc::new).collect(),

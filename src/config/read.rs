@@ -122,7 +122,7 @@ impl<'t> Reader<'t> {
             return Vec::new();
         };
         let item = |(i, item): (usize, &'d Spanned<DeValue<'t>>)| {
-            self.as_section(item.get_ref(), Place { key: format!("{name}[{i}]"), span: item.span() })
+            self.as_section(item.get_ref(), Place { key: format!("{}[{i}]", place.key), span: item.span() })
         };
         array.iter().enumerate().map(item).collect()
     }

@@ -189,23 +189,11 @@ fn commented_values_are_the_defaults() {
         "headers",
         "kind",
         "allow_private",
-        "[lease_feed]",
-        "[[sink]]",
         "stale_after",
         "name",
         "match_any",
     ];
-    // A table that is an example as a whole.
-    let mut is_example = false;
-    let mut on = |line: &str| match line.strip_prefix('#') {
-        None if line.starts_with('[') => {
-            is_example = false;
-            line.to_owned()
-        }
-        Some(rest) if is_example || rest.starts_with('[') => {
-            is_example = true;
-            line.to_owned()
-        }
+    let on = |line: &str| match line.strip_prefix('#') {
         Some(rest)
             if rest.starts_with(|c: char| c.is_ascii_lowercase())
                 && !rest.contains("_file =")
@@ -215,7 +203,15 @@ fn commented_values_are_the_defaults() {
         }
         _ => line.to_owned(),
     };
-    let text: Vec<String> = BUILTIN.lines().map(&mut on).collect();
+    // A table that is commented out whole, up to the next empty line, is an example too.
+    let mut in_example = false;
+    let text: Vec<String> = BUILTIN
+        .lines()
+        .map(|line| {
+            in_example = line.starts_with("#[") || in_example && !line.is_empty();
+            if in_example { line.to_owned() } else { on(line) }
+        })
+        .collect();
     let config = read(&text.join("\n")).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.effective_toml(), Config::builtin().effective_toml());
 }

@@ -1,8 +1,12 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
+mod identity;
+
 use std::sync::Arc;
 
 use crate::core::auth::Credentials;
+
+pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
 
 /// Where the number that was dialled stands in the INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,32 @@ pub struct Trunk {
     pub nat: bool,
     pub calls_max: usize,
     pub calls_per_second_max: u32,
+    /// How numbers are written towards the trunk.
+    pub number_format: NumberFormat,
+    pub reason_header: ReasonHeader,
+    pub identity: IdentityRules,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
     pub credentials: Option<Arc<Credentials>>,
+}
+
+impl Trunk {
+    /// A trunk that nobody calls from yet, with every default.
+    pub fn bare(name: &str) -> Trunk {
+        Trunk {
+            name: name.to_owned(),
+            sources: Vec::new(),
+            address: None,
+            dialled_in: DialledIn::RequestUri,
+            country: None,
+            prefix: String::new(),
+            trust_identity: true,
+            nat: false,
+            calls_max: 1,
+            calls_per_second_max: 0,
+            number_format: NumberFormat::default(),
+            reason_header: ReasonHeader::default(),
+            identity: IdentityRules::default(),
+            credentials: None,
+        }
+    }
 }

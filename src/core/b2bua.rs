@@ -24,7 +24,7 @@ use crate::core::locate::{Asker, Hop, Names, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
 use crate::core::route::Desk;
-use crate::core::{number, route};
+use crate::core::{identity, number, route};
 use crate::ids::{CallId, E164, Side, mask};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
@@ -138,6 +138,8 @@ pub enum Output {
         query: Query,
     },
     Event(Event),
+    /// A leg of a call came to be: this is its SIP Call-ID.
+    Leg(CallId, Side, String),
     /// An INVITE of a known trunk was refused at the door, for the metric.
     Refused(&'static str),
 }
@@ -406,9 +408,16 @@ impl B2bua {
             act(call, &mut ctx);
         }));
         for leg in new_legs {
-            self.legs.insert(leg, (id, Side::Company));
+            self.own_leg(leg, id, Side::Company);
         }
         done.map_err(|panic| panic_text(panic.as_ref()))
+    }
+
+    fn own_leg(&mut self, leg: LegId, call: CallId, side: Side) {
+        self.legs.insert(leg, (call, side));
+        if let Some(sip_call_id) = self.agent.sip_call_id(leg) {
+            self.out.push_back(Output::Leg(call, side, sip_call_id.to_owned()));
+        }
     }
 
     fn forget(&mut self, now: Now, call: Call) {
@@ -465,7 +474,7 @@ impl B2bua {
         match self.admit(now, leg, &request, flow, trunk, &dialled) {
             Ok(facts) => {
                 let id = facts.data.call_id;
-                self.legs.insert(leg, (id, Side::Caller));
+                self.own_leg(leg, id, Side::Caller);
                 let mut new_legs = Vec::new();
                 let mut ctx = Ctx {
                     now,
@@ -501,7 +510,7 @@ impl B2bua {
         });
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, &settings)?;
-        let identity = route::caller(trunk, invite);
+        let identity = identity::admit(trunk, invite)?;
         let admitted = self.admission.check(now.mono, &settings.config.sip, trunk)?;
         let caller = identity.number.as_deref();
         let targets = match company.strategy {
@@ -523,6 +532,9 @@ impl B2bua {
             number,
             caller: identity.number.clone(),
             caller_reason: identity.reason.map(str::to_owned),
+            caller_name: identity.display.clone(),
+            privacy: (!identity.privacy.is_empty()).then(|| identity.privacy.to_string()),
+            diversion: identity.diversions.clone(),
             trunk: trunk.name.clone(),
             forwarded_to: None,
             started_at: now.wall,
@@ -535,6 +547,8 @@ impl B2bua {
             sip_status: None,
             reason: None,
             hangup_by: None,
+            q850_cause: None,
+            sip_reason: None,
             attribution,
             recording: None,
             media: None,

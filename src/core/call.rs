@@ -22,9 +22,10 @@ use crate::core::event::{
     Body, CallData, Event, HangupBy, MediaSummary, Outcome, RecordingData, RecordingState, RecordingSummary,
 };
 use crate::core::health::Health;
+use crate::core::identity::CallerIdentity;
 use crate::core::locate::Hop;
 use crate::core::media::{MediaCommand, MediaNotice, Open};
-use crate::core::route::{CallerIdentity, Desk, Target};
+use crate::core::route::{Desk, Target};
 use crate::ids::{CallId, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup, Wall};

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::core::identity::Diversion;
 use crate::ids::{CallId, E164, LeaseId};
 use crate::time::Wall;
 
@@ -192,6 +193,15 @@ pub struct CallData {
     pub caller: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub caller_reason: Option<String>,
+    /// Name shown with the call: of the list of known callers, else as the call brought it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub caller_name: Option<String>,
+    /// What the caller asked to be kept private (`Privacy`, RFC 3323): `id`, `user`, `header`, … with `;` between.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub privacy: Option<String>,
+    /// Who sent the call on before it came to us (RFC 5806), latest first; only of trunks that are believed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub diversion: Vec<Diversion>,
     pub trunk: String,
     /// The destination that was tried last, or that answered.
     pub forwarded_to: Option<String>,
@@ -207,6 +217,12 @@ pub struct CallData {
     /// Stable code.
     pub reason: Option<String>,
     pub hangup_by: Option<HangupBy>,
+    /// Q.850 cause of the end, as the side that ended it gave it (RFC 3326) or as its status says (RFC 3398).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub q850_cause: Option<u16>,
+    /// SIP reason that the side that ended it gave: `SIP;cause=200 Call completed elsewhere`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sip_reason: Option<String>,
     pub attribution: Attribution,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recording: Option<RecordingSummary>,

@@ -29,7 +29,7 @@ pub fn dialled(trunk: &Trunk, request: &Message) -> Option<String> {
 }
 
 /// User part of a `sip:` URI or number of a `tel:` URI, without their parameters (RFC 3966 §3, RFC 3261 §19.1.6).
-fn user_of(uri: &Uri<'_>) -> Option<String> {
+pub(crate) fn user_of(uri: &Uri<'_>) -> Option<String> {
     let number = uri.subscriber()?;
     let in_user = || uri.user?.split(';').find_map(|param| param.strip_prefix("phone-context="));
     let context = if uri.is_tel() { uri.param("phone-context") } else { in_user() };
@@ -39,68 +39,6 @@ fn user_of(uri: &Uri<'_>) -> Option<String> {
         _ => Some(number),
     }
     .filter(|number| !number.is_empty())
-}
-
-/// Who calls, as far as this trunk is believed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CallerIdentity {
-    /// E.164 where it could be read, else the user part as it came.
-    pub number: Option<String>,
-    /// Display name, cleaned of control characters.
-    pub display: Option<String>,
-    /// Why `number` is absent: `withheld` or `unreadable`.
-    pub reason: Option<&'static str>,
-    /// The trunk vouches for `number` (RFC 3325): it did not come from From, where anybody writes what they like.
-    pub asserted: bool,
-}
-
-/// Longest caller text that is kept; RFC 3261 names no bound, a display has some thirty characters.
-const CALLER_TEXT_MAX: usize = 64;
-
-/// P-Asserted-Identity (RFC 3325) or Remote-Party-ID of a trusted trunk, else From; withheld by Privacy (RFC 3323) or
-/// by an anonymous From.
-pub fn caller(trunk: &Trunk, request: &Message) -> CallerIdentity {
-    let asserted = if trunk.trust_identity {
-        ["P-Asserted-Identity", "Remote-Party-ID"].iter().find_map(|name| request.list(name).next())
-    } else {
-        None
-    };
-    let restricted = request
-        .list("Privacy")
-        .flat_map(|value| value.split(';'))
-        .any(|word| ["id", "user", "full"].iter().any(|private| word.trim().eq_ignore_ascii_case(private)));
-    let asserted = asserted.and_then(|value| NameAddr::parse(value).ok());
-    let is_asserted = asserted.is_some();
-    let party = asserted.or_else(|| request.from().ok());
-    let Some(party) = party else {
-        return CallerIdentity { reason: Some("unreadable"), ..CallerIdentity::default() };
-    };
-    let hidden_by_party =
-        party.param("privacy").is_some_and(|value| !value.trim_matches('"').eq_ignore_ascii_case("off"));
-    let user = user_of(&party.uri).unwrap_or_default();
-    let anonymous = user.eq_ignore_ascii_case("anonymous")
-        || party.uri.host.eq_ignore_ascii_case("anonymous.invalid")
-        || ["restricted", "unavailable", "unknown", "private"].iter().any(|word| user.eq_ignore_ascii_case(word));
-    if restricted || hidden_by_party || anonymous {
-        return CallerIdentity { reason: Some("withheld"), ..CallerIdentity::default() };
-    }
-    let number = crate::core::number::caller(&user, trunk.country.as_deref())
-        .map(|number| number.as_str().to_owned())
-        // Letters are a name; signs alone are nobody.
-        .or_else(|| presentable(&user).filter(|text| text.chars().any(char::is_alphanumeric)));
-    CallerIdentity {
-        asserted: is_asserted && number.is_some(),
-        reason: number.is_none().then_some("unreadable"),
-        number,
-        display: presentable(&party.display_text()),
-    }
-}
-
-/// Text without control characters, bounded; `None` when nothing is left.
-fn presentable(text: &str) -> Option<String> {
-    let clean: String = text.chars().filter(|c| !c.is_control()).take(CALLER_TEXT_MAX).collect();
-    let clean = clean.trim();
-    (!clean.is_empty()).then(|| clean.to_owned())
 }
 
 /// One destination of a company, with its placeholders filled.
@@ -160,19 +98,7 @@ mod tests {
     use super::*;
 
     fn trunk(dialled_in: DialledIn, trust_identity: bool) -> Trunk {
-        Trunk {
-            name: "carrier".into(),
-            sources: Vec::new(),
-            address: None,
-            dialled_in,
-            country: Some("GB".into()),
-            prefix: String::new(),
-            trust_identity,
-            nat: false,
-            calls_max: 10,
-            calls_per_second_max: 0,
-            credentials: None,
-        }
+        Trunk { dialled_in, trust_identity, country: Some("GB".into()), ..Trunk::bare("carrier") }
     }
 
     fn invite(uri: &str, headers: &str) -> Message {
@@ -207,39 +133,6 @@ mod tests {
     fn a_local_number_is_completed_by_its_context() {
         let message = invite("tel:79460000;phone-context=+4420", &format!("{TO}From: <sip:a@b>;tag=1\r\n"));
         assert_eq!(dialled(&trunk(DialledIn::RequestUri, true), &message).as_deref(), Some("+442079460000"));
-    }
-
-    #[test]
-    fn callers_are_believed_as_far_as_their_trunk() {
-        let cases = [
-            ("From: \"Ann\" <sip:07700900123@x>;tag=1\r\n", "+447700900123", "Ann", ""),
-            (
-                "From: <sip:07700900123@x>;tag=1\r\nP-Asserted-Identity: <tel:+447700900999>\r\n",
-                "+447700900999",
-                "",
-                "",
-            ),
-            (
-                "From: <sip:1@x>;tag=1\r\nRemote-Party-ID: \"B\" <sip:+447700900998@x>;privacy=off\r\n",
-                "+447700900998",
-                "B",
-                "",
-            ),
-            ("From: <sip:1@x>;tag=1\r\nRemote-Party-ID: <sip:+447700900998@x>;privacy=full\r\n", "", "", "withheld"),
-            ("From: <sip:+447700900123@x>;tag=1\r\nPrivacy: header;id\r\n", "", "", "withheld"),
-            ("From: \"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=1\r\n", "", "", "withheld"),
-            ("From: <sip:alice@x>;tag=1\r\n", "alice", "", ""),
-            ("From: <sip:x.example>;tag=1\r\n", "", "", "unreadable"),
-        ];
-        for (headers, number, display, reason) in cases {
-            let identity = caller(&trunk(DialledIn::RequestUri, true), &invite("sip:a@b", &format!("{TO}{headers}")));
-            assert_eq!(identity.number.as_deref().unwrap_or(""), number, "{headers}");
-            assert_eq!(identity.display.as_deref().unwrap_or(""), display, "{headers}");
-            assert_eq!(identity.reason.unwrap_or(""), reason, "{headers}");
-        }
-        let asserted = "From: <sip:07700900123@x>;tag=1\r\nP-Asserted-Identity: <tel:+447700900999>\r\n";
-        let distrusted = caller(&trunk(DialledIn::RequestUri, false), &invite("sip:a@b", &format!("{TO}{asserted}")));
-        assert_eq!(distrusted.number.as_deref(), Some("+447700900123"));
     }
 
     #[test]

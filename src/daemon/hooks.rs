@@ -9,10 +9,12 @@ use crate::core::agent::Flow;
 use crate::core::event::{Body, CallData, Event};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::demo::steps::Steps;
-use crate::ids::CallId;
+use crate::ids::{CallId, Side};
+use crate::io::hep::HepSender;
 use crate::io::http::{Demo, LiveCalls};
 use crate::io::journal::Journal;
 use crate::io::media::MediaEngine;
+use crate::io::messages::Messages;
 use crate::io::metrics::{Direction, Metrics};
 use crate::io::recordings::Recordings;
 use crate::io::signalling::{Hooks, Seen};
@@ -26,6 +28,8 @@ pub(super) struct Parts {
     pub(super) metrics: Arc<Metrics>,
     pub(super) engine: Arc<MediaEngine>,
     pub(super) recordings: Arc<Recordings>,
+    pub(super) messages: Arc<Messages>,
+    pub(super) hep: Option<Arc<HepSender>>,
     pub(super) demo: Option<Arc<Demo>>,
 }
 
@@ -98,7 +102,15 @@ impl Hooks for DaemonHooks {
         self.parts.metrics.call_refused(code);
     }
 
+    fn on_leg(&mut self, call: CallId, side: Side, sip_call_id: &str) {
+        self.parts.messages.on_leg(call, side, sip_call_id);
+    }
+
     fn on_message(&mut self, now: Now, seen: Seen, flow: &Flow, bytes: &Bytes) {
+        let call = self.parts.messages.on_message(now.wall, seen, flow, bytes);
+        if let Some(hep) = &self.parts.hep {
+            hep.send(now.wall, seen, flow, bytes, call);
+        }
         let direction = match seen {
             Seen::Received => Direction::Received,
             Seen::Sent => Direction::Sent,

@@ -30,6 +30,7 @@ impl Daemon {
                 for bad in self.sinks.apply(&new.sinks).await {
                     tracing::error!(%bad, "this sink is not running");
                 }
+                self.messages.set_bytes_max(new.trace.memory);
                 self.config.store(new);
                 tracing::info!("the new configuration is in force");
             }
@@ -51,6 +52,8 @@ fn keep_what_needs_a_restart(old: &Config, new: &mut Config) {
     keep(old.sip.listen != new.sip.listen, "sip.listen");
     keep(old.sip.advertise != new.sip.advertise, "sip.advertise");
     keep(format!("{:?}", old.media) != format!("{:?}", new.media), "media");
+    keep(old.trace.hep != new.trace.hep, "trace.hep");
+    new.trace.hep.clone_from(&old.trace.hep);
     keep(old.http.listen != new.http.listen, "http.listen");
     let feed = |config: &Config| config.lease_feed.as_ref().map(|feed| feed.url.clone());
     keep(feed(old) != feed(new), "lease_feed.url");

@@ -11,6 +11,7 @@ mod demo;
 mod events;
 mod leases;
 mod live;
+mod messages;
 mod problem;
 mod rate;
 mod recording;
@@ -41,6 +42,7 @@ use crate::config::Config;
 use crate::io::allocator::AllocatorHandle;
 use crate::io::calls::Calls;
 use crate::io::journal::Journal;
+use crate::io::messages::Messages;
 use crate::io::metrics::Metrics;
 use crate::limits;
 use rate::RateLimit;
@@ -55,6 +57,7 @@ pub struct Parts {
     pub journal: Journal,
     pub calls: Arc<Calls>,
     pub live: Arc<LiveCalls>,
+    pub messages: Arc<Messages>,
     pub readiness: Arc<Readiness>,
     /// Only with `leaseline demo`.
     pub demo: Option<Arc<Demo>>,
@@ -69,6 +72,7 @@ pub struct AppState {
     journal: Journal,
     calls: Arc<Calls>,
     live: Arc<LiveCalls>,
+    messages: Arc<Messages>,
     readiness: Arc<Readiness>,
     demo: Option<Arc<Demo>>,
     /// `<data_dir>`; recordings are opened below it.
@@ -90,6 +94,7 @@ impl AppState {
             journal: parts.journal,
             calls: parts.calls,
             live: parts.live,
+            messages: parts.messages,
             readiness: parts.readiness,
             demo: parts.demo,
             data_dir,
@@ -140,6 +145,8 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/calls/live", Token, &["GET"], get(calls::live)),
         route("/v1/calls/{id}", Token, &["GET", "DELETE"], get(calls::one).delete(calls::hangup)),
         route("/v1/calls/{id}/recording", Token, &["GET"], get(recording::recording)),
+        route("/v1/calls/{id}/ladder", Token, &["GET"], get(messages::ladder)),
+        route("/v1/calls/{id}/trace", Token, &["GET"], get(messages::trace)),
         route("/v1/events", Token, &["GET"], get(events::events)),
         route("/metrics", Token, &["GET"], get(status::metrics)),
         route("/v1/openapi.json", Open, &["GET"], get(assets::openapi)),

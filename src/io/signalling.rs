@@ -20,7 +20,7 @@ use crate::core::b2bua::{B2bua, Counts, Input, Output, Settings};
 use crate::core::event::Event;
 use crate::core::locate::{self, Asker, Hop, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
-use crate::ids::CallId;
+use crate::ids::{CallId, Side};
 use crate::io::clock;
 use crate::io::sip_tcp::{self, Streams};
 use crate::limits;
@@ -62,6 +62,8 @@ pub enum Seen {
 pub trait Hooks {
     fn on_event(&mut self, event: Event);
     fn on_refused(&mut self, code: &'static str);
+    /// A leg of a call came to be: this is its SIP Call-ID.
+    fn on_leg(&mut self, call: CallId, side: Side, sip_call_id: &str);
     /// Every message, as it came or went.
     fn on_message(&mut self, now: Now, seen: Seen, flow: &Flow, bytes: &Bytes);
     /// Takes ports for a call, or says why not (stable code).
@@ -345,6 +347,7 @@ impl Signalling {
             }
             Output::Resolve { asker, query } => self.resolved.push_back((asker, query)),
             Output::Event(event) => self.hooks.on_event(event),
+            Output::Leg(call, side, sip_call_id) => self.hooks.on_leg(call, side, &sip_call_id),
             Output::Refused(code) => self.hooks.on_refused(code),
         }
     }

@@ -97,19 +97,7 @@ fn fiction() -> E164 {
 }
 
 fn any_trunk(dialled_in: DialledIn) -> Trunk {
-    Trunk {
-        name: String::new(),
-        sources: Vec::new(),
-        address: None,
-        dialled_in,
-        country: None,
-        prefix: String::new(),
-        trust_identity: true,
-        nat: false,
-        calls_max: 1,
-        calls_per_second_max: 0,
-        credentials: None,
-    }
+    Trunk { dialled_in, ..Trunk::bare("") }
 }
 
 fn configuration(call: &Call, us: [SocketAddr; 2], dialled_in: &str, number: &E164) -> Table {

@@ -224,6 +224,7 @@ impl<'a> Stage<'a> {
                 self.step(StepKind::Event(event.body.kind(), outcome(&event.body)));
                 self.performed.events.push(event);
             }
+            Output::Leg(..) => {}
             Output::Refused(code) => self.step(StepKind::Refused(code)),
         }
     }

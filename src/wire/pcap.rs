@@ -3,6 +3,7 @@
 //! What cannot be used (other protocols, fragments, cut packets) is counted, never guessed at.
 
 mod tcp;
+pub mod write;
 
 use std::net::{IpAddr, SocketAddr};
 

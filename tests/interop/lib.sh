@@ -34,7 +34,7 @@ begin() {
 }
 
 # configuration: prints the configuration that start_leaseline uses. FORWARD, RING, RECORDING, SOURCE
-# and NAT change it.
+# and NAT change it, EXTRA is added.
 configuration() {
     local forward=${FORWARD:-}
     [ -n "$forward" ] || forward="\"sip:{number}@$COMPANY:5080\""
@@ -80,6 +80,7 @@ numbers = ["$NUMBER"]
 channel = { source = "billboard", medium = "offline", campaign = "ring road" }
 [[sink]]
 kind = "jsonl"
+${EXTRA:-}
 TOML
 }
 

@@ -316,6 +316,7 @@ impl World {
                     let _ = writeln!(self.ladder, "   {:>7.3} event {}", self.seconds(), describe(&event));
                     self.events.push(event);
                 }
+                Output::Leg(..) => {}
                 Output::Refused(code) => self.refused.push(code),
             }
         }

@@ -1,10 +1,11 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
 mod credentials;
+mod identity;
 
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
-use super::super::{DialledIn, Trunk, destination, value};
+use super::super::{DialledIn, NumberFormat, ReasonHeader, Trunk, destination, value};
 use super::{choice, count, named, rate};
 use crate::limits;
 
@@ -45,6 +46,18 @@ pub(super) fn trunk<'t>(
         ("p-called-party-id", DialledIn::PCalledPartyId),
         ("diversion", DialledIn::Diversion),
     ];
+    let formats = [
+        ("e164", NumberFormat::E164),
+        ("plain", NumberFormat::Plain),
+        ("national", NumberFormat::National),
+        ("international", NumberFormat::International),
+    ];
+    let reasons = [
+        ("off", ReasonHeader::Off),
+        ("requests", ReasonHeader::Requests),
+        ("responses", ReasonHeader::Responses),
+        ("codes", ReasonHeader::Codes),
+    ];
     let trunk = Trunk {
         sources,
         address: r.text(s, "address", way_out).optional(),
@@ -55,6 +68,9 @@ pub(super) fn trunk<'t>(
         nat: r.boolean(s, "nat").or(false),
         calls_max: count(r, s, "calls_max", 1).unwrap_or(calls_max),
         calls_per_second_max: rate(r, s),
+        number_format: choice(r, s, "number_format", &formats).unwrap_or_default(),
+        reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),
+        identity: identity::identity(r, s),
         credentials: credentials::credentials(r, s, name.as_deref()),
         name: name?,
     };

@@ -72,7 +72,7 @@ impl World {
                         self.ended.push(*data);
                     }
                 }
-                Output::Media(..) | Output::Resolve { .. } | Output::Refused(_) => {}
+                Output::Media(..) | Output::Resolve { .. } | Output::Refused(_) | Output::Leg(..) => {}
             }
         }
     }

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use crate::config::AttributionRules;
 use crate::core::attribution;
 use crate::core::event::Attribution;
-use crate::core::route::CallerIdentity;
+use crate::core::identity::CallerIdentity;
+use crate::core::reason;
 use crate::ids::{CallId, E164};
 use crate::wire::sip::Message;
 use crate::wire::sip::build;
@@ -64,11 +65,5 @@ pub fn towards_company(
 
 /// `Reason` (RFC 3326) of a BYE or CANCEL crosses when it is a SIP or Q.850 cause; its text does not.
 pub fn reason(request: &Message) -> Lines {
-    let cause = |value: &str| {
-        let mut parts = value.split(';').map(str::trim);
-        let protocol = parts.next().filter(|p| p.eq_ignore_ascii_case("SIP") || p.eq_ignore_ascii_case("Q.850"))?;
-        let cause = parts.find_map(|part| part.strip_prefix("cause="))?.parse::<u16>().ok()?;
-        Some(("Reason".into(), format!("{protocol};cause={cause}")))
-    };
-    request.list("Reason").filter_map(cause).take(2).collect()
+    reason::read(request).iter().map(reason::Reason::line).collect()
 }

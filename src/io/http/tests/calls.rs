@@ -122,3 +122,55 @@ async fn a_growing_recording_and_a_link_are_not_served() {
     assert_eq!(world.get(&format!("/v1/calls/{none}/recording")).await.code(), "no_recording");
     assert_eq!(world.get("/v1/calls/..%2f..%2fsecret/recording").await.code(), "unknown_call");
 }
+
+#[tokio::test]
+async fn what_was_said_is_shown_as_json_as_text_and_as_a_capture() {
+    use crate::core::agent::Flow;
+    use crate::ids::Side;
+    use crate::io::signalling::Seen;
+
+    let world = world(None);
+    let id = world.call(0, Some(Outcome::Answered));
+    let flow = |transport| Flow {
+        transport,
+        local: "192.0.2.1:5060".parse().unwrap(),
+        remote: "192.0.2.2:5070".parse().unwrap(),
+        connection: 0,
+        name: None,
+    };
+    let messages = &world.state.messages;
+    messages.on_leg(id, Side::Caller, "a");
+    messages.on_leg(id, Side::Company, "b");
+    let say = |at, seen, transport, text: String| {
+        messages.on_message(Wall(at), seen, &flow(transport), &text.into());
+    };
+    let invite = "INVITE sip:1@x SIP/2.0\r\nCall-ID: a\r\nCSeq: 1 INVITE\r\n\r\nv=0\r\n".to_owned();
+    say(1_000_000, Seen::Received, rsip::Transport::Udp, invite);
+    let busy = "SIP/2.0 486 Busy Here\r\nCall-ID: b\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n".to_owned();
+    say(1_250_000, Seen::Received, rsip::Transport::Tcp, busy);
+
+    let ladder = world.get(&format!("/v1/calls/{id}/ladder")).await.json();
+    let lines: Vec<_> =
+        ladder["messages"].as_array().unwrap().iter().map(|m| (&m["side"], &m["line"], &m["sdp"])).collect();
+    assert_eq!(
+        lines,
+        [
+            (&json!("caller"), &json!("INVITE sip:1@x"), &json!(true)),
+            (&json!("company"), &json!("486 Busy Here (INVITE)"), &json!(false)),
+        ]
+    );
+    let text = world.get(&format!("/v1/calls/{id}/ladder?format=text")).await;
+    assert!(text.header("content-type").starts_with("text/plain"));
+    insta::assert_snapshot!(String::from_utf8(text.body).unwrap());
+
+    let file = world.get(&format!("/v1/calls/{id}/trace")).await;
+    assert_eq!(file.header("content-type"), "application/vnd.tcpdump.pcap");
+    let capture = crate::wire::pcap::Capture::read(&file.body).unwrap();
+    assert_eq!(capture.packets.len(), 2);
+    assert_eq!(capture.packets[0].source, "192.0.2.2:5070".parse().unwrap());
+
+    assert_eq!(world.get(&format!("/v1/calls/{id}/ladder?format=svg")).await.code(), "bad_parameter");
+    let other = world.call(1, Some(Outcome::Answered));
+    assert_eq!(world.get(&format!("/v1/calls/{other}/ladder")).await.code(), "messages_not_kept");
+    assert_eq!(world.get(&format!("/v1/calls/{}/trace", CallId(5))).await.code(), "unknown_call");
+}
