@@ -41,6 +41,13 @@ pub const AUTH_USER: usize = 128;
 /// Realm of a login: longer than any host name in use.
 pub const AUTH_REALM: usize = 256;
 
+/// Parameters of one challenge or of one Authorization (RFC 7616 names twelve).
+pub const AUTH_PARAMS: usize = 24;
+/// Challenges of one response: three algorithms of two realms, and schemes that we do not know.
+pub const AUTH_CHALLENGES: usize = 16;
+/// One value of a challenge: nonces in use have up to about 200 bytes.
+pub const AUTH_VALUE: usize = 1_024;
+
 /// Lines of one SDP body.
 pub const SDP_LINES: usize = 512;
 /// Media descriptions of one SDP body.

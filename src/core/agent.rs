@@ -6,6 +6,7 @@
 //! the ACK again (§13.2.2.4), a second 2xx of a fork gets ACK and BYE, CANCEL is answered 200 and BYE to an unknown
 //! dialog 481. What a *call* means (who is told, what crosses from leg to leg) is [`crate::core::call`]'s.
 
+mod challenge;
 mod checks;
 mod commands;
 pub mod drops;
@@ -362,6 +363,11 @@ impl Agent {
         if let Some(leg) = self.legs.get_mut(&leg) {
             leg.nat = nat;
         }
+    }
+
+    /// What challenges to our requests within this leg's dialog are answered with. They go to where the leg began only.
+    pub fn set_credentials(&mut self, leg: LegId, credentials: Option<Arc<Credentials>>) {
+        self.log_in(leg, credentials);
     }
 
     /// Our first INVITE of this leg has a provisional response, 100 Trying included.

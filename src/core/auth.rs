@@ -3,6 +3,9 @@
 //! Credentials belong to a trunk. They are given to a leg or to a request of ours and answer challenges to that alone:
 //! nothing that a peer writes picks them.
 
+pub mod client;
+pub mod digest;
+
 use std::sync::Arc;
 
 use crate::config::Secret;

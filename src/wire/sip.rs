@@ -4,6 +4,7 @@
 //! [`Message::parse`] decides what the lines of a message are. [`Message::validate`] decides whether it has what every
 //! request or response must have. [`Salvage`] reads of a broken request what an answer to it needs.
 
+pub mod auth;
 pub mod build;
 mod fault;
 pub mod frame;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use rsip::Method;
 
+use super::challenge::Login;
 use super::drops::DropReason;
 use super::identity::Branch;
 use super::leg::{Leg, PROVISIONAL_AGAIN, Phase, SentAck, Unacked};
@@ -150,6 +151,8 @@ impl Agent {
         let (call_id, tag, branch) = (self.identity.call_id(), self.identity.tag(), self.identity.branch());
         let mut leg = Leg::new(Phase::Calling, &call_id, tag, invite.flow);
         leg.nat = invite.nat;
+        let home = invite.flow.remote.ip();
+        leg.login = invite.credentials.clone().map(|credentials| Box::new(Login::new(credentials, home)));
         leg.local = format!("{};tag={tag}", invite.from).into();
         leg.to = invite.to.as_str().into();
         leg.request_uri = invite.request_uri.as_str().into();
@@ -403,7 +406,10 @@ impl Agent {
             },
         );
         match written {
-            Ok(bytes) => Some(Written { bytes, flow, branch, cseq }),
+            Ok(bytes) => {
+                let bytes = self.with_login(id, method, cseq, flow, bytes);
+                Some(Written { bytes, flow, branch, cseq })
+            }
             Err(_) => {
                 self.drops.count(DropReason::Unwritable);
                 None

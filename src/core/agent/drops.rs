@@ -28,6 +28,12 @@ pub enum DropReason {
     Flood,
     /// A message of ours was not sent because a value in it holds a forbidden byte.
     Unwritable,
+    /// A 401 or 407 of somebody else than the trunk that the credentials are for.
+    ChallengeElsewhere,
+    /// A 401 or 407 of another realm, or without anything that we can answer.
+    ChallengeUnfit,
+    /// A 401 or 407 to our credentials.
+    LoginRefused,
     // Refused.
     /// 400.
     Malformed,
@@ -67,7 +73,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [DropReason; 28] = {
+    pub const ALL: [DropReason; 31] = {
         use DropReason::*;
         [
             NotSip,
@@ -81,6 +87,9 @@ impl DropReason {
             LateCopy,
             Flood,
             Unwritable,
+            ChallengeElsewhere,
+            ChallengeUnfit,
+            LoginRefused,
             Malformed,
             Version,
             MethodNotAllowed,
@@ -119,6 +128,9 @@ impl DropReason {
             DropReason::LateCopy => "late_copy",
             DropReason::Flood => "flood",
             DropReason::Unwritable => "unwritable",
+            DropReason::ChallengeElsewhere => "challenge_elsewhere",
+            DropReason::ChallengeUnfit => "challenge_unfit",
+            DropReason::LoginRefused => "login_refused",
             DropReason::Malformed => "malformed",
             DropReason::Version => "version",
             DropReason::MethodNotAllowed => "method_not_allowed",

@@ -70,6 +70,11 @@ impl Identity {
         format!("{:032x}", self.draw()).into()
     }
 
+    /// A client nonce.
+    pub(super) fn token(&mut self) -> String {
+        format!("{:032x}", self.draw())
+    }
+
     /// 0 to `most`.
     pub(super) fn up_to(&mut self, most: u32) -> u32 {
         self.rng.next_u32() % (most + 1)

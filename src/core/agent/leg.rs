@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::challenge::Login;
 use super::identity::LocalTag;
 use super::{ClientTxn, Extra, Flow, ServerTxn};
 use crate::core::dialog::Dialog;
@@ -66,6 +67,8 @@ pub(super) struct Leg {
     /// Where the far side's last message came from.
     pub(super) flow: Flow,
     pub(super) nat: bool,
+    /// `None`: a challenge is a failure.
+    pub(super) login: Option<Box<Login>>,
     /// Early or confirmed; the fork that won.
     pub(super) dialog: Option<Dialog>,
     /// Our first INVITE, while the leg is not confirmed.
@@ -99,6 +102,7 @@ impl Leg {
             request_uri: "".into(),
             flow,
             nat: false,
+            login: None,
             dialog: None,
             first: None,
             our_invite: None,

@@ -14,13 +14,13 @@ use crate::time::Mono;
 use crate::wire::sip::Message;
 
 /// What is known of a client transaction after it may have ended.
-#[derive(Clone, Copy)]
-struct Asked {
-    txn: ClientTxn,
-    leg: LegId,
-    purpose: Purpose,
-    method: Method,
-    cseq: u32,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) txn: ClientTxn,
+    pub(super) leg: LegId,
+    pub(super) purpose: Purpose,
+    pub(super) method: Method,
+    pub(super) cseq: u32,
 }
 
 impl Agent {
@@ -35,7 +35,15 @@ impl Agent {
             leg.flow = flow;
         }
         let status = message.status();
-        if self.drive_client(now, asked.txn, ClientInput::Response(status), Some(&message)) == Outcome::Deliver {
+        let retry = self.prepare_answer(flow, asked, &message);
+        if (200..300).contains(&status) {
+            self.take_next_nonce(asked.leg, &message);
+        }
+        let outcome = self.drive_client(now, asked.txn, ClientInput::Response(status), Some(&message));
+        if let Some(retry) = retry {
+            return self.send_again(now, asked, retry);
+        }
+        if outcome == Outcome::Deliver {
             match asked.purpose {
                 Purpose::First => self.on_first_response(now, asked, status, message),
                 Purpose::Request => self.on_request_response(asked, status, message),

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use rsip::Method;
 
+use super::challenge::Login;
 use super::drops::DropReason;
 use super::leg::{Leg, Phase};
 use super::transactions::{NewClient, Purpose};
 use super::{Agent, AgentEvent, ClientTxn, Extra, Flow, LegId, write};
+use crate::core::auth::Credentials;
 use crate::time::Mono;
 use crate::wire::sip::Message;
 
@@ -29,6 +31,8 @@ pub struct Standalone {
     pub call_id: Option<Box<str>>,
     /// Higher with each request of the same Call-ID.
     pub cseq: u32,
+    /// What a challenge is answered with; the answer's CSeq number is one higher.
+    pub credentials: Option<Arc<Credentials>>,
     pub extra: Extra,
 }
 
@@ -70,6 +74,8 @@ impl Agent {
         let leg = LegId(self.next_id());
         let mut entry = Leg::new(Phase::Over, &call_id, tag, new.flow);
         entry.quiet = true;
+        let home = new.flow.remote.ip();
+        entry.login = new.credentials.clone().map(|credentials| Box::new(Login::new(credentials, home)));
         self.legs.insert(leg, entry);
         self.by_tag.insert(tag, leg);
         let (method, purpose, cseq, flow) = (new.method, Purpose::Standalone, new.cseq, new.flow);

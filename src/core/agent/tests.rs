@@ -1,6 +1,7 @@
 //! The agent in virtual time: ladders between two agents, and hand-written messages.
 
 mod calls;
+mod challenge;
 mod inside;
 mod property;
 mod races;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rsip::{Method, Transport};
 
+use super::challenge::Challenged;
 use super::identity::{Branch, LocalTag};
 use super::timers::Timed;
 use super::{Agent, ClientTxn, Extra, Flow, LegId, ServerTxn, write};
@@ -53,6 +54,7 @@ pub(super) struct ClientEntry {
     pub(super) request: Bytes,
     pub(super) flow: Flow,
     pub(super) cancel: Cancel,
+    pub(super) challenged: Challenged,
     armed: Option<Mono>,
 }
 
@@ -78,6 +80,7 @@ pub(super) struct ServerEntry {
 }
 
 /// A request of ours that is about to leave.
+#[derive(Debug)]
 pub(super) struct NewClient {
     pub(super) method: Method,
     pub(super) purpose: Purpose,
@@ -132,8 +135,9 @@ impl Agent {
             leg.transactions += 1;
         }
         let NewClient { method, purpose, branch, leg, cseq, request, flow } = new;
+        let (cancel, challenged) = (Cancel::No, Challenged::default());
         let entry =
-            ClientEntry { machine, branch, method, purpose, leg, cseq, request, flow, cancel: Cancel::No, armed: None };
+            ClientEntry { machine, branch, method, purpose, leg, cseq, request, flow, cancel, challenged, armed: None };
         self.clients.insert(txn, entry);
         self.arm_client(txn);
     }
@@ -211,6 +215,18 @@ impl Agent {
         self.by_branch.remove(&(entry.branch, entry.method == Method::Cancel));
         self.by_peer.remove(&(entry.flow.transport as u8, entry.flow.remote, txn));
         self.release_leg(entry.leg);
+    }
+
+    /// Gives a transaction another number, so that its old one may name the request that follows it.
+    pub(super) fn rename_client(&mut self, old: ClientTxn) {
+        let Some(mut entry) = self.clients.remove(&old) else { return };
+        let txn = ClientTxn(self.next_id());
+        self.timers.set(Timed::Client(old), &mut entry.armed, None);
+        self.by_branch.insert((entry.branch, entry.method == Method::Cancel), txn);
+        self.by_peer.remove(&(entry.flow.transport as u8, entry.flow.remote, old));
+        self.by_peer.insert((entry.flow.transport as u8, entry.flow.remote, txn));
+        self.clients.insert(txn, entry);
+        self.arm_client(txn);
     }
 
     /// Client transactions whose requests went to this address.
@@ -358,6 +374,16 @@ impl ClientEntry {
             _ => None,
         };
         machine.into_iter().chain(cancelled).min()
+    }
+
+    /// Without final response.
+    pub(super) fn is_open(&self) -> bool {
+        match &self.machine {
+            ClientMachine::Invite(_) => self.is_unanswered(),
+            ClientMachine::Other(machine) => {
+                matches!(machine.state(), client::State::Trying | client::State::Proceeding)
+            }
+        }
     }
 
     /// An INVITE without final response.

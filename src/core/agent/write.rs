@@ -121,13 +121,20 @@ fn copy_of(invite: &Message, method: &str, to: &str) -> Option<Builder> {
         builder = builder.header("Route", route);
     }
     let cseq = invite.cseq().ok()?.number;
-    Some(
-        builder
-            .header("From", invite.header("From")?)
-            .header("To", to)
-            .header("Call-ID", invite.header("Call-ID")?)
-            .header("CSeq", &format!("{cseq} {method}")),
-    )
+    builder = builder
+        .header("From", invite.header("From")?)
+        .header("To", to)
+        .header("Call-ID", invite.header("Call-ID")?)
+        .header("CSeq", &format!("{cseq} {method}"));
+    // An ACK cannot be challenged and brings what its INVITE brought; a CANCEL brings nothing (RFC 3261 §22.1).
+    if method == "ACK" {
+        for name in ["Authorization", "Proxy-Authorization"] {
+            for value in invite.headers(name) {
+                builder = builder.header(name, value);
+            }
+        }
+    }
+    Some(builder)
 }
 
 fn with_extra(mut builder: Builder, extra: &Extra) -> Builder {

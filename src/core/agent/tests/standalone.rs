@@ -13,6 +13,7 @@ fn register(world: &World) -> Standalone {
         to: "<sip:trunk@registrar.example>".into(),
         call_id: Some("registration-1".into()),
         cseq: 7,
+        credentials: None,
         extra: Extra { headers: vec![("Contact".into(), "<sip:trunk@127.0.0.1>".into())], ..Extra::default() },
     }
 }

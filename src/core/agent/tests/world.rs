@@ -278,7 +278,13 @@ impl World {
         let what = match Message::parse(bytes.clone()) {
             Ok(message) => {
                 let cseq = message.cseq().map_or(0, |cseq| cseq.number);
-                let body = if message.body().is_empty() { "" } else { " +body" };
+                let has_login = ["Authorization", "Proxy-Authorization"].map(|name| message.header(name).is_some());
+                let body = match (message.body().is_empty(), has_login.contains(&true)) {
+                    (true, false) => "",
+                    (false, false) => " +body",
+                    (true, true) => " +login",
+                    (false, true) => " +body +login",
+                };
                 if message.is_request() {
                     format!("{} ({cseq}){body}", message.method_token())
                 } else {

@@ -200,7 +200,7 @@ impl Call {
             nat: company.nat,
             reliable: Reliable::Off,
             session: None,
-            credentials: None,
+            credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
             extra: Extra { headers: lines, payload, phrase: None },
         };
         let leg = ctx.agent.invite(ctx.now, invite);
