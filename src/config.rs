@@ -23,7 +23,7 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
-pub use company::{Company, Destination, Strategy, Ways};
+pub use company::{Company, Destination, During, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When};
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use trace::{HepServer, Trace};

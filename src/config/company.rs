@@ -1,9 +1,15 @@
 //! `[[company]]`: whose numbers these are, and where their calls go.
 
+mod rule;
+mod schedule;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Trunk;
+
+pub use rule::{During, Glob, Rule, When};
+pub use schedule::{Schedule, Span, Then};
 
 /// Whose numbers these are, and where their calls go.
 #[derive(Clone, Debug)]
@@ -16,6 +22,12 @@ pub struct Company {
     pub busy: Option<Ways>,
     /// When nobody answered, or nobody could be reached.
     pub no_answer: Option<Ways>,
+    /// When calls are taken; none: always.
+    pub schedule: Option<Schedule>,
+    /// What happens outside these hours; none: refused with 480.
+    pub closed: Option<Then>,
+    /// The first that fits a call says where it goes.
+    pub rules: Vec<Arc<Rule>>,
     /// Ringing time per attempt; default 30 s.
     pub ring_timeout: Duration,
     /// Ringing time of the whole call; default 2 min, or `ring_timeout` when that is longer.
@@ -33,18 +45,30 @@ impl Company {
     /// Every destination that stands anywhere in this company, in the order in which they are read.
     pub fn every_destination(&self) -> impl Iterator<Item = &Arc<Destination>> {
         let overflow = [&self.busy, &self.no_answer].into_iter().flatten();
-        self.forward_to.iter().chain(overflow.flat_map(|ways| &ways.forward_to))
+        let thens = self.closed.iter().chain(self.rules.iter().map(|rule| &rule.then));
+        let more = overflow.chain(thens.filter_map(Then::ways));
+        self.forward_to.iter().chain(more.flat_map(|ways| &ways.forward_to))
     }
 
     /// Some list of it is tried by who was idle longest.
     pub(super) fn needs_idle_times(&self) -> bool {
-        let overflow = [&self.busy, &self.no_answer].into_iter().flatten().map(|ways| ways.strategy);
-        std::iter::once(self.strategy).chain(overflow).any(|strategy| strategy == Strategy::LongestIdle)
+        let overflow = [&self.busy, &self.no_answer].into_iter().flatten();
+        let thens = self.closed.iter().chain(self.rules.iter().map(|rule| &rule.then));
+        let more = overflow.chain(thens.filter_map(Then::ways)).map(|ways| ways.strategy);
+        std::iter::once(self.strategy).chain(more).any(|strategy| strategy == Strategy::LongestIdle)
+    }
+
+    /// Some rule of it asks whether the caller spoke to somebody before.
+    pub fn asks_for_known(&self) -> bool {
+        self.rules.iter().any(|rule| rule.when.known.is_some())
     }
 
     pub(super) fn every_destination_mut(&mut self) -> impl Iterator<Item = &mut Arc<Destination>> {
         let overflow = [&mut self.busy, &mut self.no_answer].into_iter().flatten();
-        self.forward_to.iter_mut().chain(overflow.flat_map(|ways| &mut ways.forward_to))
+        // While a configuration is read nobody else has its rules.
+        let rules = self.rules.iter_mut().filter_map(|rule| Some(&mut Arc::get_mut(rule)?.then));
+        let more = overflow.chain(self.closed.iter_mut().chain(rules).filter_map(Then::ways_mut));
+        self.forward_to.iter_mut().chain(more.flat_map(|ways| &mut ways.forward_to))
     }
 }
 

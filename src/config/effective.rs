@@ -5,8 +5,12 @@ mod trunk;
 use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 
+use super::parse::schedule::span_text;
 use super::value::{duration_text, listener_text, size_text};
-use super::{Codecs, Company, Config, Destination, DialledIn, Fsync, Pool, PoolKind, Sink, Trunk, Ways};
+use super::{
+    Codecs, Company, Config, Destination, DialledIn, Fsync, Glob, Pool, PoolKind, Rule, Schedule, Sink, Then, Trunk,
+    Ways,
+};
 use crate::ids::E164;
 
 /// What stands in place of a secret.
@@ -154,6 +158,60 @@ fn write_company(out: &mut Writer, company: &Company) {
             out.table(&format!("[company.{name}]"));
             write_ways(out, ways);
         }
+    }
+    if let Some(schedule) = &company.schedule {
+        write_schedule(out, schedule);
+    }
+    if let Some(closed) = &company.closed {
+        out.table("[company.closed]");
+        write_then(out, closed);
+    }
+    for rule in &company.rules {
+        write_rule(out, rule);
+    }
+}
+
+fn write_schedule(out: &mut Writer, schedule: &Schedule) {
+    out.table("[company.schedule]");
+    out.text("time_zone", &schedule.zone);
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    for (day, spans) in days.iter().zip(&schedule.week) {
+        out.list(day, spans.iter().map(|span| span_text(*span)));
+    }
+    out.list("holidays", &schedule.holidays);
+}
+
+fn write_rule(out: &mut Writer, rule: &Rule) {
+    out.table("[[company.rule]]");
+    out.text("name", &rule.name);
+    write_then(out, &rule.then);
+    out.table("[company.rule.when]");
+    let when = &rule.when;
+    let lists = [
+        ("source", &when.source),
+        ("medium", &when.medium),
+        ("campaign", &when.campaign),
+        ("pool", &when.pool),
+        ("number", &when.number),
+        ("caller", &when.caller),
+    ];
+    for (key, globs) in lists.iter().filter(|(_, globs)| !globs.is_empty()) {
+        out.list(key, globs.iter().map(Glob::as_str));
+    }
+    if !when.region.is_empty() {
+        out.list("region", &when.region);
+    }
+    if let Some(known) = when.known {
+        out.plain("known", known);
+    }
+    out.text("hours", when.hours.as_str());
+}
+
+fn write_then(out: &mut Writer, then: &Then) {
+    match then {
+        Then::Forward(ways) => write_ways(out, ways),
+        Then::Refuse(status) => out.plain("refuse", status),
+        Then::Usual => {}
     }
 }
 

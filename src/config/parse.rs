@@ -3,6 +3,8 @@
 mod company;
 mod destinations;
 mod media;
+mod rule;
+pub(super) mod schedule;
 mod sip;
 mod trace;
 mod trunk;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::config::{Config, Destination, Listener, PoolKind, Strategy, Trunk};
+use crate::config::{Config, Destination, Listener, PoolKind, Trunk};
 use crate::core::admission::{Admission, Reject};
 use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Reliable, Transmit, Trust};
 use crate::core::attribution;
@@ -23,7 +23,7 @@ use crate::core::lease::LeaseTable;
 use crate::core::locate::{Asker, Hop, Names, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
-use crate::core::route::Desk;
+use crate::core::route::{Desk, Question};
 use crate::core::{identity, number, route};
 use crate::ids::{CallId, E164, Side, mask};
 use crate::limits;
@@ -124,6 +124,12 @@ pub enum Input {
     /// No new calls from now on.
     Drain,
     Reload(Arc<Settings>),
+    /// This destination answered this caller in a call of an earlier run.
+    Remember {
+        company: String,
+        caller: String,
+        destination: String,
+    },
     Timeout,
 }
 
@@ -257,6 +263,9 @@ impl B2bua {
             }
             Input::Drain => self.admission.drain(),
             Input::Reload(settings) => self.reload(settings),
+            Input::Remember { company, caller, destination } => {
+                self.desk.known.remember(&company, &caller, destination.into());
+            }
             Input::Timeout => self.on_timeout(now),
         }
         self.pump(now);
@@ -426,6 +435,11 @@ impl B2bua {
         for leg in call.legs() {
             self.legs.remove(leg);
         }
+        if let (Some(caller), Some(label)) = (&call.data().caller, call.answered_by())
+            && call.company().asks_for_known()
+        {
+            self.desk.known.remember(&call.data().company, caller, Arc::clone(label));
+        }
         let (seats, talked) = call.seats();
         for seat in seats {
             self.desk.release(now.mono, seat, talked);
@@ -486,7 +500,10 @@ impl B2bua {
                     new_legs: &mut new_legs,
                 };
                 let call = Call::start(facts, &mut ctx);
-                self.calls.insert(id, call);
+                match call.is_ended() {
+                    true => self.forget(now, call),
+                    false => drop(self.calls.insert(id, call)),
+                }
             }
             Err(reject) => self.turn_away(now, leg, &trunk.name, dialled, reject),
         }
@@ -512,19 +529,18 @@ impl B2bua {
         let offer = read_offer(invite, &settings)?;
         let identity = identity::admit(trunk, invite)?;
         let admitted = self.admission.check(now.mono, &settings.config.sip, trunk)?;
-        let caller = identity.number.as_deref();
-        let targets = match company.strategy {
-            Strategy::Order | Strategy::Parallel => {
-                route::targets(&company.forward_to, &number, caller, settings.names())
-            }
-            strategy => {
-                let order = self.desk.arrange(&company.name, &company.forward_to, strategy, &mut self.random);
-                route::targets(&order, &number, caller, settings.names())
-            }
-        };
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
         let memory = settings.config.attribution.memory;
         let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
+        let question = Question {
+            company: &company,
+            pool: &pool.name,
+            number: &number,
+            caller: identity.number.as_deref(),
+            attribution: &attribution,
+            at: now.wall,
+        };
+        let plan = self.desk.plan(&question, settings.names(), &mut self.random);
         let data = CallData {
             call_id: self.call_id(now),
             company: company.name.clone(),
@@ -562,9 +578,7 @@ impl B2bua {
             offer,
             identity,
             data,
-            strategy: company.strategy,
-            parallel: if company.strategy == Strategy::Parallel { targets.len() } else { 0 },
-            targets,
+            plan,
             caller_nat: trunk.nat,
             recorded: company.recording.unwrap_or(settings.config.recording.enabled),
             company,

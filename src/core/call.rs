@@ -14,8 +14,8 @@ mod talk;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::config::{Company, Strategy};
-use crate::core::admission::Admitted;
+use crate::config::Company;
+use crate::core::admission::{Admitted, Reject};
 use crate::core::agent::{Agent, AgentEvent, Extra, Flow, LegId, Payload};
 use crate::core::b2bua::{Output, Settings};
 use crate::core::event::{
@@ -25,7 +25,7 @@ use crate::core::health::Health;
 use crate::core::identity::CallerIdentity;
 use crate::core::locate::Hop;
 use crate::core::media::{MediaCommand, MediaNotice, Open};
-use crate::core::route::{Desk, Target};
+use crate::core::route::{Desk, Plan, Target};
 use crate::ids::{CallId, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup, Wall};
@@ -86,12 +86,8 @@ pub struct NewCall {
     pub identity: CallerIdentity,
     pub data: CallData,
     pub company: Arc<Company>,
-    /// Destinations in the order in which they are tried.
-    pub targets: Vec<Target>,
-    /// How they were put into that order.
-    pub strategy: Strategy,
-    /// So many of them, from the first on, ring together; at most one: none do.
-    pub parallel: usize,
+    /// Where it goes.
+    pub plan: Plan,
     pub caller_nat: bool,
     pub recorded: bool,
     pub max_forwards: u8,
@@ -145,15 +141,18 @@ impl Call {
         ctx.event(id, Body::CallStarted(Box::new(facts.data.clone())));
         let caller_family = facts.offer.as_ref().map_or(facts.flow.remote.ip(), |stream| stream.audio.rtp.ip());
         let company_family =
-            facts.targets.first().and_then(Target::literal).map_or(caller_family, |hop| hop.remote.ip());
+            facts.plan.targets.first().and_then(Target::literal).map_or(caller_family, |hop| hop.remote.ip());
+        let refused = facts.plan.refused;
         let media = &ctx.settings.config.media;
         let ours = |family: std::net::IpAddr| {
             let fits = |ip: &std::net::IpAddr| ip.is_ipv4() == family.is_ipv4();
             Some(media.address).filter(fits).or(media.address6.filter(fits)).unwrap_or(media.address)
         };
         let address = [ours(caller_family), ours(company_family)];
-        ctx.media(id, MediaCommand::Open(Open { call: id, address }));
-        Call {
+        if refused.is_none() {
+            ctx.media(id, MediaCommand::Open(Open { call: id, address }));
+        }
+        let mut call = Call {
             legs: vec![facts.leg],
             seats: Vec::new(),
             tried: Vec::new(),
@@ -166,7 +165,12 @@ impl Call {
             recording_started: false,
             call_length: None,
             span: tracing::info_span!("call", %id),
+        };
+        if let Some(Reject { status, code, .. }) = refused {
+            call.refuse_caller(Why::new(Outcome::Rejected, code, HangupBy::System, status), None, ctx);
+            call.finish(ctx);
         }
+        call
     }
 
     pub fn id(&self) -> CallId {
@@ -205,9 +209,20 @@ impl Call {
         &self.legs
     }
 
+    /// Whose call it is.
+    pub fn company(&self) -> &Company {
+        &self.facts.company
+    }
+
     /// Places that it still holds at destinations, and whether it was answered.
     pub fn seats(&self) -> (&[Arc<str>], bool) {
         (&self.seats, self.facts.data.answered_at.is_some())
+    }
+
+    /// The destination that answered, by its label.
+    pub fn answered_by(&self) -> Option<&Arc<str>> {
+        self.facts.data.answered_at?;
+        self.winner().map(|target| &target.destination.label)
     }
 
     /// Gives back the admission when the call is gone.
@@ -309,7 +324,7 @@ impl Call {
         match &self.state {
             State::Opening | State::Hunting(_) => {
                 self.give_up_attempts(Vec::new(), ctx);
-                let why = Why { status: 480, ..Why::refused(crate::core::admission::Reject::new(480, code)) };
+                let why = Why { status: 480, ..Why::refused(Reject::new(480, code)) };
                 self.refuse_caller(why, None, ctx);
             }
             State::Talking(_) => {

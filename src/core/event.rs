@@ -236,6 +236,14 @@ pub struct CallData {
 /// How a call was routed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteData {
+    /// `open`, `closed` or `holiday`; absent when the company has no schedule.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hours: Option<Cow<'static, str>>,
+    /// The rule that fitted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<String>,
+    /// Who chose the destinations: `company`, `rule`, or `known_caller` when the caller spoke to the first one before.
+    pub decided_by: Cow<'static, str>,
     /// `order`, `parallel`, `weighted`, `round_robin` or `longest_idle`.
     pub strategy: Cow<'static, str>,
     /// Destinations in the order in which they came to an end.

@@ -65,6 +65,12 @@ pub fn display(number: &E164) -> String {
     }
 }
 
+/// The region of a number in ISO 3166 (`GB`), as its numbering plan tells it; `None` when no plan knows the number.
+pub fn region(number: &E164) -> Option<String> {
+    let parsed = PHONE_NUMBER_UTIL.parse(number.as_str(), None).ok()?;
+    parsed.get_region_code().map(|region| format!("{region:?}"))
+}
+
 /// A number text taken apart: separators gone, parameters understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Dialled {

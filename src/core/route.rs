@@ -2,6 +2,9 @@
 //! nothing in a message can name one (no Route, no 3xx, no REFER).
 
 mod desk;
+mod hours;
+mod known;
+mod plan;
 
 use std::sync::Arc;
 
@@ -12,6 +15,9 @@ use crate::ids::E164;
 use crate::wire::sip::{Message, NameAddr, Uri};
 
 pub use desk::Desk;
+pub use hours::{Hours, next_change};
+pub use known::Known;
+pub use plan::{Choice, Plan, Question, Way, choose};
 
 /// The user part that names the dialled number, where this trunk puts it, with escapes undone. `None` when that place
 /// is empty or unreadable.

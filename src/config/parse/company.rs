@@ -4,6 +4,8 @@ use super::super::check::Marks;
 use super::super::read::{Reader, Section};
 use super::super::{Company, Ways};
 use super::destinations::ways;
+use super::rule::rules;
+use super::schedule::{closed, schedule};
 use super::{MINUTE, SECOND, duration, named};
 use crate::limits;
 
@@ -30,6 +32,9 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         strategy,
         busy: overflow(r, s, "busy", marks),
         no_answer: overflow(r, s, "no_answer", marks),
+        closed: closed(r, s, marks),
+        rules: rules(r, s, marks),
+        schedule: schedule(r, s),
         ring_timeout,
         ring_timeout_total: total.or(ring_timeout.max(limits::RING_TOTAL)),
         final_statuses,

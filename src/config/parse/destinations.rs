@@ -16,6 +16,19 @@ pub(super) fn ways<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut 
     Ways { forward_to, strategy: choice(r, s, "strategy", &Strategy::ALL).unwrap_or_default() }
 }
 
+/// The same of a table that need not have them.
+pub(super) fn optional_ways<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Option<Ways> {
+    match r.items(s, "forward_to") {
+        Found::Absent => {
+            if choice(r, s, "strategy", &Strategy::ALL).is_some() {
+                r.problem(s.place(), "`strategy` is of no use without `forward_to`");
+            }
+            None
+        }
+        Found::Bad | Found::Is(..) => Some(ways(r, s, marks)),
+    }
+}
+
 /// The list under `forward_to`, which must be there. Trunks are filled in later by [`through_trunks`].
 fn destinations<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Vec<Arc<Destination>> {
     let list = match r.items(s, "forward_to") {

@@ -74,10 +74,10 @@ impl Call {
             }
             self.accept(Side::Caller, &offer, ctx);
         }
-        if self.facts.parallel < 2 && self.facts.targets.len() > 1 && ctx.health.count() > 0 {
+        if self.facts.plan.parallel < 2 && self.facts.plan.targets.len() > 1 && ctx.health.count() > 0 {
             // Who is known to be down comes last, and is not left out.
             let (now, health) = (ctx.now.mono, &*ctx.health);
-            self.facts.targets.sort_by_key(|target| target.literal().is_some_and(|hop| health.is_down(now, &hop)));
+            self.facts.plan.targets.sort_by_key(|target| target.literal().is_some_and(|hop| health.is_down(now, &hop)));
         }
         self.state = State::Hunting(Hunt::new(ctx.now.mono + self.facts.company.ring_timeout_total));
         self.hunt_on(ctx);
@@ -86,7 +86,7 @@ impl Call {
     /// While nothing is under way: the next destination, or the group that rings together; when none is left, the end.
     fn hunt_on(&mut self, ctx: &mut Ctx<'_>) {
         loop {
-            let (count, parallel) = (self.facts.targets.len(), self.facts.parallel);
+            let (count, parallel) = (self.facts.plan.targets.len(), self.facts.plan.parallel);
             let State::Hunting(hunt) = &mut self.state else { return };
             if !hunt.attempts.is_empty() {
                 return;
@@ -109,6 +109,6 @@ impl Call {
     /// Somebody could still be tried after those under way.
     fn has_more_targets(&self) -> bool {
         let State::Hunting(hunt) = &self.state else { return false };
-        hunt.next < self.facts.targets.len() || !hunt.overflowed && self.facts.company.no_answer.is_some()
+        hunt.next < self.facts.plan.targets.len() || !hunt.overflowed && self.facts.company.no_answer.is_some()
     }
 }

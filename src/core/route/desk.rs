@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use rand_core::Rng;
 
+use super::{Known, Plan, Question, choose};
 use crate::config::{Destination, Strategy};
+use crate::core::locate::Names;
 use crate::time::Mono;
 
 /// See the module. Entries are destinations of the configuration that were ever called, so their number is bounded by it;
@@ -16,6 +18,8 @@ pub struct Desk {
     lines: HashMap<Arc<str>, Line, foldhash::fast::RandomState>,
     /// Where each company's round begins next.
     turns: HashMap<Arc<str>, usize, foldhash::fast::RandomState>,
+    /// Who spoke to whom before.
+    pub known: Known,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +64,12 @@ impl Desk {
     pub fn retain(&mut self, is_configured: impl Fn(&str) -> bool, is_company: impl Fn(&str) -> bool) {
         self.lines.retain(|key, line| line.calls > 0 || is_configured(key));
         self.turns.retain(|company, _| is_company(company));
+    }
+
+    /// Where a call goes, by its company's hours, rules and lists.
+    pub fn plan(&mut self, question: &Question<'_>, names: &Names, random: &mut impl Rng) -> Plan {
+        let choice = choose(question, &self.known);
+        choice.plan(question, self, names, random)
     }
 
     /// The order in which destinations of this list are tried.

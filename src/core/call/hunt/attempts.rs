@@ -103,7 +103,7 @@ impl Call {
     /// Begins with a destination: takes a place at it and looks for its addresses. `false`: there is none; the failure is
     /// noted.
     pub(super) fn try_target(&mut self, index: usize, ctx: &mut Ctx<'_>) {
-        let Some(target) = self.facts.targets.get(index) else { return };
+        let Some(target) = self.facts.plan.targets.get(index) else { return };
         self.facts.data.forwarded_to = Some(target.uri.clone());
         let mut attempt = Attempt::new(index, ctx.now.mono);
         if !ctx.desk.take(&target.destination) {
@@ -167,7 +167,7 @@ impl Call {
 
     /// Sends the INVITE; `false` when none of our listeners can reach the address, or when it is one of them.
     fn invite(&mut self, index: usize, hop: Hop, ctx: &mut Ctx<'_>) -> bool {
-        let Some(target) = self.facts.targets.get(index) else { return false };
+        let Some(target) = self.facts.plan.targets.get(index) else { return false };
         let Some(flow) = route::flow_towards(hop, &ctx.settings.listeners) else { return false };
         if ctx.settings.is_ours(hop.remote) {
             // RFC 5393: a destination that leads back to us would fork for ever.
@@ -254,7 +254,7 @@ impl Call {
 
     /// Gives back the place at a destination that was taken for an attempt.
     pub(super) fn give_back(&mut self, target: usize, ctx: &mut Ctx<'_>) {
-        let key = self.facts.targets.get(target).and_then(|target| target.destination.counted.as_ref());
+        let key = self.facts.plan.targets.get(target).and_then(|target| target.destination.counted.as_ref());
         if let Some(key) = key
             && let Some(seat) = self.seats.iter().position(|seat| seat == key)
         {

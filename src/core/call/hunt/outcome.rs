@@ -11,7 +11,7 @@ use crate::core::agent::{AgentEvent, Extra, LegId};
 use crate::core::event::{HangupBy, Outcome, RouteAttempt, RouteData};
 use crate::core::health::Fault;
 use crate::core::locate::Hop;
-use crate::core::route;
+use crate::core::route::{self, Hours, Target};
 use crate::ids::Side;
 use crate::time::{Mono, Now};
 use crate::wire::sip::Message;
@@ -96,8 +96,8 @@ impl Call {
             self.note_tried(&winner, 200, ctx.now);
         }
         self.company = Some(leg);
-        if self.facts.parallel > 1 {
-            self.facts.data.forwarded_to = self.facts.targets.get(target).map(|target| target.uri.clone());
+        if self.facts.plan.parallel > 1 {
+            self.facts.data.forwarded_to = self.facts.plan.targets.get(target).map(|target| target.uri.clone());
         }
         if !delayed {
             ctx.agent.ack(ctx.now, leg, None);
@@ -136,7 +136,7 @@ impl Call {
                 self.fail(target, why, ctx);
                 self.give_up_attempts(Vec::new(), ctx);
                 if let State::Hunting(hunt) = &mut self.state {
-                    hunt.next = self.facts.targets.len();
+                    hunt.next = self.facts.plan.targets.len();
                     hunt.best = Some(why);
                     // RFC 3261 §21.6: 6xx speaks for the user everywhere, also for who would come after.
                     hunt.overflowed |= ending::ends_hunt(status);
@@ -202,7 +202,7 @@ impl Call {
         let more = route::targets(&ways.forward_to, &data.number, data.caller.as_deref(), ctx.settings.names());
         let added = !more.is_empty();
         // What could not be reached before says less than what these will say.
-        self.facts.targets.extend(more);
+        self.facts.plan.targets.extend(more);
         added
     }
 
@@ -227,19 +227,34 @@ impl Call {
     /// How the call was routed, for `call.ended`.
     pub(in crate::core::call) fn route_data(&self) -> RouteData {
         let attempt = |tried: &Tried| {
-            let target = self.facts.targets.get(tried.target)?;
+            let target = self.facts.plan.targets.get(tried.target)?;
             let destination = target.destination.label.to_string();
             Some(RouteAttempt { destination, status: tried.status, ring_ms: tried.ring_ms })
         };
+        let plan = &self.facts.plan;
+        let decided_by = match (&plan.rule, plan.is_known) {
+            (_, true) => "known_caller",
+            (Some(_), false) => "rule",
+            (None, false) => "company",
+        };
         RouteData {
-            strategy: self.facts.strategy.as_str().into(),
+            hours: Some(plan.hours).filter(|hours| *hours != Hours::Always).map(|hours| hours.as_str().into()),
+            rule: plan.rule.as_ref().map(|rule| rule.to_string()),
+            decided_by: decided_by.into(),
+            strategy: self.facts.plan.strategy.as_str().into(),
             attempts: self.tried.iter().filter_map(attempt).collect(),
         }
     }
 
+    /// The destination that answered.
+    pub(in crate::core::call) fn winner(&self) -> Option<&Target> {
+        let last = self.tried.last().filter(|tried| tried.status == 200)?;
+        self.facts.plan.targets.get(last.target)
+    }
+
     /// The company's media is at this destination: of several that ring, the last one that was asked need not be it.
     fn lead_media_to(&mut self, target: usize) {
-        if target >= self.facts.parallel || self.facts.parallel < 2 {
+        if target >= self.facts.plan.parallel || self.facts.plan.parallel < 2 {
             return;
         }
         let State::Hunting(hunt) = &mut self.state else { return };
