@@ -119,7 +119,7 @@ impl Daemon {
         }
         let table = Arc::new(LeaseTable::new());
         let calls = Arc::new(Calls::default());
-        let leases = recover(&journal, &data_dir, &calls)?;
+        let (leases, spoken) = recover(&journal, &data_dir, &calls, &config)?;
 
         let metrics = Arc::new(Metrics::new());
         let allocator = start_allocator(&config, &journal, &metrics, Arc::clone(&table), leases);
@@ -157,7 +157,10 @@ impl Daemon {
             hep: hep.map(Arc::new),
             demo: options.demo.clone(),
         });
-        let b2bua = B2bua::new(Arc::clone(&settings), table, seed());
+        let mut b2bua = B2bua::new(Arc::clone(&settings), table, seed());
+        for input in spoken.into_inputs() {
+            b2bua.handle(clock::now(), input);
+        }
         let for_signalling = Arc::clone(&settings);
         let signalling = std::thread::Builder::new()
             .name("signalling".into())
@@ -353,16 +356,23 @@ async fn thread_ends<T>(thread: &JoinHandle<T>) {
 }
 
 /// What the last run left: recordings without an end are made whole, calls without an end get one, leases are read.
-fn recover(journal: &Journal, data_dir: &std::path::Path, calls: &Calls) -> Result<Vec<LeaseRecord>, StartError> {
+fn recover(
+    journal: &Journal,
+    data_dir: &std::path::Path,
+    calls: &Calls,
+    config: &Config,
+) -> Result<(Vec<LeaseRecord>, lost::Spoken), StartError> {
     let repaired = recordings::repair(data_dir);
     let mut unfinished = Unfinished::default();
     let mut leases = lost::Leases::default();
+    let mut spoken = lost::Spoken::new(config);
     let replayed = journal
         .replay(|record| {
             unfinished.observe(record);
             if let Ok((_, event)) = record.event() {
                 calls.observe(record.seq, &event);
                 leases.observe(&event.body);
+                spoken.observe(event.body);
             }
         })
         .map_err(at("reading the journal"))?;
@@ -370,7 +380,7 @@ fn recover(journal: &Journal, data_dir: &std::path::Path, calls: &Calls) -> Resu
         tracing::error!(?problem, "damage in the journal: records there are not read");
     }
     lost::finish_calls(journal, data_dir, unfinished, repaired);
-    Ok(leases.into_records())
+    Ok((leases.into_records(), spoken))
 }
 
 fn start_allocator(

@@ -133,6 +133,10 @@ pub const RING_TOTAL: Duration = Duration::from_secs(120);
 pub const DESTINATION_SILENT: Duration = Duration::from_secs(8);
 /// A re-INVITE that crosses is given up after this: Timer B and some.
 pub const OFFER: Duration = Duration::from_secs(35);
+/// An UPDATE that crosses is given up after this: its sender waits 32 s (RFC 3261 Timer F).
+pub const OFFER_UPDATE: Duration = Duration::from_secs(20);
+/// An offer of our own is made so often, when it meets one of the other side each time.
+pub const OFFER_TRIES: u8 = 4;
 /// INFO and MESSAGE under way across one call.
 pub const CROSSING: usize = 8;
 /// Media threads and recorder have so long to close a call; then its events go out without their word.

@@ -447,3 +447,48 @@ fn only_our_numbers_are_served() {
     world.settle();
     assert_eq!(invites(&world, SHOP), 1, "our number is served where the configuration says");
 }
+
+// ── hours and rules ──
+
+/// The virtual world begins on Saturday, 21 November 2026, at 10:00 UTC.
+#[test]
+fn a_company_that_is_closed_still_has_its_call() {
+    let keys = "[company.schedule]\ntime_zone = \"Europe/London\"\nmonday = [\"09:00-18:00\"]";
+    let mut world = world_with(&company(keys), Answering::default(), Answering::default());
+    world.dial(Calling::default());
+    insta::assert_snapshot!(world.settle());
+    let data = ended(&world);
+    assert_eq!((data.sip_status, data.reason.as_deref()), (Some(480), Some("company_closed")));
+    assert_eq!(data.attribution.method, "static_channel");
+    assert_eq!(data.route.expect("a route").hours.as_deref(), Some("closed"));
+    world.pass(2 * 24 * 3_600 * SECOND);
+    world.dial(Calling::default());
+    world.settle();
+    assert_eq!(world.ended()[1].outcome.map(|outcome| outcome.as_str()), Some("answered"), "on Monday at ten");
+}
+
+#[test]
+fn rules_send_calls_elsewhere_and_the_event_says_which() {
+    let keys = "[[company.rule]]\nname = \"print\"\nwhen = { source = \"bill*\", campaign = \"ring road\" }\n\
+                forward_to = [{ name = \"office\", uri = \"sip:print@198.51.100.2\" }]";
+    let mut world = world_with(&company(keys), Answering::default(), Answering::default());
+    world.dial(Calling::default());
+    world.settle();
+    let route = ended(&world).route.expect("a route");
+    assert_eq!((route.rule.as_deref(), &*route.decided_by), (Some("print"), "rule"));
+    assert_eq!((invites(&world, SHOP), invites(&world, OFFICE)), (0, 1));
+}
+
+#[test]
+fn a_known_caller_gets_who_answered_before() {
+    let keys = "[[company.rule]]\nname = \"again\"\nwhen = { known = true }";
+    let mut world = world_with(&company(keys), refusing(486), Answering::default());
+    world.dial(Calling::default());
+    world.settle();
+    world.phone(SHOP).set_answering(Answering::default());
+    world.dial(Calling::default());
+    world.settle();
+    assert_eq!((invites(&world, SHOP), invites(&world, OFFICE)), (1, 2), "the office answered before");
+    let route = world.ended()[1].route.clone().expect("a route");
+    assert_eq!((route.rule.as_deref(), &*route.decided_by), (Some("again"), "known_caller"));
+}

@@ -55,7 +55,8 @@ impl Settings {
 
     fn with(config: Arc<Config>, listeners: Vec<Listener>, mut names: Names) -> Settings {
         names.extend(hosts(&config).iter().map(String::as_str));
-        let host = |uri: &str| Uri::parse(uri).ok()?.host.parse::<IpAddr>().ok();
+        // Places for numbers stand in user parts, where a URI has no braces.
+        let host = |uri: &str| Uri::parse(&uri.replace(['{', '}'], "")).ok()?.host.parse::<IpAddr>().ok();
         let leads_to = |one: &Arc<Destination>| host(one.proxy().unwrap_or(&one.uri));
         let every = config.companies.iter().flat_map(|company| company.every_destination());
         let destinations = every.filter_map(leads_to);

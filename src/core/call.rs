@@ -5,6 +5,7 @@
 //! and the recording is sealed, then tells the world once and is gone. What still happens on the wire by then (a BYE
 //! that must be repeated, a 2xx that crossed our CANCEL) is the agent's.
 
+mod early;
 pub mod ending;
 pub mod headers;
 mod hunt;
@@ -31,10 +32,12 @@ use crate::limits;
 use crate::time::{Mono, Now, Wakeup, Wall};
 use crate::wire::sip::Message;
 
+use early::Early;
 use ending::Why;
 use hunt::{Hunt, Tried};
 use offer::{Negotiation, Stream};
 use talk::Talk;
+use talk::offers::Offer;
 
 /// What reaches a call.
 #[derive(Debug)]
@@ -102,6 +105,11 @@ pub struct Call {
     state: State,
     negotiation: Option<Negotiation>,
     company: Option<LegId>,
+    /// The offer that is under way between the parties, before and after the answer.
+    offer: Offer,
+    early: Early,
+    /// Whether each side's Allow names UPDATE.
+    allows_update: [bool; 2],
     /// Every leg this call ever had.
     legs: Vec<LegId>,
     /// Places that it holds at destinations whose calls are counted.
@@ -156,10 +164,13 @@ impl Call {
             legs: vec![facts.leg],
             seats: Vec::new(),
             tried: Vec::new(),
+            allows_update: [allows_update(&facts.invite).unwrap_or(false), false],
             facts,
             state: State::Opening,
             negotiation: None,
             company: None,
+            offer: Offer::Idle,
+            early: Early::default(),
             media: None,
             recording: None,
             recording_started: false,
@@ -234,11 +245,11 @@ impl Call {
         let own = match &self.state {
             State::Opening | State::Ended => None,
             State::Hunting(hunt) => hunt.poll_timeout(),
-            State::Talking(talk) => talk.poll_timeout(),
+            State::Talking(_) => None,
             State::Ending { until } => Some((*until, "closing")),
         };
         let length = self.call_length.map(|at| (at, "call length"));
-        own.into_iter().chain(length).min_by_key(|(at, _)| *at)
+        own.into_iter().chain(length).chain(self.offer.poll_timeout()).min_by_key(|(at, _)| *at)
     }
 
     /// The only way to change a call.
@@ -256,6 +267,14 @@ impl Call {
             Input::Leg(Side::Caller, _, event) => self.on_caller(event, ctx),
             Input::Leg(Side::Company, leg, event) => self.on_company(leg, event, ctx),
         }
+        self.drop_orphaned_offer(ctx);
+    }
+
+    /// What a message of this side says of the side itself.
+    fn learn(&mut self, side: Side, message: &Message) {
+        if let Some(allows) = allows_update(message) {
+            self.allows_update[side.index()] = allows;
+        }
     }
 
     fn on_caller(&mut self, event: &AgentEvent, ctx: &mut Ctx<'_>) {
@@ -269,6 +288,12 @@ impl Call {
                 self.end(Why::cancelled(), ctx);
             }
             (State::Talking(_), _) => self.on_talking(Side::Caller, event, ctx),
+            (State::Hunting(_), AgentEvent::Request { txn, request, .. }) => {
+                self.on_early_request(Side::Caller, *txn, request, ctx);
+            }
+            (State::Hunting(_), AgentEvent::Response { txn, status, response, .. }) => {
+                self.on_offer_response(Side::Caller, *txn, *status, response.as_ref(), ctx);
+            }
             // The leg is over or not yet up to it: the agent has answered what needs an answer.
             (State::Opening | State::Hunting(_) | State::Ending { .. } | State::Ended, _) => {}
         }
@@ -284,11 +309,11 @@ impl Call {
     }
 
     fn on_timeout(&mut self, ctx: &mut Ctx<'_>) {
+        self.on_offer_timeout(ctx);
         match &self.state {
             State::Hunting(_) => self.on_hunt_timeout(ctx),
-            State::Talking(_) => self.on_talk_timeout(ctx),
             State::Ending { until } if *until <= ctx.now.mono => self.finish(ctx),
-            State::Opening | State::Ending { .. } | State::Ended => {}
+            State::Opening | State::Talking(_) | State::Ending { .. } | State::Ended => {}
         }
     }
 
@@ -363,6 +388,7 @@ impl Call {
 
     /// Nobody is connected from now on: the media threads close, and the world is told when they have.
     fn end(&mut self, why: Why, ctx: &mut Ctx<'_>) {
+        self.drop_offer(487, ctx);
         let data = &mut self.facts.data;
         data.ended_at = Some(ctx.now.wall);
         data.outcome = Some(why.outcome);
@@ -464,4 +490,10 @@ impl Call {
         ctx.event(id, Body::CallAnswered(Box::new(self.facts.data.clone())));
         self.state = State::Talking(talk);
     }
+}
+
+/// What the Allow header says of UPDATE; `None` without one.
+fn allows_update(message: &Message) -> Option<bool> {
+    message.header("Allow")?;
+    Some(message.list("Allow").any(|method| method.eq_ignore_ascii_case("UPDATE")))
 }

@@ -66,6 +66,22 @@ impl Direction {
     pub const fn receives(self) -> bool {
         matches!(self, Direction::SendRecv | Direction::RecvOnly)
     }
+
+    /// From what the writer does.
+    pub const fn new(sends: bool, receives: bool) -> Direction {
+        match (sends, receives) {
+            (true, true) => Direction::SendRecv,
+            (true, false) => Direction::SendOnly,
+            (false, true) => Direction::RecvOnly,
+            (false, false) => Direction::Inactive,
+        }
+    }
+
+    /// As much of this answer as `offer` allows (RFC 3264 §6.1): what is only sent can only be received.
+    #[must_use]
+    pub const fn answering(self, offer: Direction) -> Direction {
+        Direction::new(self.sends() && offer.receives(), self.receives() && offer.sends())
+    }
 }
 
 /// One payload format of an audio stream.
@@ -320,11 +336,37 @@ impl Describer {
         self.audio_slot = audio_slot;
     }
 
+    /// The far side refused our last description: the next one is news to it, whatever it says.
+    pub fn take_back(&mut self) {
+        self.last = None;
+    }
+
+    /// Another party stands on this leg: its `m=` lines are not known yet.
+    pub fn start_anew(&mut self) {
+        self.slots.clear();
+        self.audio_slot = 0;
+        self.last = None;
+    }
+
+    /// Place of the audio stream among the `m=` lines.
+    pub fn audio_slot(&self) -> usize {
+        self.audio_slot
+    }
+
+    /// The stream of our last description, unless the far side refused it.
+    pub fn said(&self) -> Option<&Audio> {
+        self.last.as_ref().map(|(audio, _)| audio)
+    }
+
+    /// Whether the far side would read anything new in [`Describer::describe`].
+    pub fn is_news(&self, audio: &Audio, local: SocketAddr) -> bool {
+        self.last.as_ref().is_none_or(|(last, at)| *at != local || !same_stream(last, audio))
+    }
+
     /// Our description for the far side of this leg: the stream `audio` (formats, direction, packet time as the *other*
     /// leg's party wrote them) at our own `local` address.
     pub fn describe(&mut self, audio: &Audio, local: SocketAddr) -> Bytes {
-        let changed = self.last.as_ref().is_none_or(|(last, at)| *at != local || !same_stream(last, audio));
-        if changed {
+        if self.is_news(audio, local) {
             self.version += 1;
             self.last = Some((audio.clone(), local));
         }

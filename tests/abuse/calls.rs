@@ -92,9 +92,9 @@ fn numbers_of_requests_within_a_dialog() {
     assert_eq!(ask(&request("OPTIONS", 7, "b")), [500], "the same number again is none");
     assert_eq!(ask(&request("OPTIONS", 6, "c")), [500], "a lower one neither");
     assert_eq!(ask(&request("REFER", 8, "d").with("Refer-To", "<sip:+15550199@192.0.2.66>")), [603]);
-    assert_eq!(ask(&request("NOTIFY", 9, "e")), [405]);
+    assert_eq!(ask(&request("NOTIFY", 9, "e")), [481], "of no subscription");
     assert_eq!(ask(&request("SUBSCRIBE", 10, "f")), [405]);
-    assert_eq!(ask(&request("UPDATE", 11, "g")), [405]);
+    assert_eq!(ask(&request("UPDATE", 11, "g")), [200], "it refreshes its leg");
     assert_eq!(ask(&request("OPTIONS", 12, "h").with("Require", "x")), [420]);
     let other_tag = request("BYE", 13, "i").with("From", "<sip:07700900123@192.0.2.10>;tag=guessed");
     assert_eq!(ask(&other_tag), [481], "another From tag is another dialog");

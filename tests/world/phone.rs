@@ -1,7 +1,9 @@
 //! A telephone for the simulated world: shares the reader and writer of messages with the product, but keeps its own
 //! simple idea of transactions and dialogs, so that a misreading of the RFC on our side meets a second opinion.
 
-use std::collections::BTreeMap;
+mod talk;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use bytes::Bytes;
 use leaseline::time::Mono;
 use leaseline::wire::sip::Message;
 use leaseline::wire::sip::build::Builder;
+
+pub use talk::Do;
 
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
@@ -25,8 +29,16 @@ pub struct Answering {
     pub hang_up: Option<Duration>,
     /// After the ACK: a re-INVITE with this direction.
     pub reinvite: Option<(Duration, &'static str)>,
-    /// How a re-INVITE is answered.
+    /// How a re-INVITE or UPDATE is answered.
     pub reinvite_status: u16,
+    /// And with which direction, whatever was offered.
+    pub reinvite_direction: Option<&'static str>,
+    /// And with this description.
+    pub reinvite_sdp: Option<String>,
+    /// After the ACK.
+    pub script: Vec<(Duration, Do)>,
+    /// Says BYE when NOTIFY tells it that its transfer succeeded.
+    pub hangs_up_after_transfer: bool,
     /// 100 Trying at once.
     pub trying: bool,
     /// Takes BYE without a word.
@@ -45,6 +57,10 @@ impl Default for Answering {
             hang_up: None,
             reinvite: None,
             reinvite_status: 200,
+            reinvite_direction: None,
+            reinvite_sdp: None,
+            script: Vec::new(),
+            hangs_up_after_transfer: false,
             trying: true,
             mute_bye: false,
             headers: Vec::new(),
@@ -62,6 +78,8 @@ pub struct Calling {
     pub hang_up: Option<Duration>,
     /// After the 200: re-INVITEs with these directions.
     pub reinvites: Vec<(Duration, &'static str)>,
+    /// After the 200.
+    pub script: Vec<(Duration, Do)>,
     pub acknowledges: bool,
     /// Offer in the INVITE; else in the 200, and the answer in our ACK.
     pub offers: bool,
@@ -83,6 +101,7 @@ impl Default for Calling {
             cancel: None,
             hang_up: Some(Duration::from_secs(10)),
             reinvites: Vec::new(),
+            script: Vec::new(),
             acknowledges: true,
             offers: true,
             headers: Vec::new(),
@@ -119,6 +138,16 @@ pub struct Dialog {
     pub heard_direction: String,
     /// The INVITE that made it: the other side's, or ours as the last provisional response tells it.
     pub invite: Option<Message>,
+    /// Final responses to what was asked within the call.
+    pub heard: Vec<(String, u16)>,
+    /// INFO, MESSAGE and others that came, with their bodies.
+    pub received: Vec<(String, String)>,
+    /// Bodies and subscription states of NOTIFYs.
+    pub notified: Vec<String>,
+    /// Refer-To of REFERs.
+    pub referred: Vec<String>,
+    /// CSeq numbers of re-INVITEs without offer.
+    offerless: BTreeSet<u32>,
     answering: Answering,
     calling: Option<Calling>,
 }
@@ -134,6 +163,8 @@ struct Pending {
     invite: bool,
     /// Stops the repeats: a response with this CSeq and branch came.
     branch: String,
+    /// The offer that it carries, to be made again after glare.
+    again: Option<Do>,
 }
 
 #[derive(Debug, Clone)]
@@ -141,7 +172,7 @@ enum Act {
     Respond { call: String, status: u16, described: bool, bytes_of: Bytes },
     HangUp { call: String },
     Cancel { call: String },
-    Reinvite { call: String, direction: &'static str },
+    Do { call: String, what: Do },
 }
 
 #[derive(Debug, Default)]
@@ -214,6 +245,11 @@ impl Phone {
             byes: 0,
             heard_direction: String::new(),
             invite: None,
+            heard: Vec::new(),
+            received: Vec::new(),
+            notified: Vec::new(),
+            referred: Vec::new(),
+            offerless: BTreeSet::new(),
             answering: self.answering.clone(),
             calling: Some(calling.clone()),
         };
@@ -241,6 +277,18 @@ impl Phone {
         body: Option<String>,
         headers: &[(&'static str, String)],
     ) -> Sent {
+        self.request_with(now, call, method, body.map(|text| ("application/sdp", text)), headers, None)
+    }
+
+    fn request_with(
+        &mut self,
+        now: Mono,
+        call: &str,
+        method: &str,
+        body: Option<(&'static str, String)>,
+        headers: &[(&'static str, String)],
+        again: Option<Do>,
+    ) -> Sent {
         self.serial += 1;
         let me = self.me();
         let branch = format!("z9hG4bK-{}-{}", me.port(), self.serial);
@@ -262,8 +310,8 @@ impl Phone {
         for (name, value) in headers {
             builder = builder.header(name, value);
         }
-        if let Some(body) = body {
-            builder = builder.body("application/sdp", body.as_bytes());
+        if let Some((content_type, body)) = body {
+            builder = builder.body(content_type, body.as_bytes());
         }
         let bytes = builder.finish().expect("a message");
         let to = dialog.peer;
@@ -276,6 +324,7 @@ impl Phone {
             until: now + LIFE,
             invite: method == "INVITE",
             branch,
+            again,
         });
         vec![(to, bytes)]
     }
@@ -308,14 +357,17 @@ impl Phone {
             }
             Act::HangUp { call } => self.hang_up(now, &call),
             Act::Cancel { call } => self.cancel(now, &call),
-            Act::Reinvite { call, direction } => {
-                let me = self.me();
-                let Some(dialog) = self.dialogs.get_mut(&call).filter(|dialog| dialog.up) else { return Vec::new() };
-                dialog.sdp_version += 1;
-                let body = sdp(me, dialog.sdp_version, direction, "8 101");
-                self.request(now, &call, "INVITE", Some(body), &[])
+            Act::Do { call, what: Do::HangUp } => self.hang_up(now, &call),
+            Act::Do { call, what } if self.dialogs.get(&call).is_some_and(|dialog| dialog.up) => {
+                self.perform(now, &call, what)
             }
+            Act::Do { .. } => Vec::new(),
         }
+    }
+
+    /// In the same instant, after what is being sent now.
+    fn act_soon(&mut self, call: &str) {
+        self.act(Mono(0), Act::HangUp { call: call.to_owned() });
     }
 
     pub fn hang_up(&mut self, now: Mono, call: &str) -> Sent {
@@ -362,6 +414,7 @@ impl Phone {
             until: now + LIFE,
             invite: false,
             branch: format!("cancel {branch}"),
+            again: None,
         });
         vec![(to, bytes)]
     }
@@ -392,8 +445,19 @@ impl Phone {
         {
             dialog.invite = Some(response.clone());
         }
-        if status >= 200 || method == "INVITE" {
-            self.pending.retain(|pending| pending.branch != stopped);
+        let asked = self.pending.iter().position(|pending| pending.branch == stopped);
+        if let Some(at) = asked.filter(|_| status >= 200 || method == "INVITE") {
+            let again = self.pending.get_mut(at).and_then(|pending| pending.again.take());
+            if status >= 200 {
+                self.pending.remove(at);
+                let first = number == 1 && self.dialogs.get(&call).is_some_and(|dialog| dialog.ours);
+                if !first && method != "CANCEL" {
+                    self.on_final(now, &call, &method, response, again);
+                }
+            } else if let Some(pending) = self.pending.get_mut(at) {
+                // Provisional: not repeated any more, but still waited for.
+                (pending.next, pending.again) = (pending.until, again);
+            }
         }
         sent
     }
@@ -448,15 +512,16 @@ impl Phone {
                     .header("To", &dialog.remote)
                     .header("Call-ID", &dialog.call_id)
                     .header("CSeq", &format!("{number} ACK"));
-                if first && !dialog.offers {
+                if (first && !dialog.offers) || dialog.offerless.contains(&number) {
                     builder = builder.body("application/sdp", sdp(me, 1, "sendrecv", "8 101").as_bytes());
                 }
                 let ack = builder.finish().expect("a message");
                 let to = dialog.peer;
                 self.acks.insert((call.to_owned(), number), (ack.clone(), to));
                 if first && let Some(calling) = calling {
+                    self.script(now, call, &calling.script);
                     for (after, direction) in calling.reinvites {
-                        self.act(now + after, Act::Reinvite { call: call.to_owned(), direction });
+                        self.act(now + after, Act::Do { call: call.to_owned(), what: Do::Reinvite(direction) });
                     }
                     if let Some(after) = calling.hang_up {
                         self.act(now + after, Act::HangUp { call: call.to_owned() });
@@ -517,7 +582,7 @@ impl Phone {
                 self.unacked.retain(|pending| pending.call != call);
                 self.reply(from, request, status, None)
             }
-            _ => self.reply(from, request, 200, None),
+            _ => self.on_other(from, request, &call),
         }
     }
 
@@ -533,8 +598,9 @@ impl Phone {
                 self.act(now + after, Act::HangUp { call: call.clone() });
             }
             if let Some((after, direction)) = answering.reinvite {
-                self.act(now + after, Act::Reinvite { call, direction });
+                self.act(now + after, Act::Do { call: call.clone(), what: Do::Reinvite(direction) });
             }
+            self.script(now, &call, &answering.script);
         }
         Vec::new()
     }
@@ -560,6 +626,11 @@ impl Phone {
             byes: 0,
             heard_direction: direction_of(request).unwrap_or_default(),
             invite: Some(request.clone()),
+            heard: Vec::new(),
+            received: Vec::new(),
+            notified: Vec::new(),
+            referred: Vec::new(),
+            offerless: BTreeSet::new(),
             answering: answering.clone(),
             calling: None,
         };
@@ -579,11 +650,12 @@ impl Phone {
 
     fn on_reinvite(&mut self, now: Mono, from: SocketAddr, request: &Message, call: &str) -> Sent {
         let me = self.me();
+        let offers_out = self.is_offering(call);
         let Some(dialog) = self.dialogs.get_mut(call).filter(|dialog| dialog.up) else {
             return self.reply(from, request, 481, None);
         };
         // Both sides at once (RFC 3261 §14.2).
-        if self.pending.iter().any(|pending| pending.call == call && pending.invite) {
+        if offers_out {
             return self.reply(from, request, 491, None);
         }
         let status = dialog.answering.reinvite_status;
@@ -591,17 +663,15 @@ impl Phone {
             return self.reply(from, request, status, None);
         }
         let offered = direction_of(request).unwrap_or_default();
-        let answer = match offered.as_str() {
-            "sendonly" => "recvonly",
-            "recvonly" => "sendonly",
-            "inactive" => "inactive",
-            _ => "sendrecv",
-        };
+        let answer = dialog.answering.reinvite_direction.unwrap_or(talk::answer_to(&offered));
         dialog.heard_direction = offered;
         dialog.sdp_version += 1;
-        let body = sdp(me, dialog.sdp_version, answer, "8 101");
-        let sent = self.reply(from, request, status, Some(body));
-        self.await_ack(now, call, &sent);
+        let own = sdp(me, dialog.sdp_version, answer, "8 101");
+        let body = dialog.answering.reinvite_sdp.clone().unwrap_or(own);
+        let sent = self.reply(from, request, status, Some(body).filter(|body| status >= 200 && !body.is_empty()));
+        if status >= 200 {
+            self.await_ack(now, call, &sent);
+        }
         sent
     }
 
@@ -616,6 +686,7 @@ impl Phone {
                 until: now + LIFE,
                 invite: false,
                 branch: String::new(),
+                again: None,
             });
         }
     }

@@ -43,9 +43,9 @@ pub(super) fn allowed_outside(request: &Message) -> Result<(), Refusal> {
 
 /// Whether the owner of a leg is asked about this method (§12.2.2).
 pub(super) fn allowed_inside(request: &Message) -> Result<(), Refusal> {
-    use Method::{Bye, Info, Invite, Message, Options, Refer, Update};
+    use Method::{Bye, Info, Invite, Message, Notify, Options, Refer, Update};
     match request.method() {
-        Some(Invite | Bye | Update | Info | Options | Message | Refer) => Ok(()),
+        Some(Invite | Bye | Update | Info | Options | Message | Refer | Notify) => Ok(()),
         _ => Err(Refusal::with(405, DropReason::MethodNotAllowed, "Allow", ALLOW)),
     }
 }

@@ -284,6 +284,7 @@ impl Agent {
     pub(super) fn send_bye(&mut self, now: Mono, id: LegId) {
         // A 2xx that the owner did not acknowledge must not be repeated for ever.
         self.send_ack(id, None);
+        self.cancel_reinvite(now, id);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Phase::Hanging(extra) = std::mem::replace(&mut leg.phase, Phase::Over) else { return };
         let dialog = leg.dialog.as_mut().map(|dialog| (dialog.next_cseq(), dialog.clone()));
@@ -333,6 +334,7 @@ impl Agent {
     /// §15.1.2). It is forgotten with its last transaction.
     pub(super) fn end_leg(&mut self, now: Mono, id: LegId) {
         self.send_ack(id, None);
+        self.cancel_reinvite(now, id);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         leg.phase = Phase::Over;
         leg.quiet = true;
@@ -345,6 +347,14 @@ impl Agent {
         }
         self.arm_leg(id);
         self.collect_leg(id);
+    }
+
+    /// A far side that has said 100 to a re-INVITE and nothing more would keep its transaction, and so the leg, for ever:
+    /// a CANCEL sets it an end.
+    fn cancel_reinvite(&mut self, now: Mono, id: LegId) {
+        if let Some(txn) = self.legs.get_mut(&id).and_then(|leg| leg.our_invite.take()) {
+            self.cancel_client(now, txn, Extra::default());
+        }
     }
 
     pub(super) fn arm_leg(&mut self, id: LegId) {

@@ -207,3 +207,14 @@ fn a_panic_while_the_call_waits_for_its_recording_ends_it_once() {
     assert_eq!((ended, world.closed.len()), (1, 1));
     nothing_is_left(world, other);
 }
+
+#[test]
+fn a_destination_with_places_for_numbers_is_known_by_its_address() {
+    let text =
+        "[[company]]\nname = \"acme\"\nforward_to = [\"sip:{number}@198.51.100.7:5080\", \"sip:9@198.51.100.8\"]\n";
+    let config = Arc::new(Config::parse(text, "", std::path::Path::new("")).unwrap());
+    let settings = Settings::new(config, Vec::new());
+    for (address, known) in [("198.51.100.7", true), ("198.51.100.8", true), ("198.51.100.9", false)] {
+        assert_eq!(settings.is_known(address.parse().unwrap()), known, "{address}");
+    }
+}

@@ -11,7 +11,7 @@ use crate::core::media::{self, Flowing, LocalMedia, PayloadFormat, Remote};
 use crate::core::media_address::{self, OwnMedia};
 use crate::ids::Side;
 use crate::wire::multipart;
-use crate::wire::sdp::{Audio, Describer, Sdp, SdpError, Slot};
+use crate::wire::sdp::{Audio, Describer, Direction, Format, Sdp, SdpError, Slot};
 use crate::wire::sip::Message;
 
 /// One side's audio stream, read and limited to what we relay.
@@ -31,9 +31,16 @@ pub struct Negotiation {
     local: [SocketAddr; 2],
     signalling: [IpAddr; 2],
     nat: [bool; 2],
-    /// Payload types of the last description that each side got from us.
-    offered: [Vec<u8>; 2],
+    /// The last description that each side got from us.
+    said: [Said; 2],
     accepted: [Option<Audio>; 2],
+}
+
+/// What of a description of ours limits the answer to it.
+#[derive(Debug, Default)]
+struct Said {
+    types: Vec<u8>,
+    direction: Direction,
 }
 
 /// What a session needs to know of the legs.
@@ -62,7 +69,7 @@ impl Negotiation {
             local: Side::BOTH.map(address),
             signalling: [legs.caller_signalling; 2],
             nat: [legs.caller_nat, false],
-            offered: [Vec::new(), Vec::new()],
+            said: [Said::default(), Said::default()],
             accepted: [None, None],
         }
     }
@@ -72,6 +79,12 @@ impl Negotiation {
         self.signalling[Side::Company.index()] = signalling;
         self.nat[Side::Company.index()] = nat;
         self.accepted[Side::Company.index()] = None;
+        self.describers[Side::Company.index()].start_anew();
+    }
+
+    /// `side` refused our last offer: what was in force before still is.
+    pub fn take_back(&mut self, side: Side) {
+        self.describers[side.index()].take_back();
     }
 
     /// Reads an offer of `side`.
@@ -81,15 +94,52 @@ impl Negotiation {
         Ok(stream)
     }
 
-    /// Reads the answer of `side` to our offer: only payload types that we offered count (RFC 3264 §6.1).
+    /// Reads the answer of `side` to our offer: only payload types that we offered count, only in the place where we
+    /// offered them, and no media may flow where we offered none (RFC 3264 §6, §6.1).
     pub fn read_answer(&self, side: Side, body: &Bytes) -> Result<Stream, SdpError> {
         let mut stream = self.read_offer(side, body)?;
-        let offered = &self.offered[side.index()];
-        if stream.audio.retain(|format| offered.contains(&format.payload_type)) {
+        let said = &self.said[side.index()];
+        stream.audio.direction = stream.audio.direction.answering(said.direction);
+        let in_place = stream.slot == self.describers[side.index()].audio_slot();
+        if in_place && stream.audio.retain(|format| said.types.contains(&format.payload_type)) {
             Ok(stream)
         } else {
             Err(SdpError::NoAudio)
         }
+    }
+
+    /// The answer to an offer of `side` in which there is nothing new for the other side: another address, or the same
+    /// again to keep a session alive. Media goes through us, so the other side need not be asked.
+    pub fn answer_alone(&mut self, side: Side, offer: &Stream) -> Option<Stream> {
+        let other = side.other();
+        let mut audio = self.accepted[other.index()].clone()?;
+        let said = self.describers[other.index()].said()?;
+        let offer = &offer.audio;
+        let same = |a: &Format, b: &Format| {
+            (a.payload_type, &a.name, a.clock_rate, &a.fmtp) == (b.payload_type, &b.name, b.clock_rate, &b.fmtp)
+        };
+        let first = |audio: &Audio| audio.formats.iter().find(|format| format.is_codec()).cloned();
+        // The codec in use is still the one that is wanted most, and all that the other side uses is still offered.
+        let goes_on = first(&audio).zip(first(offer)).is_some_and(|(used, wanted)| same(&used, &wanted))
+            && audio.formats.iter().all(|used| offer.formats.iter().any(|format| same(used, format)));
+        let unchanged = (said.direction, said.ptime, said.maxptime) == (offer.direction, offer.ptime, offer.maxptime);
+        if !goes_on || !unchanged {
+            return None;
+        }
+        audio.direction = audio.direction.answering(offer.direction);
+        Some(Stream { audio, slots: Vec::new(), slot: 0 })
+    }
+
+    /// What is in force for `side`, as it would offer it again.
+    pub fn in_force(&self, side: Side) -> Option<Stream> {
+        let audio = self.accepted[side.index()].clone()?;
+        Some(Stream { audio, slots: Vec::new(), slot: 0 })
+    }
+
+    /// The far side of `side` has not heard this description yet.
+    pub fn is_news(&self, from: Side, stream: &Stream) -> bool {
+        let to = from.other().index();
+        self.describers[to].is_news(&stream.audio, self.local[to])
     }
 
     /// A stream that no packet may ever be sent to is refused before it is believed. One exception: programs of one
@@ -106,7 +156,10 @@ impl Negotiation {
     /// The description of `stream`, which `from` wrote, for the other side.
     pub fn cross(&mut self, from: Side, stream: &Stream) -> Payload {
         let to = from.other().index();
-        self.offered[to] = stream.audio.formats.iter().map(|format| format.payload_type).collect();
+        let said = &mut self.said[to];
+        said.direction = stream.audio.direction;
+        said.types.clear();
+        said.types.extend(stream.audio.formats.iter().map(|format| format.payload_type));
         let bytes = self.describers[to].describe(&stream.audio, self.local[to]);
         Payload { content_type: "application/sdp".to_owned(), bytes }
     }
@@ -161,6 +214,10 @@ pub fn read_stream(body: &Bytes, codecs: Codecs) -> Result<Stream, SdpError> {
         Codecs::Any => audio.retain(|_| true),
         Codecs::Recordable => audio.retain(|format| !format.is_codec() || recordable.contains(format.name.as_str())),
     };
+    if media_address::is_hold(audio.rtp) {
+        // The other side is given an address of ours: that nothing is to be sent must stand in words (RFC 3264 §8.4).
+        audio.direction = Direction::new(audio.direction.sends(), false);
+    }
     if wanted { Ok(Stream { audio, slots, slot }) } else { Err(SdpError::NoAudio) }
 }
 

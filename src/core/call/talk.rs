@@ -1,16 +1,18 @@
-//! After the answer: ACK, offers in both directions, requests that cross, and how it ends.
+//! After the answer: ACK, requests of both sides, and how it ends.
+
+mod crossing;
+pub(super) mod offers;
 
 use std::sync::Arc;
 
 use crate::core::agent::{AgentEvent, ClientTxn, Extra, Payload, ServerTxn};
-use crate::core::call::offer::{Stream, description};
+use crate::core::call::offer::description;
 use crate::core::call::{Call, Ctx, State, ending, headers};
 use crate::core::event::{HangupBy, Outcome};
 use crate::ids::Side;
-use crate::limits;
-use crate::time::{Mono, Wakeup};
 use crate::wire::sip::Message;
 
+use crossing::Passing;
 use ending::Why;
 
 /// Where a connected call stands.
@@ -20,40 +22,22 @@ pub(super) struct Talk {
     acked: bool,
     /// The company's 2xx made the offer: its ACK waits for the answer in the caller's.
     company_waits: bool,
-    offer: Offer,
-    /// INFO and MESSAGE on their way across: theirs, ours, and whose it was.
-    crossing: Vec<(ServerTxn, ClientTxn, Side)>,
-}
-
-/// At most one offer is on its way (RFC 3264 §4); glare is a match arm.
-#[derive(Debug)]
-enum Offer {
-    Idle,
-    /// A re-INVITE of `from` crosses as `ours`.
-    Crossing {
-        from: Side,
-        txn: ServerTxn,
-        ours: ClientTxn,
-        stream: Option<Box<Stream>>,
-        until: Mono,
-    },
-    /// The other side made the offer in its 2xx; the answer is due in `from`'s ACK.
-    Answering {
-        from: Side,
-        txn: ServerTxn,
-    },
+    /// INFO and MESSAGE on their way across.
+    passing: Vec<Passing>,
 }
 
 impl Talk {
     pub(super) fn new(company_waits: bool) -> Talk {
-        Talk { acked: false, company_waits, offer: Offer::Idle, crossing: Vec::new() }
+        Talk { acked: false, company_waits, passing: Vec::new() }
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
-        match &self.offer {
-            Offer::Crossing { until, .. } => Some((*until, "re-INVITE")),
-            Offer::Idle | Offer::Answering { .. } => None,
-        }
+    /// The first offer and its answer are complete, and the caller knows it.
+    fn is_settled(&self) -> bool {
+        self.acked && !self.company_waits
+    }
+
+    fn company_waits(&self) -> bool {
+        self.company_waits
     }
 }
 
@@ -77,7 +61,7 @@ impl Call {
                 self.end(Why::hung_up(hangup_by(side)), ctx);
             }
             AgentEvent::Request { txn, request, .. } => self.on_request(side, *txn, request, ctx),
-            AgentEvent::RequestCancelled { txn, .. } => self.on_request_cancelled(*txn, ctx),
+            AgentEvent::RequestCancelled { txn, .. } => self.on_offer_cancelled(*txn, ctx),
             AgentEvent::Response { txn, status, response, .. } => {
                 self.on_response(side, *txn, *status, response.as_ref(), ctx);
             }
@@ -118,22 +102,6 @@ impl Call {
         self.cross(side, &stream)
     }
 
-    fn on_answer_in_ack(&mut self, side: Side, acked: ServerTxn, request: &Message, ctx: &mut Ctx<'_>) {
-        let Some(talk) = self.talk() else { return };
-        if !matches!(talk.offer, Offer::Answering { from, txn } if from == side && txn == acked) {
-            return;
-        }
-        talk.offer = Offer::Idle;
-        let payload = self.read_late_answer(side, request, ctx);
-        let complete = payload.is_some();
-        if let Some(leg) = self.leg(side.other()) {
-            ctx.agent.ack(ctx.now, leg, payload);
-        }
-        if !complete {
-            self.hang_up("no_answer_in_ack", ctx);
-        }
-    }
-
     /// RFC 3261 §13.3.1.4: a 2xx that nobody acknowledges ends the session.
     fn on_ack_timeout(&mut self, ctx: &mut Ctx<'_>) {
         if self.talk().is_some_and(|talk| talk.company_waits)
@@ -159,82 +127,21 @@ impl Call {
 
     /// What waits for the other side gets its final response now.
     pub(super) fn drop_pending(&mut self, ctx: &mut Ctx<'_>) {
-        let Some(talk) = self.talk() else { return };
-        let crossing = std::mem::take(&mut talk.crossing);
-        let offer = std::mem::replace(&mut talk.offer, Offer::Idle);
-        for (txn, ..) in crossing {
-            ctx.agent.respond(ctx.now, txn, 487, Extra::default());
-        }
-        match offer {
-            Offer::Crossing { txn, .. } => ctx.agent.respond(ctx.now, txn, 487, Extra::default()),
-            Offer::Answering { from, .. } => {
-                if let Some(leg) = self.leg(from.other()) {
-                    ctx.agent.ack(ctx.now, leg, None);
-                }
-            }
-            Offer::Idle => {}
-        }
+        self.drop_passing(ctx);
+        self.drop_offer(487, ctx);
     }
 
-    fn on_request(&mut self, side: Side, txn: ServerTxn, request: &Arc<Message>, ctx: &mut Ctx<'_>) {
+    fn on_request(&mut self, side: Side, txn: ServerTxn, request: &Message, ctx: &mut Ctx<'_>) {
+        self.learn(side, request);
         match request.method() {
-            Some(rsip::Method::Invite) => self.on_reinvite(side, txn, request, ctx),
+            Some(rsip::Method::Invite | rsip::Method::Update) => self.on_offer(side, txn, request, ctx),
             Some(rsip::Method::Info | rsip::Method::Message) => self.relay(side, txn, request, ctx),
             Some(rsip::Method::Options) => ctx.agent.respond(ctx.now, txn, 200, Extra::default()),
             // A transfer would let a message name a destination.
             Some(rsip::Method::Refer) => ctx.agent.respond(ctx.now, txn, 603, Extra::default()),
+            // Of a subscription that we do not have (RFC 6665 §4.1.3).
+            Some(rsip::Method::Notify) => ctx.agent.respond(ctx.now, txn, 481, Extra::default()),
             _ => ctx.agent.respond(ctx.now, txn, 405, Extra::default()),
-        }
-    }
-
-    fn on_reinvite(&mut self, side: Side, txn: ServerTxn, request: &Message, ctx: &mut Ctx<'_>) {
-        let body = description(request);
-        let stream = match (&body, &self.negotiation) {
-            (Some(body), Some(negotiation)) => match negotiation.read_offer(side, body) {
-                Ok(stream) => Some(stream),
-                Err(_) => return ctx.agent.respond(ctx.now, txn, 488, Extra::default()),
-            },
-            _ => None,
-        };
-        let other = self.leg(side.other());
-        let busy = self.talk().is_none_or(|talk| !matches!(talk.offer, Offer::Idle) || !talk.acked);
-        let Some(leg) = other.filter(|_| !busy) else {
-            // RFC 3261 §14.2: one offer at a time; the sender tries again after a random wait.
-            return ctx.agent.respond(ctx.now, txn, 491, Extra::default());
-        };
-        let payload = stream.as_ref().and_then(|stream| self.cross(side, stream));
-        let ours = ctx.agent.request(ctx.now, leg, rsip::Method::Invite, Extra { payload, ..Extra::default() });
-        let until = ctx.now.mono + limits::OFFER;
-        if let Some(talk) = self.talk() {
-            talk.offer = Offer::Crossing { from: side, txn, ours, stream: stream.map(Box::new), until };
-        }
-    }
-
-    /// INFO and MESSAGE cross with their body and nothing else.
-    fn relay(&mut self, side: Side, txn: ServerTxn, request: &Message, ctx: &mut Ctx<'_>) {
-        let full = self.talk().is_none_or(|talk| talk.crossing.len() >= limits::CROSSING);
-        let (Some(leg), false) = (self.leg(side.other()), full) else {
-            return ctx.agent.respond(ctx.now, txn, 500, Extra::default());
-        };
-        let body = request.body();
-        let payload = request
-            .header("Content-Type")
-            .filter(|_| !body.is_empty())
-            .map(|content_type| Payload { content_type: content_type.to_owned(), bytes: body.clone() });
-        let method = request.method().unwrap_or(rsip::Method::Info);
-        let ours = ctx.agent.request(ctx.now, leg, method, Extra { payload, ..Extra::default() });
-        if let Some(talk) = self.talk() {
-            talk.crossing.push((txn, ours, side));
-        }
-    }
-
-    fn on_request_cancelled(&mut self, cancelled: ServerTxn, ctx: &mut Ctx<'_>) {
-        let Some(talk) = self.talk() else { return };
-        if let Offer::Crossing { txn, ours, .. } = talk.offer
-            && txn == cancelled
-        {
-            talk.offer = Offer::Idle;
-            ctx.agent.cancel_request(ctx.now, ours);
         }
     }
 
@@ -246,94 +153,18 @@ impl Call {
         response: Option<&Arc<Message>>,
         ctx: &mut Ctx<'_>,
     ) {
-        if status < 200 {
-            return;
+        if let Some(response) = response {
+            self.learn(side, response);
         }
-        let Some(talk) = self.talk() else { return };
-        if let Some(at) = talk.crossing.iter().position(|(_, crossing, _)| *crossing == ours) {
-            let (txn, ..) = talk.crossing.swap_remove(at);
-            ctx.agent.respond(ctx.now, txn, status, Extra::default());
-            return;
-        }
-        match std::mem::replace(&mut talk.offer, Offer::Idle) {
-            Offer::Crossing { from, txn, ours: pending, stream, .. } if pending == ours => {
-                if (200..300).contains(&status) {
-                    self.on_reanswer(from, txn, stream.as_deref(), response, ctx);
-                } else {
-                    ctx.agent.respond(ctx.now, txn, if status == 503 { 500 } else { status }, Extra::default());
-                    // RFC 3261 §12.2.1.2: the dialog is gone on that side.
-                    if matches!(status, 408 | 481) {
-                        self.lost(side, ctx);
-                    }
-                }
-            }
-            offer => {
-                talk.offer = offer;
-                // A re-INVITE that we gave up was accepted after all: the 2xx wants its ACK.
-                let late_invite = response.is_some_and(|response| response.method() == Some(rsip::Method::Invite));
-                if let (200..=299, true, Some(leg)) = (status, late_invite, self.leg(side)) {
-                    ctx.agent.ack(ctx.now, leg, None);
-                }
-            }
-        }
-    }
-
-    /// 2xx to the re-INVITE that crossed for `from`. `offered`: what `from` offered, unless it left the offer to the
-    /// other side.
-    fn on_reanswer(
-        &mut self,
-        from: Side,
-        txn: ServerTxn,
-        offered: Option<&Stream>,
-        response: Option<&Arc<Message>>,
-        ctx: &mut Ctx<'_>,
-    ) {
-        let side = from.other();
-        let body = response.and_then(|response| description(response));
-        let stream = body.and_then(|body| {
-            let negotiation = self.negotiation.as_ref()?;
-            if offered.is_some() {
-                negotiation.read_answer(side, &body).ok()
-            } else {
-                negotiation.read_offer(side, &body).ok()
-            }
-        });
-        let leg = self.leg(side);
-        let ack = |ctx: &mut Ctx<'_>| {
-            if let Some(leg) = leg {
-                ctx.agent.ack(ctx.now, leg, None);
-            }
-        };
-        let Some(stream) = stream else {
-            // The old session stays in force.
-            ack(ctx);
-            return ctx.agent.respond(ctx.now, txn, 488, Extra::default());
-        };
-        match offered {
-            Some(offered) => {
-                ack(ctx);
-                self.accept(from, offered, ctx);
-            }
-            None => {
-                if let Some(talk) = self.talk() {
-                    talk.offer = Offer::Answering { from, txn };
-                }
-            }
-        }
-        self.accept(side, &stream, ctx);
-        let payload = self.cross(side, &stream);
-        ctx.agent.respond(ctx.now, txn, 200, Extra { payload, ..Extra::default() });
-    }
-
-    pub(super) fn on_talk_timeout(&mut self, ctx: &mut Ctx<'_>) {
-        let now = ctx.now.mono;
-        let Some(talk) = self.talk() else { return };
-        if let Offer::Crossing { txn, ours, until, .. } = talk.offer
-            && until <= now
+        if status < 200
+            || self.on_relayed(ours, status, ctx)
+            || self.on_offer_response(side, ours, status, response, ctx)
         {
-            talk.offer = Offer::Idle;
-            ctx.agent.cancel_request(ctx.now, ours);
-            ctx.agent.respond(ctx.now, txn, 408, Extra::default());
+            return;
+        }
+        let is_invite = response.is_some_and(|response| response.method() == Some(rsip::Method::Invite));
+        if status < 300 && is_invite {
+            self.on_late_answer(side, ctx);
         }
     }
 }

@@ -222,11 +222,12 @@ impl Call {
     pub(super) fn on_due(&mut self, target: usize, due: Due, ctx: &mut Ctx<'_>) {
         let State::Hunting(hunt) = &mut self.state else { return };
         let Some(attempt) = hunt.attempt_at(target) else { return };
-        if let Some(leg) = attempt.leg.take() {
-            ctx.agent.cancel(ctx.now, leg, Extra::default());
-        }
         if let (Due::Silent, Some(hop)) = (due, &attempt.hop) {
             ctx.health.failed(ctx.now.mono, hop, Fault::Timeout);
+        }
+        if let Some(leg) = attempt.leg.take() {
+            self.forget_early(leg, ctx);
+            ctx.agent.cancel(ctx.now, leg, Extra::default());
         }
         let why = match due {
             Due::No => return,

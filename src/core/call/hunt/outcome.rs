@@ -30,20 +30,26 @@ impl Call {
         let State::Hunting(hunt) = &mut self.state else { return };
         let Some(target) = hunt.attempt_of(leg).map(|attempt| attempt.target) else { return };
         match event {
-            AgentEvent::Provisional { response, .. } => self.on_provisional(target, response, ctx),
+            AgentEvent::Provisional { response, .. } => self.on_provisional(target, leg, response, ctx),
             AgentEvent::Answered { response, .. } => self.on_answered(target, leg, response, ctx),
             AgentEvent::Refused { status, response, .. } => {
                 self.on_refused(target, *status, response.as_deref(), true, ctx);
             }
             // The destination hangs up a dialog that it never confirmed: as good as a refusal.
             AgentEvent::Bye { .. } => self.on_refused(target, 480, None, false, ctx),
-            // The agent has answered or refused what else can come on an early dialog (RFC 3261 §14, RFC 3311).
-            AgentEvent::Request { txn, .. } => ctx.agent.respond(ctx.now, *txn, 491, Extra::default()),
+            // Of several that ring none may change what the caller hears.
+            AgentEvent::Request { txn, .. } if self.company != Some(leg) => {
+                ctx.agent.respond(ctx.now, *txn, 491, Extra::default());
+            }
+            AgentEvent::Request { txn, request, .. } => self.on_early_request(Side::Company, *txn, request, ctx),
+            AgentEvent::Response { txn, status, response, .. } => {
+                self.on_offer_response(Side::Company, *txn, *status, response.as_ref(), ctx);
+            }
             _ => {}
         }
     }
 
-    fn on_provisional(&mut self, target: usize, response: &Message, ctx: &mut Ctx<'_>) {
+    fn on_provisional(&mut self, target: usize, leg: LegId, response: &Message, ctx: &mut Ctx<'_>) {
         let State::Hunting(hunt) = &mut self.state else { return };
         let Some(attempt) = hunt.attempt_at(target) else { return };
         attempt.on_heard();
@@ -53,39 +59,30 @@ impl Call {
         attempt.ringing.get_or_insert(ctx.now.mono);
         self.facts.data.ringing_at.get_or_insert(ctx.now.wall);
         if hunt.attempts.len() > 1 {
-            return self.on_one_of_many(response, ctx);
+            return self.on_one_of_many(leg, response, ctx);
         }
         self.lead_media_to(target);
-        let mut extra = Extra::default();
-        if self.facts.offer.is_some()
-            && let Some(body) = description(response)
-        {
-            // Early media of the latest provisional answer is what the caller hears (RFC 3960 §3.2).
-            let stream = self.negotiation.as_ref().map(|negotiation| negotiation.read_answer(Side::Company, &body));
-            if let Some(Ok(stream)) = stream {
-                self.accept(Side::Company, &stream, ctx);
-                extra.payload = self.cross(Side::Company, &stream);
-            }
-        }
+        self.learn(Side::Company, response);
+        let payload = self.on_early_description(leg, response, ctx);
+        let extra = Extra { payload, ..Extra::default() };
         ctx.agent.provisional(ctx.now, self.facts.leg, response.status(), extra);
     }
 
     fn on_answered(&mut self, target: usize, leg: LegId, response: &Message, ctx: &mut Ctx<'_>) {
         self.lead_media_to(target);
         let delayed = self.facts.offer.is_none();
-        let body = description(response);
-        let stream = body.and_then(|body| {
-            let negotiation = self.negotiation.as_ref()?;
-            if delayed {
-                negotiation.read_offer(Side::Company, &body).ok()
-            } else {
-                negotiation.read_answer(Side::Company, &body).ok()
-            }
-        });
+        self.learn(Side::Company, response);
+        let stream = if delayed {
+            let body = description(response);
+            body.and_then(|body| self.negotiation.as_ref()?.read_offer(Side::Company, &body).ok())
+        } else {
+            self.final_answer(leg, response)
+        };
         let Some(stream) = stream else {
             // RFC 3261 §13.2.2.4: an answer we cannot use is acknowledged and hung up.
             ctx.agent.ack(ctx.now, leg, None);
             ctx.agent.bye(ctx.now, leg, Extra::default());
+            self.forget_early(leg, ctx);
             self.fail(target, Why::new(Outcome::Failed, "bad_answer", HangupBy::System, 502), ctx);
             return self.hunt_on(ctx);
         };
@@ -119,10 +116,13 @@ impl Call {
     ) {
         let State::Hunting(hunt) = &mut self.state else { return };
         let Some(attempt) = hunt.attempt_at(target) else { return };
-        attempt.leg = None;
+        let leg = attempt.leg.take();
         let heard = response.is_some() || !is_final || attempt.was_heard();
         let hop = attempt.hop;
         report(hop, status, response, is_final, ctx);
+        if let Some(leg) = leg {
+            self.forget_early(leg, ctx);
+        }
         let why = ending::verdict(status, heard);
         let next =
             if is_final { ending::next(status, response.is_some(), &self.facts.company) } else { Next::Destination };
@@ -212,6 +212,7 @@ impl Call {
         let State::Hunting(hunt) = &mut self.state else { return };
         for attempt in std::mem::take(&mut hunt.attempts) {
             if let Some(leg) = attempt.leg {
+                self.forget_early(leg, ctx);
                 ctx.agent.cancel(ctx.now, leg, Extra { headers: headers.clone(), ..Extra::default() });
             }
             self.note_tried(&attempt, 487, ctx.now);

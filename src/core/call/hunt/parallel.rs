@@ -15,7 +15,9 @@ const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 impl Call {
     /// A provisional response of one of several.
-    pub(super) fn on_one_of_many(&mut self, response: &Message, ctx: &mut Ctx<'_>) {
+    pub(super) fn on_one_of_many(&mut self, leg: LegId, response: &Message, ctx: &mut Ctx<'_>) {
+        // Its 2xx need not repeat what it describes here.
+        self.remember_early(leg, response);
         let State::Hunting(hunt) = &mut self.state else { return };
         // 183 promises media that does not cross, and no ringing.
         let rings = (180..183).contains(&response.status());
@@ -40,6 +42,7 @@ impl Call {
                 continue;
             }
             if let Some(leg) = loser.leg {
+                self.forget_early(leg, ctx);
                 let headers = vec![("Reason".into(), ELSEWHERE.to_owned())];
                 ctx.agent.cancel(ctx.now, leg, Extra { headers, ..Extra::default() });
             }
