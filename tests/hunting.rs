@@ -171,11 +171,21 @@ fn the_next_address_after_silence() {
     world.names.insert("pbx.example".into(), vec![hop(SHOP), hop(OFFICE)]);
     world.dial(Calling::default());
     insta::assert_snapshot!(world.settle());
-    // It is known to be down: the next call begins with the other.
-    let before = invites(&world, SHOP);
+}
+
+#[test]
+fn an_address_that_is_down_is_not_waited_for_again() {
+    let mut world = world_with(&named(), Answering::default(), Answering::default());
+    world.phones.remove(&SHOP.parse().expect("an address"));
+    world.names.insert("pbx.example".into(), vec![hop(SHOP), hop(OFFICE)]);
+    world.dial(Calling::default());
+    world.pass(20 * SECOND);
     world.dial(Calling::default());
     world.settle();
-    assert_eq!(invites(&world, SHOP), before);
+    // Copies of the first call's INVITE still go out: calls are told by their Call-ID.
+    let calls: std::collections::BTreeSet<String> =
+        world.sent_to(SHOP).iter().map(|message| message.call_id().expect("valid").to_owned()).collect();
+    assert_eq!((calls.len(), invites(&world, OFFICE)), (1, 2));
 }
 
 #[test]
