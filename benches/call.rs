@@ -174,5 +174,26 @@ fn call(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, call);
+/// What one datagram of a flood costs: strangers of many addresses, none of them banned yet, while calls go on.
+fn stranger(c: &mut Criterion) {
+    let settings = settings();
+    let script = script(&settings);
+    let mut machine = machine(&settings);
+    let mut sent = Vec::new();
+    let (flow, invite) = script.first().expect("the caller's INVITE");
+    handle(&mut machine, start(), Input::Datagram(*flow, invite.clone()), &mut sent);
+    let mut now = start();
+    let mut source = 0_u32;
+    c.bench_function("a stranger's INVITE at the door", |b| {
+        b.iter(|| {
+            source = source.wrapping_add(1);
+            // Each window begins anew.
+            now = now.after(Duration::from_secs(1));
+            let from = SocketAddr::from((std::net::Ipv4Addr::from_bits(0x0a00_0000 | source & 0xffff), 5060));
+            assert!(!machine.is_welcome(now, from, std::hint::black_box(invite)));
+        });
+    });
+}
+
+criterion_group!(benches, call, stranger);
 criterion_main!(benches);

@@ -4,6 +4,7 @@
 
 mod check;
 mod company;
+mod defence;
 mod destination;
 mod effective;
 mod parse;
@@ -24,6 +25,7 @@ use crate::core::lease::Channel;
 use crate::ids::E164;
 
 pub use company::{Company, Destination, During, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When};
+pub use defence::{CompanyLimits, Defence, Fraud};
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use trace::{HepServer, Trace};
@@ -43,6 +45,7 @@ pub struct Config {
     pub lease: LeaseRules,
     pub lease_feed: Option<LeaseFeed>,
     pub attribution: AttributionRules,
+    pub fraud: Fraud,
     pub log: Log,
     pub trace: Trace,
     pub trunks: Vec<Arc<Trunk>>,
@@ -224,6 +227,8 @@ pub struct Pool {
     pub kind: PoolKind,
     /// Expanded ranges, in order, no duplicates.
     pub numbers: Vec<E164>,
+    /// Calls at once to one of the numbers; 0: no limit.
+    pub calls_max_per_number: usize,
     /// The number stays with the visitor so long after leaving; default 30 min, never under 5.
     pub hold: Duration,
     pub channel: Option<Channel>,

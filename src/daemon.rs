@@ -20,6 +20,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
 use crate::config::{Config, Listener};
+use crate::core::admission::Spent;
 use crate::core::b2bua::{B2bua, Settings};
 use crate::core::event::{Body, Event};
 use crate::core::lease::LeaseTable;
@@ -119,7 +120,7 @@ impl Daemon {
         }
         let table = Arc::new(LeaseTable::new());
         let calls = Arc::new(Calls::default());
-        let (leases, spoken) = recover(&journal, &data_dir, &calls, &config)?;
+        let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, &config)?;
 
         let metrics = Arc::new(Metrics::new());
         let allocator = start_allocator(&config, &journal, &metrics, Arc::clone(&table), leases);
@@ -148,6 +149,7 @@ impl Daemon {
         let messages = Arc::new(Messages::new(config.trace.memory));
         let hep = config.trace.hep.as_ref().map(HepSender::open).transpose().map_err(at("HEP"))?;
         let hooks = DaemonHooks::new(hooks::Parts {
+            settings: Arc::clone(&settings),
             journal: journal.clone(),
             live: Arc::clone(&live),
             metrics: Arc::clone(&metrics),
@@ -158,6 +160,7 @@ impl Daemon {
             demo: options.demo.clone(),
         });
         let mut b2bua = B2bua::new(Arc::clone(&settings), table, seed());
+        b2bua.restore(spent);
         for input in spoken.into_inputs() {
             b2bua.handle(clock::now(), input);
         }
@@ -182,6 +185,7 @@ impl Daemon {
             live,
             messages: Arc::clone(&messages),
             readiness: Arc::clone(&readiness),
+            signalling: commands.clone(),
             demo: options.demo,
         });
         let (http_stop, mut stopped) = latest::channel(false);
@@ -361,17 +365,19 @@ fn recover(
     data_dir: &std::path::Path,
     calls: &Calls,
     config: &Config,
-) -> Result<(Vec<LeaseRecord>, lost::Spoken), StartError> {
+) -> Result<(Vec<LeaseRecord>, lost::Spoken, Spent), StartError> {
     let repaired = recordings::repair(data_dir);
     let mut unfinished = Unfinished::default();
     let mut leases = lost::Leases::default();
     let mut spoken = lost::Spoken::new(config);
+    let mut spent = Spent::default();
     let replayed = journal
         .replay(|record| {
             unfinished.observe(record);
             if let Ok((_, event)) = record.event() {
                 calls.observe(record.seq, &event);
                 leases.observe(&event.body);
+                spent.observe(&event);
                 spoken.observe(event.body);
             }
         })
@@ -380,7 +386,7 @@ fn recover(
         tracing::error!(?problem, "damage in the journal: records there are not read");
     }
     lost::finish_calls(journal, data_dir, unfinished, repaired);
-    Ok((leases.into_records(), spoken))
+    Ok((leases.into_records(), spoken, spent))
 }
 
 fn start_allocator(

@@ -186,6 +186,29 @@ fn modules_say_what_they_are_for() {
     assert_eq!(silent.map(|(file, _)| file).collect::<Vec<_>>(), NOTHING);
 }
 
+/// Whoever refuses a call at the door names a code of the one table, with its status.
+#[test]
+fn refusals_are_in_the_table() {
+    let table = fs::read_to_string(root().join("src/core/admission/codes.rs")).expect("the table");
+    // However its lines are broken.
+    let table = table.split_whitespace().collect::<String>();
+    let mut found = Vec::new();
+    for (file, line, code) in ring("core") {
+        for (at, call) in
+            ["Reject::new(", "Reject::later(", "Reject::listed("].iter().flat_map(|c| code.match_indices(c))
+        {
+            let arguments = &code[at + call.len()..];
+            // A code that is passed on has no quotes here.
+            let Some(name) = arguments.split(')').next().and_then(|inside| inside.split('"').nth(1)) else { continue };
+            let status: String = arguments.chars().take_while(char::is_ascii_digit).collect();
+            if !table.contains(&format!("code(\"{name}\",{status}")) {
+                found.push(format!("{file}:{line}: {status} {name}"));
+            }
+        }
+    }
+    assert_eq!(found, NOTHING, "not in src/core/admission/codes.rs");
+}
+
 #[test]
 fn dependencies_have_a_reason() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the manifest");

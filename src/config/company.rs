@@ -39,6 +39,7 @@ pub struct Company {
     pub nat: bool,
     /// Overrides `[recording] enabled`.
     pub recording: Option<bool>,
+    pub limits: super::CompanyLimits,
 }
 
 impl Company {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::parse::schedule::span_text;
 use super::value::{duration_text, listener_text, size_text};
 use super::{
-    Codecs, Company, Config, Destination, DialledIn, Fsync, Glob, Pool, PoolKind, Rule, Schedule, Sink, Then, Trunk,
-    Ways,
+    Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Fsync, Glob, Pool, PoolKind, Rule,
+    Schedule, Sink, Then, Trunk, Ways,
 };
 use crate::ids::E164;
 
@@ -55,6 +55,8 @@ impl Config {
         out.plain("calls_max", self.sip.calls_max);
         out.plain("calls_per_second_max", self.sip.calls_per_second_max);
         out.text("call_length_max", duration_text(self.sip.call_length_max));
+        out.text("overload_after", duration_text(self.sip.overload_after));
+        write_defence(out, &self.sip.defence);
         out.table("[media]");
         out.text("address", self.media.address);
         out.option("address6", self.media.address6);
@@ -96,6 +98,11 @@ impl Config {
         out.text("memory", duration_text(self.attribution.memory));
         out.text("header", self.attribution.header.as_deref().unwrap_or_default());
         out.text("display_name", self.attribution.display_name.as_deref().unwrap_or_default());
+        out.table("[fraud]");
+        out.list("deny", &self.fraud.deny);
+        out.list("deny_countries", &self.fraud.deny_countries);
+        out.list("allow", &self.fraud.allow);
+        out.list("costly", &self.fraud.costly);
         out.table("[log]");
         out.plain("json", self.log.json);
         out.text("filter", &self.log.filter);
@@ -153,6 +160,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     if let Some(recording) = company.recording {
         out.plain("recording", recording);
     }
+    write_limits(out, &company.limits);
     for (name, overflow) in [("busy", &company.busy), ("no_answer", &company.no_answer)] {
         if let Some(ways) = overflow {
             out.table(&format!("[company.{name}]"));
@@ -242,6 +250,27 @@ fn destinations(list: &[Arc<Destination>]) -> String {
     format!("[{}]", list.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
+fn write_defence(out: &mut Writer, defence: &Defence) {
+    out.table("[sip.defence]");
+    out.plain("ban_after", defence.ban_after);
+    out.text("ban_window", duration_text(defence.ban_window));
+    out.text("ban_time", duration_text(defence.ban_time));
+    out.plain("options_per_second_max", defence.options_per_second_max);
+    out.plain("source_calls_per_second_max", defence.source_calls_per_second_max);
+}
+
+fn write_limits(out: &mut Writer, limits: &CompanyLimits) {
+    out.table("[company.limits]");
+    out.plain("calls_max", limits.calls_max);
+    out.plain("calls_per_second_max", limits.calls_per_second_max);
+    out.plain("calls_max_per_caller", limits.calls_max_per_caller);
+    out.table("[company.fraud]");
+    out.plain("destination_calls_max", limits.destination_calls_max);
+    out.plain("destination_calls_per_minute_max", limits.destination_calls_per_minute_max);
+    out.plain("costly_calls_max", limits.costly_calls_max);
+    out.plain("minutes_per_day_max", limits.minutes_per_day_max);
+}
+
 fn write_pool(out: &mut Writer, pool: &Pool) {
     out.table("[[pool]]");
     out.text("name", &pool.name);
@@ -249,6 +278,7 @@ fn write_pool(out: &mut Writer, pool: &Pool) {
     out.option("site", pool.site.as_ref());
     out.text("kind", if pool.kind == PoolKind::Static { "static" } else { "dynamic" });
     out.list("numbers", ranges(&pool.numbers));
+    out.plain("calls_max_per_number", pool.calls_max_per_number);
     if pool.kind == PoolKind::Dynamic {
         out.text("hold", duration_text(pool.hold));
     }

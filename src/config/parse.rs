@@ -1,6 +1,7 @@
 //! Tables of the file → the types of [`super`]. Each function reads one table, with its defaults.
 
 mod company;
+mod defence;
 mod destinations;
 mod media;
 mod rule;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use self::company::company;
+use self::defence::fraud;
 use self::media::{media, recording};
 use self::sip::sip;
 use self::trace::trace;
@@ -69,6 +71,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let lease = lease(r, &mut root);
     let lease_feed = lease_feed(r, &mut root);
     let attribution = attribution(r, &mut root);
+    let fraud = fraud(r, &mut root);
     let log = log(r, &mut root);
     let trace = trace(r, &mut root);
     let trunks = tables(r, &mut root, "trunk", &mut places.trunks, |r, s, m| trunk(r, s, sip.calls_max, m));
@@ -91,6 +94,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         lease,
         lease_feed,
         attribution,
+        fraud,
         log,
         trace,
         trunks,

@@ -23,4 +23,7 @@ pub struct Sip {
     pub calls_per_second_max: u32,
     /// Longest call; then both sides get BYE. Default [`crate::limits::CALL_LENGTH`].
     pub call_length_max: Duration,
+    /// New calls are refused while messages wait longer than this in our queue; zero: never.
+    pub overload_after: Duration,
+    pub defence: super::Defence,
 }

@@ -1,17 +1,32 @@
 //! Who may call, how many at once and how fast: decided at the door, before any state exists.
+//!
+//! All limits are looked at first and counted afterwards, so a refusal changes nothing. `Retry-After` is computed: of a
+//! rate, the time until its bucket has the next token; of calls at once, the time in which a call has lately ended.
 
-use std::collections::HashMap;
+pub mod bucket;
+pub mod codes;
+mod minutes;
+mod tally;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Sip, Trunk};
-use crate::time::Mono;
+use crate::config::{Company, Config, Pool, Trunk};
+use crate::ids::E164;
+use crate::limits;
+use crate::time::{Mono, Now, Wall};
+
+use bucket::{Bucket, Rate};
+use minutes::Minutes;
+pub use minutes::Spent;
+use tally::{Tallies, Tally};
 
 /// A refusal: the place that knows why names the status and the stable code together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reject {
     pub status: u16,
-    /// Metric label, event field, log and console text.
+    /// Metric label, event field, log and console text; one of [`codes::CODES`].
     pub code: &'static str,
     /// Seconds to wait, where waiting helps.
     pub retry_after: Option<u32>,
@@ -22,41 +37,83 @@ impl Reject {
         Reject { status, code, retry_after: None }
     }
 
-    const fn later(code: &'static str, seconds: u32) -> Reject {
-        Reject { status: 503, code, retry_after: Some(seconds) }
+    /// One of the table's codes, with its status, to be tried again after `wait`.
+    fn later(code: &'static str, wait: Duration) -> Reject {
+        let status = codes::find(code).map_or(503, |entry| entry.status);
+        Reject { status, code, retry_after: Some(seconds(wait)) }
     }
+
+    /// One of the table's codes, for which nobody can say when.
+    fn listed(code: &'static str) -> Reject {
+        Reject::new(codes::find(code).map_or(503, |entry| entry.status), code)
+    }
+
+    /// A rule against fraud, not a matter of room: worth an alarm.
+    pub fn is_fraud(&self) -> bool {
+        matches!(
+            self.code,
+            "destination_denied"
+                | "destination_calls_max"
+                | "destination_call_rate"
+                | "costly_calls_max"
+                | "minutes_spent"
+        )
+    }
+}
+
+/// Whole seconds that are never too short.
+fn seconds(wait: Duration) -> u32 {
+    let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    u32::try_from(whole).unwrap_or(u32::MAX).max(1)
+}
+
+/// One call that asks to be let in.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    pub trunk: &'a Arc<Trunk>,
+    /// Address that the INVITE came from.
+    pub source: IpAddr,
+    pub company: &'a Arc<Company>,
+    pub pool: &'a Pool,
+    pub number: &'a E164,
+    pub caller: Option<&'a str>,
+    /// Where the call goes first.
+    pub destination: Option<&'a str>,
+    /// That destination begins with a costly prefix.
+    pub is_costly: bool,
 }
 
 /// Proof that [`Admission::check`] let a call in; given back by [`Admission::release`].
 #[derive(Debug)]
 pub struct Admitted {
-    trunk: Arc<str>,
+    trunk: Arc<Trunk>,
+    company: Arc<Company>,
+    number: Option<E164>,
+    caller: Option<Box<str>>,
+    destination: Option<Box<str>>,
+    is_costly: bool,
+    answered: Option<Wall>,
 }
 
 /// Counts calls, and the rate at which they come.
 #[derive(Debug, Default)]
 pub struct Admission {
-    calls: usize,
-    all: Bucket,
-    trunks: HashMap<Arc<str>, PerTrunk>,
+    node: Tally,
+    trunks: Tallies,
+    companies: Tallies,
+    /// Of these only what has a limit is counted, under `company number` and the like.
+    numbers: Tallies,
+    callers: Tallies,
+    destinations: Tallies,
+    costly: Tallies,
+    sources: Sources,
+    minutes: Minutes,
     draining: bool,
+    /// How long messages have waited in our queue, and when that was measured.
+    lag: Option<(Mono, Duration)>,
+    /// Between the ends of calls, smoothed.
+    turnover: Turnover,
 }
-
-#[derive(Debug, Default)]
-struct PerTrunk {
-    calls: usize,
-    bucket: Bucket,
-}
-
-/// Token bucket that holds one second's worth. Levels are in billionths of a token: whole-number arithmetic, so that
-/// a replay decides alike.
-#[derive(Debug, Default)]
-struct Bucket {
-    level: u64,
-    filled: Option<Mono>,
-}
-
-const TOKEN: u64 = 1_000_000_000;
 
 impl Admission {
     /// From now on nobody new comes in.
@@ -70,85 +127,242 @@ impl Admission {
 
     /// Calls let in and not yet released.
     pub fn calls(&self) -> usize {
-        self.calls
+        self.node.calls
+    }
+
+    /// What was measured of our own queue: how long the message that is handled now has waited.
+    pub fn loaded(&mut self, now: Mono, lag: Duration) {
+        self.lag = Some((now, lag));
+    }
+
+    /// Talk of today from before the start.
+    pub fn restore(&mut self, spent: Spent) {
+        self.minutes.restore(spent);
     }
 
     /// Lets one call in or says why not. A refusal changes nothing.
-    pub fn check(&mut self, now: Mono, sip: &Sip, trunk: &Trunk) -> Result<Admitted, Reject> {
-        if self.draining {
-            return Err(Reject::later("draining", 30));
+    ///
+    /// # Errors
+    /// The first limit that is reached: of the node, the trunk, the company, then the rules against fraud.
+    pub fn check(&mut self, now: Now, config: &Config, ask: &Ask<'_>) -> Result<Admitted, Reject> {
+        self.node_has_room(now.mono, config)?;
+        self.trunk_has_room(now.mono, config, ask)?;
+        let keys = Keys::of(ask);
+        self.company_has_room(now.mono, ask, &keys)?;
+        self.is_within_budget(now, ask, &keys)?;
+        let sip = &config.sip;
+        self.node
+            .look(now.mono, Rate::per_second(sip.calls_per_second_max))
+            .map_err(|w| Reject::later("call_rate", w))?;
+        self.sources.draw(now.mono, ask.source, Rate::per_second(sip.defence.source_calls_per_second_max));
+        self.node.take(Rate::per_second(sip.calls_per_second_max));
+        self.trunks.take(now.mono, &ask.trunk.name, Rate::per_second(ask.trunk.calls_per_second_max));
+        let limits = &ask.company.limits;
+        self.companies.take(now.mono, &ask.company.name, Rate::per_second(limits.calls_per_second_max));
+        let Keys { number, caller, destination } = keys;
+        if let Some(number) = number {
+            self.numbers.take(now.mono, number.as_str(), Rate::default());
         }
-        if self.calls >= sip.calls_max {
-            return Err(Reject::later("calls_max", 5));
+        if let Some(caller) = &caller {
+            self.callers.take(now.mono, caller, Rate::default());
         }
-        let name: Arc<str> = Arc::from(trunk.name.as_str());
-        let state = self.trunks.entry(Arc::clone(&name)).or_default();
-        if state.calls >= trunk.calls_max {
-            return Err(Reject::later("trunk_calls_max", 5));
+        if let Some(destination) = &destination {
+            let rate = Rate::per_minute(limits.destination_calls_per_minute_max);
+            self.destinations.take(now.mono, destination, rate);
         }
-        if !state.bucket.has_token(now, trunk.calls_per_second_max) {
-            return Err(Reject::later("trunk_call_rate", 1));
+        if ask.is_costly {
+            self.costly.take(now.mono, &ask.company.name, Rate::default());
         }
-        if !self.all.has_token(now, sip.calls_per_second_max) {
-            return Err(Reject::later("call_rate", 1));
-        }
-        state.bucket.take();
-        self.all.take();
-        state.calls += 1;
-        self.calls += 1;
-        Ok(Admitted { trunk: name })
+        Ok(Admitted {
+            trunk: Arc::clone(ask.trunk),
+            company: Arc::clone(ask.company),
+            number: number.cloned(),
+            caller,
+            destination,
+            is_costly: ask.is_costly,
+            answered: None,
+        })
     }
 
-    /// The call is over.
-    pub fn release(&mut self, admitted: &Admitted) {
-        self.calls = self.calls.saturating_sub(1);
-        if let Some(state) = self.trunks.get_mut(&admitted.trunk) {
-            state.calls = state.calls.saturating_sub(1);
+    /// The company of this call talks from now on: its minutes run.
+    pub fn answered(&mut self, now: Wall, admitted: &mut Admitted) {
+        if admitted.answered.is_none() {
+            admitted.answered = Some(now);
+            self.minutes.begin(&admitted.company.name, now);
+        }
+    }
+
+    /// The call is over, at `now`.
+    pub fn release(&mut self, now: Now, admitted: &Admitted) {
+        if let Some(answered) = admitted.answered {
+            self.minutes.end(&admitted.company.name, answered, now.wall);
+        }
+        self.node.release();
+        self.turnover.ended(now.mono);
+        self.trunks.release(now.mono, &admitted.trunk.name, Rate::per_second(admitted.trunk.calls_per_second_max));
+        let limits = &admitted.company.limits;
+        self.companies.release(now.mono, &admitted.company.name, Rate::per_second(limits.calls_per_second_max));
+        if let Some(number) = &admitted.number {
+            self.numbers.release(now.mono, number.as_str(), Rate::default());
+        }
+        if let Some(caller) = &admitted.caller {
+            self.callers.release(now.mono, caller, Rate::default());
+        }
+        if let Some(destination) = &admitted.destination {
+            let rate = Rate::per_minute(limits.destination_calls_per_minute_max);
+            self.destinations.release(now.mono, destination, rate);
+        }
+        if admitted.is_costly {
+            self.costly.release(now.mono, &admitted.company.name, Rate::default());
+        }
+    }
+
+    /// Drain, overload and the node's calls: looked at before anything is read of the call.
+    pub fn node_has_room(&self, now: Mono, config: &Config) -> Result<(), Reject> {
+        if self.draining {
+            return Err(Reject::later("draining", config.node.drain));
+        }
+        let most = config.sip.overload_after;
+        if let Some((at, lag)) = self.lag
+            && !most.is_zero()
+            && lag > most
+            && now.since(at) < limits::LOAD_FRESH
+        {
+            // What waits now is served first; then its number has halved.
+            return Err(Reject::later("overload", lag));
+        }
+        if self.node.calls >= config.sip.calls_max {
+            return Err(Reject::later("calls_max", self.turnover.wait(now)));
+        }
+        Ok(())
+    }
+
+    fn trunk_has_room(&mut self, now: Mono, config: &Config, ask: &Ask<'_>) -> Result<(), Reject> {
+        let trunk = ask.trunk;
+        if self.trunks.calls(&trunk.name) >= trunk.calls_max {
+            return Err(Reject::later("trunk_calls_max", self.turnover.wait(now)));
+        }
+        let rate = Rate::per_second(trunk.calls_per_second_max);
+        self.trunks.look(now, &trunk.name, rate).map_err(|wait| Reject::later("trunk_call_rate", wait))?;
+        let rate = Rate::per_second(config.sip.defence.source_calls_per_second_max);
+        self.sources.look(now, ask.source, rate).map_err(|wait| Reject::later("source_call_rate", wait))
+    }
+
+    fn company_has_room(&mut self, now: Mono, ask: &Ask<'_>, keys: &Keys<'_>) -> Result<(), Reject> {
+        let limits = &ask.company.limits;
+        let full = |calls: usize, most: usize| most > 0 && calls >= most;
+        if full(self.companies.calls(&ask.company.name), limits.calls_max) {
+            return Err(Reject::listed("company_calls_max"));
+        }
+        let rate = Rate::per_second(limits.calls_per_second_max);
+        self.companies.look(now, &ask.company.name, rate).map_err(|wait| Reject::later("company_call_rate", wait))?;
+        if keys.number.is_some_and(|number| full(self.numbers.calls(number.as_str()), ask.pool.calls_max_per_number)) {
+            return Err(Reject::listed("number_calls_max"));
+        }
+        if keys.caller.as_ref().is_some_and(|caller| full(self.callers.calls(caller), limits.calls_max_per_caller)) {
+            return Err(Reject::listed("caller_calls_max"));
+        }
+        Ok(())
+    }
+
+    fn is_within_budget(&mut self, now: Now, ask: &Ask<'_>, keys: &Keys<'_>) -> Result<(), Reject> {
+        let limits = &ask.company.limits;
+        if let Some(destination) = &keys.destination {
+            let most = limits.destination_calls_max;
+            if most > 0 && self.destinations.calls(destination) >= most {
+                return Err(Reject::listed("destination_calls_max"));
+            }
+            let rate = Rate::per_minute(limits.destination_calls_per_minute_max);
+            let looked = self.destinations.look(now.mono, destination, rate);
+            looked.map_err(|wait| Reject::later("destination_call_rate", wait))?;
+        }
+        let most = limits.costly_calls_max;
+        if ask.is_costly && most > 0 && self.costly.calls(&ask.company.name) >= most {
+            return Err(Reject::listed("costly_calls_max"));
+        }
+        if limits.minutes_per_day_max > 0 {
+            let most = Duration::from_secs(u64::from(limits.minutes_per_day_max) * 60);
+            self.minutes
+                .within(&ask.company.name, now.wall, most)
+                .map_err(|tomorrow| Reject::later("minutes_spent", tomorrow))?;
+        }
+        Ok(())
+    }
+}
+
+/// What is counted of a call beside node, trunk and company: nothing, when nothing is limited.
+#[derive(Debug)]
+struct Keys<'a> {
+    number: Option<&'a E164>,
+    caller: Option<Box<str>>,
+    destination: Option<Box<str>>,
+}
+
+impl<'a> Keys<'a> {
+    fn of(ask: &Ask<'a>) -> Keys<'a> {
+        let limits = &ask.company.limits;
+        let of_company = |text: &str| format!("{} {text}", ask.company.name).into_boxed_str();
+        let has_destination_limit = limits.destination_calls_max > 0 || limits.destination_calls_per_minute_max > 0;
+        Keys {
+            number: Some(ask.number).filter(|_| ask.pool.calls_max_per_number > 0),
+            // Those who withhold their number are not one caller.
+            caller: ask.caller.filter(|_| limits.calls_max_per_caller > 0).map(of_company),
+            destination: ask.destination.filter(|_| has_destination_limit).map(of_company),
         }
     }
 }
 
-impl Bucket {
-    /// Fills up to `now` at `rate` tokens a second (0: no limit) and looks.
-    fn has_token(&mut self, now: Mono, rate: u32) -> bool {
-        if rate == 0 {
-            self.level = u64::MAX;
-            return true;
+/// Buckets of single addresses; a full table forgets those that are as good as new, and then limits nobody else.
+#[derive(Debug, Default)]
+struct Sources {
+    buckets: std::collections::HashMap<IpAddr, Bucket>,
+}
+
+impl Sources {
+    fn look(&mut self, now: Mono, source: IpAddr, rate: Rate) -> Result<(), Duration> {
+        match self.buckets.get_mut(&source) {
+            Some(bucket) => bucket.look(now, rate),
+            None => Ok(()),
         }
-        let capacity = u64::from(rate) * TOKEN;
-        let passed = self.filled.map_or(Duration::from_secs(1), |filled| now.since(filled));
-        let nanos = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX).min(TOKEN);
-        self.level = self.level.min(capacity).saturating_add(nanos.saturating_mul(u64::from(rate))).min(capacity);
-        self.filled = Some(now);
-        self.level >= TOKEN
     }
 
-    fn take(&mut self) {
-        self.level = self.level.saturating_sub(TOKEN);
+    fn draw(&mut self, now: Mono, source: IpAddr, rate: Rate) {
+        if !rate.is_limited() {
+            return self.buckets.clear();
+        }
+        if self.buckets.len() >= limits::RATE_SOURCES && !self.buckets.contains_key(&source) {
+            self.buckets.retain(|_, bucket| !bucket.is_full(now, rate));
+            if self.buckets.len() >= limits::RATE_SOURCES {
+                return;
+            }
+        }
+        let _ = self.buckets.entry(source).or_default().draw(now, rate);
+    }
+}
+
+/// How often calls end, for whoever waits for one to.
+#[derive(Debug, Default)]
+struct Turnover {
+    last: Option<Mono>,
+    /// Time between two ends, smoothed over about eight.
+    gap: Option<Duration>,
+}
+
+impl Turnover {
+    fn ended(&mut self, now: Mono) {
+        if let Some(last) = self.last.replace(now) {
+            let gap = now.since(last).min(limits::RETRY_MAX);
+            self.gap = Some(self.gap.map_or(gap, |old| (old * 7 + gap) / 8));
+        }
+    }
+
+    fn wait(&self, now: Mono) -> Duration {
+        let gap = self.gap.unwrap_or(limits::RETRY_UNKNOWN);
+        // Calls that should have ended by now are overdue: each moment one may.
+        let passed = self.last.map_or(Duration::ZERO, |last| now.since(last));
+        gap.saturating_sub(passed).clamp(Duration::from_secs(1), limits::RETRY_MAX)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bucket_admits(rate: u32, at_ms: &[u64]) -> Vec<bool> {
-        let mut bucket = Bucket::default();
-        at_ms
-            .iter()
-            .map(|ms| {
-                let yes = bucket.has_token(Mono(ms * 1_000_000), rate);
-                if yes {
-                    bucket.take();
-                }
-                yes
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_bucket_holds_one_second_and_refills_evenly() {
-        assert_eq!(bucket_admits(2, &[0, 0, 0, 499, 500, 500, 1_000]), [true, true, false, false, true, false, true]);
-        assert_eq!(bucket_admits(0, &[0, 0, 0, 0]), [true; 4]);
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@
 mod challenge;
 mod checks;
 mod commands;
+mod door;
 pub mod drops;
 mod identity;
 mod leg;
@@ -281,6 +282,11 @@ impl Agent {
     /// What was dropped or refused by the agent itself, by reason.
     pub fn drops(&self) -> &Drops {
         &self.drops
+    }
+
+    /// Counts a message that its owner threw away in front of the agent.
+    pub fn dropped(&mut self, reason: drops::DropReason) {
+        self.drops.count(reason);
     }
 
     // ── legs in which we are the UAS ──

@@ -5,19 +5,22 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::config::{Config, Destination, Listener, PoolKind, Trunk};
-use crate::core::admission::{Admission, Reject};
+use crate::core::admission::{Admission, Ask, Reject};
 use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Reliable, Transmit, Trust};
 use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
+use crate::core::defence::Defence;
+use crate::core::defence::fraud::{self, Cost};
 use crate::core::directory::Directory;
-use crate::core::event::{Body, CallData, Event, RefusedData};
+use crate::core::event::{Body, CallData, Event};
 use crate::core::health::Health;
 use crate::core::lease::LeaseTable;
 use crate::core::locate::{Asker, Hop, Names, Query};
@@ -25,7 +28,7 @@ use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
 use crate::core::route::{Desk, Question};
 use crate::core::{identity, number, route};
-use crate::ids::{CallId, E164, Side, mask};
+use crate::ids::{CallId, E164, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
 use crate::wire::sip::{Message, Uri};
@@ -131,6 +134,8 @@ pub enum Input {
         caller: String,
         destination: String,
     },
+    /// Messages wait so long in our queue: what `io` has measured.
+    Load(Duration),
     Timeout,
 }
 
@@ -147,8 +152,16 @@ pub enum Output {
     Event(Event),
     /// A leg of a call came to be: this is its SIP Call-ID.
     Leg(CallId, Side, String),
-    /// An INVITE of a known trunk was refused at the door, for the metric.
-    Refused(&'static str),
+    /// An INVITE was refused at the door, for the metric.
+    Refused(Refused),
+}
+
+/// A call that never came to be.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub code: &'static str,
+    /// Whose INVITE it was.
+    pub trunk: Option<Arc<Trunk>>,
 }
 
 /// How many of each thing exist; all zero after quiet.
@@ -185,28 +198,10 @@ pub struct B2bua {
     armed: HashMap<CallId, Mono>,
     out: VecDeque<Output>,
     random: ChaCha12Rng,
-    refusals: Refusals,
+    defence: Defence,
     /// The next inputs of this call panic, so many.
     #[cfg(test)]
     panic_in: Option<(CallId, u32)>,
-}
-
-/// Refusals become events at a bounded rate: a trunk that scans numbers must not fill the journal.
-#[derive(Debug, Default)]
-struct Refusals {
-    second: u64,
-    told: u32,
-}
-
-impl Refusals {
-    fn may_tell(&mut self, now: Mono) -> bool {
-        let second = now.0 / 1_000_000_000;
-        if second != self.second {
-            *self = Refusals { second, told: 0 };
-        }
-        self.told += 1;
-        self.told <= limits::REFUSAL_EVENTS_PER_SECOND
-    }
 }
 
 impl B2bua {
@@ -215,6 +210,8 @@ impl B2bua {
         let mut random = ChaCha12Rng::from_seed(seed);
         let mut agent_seed = [0; 32];
         random.fill_bytes(&mut agent_seed);
+        // Of its own, so that what the calls draw does not change with it.
+        let defence = Defence::new(u64::from_le_bytes(*seed.first_chunk().unwrap_or(&[0; 8])));
         let agent_config = AgentConfig {
             user_agent: settings.config.sip.user_agent.clone(),
             advertise: settings.config.sip.advertise.clone(),
@@ -235,7 +232,7 @@ impl B2bua {
             armed: HashMap::new(),
             out: VecDeque::new(),
             random,
-            refusals: Refusals::default(),
+            defence,
             #[cfg(test)]
             panic_in: None,
         }
@@ -244,16 +241,16 @@ impl B2bua {
     /// The only way to change the machine; drain [`B2bua::poll_output`] after it.
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
-            Input::Datagram(flow, bytes) => {
-                let trust = self.settings.trust(flow.remote);
-                self.agent.handle_datagram(now, flow, bytes, trust);
-            }
+            Input::Datagram(flow, bytes) => self.on_datagram(now, flow, bytes),
             Input::Unreachable(transport, remote) => self.agent.handle_transport_error(now, transport, remote),
             Input::Media(call, notice) => self.tell_call(now, call, call::Input::Media(notice)),
             Input::Resolved(Asker::Call(call, question), hops) => {
+                hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
                 self.tell_call(now, call, call::Input::Resolved(question, hops));
             }
-            Input::Resolved(Asker::Trunk(_), _) => {}
+            Input::Resolved(Asker::Trunk(_), hops) => {
+                hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
+            }
             Input::HangUp(call, code) => self.tell_call(now, call, call::Input::HangUp(code)),
             Input::HangUpAll(code) => {
                 let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
@@ -263,6 +260,7 @@ impl B2bua {
                 }
             }
             Input::Drain => self.admission.drain(),
+            Input::Load(lag) => self.admission.loaded(now.mono, lag),
             Input::Reload(settings) => self.reload(settings),
             Input::Remember { company, caller, destination } => {
                 self.desk.known.remember(&company, &caller, destination.into());
@@ -385,6 +383,9 @@ impl B2bua {
         if let Err(panic) = self.guarded(now, &mut call, |call, ctx| call.handle(input, ctx)) {
             self.on_panic(now, &mut call, &panic);
         }
+        if let Some(answered) = call.data().answered_at {
+            self.admission.answered(answered, call.admitted_mut());
+        }
         if call.is_ended() {
             self.forget(now, call);
         } else {
@@ -445,7 +446,8 @@ impl B2bua {
         for seat in seats {
             self.desk.release(now.mono, seat, talked);
         }
-        self.admission.release(&call.into_admitted());
+        let ended = call.data().ended_at.unwrap_or(now.wall);
+        self.admission.release(Now { wall: ended, ..now }, &call.into_admitted());
     }
 
     /// Both legs are hung up by whatever words still work, media is closed, and the events say what happened. The call
@@ -483,8 +485,11 @@ impl B2bua {
         let settings = Arc::clone(&self.settings);
         let Some(trunk) = settings.directory.trunk_for(flow.remote.ip()) else {
             // A destination of ours that calls us: known, but nobody's trunk.
-            return self.turn_away(now, leg, "", String::new(), Reject::new(403, "not_a_trunk"));
+            return self.turn_away(now, leg, None, "", Reject::new(403, "not_a_trunk"));
         };
+        if let Err(reject) = self.admission.node_has_room(now.mono, &settings.config) {
+            return self.turn_away(now, leg, Some(trunk), "", reject);
+        }
         let dialled = route::dialled(trunk, &request).unwrap_or_default();
         match self.admit(now, leg, &request, flow, trunk, &dialled) {
             Ok(facts) => {
@@ -506,7 +511,7 @@ impl B2bua {
                     false => drop(self.calls.insert(id, call)),
                 }
             }
-            Err(reject) => self.turn_away(now, leg, &trunk.name, dialled, reject),
+            Err(reject) => self.turn_away(now, leg, Some(trunk), &dialled, reject),
         }
     }
 
@@ -526,10 +531,10 @@ impl B2bua {
             let owner = settings.directory.owner_of(&number)?.clone();
             Some((number, owner.company, owner.pool))
         });
+        self.is_search(now, trunk, dialled, owned.is_some());
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, &settings)?;
         let identity = identity::admit(trunk, invite)?;
-        let admitted = self.admission.check(now.mono, &settings.config.sip, trunk)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
         let memory = settings.config.attribution.memory;
         let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
@@ -541,7 +546,27 @@ impl B2bua {
             attribution: &attribution,
             at: now.wall,
         };
-        let plan = self.desk.plan(&question, settings.names(), &mut self.random);
+        let mut plan = self.desk.plan(&question, settings.names(), &mut self.random);
+        let rules = &settings.config.fraud;
+        let has_destination = !plan.targets.is_empty();
+        plan.targets.retain(|target| fraud::cost(rules, &target.uri) != Cost::Denied);
+        plan.parallel = plan.parallel.min(plan.targets.len());
+        let ask = Ask {
+            trunk,
+            source: flow.remote.ip(),
+            company: &company,
+            pool: &pool,
+            number: &number,
+            caller: identity.number.as_deref(),
+            destination: plan.targets.first().map(|target| target.uri.as_str()),
+            is_costly: plan.targets.first().is_some_and(|target| fraud::cost(rules, &target.uri) == Cost::Costly),
+        };
+        let admitted = if has_destination && plan.targets.is_empty() {
+            Err(Reject::new(403, "destination_denied"))
+        } else {
+            self.admission.check(now, &settings.config, &ask)
+        };
+        let admitted = admitted.inspect_err(|reject| self.suspect(now, &ask, *reject))?;
         let data = CallData {
             call_id: self.call_id(now),
             company: company.name.clone(),
@@ -589,28 +614,6 @@ impl B2bua {
         })
     }
 
-    /// One answer and no state, at the door.
-    fn turn_away(&mut self, now: Now, leg: LegId, trunk: &str, dialled: String, reject: Reject) {
-        let mut extra = Extra::default();
-        if let Some(seconds) = reject.retry_after {
-            extra.headers.push(("Retry-After".into(), seconds.to_string()));
-        }
-        self.agent.turn_away(now, leg, reject.status, extra);
-        self.out.push_back(Output::Refused(reject.code));
-        if self.refusals.may_tell(now.mono) {
-            tracing::info!(trunk, number = mask(&dialled), code = reject.code, status = reject.status, "call refused");
-            let number: String = dialled.chars().filter(|c| !c.is_control()).take(64).collect();
-            let data = RefusedData {
-                trunk: trunk.to_owned(),
-                number,
-                sip_status: reject.status,
-                reason: reject.code.to_owned(),
-            };
-            let event = Event { time: now.wall, subject: trunk.to_owned(), body: Body::CallRefused(data) };
-            self.out.push_back(Output::Event(event));
-        }
-    }
-
     /// Upper 48 bits: milliseconds since the epoch, so that ids sort by time; the rest is drawn.
     fn call_id(&mut self, now: Now) -> CallId {
         let millis = u128::try_from(now.wall.0 / 1_000).unwrap_or(0) & 0xffff_ffff_ffff;
@@ -631,6 +634,7 @@ fn read_offer(invite: &Message, settings: &Settings) -> Result<Option<Stream>, R
     })
 }
 
+mod door;
 #[cfg(test)]
 mod tests;
 

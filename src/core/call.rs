@@ -236,6 +236,11 @@ impl Call {
         self.winner().map(|target| &target.destination.label)
     }
 
+    /// The admission, for who counts the talk.
+    pub fn admitted_mut(&mut self) -> &mut Admitted {
+        &mut self.facts.admitted
+    }
+
     /// Gives back the admission when the call is gone.
     pub fn into_admitted(self) -> Admitted {
         self.facts.admitted

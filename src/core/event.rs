@@ -279,6 +279,25 @@ pub struct RefusedData {
     pub reason: String,
 }
 
+/// `data` of `leaseline.fraud.suspected`: calls that look like theft were refused. Told once a window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FraudData {
+    /// Code of the rule (`minutes_spent`, `destination_denied`, …), or `number_search`: a trunk dials one number after
+    /// the other that is none of ours.
+    pub kind: String,
+    /// Whose calls they were; absent for `number_search`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub company: Option<String>,
+    pub trunk: String,
+    /// The number that was dialled last, as far as we could read it.
+    pub number: String,
+    /// Calls refused for this since the alarm before.
+    pub refused: u64,
+}
+
+/// `data` of `leaseline.defence.banned`.
+pub type BanData = crate::core::defence::Ban;
+
 /// `data` of `leaseline.lease.*`. Written so that replaying the journal rebuilds the allocator.
 pub type LeaseData = crate::core::lease::Lease;
 
@@ -304,6 +323,9 @@ pub enum Body {
         panic: String,
     },
     RecordingSealed(RecordingData),
+    FraudSuspected(FraudData),
+    /// An address that is nobody we know and would not stop.
+    DefenceBanned(BanData),
     LeaseGranted(Arc<LeaseData>),
     LeaseRenewed(Arc<LeaseData>),
     LeaseReleased(Arc<LeaseData>),
@@ -351,6 +373,8 @@ impl Body {
             Body::CallRefused(_) => "leaseline.call.refused",
             Body::CallCrashed { .. } => "leaseline.call.crashed",
             Body::RecordingSealed(_) => "leaseline.recording.sealed",
+            Body::FraudSuspected(_) => "leaseline.fraud.suspected",
+            Body::DefenceBanned(_) => "leaseline.defence.banned",
             Body::LeaseGranted(_) => "leaseline.lease.granted",
             Body::LeaseRenewed(_) => "leaseline.lease.renewed",
             Body::LeaseReleased(_) => "leaseline.lease.released",

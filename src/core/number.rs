@@ -195,6 +195,16 @@ fn parse(digits: &str, region: Option<Region>) -> Option<E164> {
     E164::parse(&parsed.format_as(PhoneNumberFormat::E164))
 }
 
+/// Whether a number belongs to one of these ISO 3166 regions.
+pub fn is_of(number: &E164, countries: &[String]) -> bool {
+    if countries.is_empty() {
+        return false;
+    }
+    let parsed = PHONE_NUMBER_UTIL.parse(number.as_str(), None).ok();
+    let region = parsed.and_then(|parsed| parsed.get_region_code());
+    region.is_some_and(|region| countries.iter().any(|country| country.parse() == Ok(region)))
+}
+
 fn is_valid(number: &E164) -> bool {
     PHONE_NUMBER_UTIL.parse(number.as_str(), None).is_ok_and(|parsed| parsed.is_valid())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::core::agent::Flow;
+use crate::core::b2bua::{Refused, Settings};
 use crate::core::event::{Body, CallData, Event};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::demo::steps::Steps;
@@ -23,6 +24,7 @@ use crate::time::Now;
 /// What the hooks hold.
 #[derive(Debug)]
 pub(super) struct Parts {
+    pub(super) settings: Arc<Settings>,
     pub(super) journal: Journal,
     pub(super) live: Arc<LiveCalls>,
     pub(super) metrics: Arc<Metrics>,
@@ -48,8 +50,9 @@ impl DaemonHooks {
     fn count(&self, event: &Event) {
         let metrics = &self.parts.metrics;
         match &event.body {
-            Body::CallStarted(data) => metrics.call_started(data.attribution.kind),
+            Body::CallStarted(data) => metrics.call_started(data.attribution.kind, &data.trunk),
             Body::CallEnded(data) => {
+                metrics.calls.of_trunk(&data.trunk).dec();
                 if let Some(outcome) = data.outcome {
                     metrics.call_ended(outcome, data.ring_ms, data.talk_ms);
                 }
@@ -57,6 +60,7 @@ impl DaemonHooks {
             Body::CallCrashed { .. } => {
                 metrics.calls.crashed.inc();
             }
+            Body::FraudSuspected(fraud) => metrics.fraud_suspected(fraud.company.as_deref()),
             Body::RecordingSealed(sealed) => metrics.recording_sealed(sealed.recording.state),
             _ => {}
         }
@@ -98,8 +102,12 @@ impl Hooks for DaemonHooks {
         }
     }
 
-    fn on_refused(&mut self, code: &'static str) {
-        self.parts.metrics.call_refused(code);
+    fn on_refused(&mut self, refused: Refused) {
+        self.parts.metrics.call_refused(refused.code, refused.trunk.as_ref().map(|trunk| trunk.name.as_str()));
+    }
+
+    fn on_reload(&mut self, settings: &Arc<Settings>) {
+        self.parts.settings = Arc::clone(settings);
     }
 
     fn on_leg(&mut self, call: CallId, side: Side, sip_call_id: &str) {
@@ -115,9 +123,10 @@ impl Hooks for DaemonHooks {
             Seen::Received => Direction::Received,
             Seen::Sent => Direction::Sent,
         };
+        let trunk = self.parts.settings.directory.trunk_for(flow.remote.ip()).map(|trunk| trunk.name.as_str());
         match first_line(bytes) {
-            FirstLine::Request(method) => self.parts.metrics.sip_request(direction, &method),
-            FirstLine::Response(status) => self.parts.metrics.sip_response(direction, status),
+            FirstLine::Request(method) => self.parts.metrics.sip_request(direction, &method, trunk),
+            FirstLine::Response(status) => self.parts.metrics.sip_response(direction, status, trunk),
             FirstLine::Other => {}
         }
         if let Some(steps) = &mut self.steps {

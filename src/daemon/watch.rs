@@ -50,6 +50,10 @@ pub(super) async fn run(parts: Parts) {
         for (reason, total) in figures.drops.iter() {
             metrics.sip_dropped(reason.as_str(), total);
         }
+        metrics.sip.banned.set(gauge(figures.bans));
+        metrics.sip.bans.inner().store(figures.banned, Ordering::Relaxed);
+        metrics.sip.queue_age.set(signed(figures.measured.queue_age));
+        metrics.sip.kernel_dropped.inner().store(figures.measured.kernel_dropped, Ordering::Relaxed);
         metrics.sip.transactions.set(gauge(agent.client_transactions + agent.server_transactions));
         metrics.media.ports_used.set(gauge(parts.engine.used_pairs() * 2));
         metrics.media.ports_total.set(gauge((parts.engine.used_pairs() + parts.engine.free_pairs()) * 2));

@@ -5,6 +5,7 @@
 
 mod access;
 mod assets;
+mod bans;
 mod body;
 mod calls;
 mod demo;
@@ -29,8 +30,8 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get, post};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use axum::routing::{MethodRouter, any, delete, get, post};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 pub use access::Access;
 pub use demo::{Demo, DemoStep};
@@ -44,6 +45,7 @@ use crate::io::calls::Calls;
 use crate::io::journal::Journal;
 use crate::io::messages::Messages;
 use crate::io::metrics::Metrics;
+use crate::io::signalling::Command;
 use crate::limits;
 use rate::RateLimit;
 
@@ -59,6 +61,8 @@ pub struct Parts {
     pub live: Arc<LiveCalls>,
     pub messages: Arc<Messages>,
     pub readiness: Arc<Readiness>,
+    /// For what only signalling knows.
+    pub signalling: mpsc::UnboundedSender<Command>,
     /// Only with `leaseline demo`.
     pub demo: Option<Arc<Demo>>,
 }
@@ -74,6 +78,7 @@ pub struct AppState {
     live: Arc<LiveCalls>,
     messages: Arc<Messages>,
     readiness: Arc<Readiness>,
+    signalling: mpsc::UnboundedSender<Command>,
     demo: Option<Arc<Demo>>,
     /// `<data_dir>`; recordings are opened below it.
     data_dir: PathBuf,
@@ -96,6 +101,7 @@ impl AppState {
             live: parts.live,
             messages: parts.messages,
             readiness: parts.readiness,
+            signalling: parts.signalling,
             demo: parts.demo,
             data_dir,
             lease_rate: RateLimit::new(limits::HTTP_LEASE_BURST, limits::HTTP_LEASE_RATE),
@@ -147,6 +153,8 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/calls/{id}/recording", Token, &["GET"], get(recording::recording)),
         route("/v1/calls/{id}/ladder", Token, &["GET"], get(messages::ladder)),
         route("/v1/calls/{id}/trace", Token, &["GET"], get(messages::trace)),
+        route("/v1/bans", Token, &["GET"], get(bans::list)),
+        route("/v1/bans/{address}", Token, &["DELETE"], delete(bans::end)),
         route("/v1/events", Token, &["GET"], get(events::events)),
         route("/metrics", Token, &["GET"], get(status::metrics)),
         route("/v1/openapi.json", Open, &["GET"], get(assets::openapi)),

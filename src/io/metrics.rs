@@ -37,6 +37,13 @@ pub struct Sip {
     pub responses: Family<SipResponse, Counter>,
     /// Datagrams and stream messages that were dropped without an answer, by reason code.
     pub dropped: Family<Reason, Counter>,
+    /// Strangers' addresses that are banned now, and how many were since the start.
+    pub banned: Gauge,
+    pub bans: Counter,
+    /// How long the newest message had waited in our queue, in microseconds.
+    pub queue_age: Gauge,
+    /// Datagrams that the kernel threw away because we did not read them in time.
+    pub kernel_dropped: Counter,
     pub transactions: Gauge,
     pub connections: Gauge,
 }
@@ -45,10 +52,13 @@ pub struct Sip {
 #[derive(Debug)]
 pub struct Calls {
     pub active: Gauge,
+    pub trunk_active: Family<OfTrunk, Gauge>,
     pub started: Counter,
     pub ended: Family<CallOutcome, Counter>,
-    /// INVITEs that never became a call, by reason code.
-    pub refused: Family<Reason, Counter>,
+    /// INVITEs that never became a call, by reason code and trunk.
+    pub refused: Family<Refusal, Counter>,
+    /// Alarms of the rules against toll fraud, by company.
+    pub fraud: Family<OfCompany, Counter>,
     pub attributed: Family<Attributed, Counter>,
     /// Panics caught at the edge of one call.
     pub crashed: Counter,
@@ -146,6 +156,8 @@ impl EncodeLabelValue for Direction {
 pub struct SipRequest {
     pub direction: Direction,
     pub method: &'static str,
+    /// Name in the configuration; `none` for destinations and for whoever is no trunk's.
+    pub trunk: String,
 }
 
 /// Labels of one SIP response.
@@ -154,6 +166,28 @@ pub struct SipResponse {
     pub direction: Direction,
     /// `1xx` … `6xx`.
     pub class: &'static str,
+    /// A status of the RFCs; `other` for the rest, so that a peer cannot make series.
+    pub code: &'static str,
+    pub trunk: String,
+}
+
+/// Why an INVITE of a trunk was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Refusal {
+    pub reason: &'static str,
+    pub trunk: String,
+}
+
+/// Name of a trunk in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfTrunk {
+    pub trunk: String,
+}
+
+/// Name of a company in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfCompany {
+    pub company: String,
 }
 
 /// A stable reason code; only text from our source fits.
@@ -199,6 +233,17 @@ pub struct HttpRequest {
     pub class: &'static str,
 }
 
+impl Calls {
+    /// Calls in progress that came in through this trunk.
+    pub fn of_trunk(&self, trunk: &str) -> Gauge {
+        self.trunk_active.get_or_create(&OfTrunk { trunk: trunk.to_owned() }).clone()
+    }
+}
+
+fn label(name: Option<&str>) -> String {
+    name.unwrap_or("none").to_owned()
+}
+
 impl Metrics {
     /// All metrics at zero, registered under the prefix `leaseline`.
     pub fn new() -> Metrics {
@@ -207,6 +252,8 @@ impl Metrics {
             sip: Sip::default(),
             calls: Calls {
                 active: Gauge::default(),
+                trunk_active: Family::default(),
+                fraud: Family::default(),
                 started: Counter::default(),
                 ended: Family::default(),
                 refused: Family::default(),
@@ -234,12 +281,14 @@ impl Metrics {
         text
     }
 
-    pub fn sip_request(&self, direction: Direction, method: &rsip::Method) {
-        self.sip.requests.get_or_create(&SipRequest { direction, method: method_label(method) }).inc();
+    pub fn sip_request(&self, direction: Direction, method: &rsip::Method, trunk: Option<&str>) {
+        let labels = SipRequest { direction, method: method_label(method), trunk: label(trunk) };
+        self.sip.requests.get_or_create(&labels).inc();
     }
 
-    pub fn sip_response(&self, direction: Direction, status: u16) {
-        self.sip.responses.get_or_create(&SipResponse { direction, class: class(status) }).inc();
+    pub fn sip_response(&self, direction: Direction, status: u16, trunk: Option<&str>) {
+        let (class, code) = (class(status), status_label(status));
+        self.sip.responses.get_or_create(&SipResponse { direction, class, code, trunk: label(trunk) }).inc();
     }
 
     /// Messages dropped, or refused without becoming anything: `total` since the start.
@@ -248,11 +297,17 @@ impl Metrics {
     }
 
     /// An INVITE that never became a call.
-    pub fn call_refused(&self, reason: &'static str) {
-        self.calls.refused.get_or_create(&Reason { reason }).inc();
+    pub fn call_refused(&self, reason: &'static str, trunk: Option<&str>) {
+        self.calls.refused.get_or_create(&Refusal { reason, trunk: label(trunk) }).inc();
     }
 
-    pub fn call_started(&self, attribution: AttributionKind) {
+    /// An alarm of the rules against toll fraud.
+    pub fn fraud_suspected(&self, company: Option<&str>) {
+        self.calls.fraud.get_or_create(&OfCompany { company: label(company) }).inc();
+    }
+
+    pub fn call_started(&self, attribution: AttributionKind, trunk: &str) {
+        self.calls.of_trunk(trunk).inc();
         let kind = match attribution {
             AttributionKind::Visitor => "visitor",
             AttributionKind::Static => "static",
@@ -314,13 +369,19 @@ impl Metrics {
         let r = &mut self.registry;
         r.register("build", "What is running", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let m = &self.sip;
-        r.register("sip_requests", "SIP requests by method", m.requests.clone());
-        r.register("sip_responses", "SIP responses by class", m.responses.clone());
+        r.register("sip_requests", "SIP requests by method and trunk", m.requests.clone());
+        r.register("sip_responses", "SIP responses by code and trunk", m.responses.clone());
+        r.register("sip_banned", "Strangers' addresses that are banned now", m.banned.clone());
+        r.register("sip_bans", "Bans since the start", m.bans.clone());
+        r.register("sip_queue_age_microseconds", "How long the newest message had waited for us", m.queue_age.clone());
+        r.register("sip_kernel_dropped", "Datagrams that the kernel threw away before we read them", m.kernel_dropped.clone());
         r.register("sip_dropped", "SIP messages dropped or refused, by reason", m.dropped.clone());
         r.register("sip_transactions", "SIP transactions in memory", m.transactions.clone());
         r.register("sip_connections", "SIP stream connections", m.connections.clone());
         let m = &self.calls;
         r.register("calls_active", "Calls in progress", m.active.clone());
+        r.register("trunk_calls_active", "Calls in progress by trunk", m.trunk_active.clone());
+        r.register("fraud_suspected", "Alarms about toll fraud by company", m.fraud.clone());
         r.register("calls_started", "Calls that came in", m.started.clone());
         r.register("calls_ended", "Calls by outcome", m.ended.clone());
         r.register("calls_refused", "INVITEs refused before they became a call", m.refused.clone());
@@ -388,6 +449,22 @@ fn method_label(method: &rsip::Method) -> &'static str {
     }
 }
 
+/// The statuses of RFC 3261 §21 and of the registry since.
+fn status_label(status: u16) -> &'static str {
+    macro_rules! known {
+        ($($status:literal)*) => {
+            match status {
+                $($status => stringify!($status),)*
+                _ => "other",
+            }
+        };
+    }
+    known!(100 180 181 182 183 199 200 202 204 300 301 302 305 380
+        400 401 402 403 404 405 406 407 408 410 412 413 414 415 416 417 420 421 422 423 424 425 428 429 430 433 436 437
+        438 439 440 469 470 480 481 482 483 484 485 486 487 488 489 491 493 494
+        500 501 502 503 504 505 513 555 580 600 603 604 606 607 608)
+}
+
 fn class(status: u16) -> &'static str {
     match status {
         100..=199 => "1xx",
@@ -407,17 +484,22 @@ mod tests {
     #[test]
     fn a_tracked_call_shows_in_every_family_it_touches() {
         let metrics = Metrics::new();
-        metrics.sip_request(Direction::Received, &rsip::Method::Invite);
-        metrics.sip_response(Direction::Sent, 180);
-        metrics.call_started(AttributionKind::Visitor);
+        metrics.sip_request(Direction::Received, &rsip::Method::Invite, Some("carrier"));
+        metrics.sip_response(Direction::Sent, 180, None);
+        metrics.call_started(AttributionKind::Visitor, "carrier");
+        metrics.call_refused("calls_max", Some("carrier"));
+        metrics.fraud_suspected(Some("acme"));
         metrics.media.relayed.inc_by(500);
         metrics.call_ended(Outcome::Answered, 3_000, 61_000);
         metrics.recording_sealed(RecordingState::Complete);
         metrics.lease_granted("acme-web");
         let text = metrics.render();
         for line in [
-            r#"leaseline_sip_requests_total{direction="received",method="INVITE"} 1"#,
-            r#"leaseline_sip_responses_total{direction="sent",class="1xx"} 1"#,
+            r#"leaseline_sip_requests_total{direction="received",method="INVITE",trunk="carrier"} 1"#,
+            r#"leaseline_sip_responses_total{direction="sent",class="1xx",code="180",trunk="none"} 1"#,
+            r#"leaseline_calls_refused_total{reason="calls_max",trunk="carrier"} 1"#,
+            r#"leaseline_trunk_calls_active{trunk="carrier"} 1"#,
+            r#"leaseline_fraud_suspected_total{company="acme"} 1"#,
             r#"leaseline_calls_attributed_total{kind="visitor"} 1"#,
             r#"leaseline_calls_ended_total{outcome="answered"} 1"#,
             "leaseline_calls_active 0",
@@ -436,9 +518,10 @@ mod tests {
     fn unknown_statuses_do_not_make_series() {
         let metrics = Metrics::new();
         for status in 0..u16::MAX {
-            metrics.sip_response(Direction::Received, status);
+            metrics.sip_response(Direction::Received, status, None);
         }
         let series = metrics.render().lines().filter(|l| l.starts_with("leaseline_sip_responses_total")).count();
-        assert_eq!(series, 7);
+        // One for each known code, and one for each class's others.
+        assert_eq!(series, 75 + 7);
     }
 }

@@ -1,10 +1,12 @@
 //! The thread that owns [`B2bua`]: sockets in, sockets out. One current-thread runtime; its tasks share the machine
 //! without a lock, and none of them holds it across an await.
 
+mod door;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::config::Listener;
 use crate::core::agent::drops::Drops;
 use crate::core::agent::{Flow, Transmit};
-use crate::core::b2bua::{B2bua, Counts, Input, Output, Settings};
+use crate::core::b2bua::{B2bua, Counts, Input, Output, Refused, Settings};
+use crate::core::defence::Ban;
 use crate::core::event::Event;
 use crate::core::locate::{self, Asker, Hop, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
@@ -25,6 +28,9 @@ use crate::io::clock;
 use crate::io::sip_tcp::{self, Streams};
 use crate::limits;
 use crate::time::{Mono, Now};
+
+pub use door::Measured;
+use door::{Arrived, Door};
 
 /// What other threads may ask of signalling.
 #[derive(Debug)]
@@ -36,6 +42,10 @@ pub enum Command {
     Drain,
     Reload(Arc<Settings>),
     Counts(oneshot::Sender<(Counts, usize)>),
+    /// Bans in force.
+    Bans(oneshot::Sender<Vec<Ban>>),
+    /// Ends a ban; answers whether there was one.
+    Unban(IpAddr, oneshot::Sender<bool>),
     Figures(oneshot::Sender<Figures>),
     /// End of the thread.
     Stop,
@@ -49,6 +59,10 @@ pub struct Figures {
     pub drops: Drops,
     /// Stream connections.
     pub streams: usize,
+    /// Bans in force, and how many there were since the start.
+    pub bans: usize,
+    pub banned: u64,
+    pub measured: Measured,
 }
 
 /// Direction of an observed message.
@@ -61,7 +75,9 @@ pub enum Seen {
 /// What signalling tells the rest of the daemon. Called on the signalling thread: must not wait.
 pub trait Hooks {
     fn on_event(&mut self, event: Event);
-    fn on_refused(&mut self, code: &'static str);
+    fn on_refused(&mut self, refused: Refused);
+    /// The configuration was read again.
+    fn on_reload(&mut self, settings: &Arc<Settings>);
     /// A leg of a call came to be: this is its SIP Call-ID.
     fn on_leg(&mut self, call: CallId, side: Side, sip_call_id: &str);
     /// Every message, as it came or went.
@@ -110,6 +126,9 @@ fn udp(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
     }
     // A burst of INVITEs waits in the kernel while a turn runs; the kernel clamps what it does not allow.
     let _ = socket.set_recv_buffer_size(limits::SIP_SOCKET_BUFFER);
+    // With the right to it (CAP_NET_ADMIN) a burst fits whatever `net.core.rmem_max` says.
+    let force = nix::sys::socket::sockopt::RcvBufForce;
+    let _ = nix::sys::socket::setsockopt(&socket, force, &limits::SIP_SOCKET_BUFFER);
     let _ = socket.set_send_buffer_size(limits::SIP_SOCKET_BUFFER);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -148,6 +167,7 @@ async fn serve(
         sockets: sockets.clone(),
         streams: Streams::new(connected),
         pending: VecDeque::new(),
+        measured: Measured::default(),
         resolved: VecDeque::new(),
         armed: None,
         rearm: Rc::new(Notify::new()),
@@ -163,6 +183,9 @@ async fn serve(
         tokio::task::spawn_local(async move {
             sip_tcp::accept(stream, local, move |stream, local, remote| {
                 let mut signalling = accepted.borrow_mut();
+                if signalling.b2bua.is_banned(clock::mono(), remote.ip()) {
+                    return;
+                }
                 let known = signalling.settings.is_known(remote.ip());
                 signalling.streams.accept(stream, local, remote, known);
             })
@@ -201,15 +224,28 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
         Command::Drain => signalling.handle(Input::Drain),
         Command::Reload(settings) => {
             signalling.settings = Arc::clone(&settings);
+            signalling.hooks.on_reload(&settings);
             signalling.handle(Input::Reload(settings));
         }
         Command::Counts(answer) => {
             let _ = answer.send((signalling.b2bua.counts(), signalling.b2bua.connected()));
         }
+        Command::Bans(answer) => {
+            let _ = answer.send(signalling.b2bua.bans(clock::now()));
+        }
+        Command::Unban(address, answer) => {
+            let _ = answer.send(signalling.b2bua.unban(address));
+        }
         Command::Figures(answer) => {
-            let Signalling { b2bua, streams, .. } = &*signalling;
-            let figures =
-                Figures { counts: b2bua.counts(), drops: b2bua.agent().drops().clone(), streams: streams.count() };
+            let Signalling { b2bua, streams, measured, .. } = &*signalling;
+            let figures = Figures {
+                counts: b2bua.counts(),
+                drops: b2bua.agent().drops().clone(),
+                streams: streams.count(),
+                bans: b2bua.bans(clock::now()).len(),
+                banned: b2bua.banned(),
+                measured: *measured,
+            };
             let _ = answer.send(figures);
         }
         Command::Stop => {}
@@ -218,23 +254,37 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
 
 /// Datagrams of one socket. A turn is bounded, so that timers and commands are served under a flood.
 async fn read_udp(signalling: Rc<RefCell<Signalling>>, local: SocketAddr, socket: Rc<UdpSocket>) {
-    let mut buffer = vec![0; limits::SIP_MESSAGE];
+    let mut door = Door::new(&socket);
+    let mut lost = 0;
     loop {
         if socket.readable().await.is_err() {
             return;
         }
-        for _ in 0..limits::DATAGRAMS_PER_TURN {
+        let (mut taken, mut thrown) = (0, 0);
+        // Strangers' datagrams cost next to nothing and are thrown away at once, so that known ones behind them come
+        // to their turn.
+        while taken < limits::DATAGRAMS_PER_TURN && thrown < limits::STRANGERS_PER_TURN {
             // Errors here are news of earlier sends (ICMP); the machine's timers deal with silence.
-            let (length, remote) = match socket.try_recv_from(&mut buffer) {
-                Ok(received) => received,
+            let arrived = match door.receive(&socket) {
+                Ok(arrived) => arrived,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => continue,
+                Err(_) => {
+                    taken += 1;
+                    continue;
+                }
             };
-            let Some(bytes) = buffer.get(..length) else { continue };
-            let flow =
-                Flow { transport: rsip::Transport::Udp, local, remote: canonical(remote), connection: 0, name: None };
-            let bytes = Bytes::copy_from_slice(bytes);
-            signalling.borrow_mut().handle(Input::Datagram(flow, bytes));
+            let (remote, bytes) = (canonical(arrived.remote), door.bytes(&arrived));
+            let mut signalling = signalling.borrow_mut();
+            if !signalling.hears(&arrived, remote, bytes, &mut lost) {
+                thrown += 1;
+                continue;
+            }
+            taken += 1;
+            let flow = Flow { transport: rsip::Transport::Udp, local, remote, connection: 0, name: None };
+            signalling.handle(Input::Datagram(flow, Bytes::copy_from_slice(bytes)));
+        }
+        if thrown > 0 {
+            signalling.borrow_mut().carry_out_all(clock::now());
         }
         finish_turn(&signalling);
         tokio::task::yield_now().await;
@@ -314,6 +364,7 @@ struct Signalling {
     streams: Streams,
     /// What an output led to, to be handled in the same turn.
     pending: VecDeque<Input>,
+    measured: Measured,
     resolved: VecDeque<(Asker, Query)>,
     armed: Option<Mono>,
     rearm: Rc<Notify>,
@@ -328,10 +379,26 @@ impl Signalling {
         self.pending.push_back(input);
         while let Some(input) = self.pending.pop_front() {
             self.b2bua.handle(now, input);
-            while let Some(output) = self.b2bua.poll_output() {
-                self.carry_out(now, output);
-            }
+            self.carry_out_all(now);
         }
+    }
+
+    fn carry_out_all(&mut self, now: Now) {
+        while let Some(output) = self.b2bua.poll_output() {
+            self.carry_out(now, output);
+        }
+    }
+
+    /// Measures the wait of a datagram, and whether it is looked at at all; `lost` is its socket's last count of those
+    /// that the kernel threw away.
+    fn hears(&mut self, arrived: &Arrived, remote: SocketAddr, bytes: &[u8], lost: &mut u32) -> bool {
+        let now = clock::now();
+        let age = self.measured.note(now.wall, arrived, lost);
+        if !self.b2bua.is_welcome(now, remote, bytes) {
+            return false;
+        }
+        self.b2bua.handle(now, Input::Load(age));
+        true
     }
 
     fn carry_out(&mut self, now: Now, output: Output) {
@@ -347,8 +414,8 @@ impl Signalling {
             }
             Output::Resolve { asker, query } => self.resolved.push_back((asker, query)),
             Output::Event(event) => self.hooks.on_event(event),
+            Output::Refused(refused) => self.hooks.on_refused(refused),
             Output::Leg(call, side, sip_call_id) => self.hooks.on_leg(call, side, &sip_call_id),
-            Output::Refused(code) => self.hooks.on_refused(code),
         }
     }
 

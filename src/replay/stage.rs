@@ -224,8 +224,8 @@ impl<'a> Stage<'a> {
                 self.step(StepKind::Event(event.body.kind(), outcome(&event.body)));
                 self.performed.events.push(event);
             }
+            Output::Refused(refused) => self.step(StepKind::Refused(refused.code)),
             Output::Leg(..) => {}
-            Output::Refused(code) => self.step(StepKind::Refused(code)),
         }
     }
 

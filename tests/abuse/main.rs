@@ -8,8 +8,10 @@ mod common;
 mod world;
 
 mod calls;
+mod defence;
 mod descriptions;
 mod doors;
+mod fraud;
 mod money;
 mod raw;
 mod text;
@@ -54,7 +56,7 @@ fn assert_healthy(world: &mut World) {
         match &event.body {
             Body::CallStarted(_) => assert!(open.insert(event.subject.clone()), "started twice"),
             Body::CallEnded(_) => assert!(open.remove(&event.subject), "ended without a start, or twice"),
-            Body::CallRefused(_) => {}
+            Body::CallRefused(_) | Body::FraudSuspected(_) | Body::DefenceBanned(_) => {}
             _ => assert!(open.contains(&event.subject), "an event outside of its call"),
         }
     }

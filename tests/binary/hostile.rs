@@ -63,7 +63,7 @@ fn unknown_numbers_are_refused_and_strangers_hear_nothing() {
     assert!(answer.starts_with("SIP/2.0 404 "), "{answer}");
     let refused = node.wait_for_events("call.refused", 1).remove(0);
     assert_eq!((&refused["reason"], &refused["sip_status"]), (&"number_unknown".into(), &404.into()));
-    assert_eq!(node.metric("leaseline_calls_refused_total{reason=\"number_unknown\"}"), Some(1.0));
+    assert_eq!(node.metric("leaseline_calls_refused_total{reason=\"number_unknown\",trunk=\"carrier\"}"), Some(1.0));
     // The stranger's came first: it has been looked at by now.
     holds("the stranger is counted", || node.metric("leaseline_sip_dropped_total{reason=\"stranger\"}") == Some(1.0));
     stranger.set_nonblocking(true).unwrap();

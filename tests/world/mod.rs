@@ -323,8 +323,8 @@ impl World {
                     let _ = writeln!(self.ladder, "   {:>7.3} event {}", self.seconds(), describe(&event));
                     self.events.push(event);
                 }
+                Output::Refused(refused) => self.refused.push(refused.code),
                 Output::Leg(..) => {}
-                Output::Refused(code) => self.refused.push(code),
             }
         }
     }

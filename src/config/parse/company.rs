@@ -3,6 +3,7 @@
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
 use super::super::{Company, Ways};
+use super::defence::company_limits;
 use super::destinations::ways;
 use super::rule::rules;
 use super::schedule::{closed, schedule};
@@ -41,6 +42,7 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         retry_statuses,
         nat: r.boolean(s, "nat").or(false),
         recording: r.boolean(s, "recording").optional(),
+        limits: company_limits(r, s),
         name: name?,
     };
     Some(company)

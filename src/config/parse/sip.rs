@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::super::check::Places;
 use super::super::read::{Found, Reader, Section};
 use super::super::{Listener, Sip, value};
+use super::defence::{defence, overload_after};
 use super::{DAY, MINUTE, count, duration, rate};
 use crate::limits;
 
@@ -35,6 +36,8 @@ pub(super) fn sip<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, ports: (u1
         calls_max: count(r, &mut s, "calls_max", 1).unwrap_or(room.min(limits::CALLS)),
         calls_per_second_max: rate(r, &mut s),
         call_length_max: duration(r, &mut s, "call_length_max", MINUTE, DAY).or(limits::CALL_LENGTH),
+        overload_after: overload_after(r, &mut s),
+        defence: defence(r, &mut s),
     };
     r.end(s);
     sip

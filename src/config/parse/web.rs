@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::super::check::Marks;
 use super::super::read::{Found, Place, Reader, Section};
 use super::super::{Pool, PoolKind, Secret, Sink, Site, value};
+use super::defence::many;
 use super::{DAY, MINUTE, choice_found, duration, named, path};
 use crate::core::lease::Channel;
 use crate::ids::E164;
@@ -54,6 +55,7 @@ pub(super) fn pool<'t>(
         r.problem(s.place(), format!("the pools hold more than {} numbers in all", limits::NUMBERS));
         flat.clear();
     }
+    let calls_max_per_number = many(r, s, "calls_max_per_number", limits::CALLS as u64);
     let site = r.text(s, "site", value::name);
     marks.note("site", &site);
     let hold = duration(r, s, "hold", limits::HOLD_MIN, 30 * DAY);
@@ -89,7 +91,7 @@ pub(super) fn pool<'t>(
     let site = site.optional();
     let hold = hold.or(30 * MINUTE);
     let channel: Option<Channel> = channel.optional().map(Arc::new);
-    Some(Pool { name: name?, company: company?, site, kind: kind?, numbers: flat, hold, channel })
+    Some(Pool { name: name?, company: company?, site, kind: kind?, numbers: flat, hold, channel, calls_max_per_number })
 }
 
 pub(super) fn sink<'t>(

@@ -10,6 +10,10 @@ pub enum DropReason {
     NotSip,
     /// From nobody we know, and not part of anything of ours.
     Stranger,
+    /// From an address that is banned.
+    Banned,
+    /// An OPTIONS of somebody who asks too often.
+    OptionsRate,
     /// A response that cannot be read.
     MalformedResponse,
     /// A response to nothing we have asked.
@@ -73,11 +77,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [DropReason; 31] = {
+    pub const ALL: [DropReason; 33] = {
         use DropReason::*;
         [
             NotSip,
             Stranger,
+            Banned,
+            OptionsRate,
             MalformedResponse,
             ResponseUnmatched,
             ResponseForeign,
@@ -119,6 +125,8 @@ impl DropReason {
         match self {
             DropReason::NotSip => "not_sip",
             DropReason::Stranger => "stranger",
+            DropReason::Banned => "banned",
+            DropReason::OptionsRate => "options_rate",
             DropReason::MalformedResponse => "malformed_response",
             DropReason::ResponseUnmatched => "response_unmatched",
             DropReason::ResponseForeign => "response_foreign",
@@ -153,9 +161,15 @@ impl DropReason {
 }
 
 /// Counts since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drops {
     counts: [u64; DropReason::ALL.len()],
+}
+
+impl Default for Drops {
+    fn default() -> Drops {
+        Drops { counts: [0; DropReason::ALL.len()] }
+    }
 }
 
 impl Drops {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Body, CallData, DamageData, Event, RecordingData, RefusedData};
+use super::{BanData, Body, CallData, DamageData, Event, FraudData, RecordingData, RefusedData};
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
 use crate::time::Wall;
@@ -69,6 +69,8 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
             Body::CallCrashed { call_id, panic: panic.into_owned() }
         }
         "leaseline.recording.sealed" => Body::RecordingSealed(read(text)?),
+        "leaseline.fraud.suspected" => Body::FraudSuspected(read(text)?),
+        "leaseline.defence.banned" => Body::DefenceBanned(read(text)?),
         "leaseline.lease.granted" => Body::LeaseGranted(read(text)?),
         "leaseline.lease.renewed" => Body::LeaseRenewed(read(text)?),
         "leaseline.lease.released" => Body::LeaseReleased(read(text)?),
@@ -123,6 +125,8 @@ enum Data<'a> {
     Refused(&'a RefusedData),
     Crashed(Crashed<'a>),
     Recording(&'a RecordingData),
+    Fraud(&'a FraudData),
+    Ban(&'a BanData),
     Lease(&'a Lease),
     Signal(SignalWritten<'a>),
     Started(Started<'a>),
@@ -137,6 +141,8 @@ fn data(body: &Body) -> Data<'_> {
         Body::CallRefused(refused) => Data::Refused(refused),
         Body::CallCrashed { call_id, panic } => Data::Crashed(Crashed { call_id: *call_id, panic: panic.into() }),
         Body::RecordingSealed(recording) => Data::Recording(recording),
+        Body::FraudSuspected(fraud) => Data::Fraud(fraud),
+        Body::DefenceBanned(ban) => Data::Ban(ban),
         Body::LeaseGranted(lease)
         | Body::LeaseRenewed(lease)
         | Body::LeaseReleased(lease)
@@ -265,6 +271,19 @@ pub(crate) mod tests {
             Body::RecordingSealed(RecordingData {
                 call_id: CallId(1),
                 recording: RecordingSummary { state: RecordingState::Complete, ..RecordingSummary::default() },
+            }),
+            Body::FraudSuspected(FraudData {
+                kind: "minutes_spent".into(),
+                company: Some("acme".into()),
+                trunk: "carrier".into(),
+                number: "+442079460500".into(),
+                refused: 3,
+            }),
+            Body::DefenceBanned(BanData {
+                address: "198.18.0.1".parse().unwrap(),
+                reason: "scanner".into(),
+                until: Wall(1_790_000_600_000_000),
+                messages: 12,
             }),
             Body::LeaseGranted(lease()),
             Body::LeaseRenewed(lease()),

@@ -22,6 +22,7 @@ fn pool(name: &str, site: Option<&str>, numbers: std::ops::Range<u32>) -> Arc<co
         site: site.map(Into::into),
         kind: PoolKind::Dynamic,
         numbers: numbers.map(number).collect(),
+        calls_max_per_number: 0,
         hold: HOLD,
         channel: None,
     })

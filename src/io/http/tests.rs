@@ -1,6 +1,7 @@
 //! Every route, asked through the router itself, without a socket; and the server with one.
 
 mod access;
+mod bans;
 mod calls;
 mod events;
 mod leases;
@@ -83,6 +84,11 @@ fn world(token: Option<&str>) -> World {
 }
 
 fn world_with(token: Option<&str>, demo: Option<Arc<Demo>>) -> World {
+    // Nobody listens there.
+    world_asking(token, demo, mpsc::unbounded_channel().0)
+}
+
+fn world_asking(token: Option<&str>, demo: Option<Arc<Demo>>, signalling: mpsc::UnboundedSender<Command>) -> World {
     let folder = tempfile::tempdir().unwrap();
     let text = CONFIG.replace("#TOKEN#", &token.map(|t| format!("token = \"{t}\"")).unwrap_or_default());
     let config = Config::parse(&text, "test", folder.path()).unwrap();
@@ -111,6 +117,7 @@ fn world_with(token: Option<&str>, demo: Option<Arc<Demo>>) -> World {
         live: Arc::new(LiveCalls::new(|_| true)),
         messages: Arc::new(Messages::new(1 << 20)),
         readiness,
+        signalling,
         demo,
     });
     World { router: router(state.clone()), state, folder }

@@ -8,6 +8,7 @@ use super::super::talk::Talk;
 use super::super::{Call, Ctx, State, headers};
 use super::attempts::{Attempt, Due};
 use crate::core::agent::{AgentEvent, Extra, LegId};
+use crate::core::defence::fraud::{self, Cost};
 use crate::core::event::{HangupBy, Outcome, RouteAttempt, RouteData};
 use crate::core::health::Fault;
 use crate::core::locate::Hop;
@@ -199,7 +200,9 @@ impl Call {
         };
         let Some(ways) = ways else { return false };
         let data = &self.facts.data;
-        let more = route::targets(&ways.forward_to, &data.number, data.caller.as_deref(), ctx.settings.names());
+        let mut more = route::targets(&ways.forward_to, &data.number, data.caller.as_deref(), ctx.settings.names());
+        let rules = &ctx.settings.config.fraud;
+        more.retain(|target| fraud::cost(rules, &target.uri) != Cost::Denied);
         let added = !more.is_empty();
         // What could not be reached before says less than what these will say.
         self.facts.plan.targets.extend(more);

@@ -3,7 +3,7 @@
 use super::*;
 
 fn filled(path: &str) -> String {
-    path.replace("{id}", &"0".repeat(32)).replace("{file}", "base.css")
+    path.replace("{id}", &"0".repeat(32)).replace("{address}", "198.18.0.1").replace("{file}", "base.css")
 }
 
 #[tokio::test]
