@@ -11,6 +11,8 @@ mod parse;
 mod problem;
 mod read;
 mod sip;
+mod streams;
+mod tls;
 mod trace;
 mod trunk;
 mod value;
@@ -28,8 +30,10 @@ pub use company::{Company, Destination, During, Glob, Rule, Schedule, Span, Stra
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
+pub use streams::Streams;
+pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
-pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Trunk};
+pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Source, Trunk};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");

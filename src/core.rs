@@ -16,6 +16,7 @@ pub mod directory;
 pub mod event;
 pub mod feed;
 pub mod health;
+pub mod hosts;
 pub mod identity;
 pub mod latch;
 pub mod lease;

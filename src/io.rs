@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod recordings;
 pub mod signalling;
 pub mod sinks;
-pub mod sip_tcp;
+pub mod sip_stream;
+pub mod sip_tls;
 pub mod systemd;
 pub mod trace;

@@ -33,6 +33,8 @@ pub const SIP_LINE: usize = 8 * 1024;
 pub const SIP_TOKEN: usize = 256;
 /// Dialogs that one INVITE of ours may end in: parallel forking reaches a handful of phones.
 pub const SIP_FORKS: usize = 8;
+/// Reliable provisional responses of one leg that wait behind the one without PRACK; a phone says a handful.
+pub const PROVISIONALS_WAITING: usize = 8;
 /// Requests of one leg's far side that wait for an answer at once; honest peers send one after the other.
 pub const REQUESTS_WAITING: usize = 16;
 
@@ -55,6 +57,10 @@ pub const SDP_MEDIA: usize = 8;
 /// Formats of one media description.
 pub const SDP_FORMATS: usize = 64;
 
+/// Shortest session interval there is (RFC 4028 §4).
+pub const SESSION_EXPIRES_MIN: Duration = Duration::from_secs(90);
+/// Longest session interval that is believed; a longer one would find no dead call.
+pub const SESSION_EXPIRES_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// RFC 3261 §17.1.1.1.
 pub const T1: Duration = Duration::from_millis(500);
 /// RFC 3261 §17.1.2.2.
@@ -193,6 +199,18 @@ pub const STREAMS_PER_ADDRESS: usize = 16;
 pub const STREAM_FIRST: Duration = Duration::from_secs(10);
 /// A connection without traffic is closed after this.
 pub const STREAM_IDLE: Duration = Duration::from_secs(900);
+/// Pause between our keep-alives on a stream: below the 120 s that RFC 5626 §4.4.1 gives as the upper end.
+pub const STREAM_PING: Duration = Duration::from_secs(110);
+/// A peer that answered keep-alives before must answer the next within this time (RFC 5626 §4.4.1).
+pub const STREAM_PONG: Duration = Duration::from_secs(10);
+/// Most connections that a configuration may allow: each holds a descriptor.
+pub const STREAMS_MAX: usize = 65_536;
+/// Part of all connections that those may hold of whom nothing is known yet: a quarter, so that trunks find room.
+pub const STREAMS_OF_STRANGERS: usize = 4;
+/// A file with certificates or a key; the bundle of all public authorities has 230 KB.
+pub const TLS_FILE: u64 = 4 * 1024 * 1024;
+/// Names of one certificate that are looked at; an operator's certificate has a handful.
+pub const TLS_NAMES: usize = 128;
 /// Opening a connection takes no longer.
 pub const STREAM_CONNECT: Duration = Duration::from_secs(5);
 /// Messages to one stream peer written at once: more than one turn of the machine can make.

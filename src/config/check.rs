@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use super::read::{Found, Place, Reader};
-use super::{Config, Listener, Pool, Sink, destination};
+use super::value::source_text;
+use super::{Config, Listener, Pool, Sink, Source, destination};
 use crate::ids::E164;
 
 /// Where the things stand that the checks speak about. Names in the order of the tables that were read whole.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     pub(super) listen: Vec<Place>,
+    /// The certificate or its key could not be read: that was said already.
+    pub(super) tls_is_bad: bool,
     pub(super) media_address: Option<Place>,
     pub(super) media_address6: Option<Place>,
     pub(super) media_ports: Option<Place>,
@@ -78,7 +81,8 @@ pub(super) fn across(r: &mut Reader<'_>, config: &Config, places: &Places) {
 /// Via, Contact and SDP need an address that others can send to.
 fn listeners(r: &mut Reader<'_>, config: &Config, places: &Places) {
     for (i, (listener, place)) in config.sip.listen.iter().zip(&places.listen).enumerate() {
-        if listener.address.ip().is_unspecified() && config.sip.advertise.is_none() {
+        let is_named = listener.advertise.is_some() || config.sip.advertise.is_some();
+        if listener.address.ip().is_unspecified() && !is_named {
             let message = format!(
                 "`{}` is every address of this machine, and nobody can answer to that; \
                  name one address, or set `sip.advertise` to what others see",
@@ -86,8 +90,23 @@ fn listeners(r: &mut Reader<'_>, config: &Config, places: &Places) {
             );
             r.problem(place, message);
         }
-        if config.sip.listen.iter().take(i).any(|other| other == listener) {
-            r.problem(place, "stands twice in the list; take one out");
+        let taken = |other: &&Listener| {
+            let same_kind = (other.transport == rsip::Transport::Udp) == (listener.transport == rsip::Transport::Udp);
+            same_kind && other.address == listener.address
+        };
+        match config.sip.listen.iter().take(i).find(taken) {
+            Some(other) if other.transport == listener.transport => {
+                r.problem(place, "stands twice in the list; take one out");
+            }
+            Some(other) => {
+                let message = format!("{} is taken by {} already; use another port", listener.address, other.transport);
+                r.problem(place, message);
+            }
+            None => {}
+        }
+        let is_tls = matches!(listener.transport, rsip::Transport::Tls | rsip::Transport::Wss);
+        if is_tls && config.sip.tls.identity.is_none() && !places.tls_is_bad {
+            r.problem(place, "needs a certificate; set `sip.tls.certificate` and `sip.tls.key`");
         }
         media_port(r, config, places, listener);
     }
@@ -135,7 +154,7 @@ fn http(r: &mut Reader<'_>, config: &Config, places: &Places) {
         r.problem(place, message);
     }
     let clash = config.sip.listen.iter().any(|l| {
-        l.transport == rsip::Transport::Tcp && l.address.port() == listen.port() && meets(l.address.ip(), listen.ip())
+        l.transport != rsip::Transport::Udp && l.address.port() == listen.port() && meets(l.address.ip(), listen.ip())
     });
     if let (true, Some(place)) = (clash, &places.http_listen) {
         r.problem(place, format!("port {} is taken by SIP over TCP; use another", listen.port()));
@@ -161,11 +180,12 @@ fn sink_name(sink: &Sink) -> &str {
 
 /// Two trunks with the same network: which one a call came from would be chance.
 fn sources(r: &mut Reader<'_>, config: &Config, places: &Places) {
-    let mut seen: HashMap<ipnet::IpNet, &str> = HashMap::new();
+    let mut seen: HashMap<&Source, &str> = HashMap::new();
     for (trunk, marks) in config.trunks.iter().zip(kept(&places.trunks)) {
-        for (i, net) in trunk.sources.iter().enumerate() {
-            if let Some(other) = seen.insert(*net, &trunk.name) {
-                let message = format!("`{net}` belongs to trunk `{other}` already; a source has one trunk, once");
+        for (i, source) in trunk.sources.iter().enumerate() {
+            if let Some(other) = seen.insert(source, &trunk.name) {
+                let source = source_text(source);
+                let message = format!("`{source}` belongs to trunk `{other}` already; a source has one trunk, once");
                 r.problem(marks.item(i).1, message);
             }
         }

@@ -6,10 +6,10 @@ use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 
 use super::parse::schedule::span_text;
-use super::value::{duration_text, listener_text, size_text};
+use super::value::{duration_text, listener_text, size_text, source_text};
 use super::{
-    Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Fsync, Glob, Pool, PoolKind, Rule,
-    Schedule, Sink, Then, Trunk, Ways,
+    ClientCertificates, Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Fsync, Glob, Listener,
+    MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Then, Trunk, Ways,
 };
 use crate::ids::E164;
 
@@ -49,13 +49,14 @@ impl Config {
         out.text("data_dir", self.node.data_dir.display());
         out.text("drain", duration_text(self.node.drain));
         out.table("[sip]");
-        out.list("listen", self.sip.listen.iter().map(listener_text));
+        out.items("listen", self.sip.listen.iter().map(listener_item));
         out.option("advertise", self.sip.advertise.as_ref());
         out.text("user_agent", &self.sip.user_agent);
         out.plain("calls_max", self.sip.calls_max);
         out.plain("calls_per_second_max", self.sip.calls_per_second_max);
         out.text("call_length_max", duration_text(self.sip.call_length_max));
         out.text("overload_after", duration_text(self.sip.overload_after));
+        self.write_streams(out);
         write_defence(out, &self.sip.defence);
         out.table("[media]");
         out.text("address", self.media.address);
@@ -82,6 +83,30 @@ impl Config {
         out.text("listen", self.http.listen);
         out.option("token", self.http.token.as_ref().map(|_| MASK));
         out.list("trusted_proxies", &self.http.trusted_proxies);
+    }
+
+    fn write_streams(&self, out: &mut Writer) {
+        let streams = &self.sip.streams;
+        out.table("[sip.streams]");
+        out.plain("connections_max", streams.connections_max);
+        out.plain("connections_per_address_max", streams.connections_per_address_max);
+        out.text("first_message", duration_text(streams.first_message));
+        out.text("idle", duration_text(streams.idle));
+        out.text("ping", duration_text(streams.ping));
+        out.table("[sip.websocket]");
+        out.list("origins", &self.sip.websocket_origins);
+        let tls = &self.sip.tls;
+        out.table("[sip.tls]");
+        out.option("certificate", tls.identity.as_ref().map(|identity| identity.certificate.display()));
+        out.option("key", tls.identity.as_ref().map(|identity| identity.key.display()));
+        out.option("ca", tls.ca.as_ref().map(|ca| ca.file.display()));
+        let client_certificates = match tls.client_certificates {
+            ClientCertificates::Off => "off",
+            ClientCertificates::Optional => "optional",
+            ClientCertificates::Required => "required",
+        };
+        out.text("client_certificates", client_certificates);
+        out.text("min_version", if tls.min_version == MinVersion::Tls12 { "1.2" } else { "1.3" });
     }
 
     fn write_leases(&self, out: &mut Writer) {
@@ -117,11 +142,19 @@ impl Config {
     }
 }
 
+fn listener_item(listener: &Listener) -> String {
+    let url = quoted(listener_text(listener));
+    match &listener.advertise {
+        Some(advertise) => format!("{{ url = {url}, advertise = {} }}", quoted(advertise)),
+        None => url,
+    }
+}
+
 fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.table("[[trunk]]");
     out.text("name", &trunk.name);
-    out.list("match", &trunk.sources);
-    if trunk.sources.iter().any(|net| net.prefix_len() == 0) {
+    out.list("match", trunk.sources.iter().map(source_text));
+    if trunk.sources.iter().any(|source| matches!(source, Source::Network(net) if net.prefix_len() == 0)) {
         out.plain("match_any", true);
     }
     let dialled_in = match trunk.dialled_in {
@@ -345,8 +378,12 @@ impl Writer {
     }
 
     fn list(&mut self, key: &str, items: impl IntoIterator<Item = impl Display>) {
-        let items: Vec<String> = items.into_iter().map(quoted).collect();
-        self.line(format_args!("{key} = [{}]", items.join(", ")));
+        self.items(key, items.into_iter().map(quoted));
+    }
+
+    /// Values as TOML writes them.
+    fn items(&mut self, key: &str, items: impl Iterator<Item = String>) {
+        self.line(format_args!("{key} = [{}]", items.collect::<Vec<_>>().join(", ")));
     }
 
     fn map<'a>(&mut self, key: &str, entries: impl Iterator<Item = (&'a str, &'a str)>) {

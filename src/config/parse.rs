@@ -7,6 +7,7 @@ mod media;
 mod rule;
 pub(super) mod schedule;
 mod sip;
+mod tls;
 mod trace;
 mod trunk;
 mod web;

@@ -1,13 +1,27 @@
 //! `[sip]`: listeners, and what holds for all calls.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+use super::streams::Streams;
+use super::tls::Tls;
+
+/// Where calls come in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Listener {
-    /// UDP or TCP (TLS and WebSocket come later).
+    /// UDP, TCP, TLS, WS or WSS.
     pub transport: rsip::Transport,
     pub address: SocketAddr,
+    /// Host, or host and port, by which the peers of this listener know it; none: [`Sip::advertise`].
+    pub advertise: Option<Arc<str>>,
+}
+
+impl Listener {
+    /// A listener that is known by its own address.
+    pub const fn new(transport: rsip::Transport, address: SocketAddr) -> Listener {
+        Listener { transport, address, advertise: None }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -23,6 +37,10 @@ pub struct Sip {
     pub calls_per_second_max: u32,
     /// Longest call; then both sides get BYE. Default [`crate::limits::CALL_LENGTH`].
     pub call_length_max: Duration,
+    pub streams: Streams,
+    pub tls: Arc<Tls>,
+    /// Origins of pages whose scripts may connect by WebSocket; programs that send no Origin are not browsers.
+    pub websocket_origins: Vec<String>,
     /// New calls are refused while messages wait longer than this in our queue; zero: never.
     pub overload_after: Duration,
     pub defence: super::Defence,

@@ -122,10 +122,16 @@ fn defaults_are_the_builtin_values() {
     assert_eq!(bare.sip.calls_max, 2500);
 }
 
+/// Keys whose value names a file that must exist.
+fn needs_a_file(line: &str) -> bool {
+    let files = ["certificate = ", "key = ", "ca = "];
+    line.contains("_file =") || files.iter().any(|key| line.starts_with(key))
+}
+
 /// The built-in file with every commented key switched on, except the ones that exclude another.
 fn all_on() -> String {
     let on = |line: &str| match line.strip_prefix('#') {
-        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') && !rest.contains("_file =") => {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') && !needs_a_file(rest) => {
             rest.to_owned()
         }
         _ => line.to_owned(),
@@ -194,6 +200,10 @@ fn commented_values_are_the_defaults() {
         "stale_after",
         "name",
         "match_any",
+        "origins",
+        "certificate",
+        "key",
+        "ca",
     ];
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest)
@@ -264,7 +274,25 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
     ("id = \"edge-1\"", "drain = 30", 2, "node.drain", "must be a text"),
     ("id = \"edge-1\"", "drain = \"30\"", 2, "node.drain", "\"30s\""),
     ("udp://127.0.0.1:5060", "udp://0.0.0.0:5060", 4, "sip.listen[0]", "sip.advertise"),
-    ("udp://127.0.0.1:5060", "tls://127.0.0.1:5061", 4, "sip.listen[0]", "tls"),
+    ("udp://127.0.0.1:5060", "tls://127.0.0.1:5061", 4, "sip.listen[0]", "sip.tls.certificate"),
+    ("udp://127.0.0.1:5060", "wss://127.0.0.1:5061", 4, "sip.listen[0]", "sip.tls.certificate"),
+    ("udp://127.0.0.1:5060", "ws://127.0.0.1:5060", 4, "sip.listen[1]", "is taken by"),
+    ("udp://127.0.0.1:5060", "sctp://127.0.0.1:5060", 4, "sip.listen[0]", "is one of udp, tcp, tls, ws, wss"),
+    (
+        "\"udp://127.0.0.1:5060\"",
+        "{ url = \"udp://127.0.0.1:5060\", port = \"1\" }",
+        4,
+        "sip.listen[0].port",
+        "unknown key",
+    ),
+    ("\"udp://127.0.0.1:5060\"", "{ advertise = \"203.0.113.7\" }", 4, "sip.listen[0].url", "is missing"),
+    (
+        "\"udp://127.0.0.1:5060\"",
+        "{ url = \"udp://127.0.0.1:5060\", advertise = \"a b\" }",
+        4,
+        "sip.listen[0].advertise",
+        "host",
+    ),
     ("tcp://127.0.0.1:5060", "udp://127.0.0.1:5060", 4, "sip.listen[1]", "twice"),
     ("[\"udp://127.0.0.1:5060\", \"tcp://127.0.0.1:5060\"]", "[]", 4, "sip.listen", "is empty"),
     ("[http]\nlisten = \"127.0.0.1:8080\"", "[http]\nlisten = \"0.0.0.0:8080\"", 6, "http.listen", "http.token"),

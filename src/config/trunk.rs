@@ -2,6 +2,7 @@
 
 mod identity;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::core::auth::Credentials;
@@ -17,11 +18,29 @@ pub enum DialledIn {
     Diversion,
 }
 
+/// How a trunk is known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Any port of these addresses, on any transport.
+    Network(ipnet::IpNet),
+    /// One port: datagrams from it, and connections that we opened to it.
+    Address(SocketAddr),
+    /// Whose certificate is for this name (RFC 5922 §7.1), wherever it connects from. In lower case.
+    Tls(Box<str>),
+}
+
+impl std::fmt::Display for Source {
+    /// As the configuration writes it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&super::value::source_text(self))
+    }
+}
+
 /// Who may send us calls.
 #[derive(Clone, Debug)]
 pub struct Trunk {
     pub name: String,
-    pub sources: Vec<ipnet::IpNet>,
+    pub sources: Vec<Source>,
     /// The way out, a SIP URI without user: destinations that name this trunk go there; none: each goes to its own host.
     pub address: Option<String>,
     pub dialled_in: DialledIn,

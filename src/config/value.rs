@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::Listener;
+use super::{Listener, Source};
 use crate::ids::E164;
 
 /// `500ms`, `30s`, `30m`, `1h30m`, `30d`. Units in falling order, each once.
@@ -61,32 +61,60 @@ pub(super) fn size_text(bytes: u64) -> String {
     unit.map_or_else(|| "0B".to_owned(), |(name, unit)| format!("{}{name}", bytes / unit))
 }
 
-/// `udp://127.0.0.1:5060`, `tcp://[::1]:5060`.
+const TRANSPORTS: [(&str, rsip::Transport); 5] = [
+    ("udp", rsip::Transport::Udp),
+    ("tcp", rsip::Transport::Tcp),
+    ("tls", rsip::Transport::Tls),
+    ("ws", rsip::Transport::Ws),
+    ("wss", rsip::Transport::Wss),
+];
+
+/// `udp://127.0.0.1:5060`, `tls://[::1]:5061`.
 pub(super) fn listener(text: &str) -> Result<Listener, String> {
-    let how = "write it like \"udp://127.0.0.1:5060\" or \"tcp://[::1]:5060\"";
+    let how = "write it like \"udp://127.0.0.1:5060\" or \"tls://[::1]:5061\"";
     let (scheme, address) = text.split_once("://").ok_or_else(|| format!("`{text}` is not a listener; {how}"))?;
-    let transport = match scheme {
-        "udp" => rsip::Transport::Udp,
-        "tcp" => rsip::Transport::Tcp,
-        "tls" => return Err("this release does not listen on tls://; use udp:// or tcp://".to_owned()),
-        _ => return Err(format!("`{scheme}` is not a transport; {how}")),
-    };
+    let transport = TRANSPORTS.iter().find(|(name, _)| *name == scheme).map(|(_, transport)| *transport);
+    let transport = transport.ok_or_else(|| {
+        let names: Vec<&str> = TRANSPORTS.iter().map(|(name, _)| *name).collect();
+        format!("`{scheme}` is not a transport; it is one of {}", names.join(", "))
+    })?;
     let address: SocketAddr = address
         .parse()
         .map_err(|_| format!("`{address}` is not an address with a port (host names are not looked up here); {how}"))?;
     if address.port() == 0 {
         return Err("port 0 would be a different one at each start; name a port".to_owned());
     }
-    Ok(Listener { transport, address })
+    Ok(Listener::new(transport, address))
 }
 
 /// Scheme and address as [`listener`] reads them.
 pub(super) fn listener_text(listener: &Listener) -> String {
-    let scheme = match listener.transport {
-        rsip::Transport::Tcp => "tcp",
-        _ => "udp",
-    };
-    format!("{scheme}://{}", listener.address)
+    let scheme = TRANSPORTS.iter().find(|(_, transport)| *transport == listener.transport);
+    format!("{}://{}", scheme.map_or("udp", |(name, _)| name), listener.address)
+}
+
+/// How a trunk is known: an address or network, one port of an address, or `tls:` and a certificate's name.
+pub(super) fn source(text: &str) -> Result<Source, String> {
+    if let Some(name) = text.strip_prefix("tls:") {
+        if !is_host_name(name) {
+            return Err(format!("`{name}` is not a name of a certificate; write it like \"tls:sbc.carrier.example\""));
+        }
+        return Ok(Source::Tls(name.to_ascii_lowercase().into()));
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => Err(format!("`{text}` has port 0; leave it out for any port")),
+        Ok(address) => Ok(Source::Address(SocketAddr::new(address.ip().to_canonical(), address.port()))),
+        Err(_) => network(text).map(Source::Network),
+    }
+}
+
+/// As [`source`] reads it.
+pub(super) fn source_text(source: &Source) -> String {
+    match source {
+        Source::Network(net) => net.to_string(),
+        Source::Address(address) => address.to_string(),
+        Source::Tls(name) => format!("tls:{name}"),
+    }
 }
 
 /// An address or a network in CIDR notation. IPv4-mapped IPv6 becomes IPv4, so that one peer has one name.

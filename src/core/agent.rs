@@ -11,8 +11,10 @@ mod checks;
 mod commands;
 mod door;
 pub mod drops;
+mod forks;
 mod identity;
 mod leg;
+mod offers;
 pub mod reliable;
 mod requests;
 mod responses;
@@ -32,6 +34,7 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 
 use self::drops::Drops;
+pub use self::forks::Fork;
 use self::identity::{Branch, Identity, LocalTag};
 use self::leg::Leg;
 pub use self::reliable::Reliable;
@@ -40,6 +43,7 @@ pub use self::standalone::Standalone;
 use self::timers::{Timed, Timers};
 use self::transactions::{ClientEntry, ServerEntry};
 use crate::core::auth::Credentials;
+use crate::core::hosts::Hosts;
 use crate::core::transaction::Action;
 use crate::time::{Now, Wakeup};
 use crate::wire::sip::Message;
@@ -65,7 +69,8 @@ pub struct Flow {
     pub remote: SocketAddr,
     /// Stream connection; 0 for UDP or "any connection to `remote`, opened if need be".
     pub connection: u64,
-    /// Name that the far side's certificate must be for, on TLS connections that we open.
+    /// Name that the far side's certificate is for: verified when the connection exists, wanted when we are to open
+    /// one. Part of what makes two flows the same: a connection is never used for another name (CVE-2020-15260).
     pub name: Option<NameId>,
 }
 
@@ -79,7 +84,7 @@ pub struct AgentConfig {
     /// `User-Agent` and `Server`.
     pub user_agent: String,
     /// `host[:port]` for Via and Contact instead of the flow's local address.
-    pub advertise: Option<String>,
+    pub hosts: Hosts,
     /// Most transactions at once ([`crate::limits::TRANSACTIONS`]).
     pub transactions_max: usize,
     /// For legs in which we are the UAS.
@@ -103,6 +108,38 @@ pub enum Trust {
 pub struct Payload {
     pub content_type: String,
     pub bytes: Bytes,
+}
+
+/// What could not be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub transport: rsip::Transport,
+    pub remote: SocketAddr,
+    /// The stream connection that broke or never came to be; 0 for UDP.
+    pub connection: u64,
+    /// Name for which the connection was.
+    pub name: Option<NameId>,
+    /// Stable code: `refused`, `tls_name_mismatch`, ….
+    pub why: &'static str,
+}
+
+impl Failure {
+    /// A datagram's destination.
+    pub const fn of_datagram(remote: SocketAddr, why: &'static str) -> Failure {
+        Failure { transport: rsip::Transport::Udp, remote, connection: 0, name: None, why }
+    }
+
+    /// The connection of this flow.
+    pub const fn of(flow: &Flow, why: &'static str) -> Failure {
+        let Flow { transport, remote, connection, name, .. } = *flow;
+        Failure { transport, remote, connection, name, why }
+    }
+
+    /// Whether what went out on this flow is lost. A flow without a connection of its own went over any connection to
+    /// the same place under the same name.
+    fn concerns(&self, flow: &Flow) -> bool {
+        flow.connection == self.connection || (flow.connection == 0 && flow.name == self.name)
+    }
 }
 
 /// What is added to a message that the agent otherwise builds itself.
@@ -153,20 +190,29 @@ pub enum AgentEvent {
     Acked { leg: LegId, txn: Option<ServerTxn>, request: Arc<Message> },
     /// Our 2xx was never acknowledged (64·T1). The dialog exists; the owner should say BYE (RFC 3261 §13.3.1.4).
     AckTimeout { leg: LegId },
-    /// 1xx (not 100) to our first INVITE.
-    Provisional { leg: LegId, response: Arc<Message> },
+    /// 1xx (not 100) to our first INVITE, each reliable one once and in order. `fork`: the early dialog that it belongs
+    /// to; `None` when it has no To tag. `answer_due`: it makes an offer, which `answer_early` answers.
+    Provisional { leg: LegId, fork: Option<Fork>, answer_due: bool, response: Arc<Message> },
     /// First 2xx to our first INVITE; `ack` is due now. Later copies are acknowledged by the agent, other forks ended.
-    Answered { leg: LegId, response: Arc<Message> },
+    /// `fork`: the early dialog that became the dialog; `None` when nothing was heard of it before.
+    Answered { leg: LegId, fork: Option<Fork>, response: Arc<Message> },
     /// Final failure of our first INVITE. Without `response` it was time-out (408), transport failure (503), a CANCEL
     /// that nobody confirmed (487) or an INVITE that cannot be written (500). The leg is over.
     Refused { leg: LegId, status: u16, response: Option<Arc<Message>> },
-    /// In-dialog request that wants an answer by `respond` (re-INVITE, UPDATE, INFO, OPTIONS, MESSAGE, REFER, …).
+    /// In-dialog request that wants an answer by `respond`: re-INVITE, UPDATE with an offer, PRACK with an offer or an
+    /// answer, INFO, OPTIONS, MESSAGE, REFER, …. An UPDATE without offer and a PRACK without description were answered.
+    /// `fork`: the early dialog of our INVITE in which it came.
     /// Requests that this table does not allow were answered by the agent (491, 500 with Retry-After, 405, …).
-    Request { leg: LegId, txn: ServerTxn, request: Arc<Message> },
+    Request { leg: LegId, fork: Option<Fork>, txn: ServerTxn, request: Arc<Message> },
     /// An in-dialog re-INVITE was cancelled (487 was sent): the answer is no longer wanted.
     RequestCancelled { leg: LegId, txn: ServerTxn },
     /// BYE; answered 200 already (a pending INVITE of the far side 487). The leg is over.
     Bye { leg: LegId, request: Arc<Message> },
+    /// The agent has refreshed the session by re-INVITE; the far side's answer to the unchanged offer may have changed.
+    Refreshed { leg: LegId, response: Arc<Message> },
+    /// The agent has ended the leg (final response or BYE is out): `no_prack`, `session_expired`,
+    /// `session_refresh_failed`.
+    Ended { leg: LegId, reason: &'static str },
     /// Response to our in-dialog request; provisional ones too. A 2xx to a re-INVITE wants `ack`. No `response`: 408,
     /// 503, 491, 481 … of our own.
     Response { leg: LegId, txn: ClientTxn, status: u16, response: Option<Arc<Message>> },
@@ -208,6 +254,8 @@ pub struct Agent {
     drops: Drops,
     /// What a transaction machine wants done; kept for its memory.
     actions: Vec<Action>,
+    /// Legs of the last transport error, and its code.
+    failed: Vec<(LegId, &'static str)>,
 }
 
 impl Agent {
@@ -229,6 +277,7 @@ impl Agent {
             events: VecDeque::new(),
             drops: Drops::default(),
             actions: Vec::new(),
+            failed: Vec::new(),
         }
     }
 
@@ -252,11 +301,20 @@ impl Agent {
         }
     }
 
-    /// A datagram or connection to this peer failed (ICMP, refused, reset).
-    pub fn handle_transport_error(&mut self, now: Now, transport: rsip::Transport, remote: SocketAddr) {
-        for txn in self.clients_to(transport, remote) {
+    /// A datagram or connection to this peer failed (ICMP, refused, reset). Only requests that it concerns fail, and
+    /// of those only what has heard nothing yet.
+    pub fn handle_transport_error(&mut self, now: Now, failure: &Failure) {
+        self.failed.clear();
+        for txn in self.clients_to(failure.transport, failure.remote) {
+            let Some(entry) = self.clients.get(&txn).filter(|entry| failure.concerns(&entry.flow)) else { continue };
+            self.failed.push((entry.leg, failure.why));
             self.client_failed(now.mono, txn);
         }
+    }
+
+    /// Why the last [`Agent::handle_transport_error`] failed this leg, if it did.
+    pub fn why_failed(&self, leg: LegId) -> Option<&'static str> {
+        self.failed.iter().find(|(failed, _)| *failed == leg).map(|(_, why)| *why)
     }
 
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -295,12 +353,13 @@ impl Agent {
         self.send_provisional(now.mono, leg, 100, &Extra::default());
     }
 
-    /// 101–199 with our To tag and Contact; repeated every minute until the final response.
+    /// 101–199 with our To tag and Contact; repeated every minute until the final response. Goes out reliably when the
+    /// far side takes that (RFC 3262): one after the other, each until its PRACK.
     pub fn provisional(&mut self, now: Now, leg: LegId, status: u16, extra: Extra) {
         self.send_provisional(now.mono, leg, status, &extra);
     }
 
-    /// 200; repeated until ACK.
+    /// 200; repeated until ACK. Waits for the PRACK of a reliable provisional response with a description.
     pub fn answer(&mut self, now: Now, leg: LegId, extra: Extra) {
         self.send_answer(now.mono, leg, &extra);
     }
@@ -326,6 +385,12 @@ impl Agent {
         self.cancel_leg(now.mono, leg, extra);
     }
 
+    /// PRACK with the answer to the offer of a reliable provisional response (`answer_due`). Its response is an
+    /// [`AgentEvent::Response`] only when it cannot be sent.
+    pub fn answer_early(&mut self, now: Now, leg: LegId, fork: Fork, extra: Extra) -> ClientTxn {
+        self.answer_early_offer(now.mono, leg, fork, extra)
+    }
+
     /// ACK of the 2xx to our INVITE or re-INVITE.
     pub fn ack(&mut self, _now: Now, leg: LegId, payload: Option<Payload>) {
         self.send_ack(leg, payload);
@@ -347,9 +412,15 @@ impl Agent {
     /// In-dialog request: INVITE, UPDATE, INFO, MESSAGE, OPTIONS, ….
     ///
     /// What cannot be sent is answered at once, as [`AgentEvent::Response`] without `response`: 491 to an INVITE while
-    /// another is pending in either direction (RFC 3261 §14.1), 481 without a dialog.
+    /// another is pending in either direction (RFC 3261 §14.1) or to an offer while another stands (RFC 3311 §5.1), 481
+    /// without a dialog. While our INVITE has no final response it goes to the first early dialog.
     pub fn request(&mut self, now: Now, leg: LegId, method: rsip::Method, extra: Extra) -> ClientTxn {
-        self.send_request(now.mono, leg, method, &extra)
+        self.send_request(now.mono, leg, None, method, &extra)
+    }
+
+    /// The same in one early dialog of our INVITE.
+    pub fn request_in(&mut self, now: Now, leg: LegId, fork: Fork, method: rsip::Method, extra: Extra) -> ClientTxn {
+        self.send_request(now.mono, leg, Some(fork), method, &extra)
     }
 
     /// CANCEL of our pending re-INVITE.
@@ -369,6 +440,16 @@ impl Agent {
         if let Some(leg) = self.legs.get_mut(&leg) {
             leg.nat = nat;
         }
+    }
+
+    /// Provisional responses of this leg go out reliably, so that one of them can carry an offer or a binding answer.
+    pub fn is_reliable(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(Leg::is_reliable)
+    }
+
+    /// The far side has said that it takes UPDATE (RFC 3311 §4).
+    pub fn takes_update(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(|leg| leg.takes_update)
     }
 
     /// What challenges to our requests within this leg's dialog are answered with. They go to where the leg began only.

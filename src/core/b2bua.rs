@@ -11,9 +11,11 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::config::{Config, Destination, Listener, PoolKind, Trunk};
+use crate::config::{Config, Destination, Listener, PoolKind, Source, Trunk};
 use crate::core::admission::{Admission, Ask, Reject};
-use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Flow, LegId, Reliable, Transmit, Trust};
+use crate::core::agent::{
+    Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Reliable, Transmit,
+};
 use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
@@ -22,6 +24,7 @@ use crate::core::defence::fraud::{self, Cost};
 use crate::core::directory::Directory;
 use crate::core::event::{Body, CallData, Event};
 use crate::core::health::Health;
+use crate::core::hosts::Hosts;
 use crate::core::lease::LeaseTable;
 use crate::core::locate::{Asker, Hop, Names, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
@@ -32,6 +35,11 @@ use crate::ids::{CallId, E164, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
 use crate::wire::sip::{Message, Uri};
+
+mod door;
+mod standing;
+
+pub use standing::Door;
 
 /// What signalling reads; swapped whole on reload.
 #[derive(Debug)]
@@ -44,6 +52,7 @@ pub struct Settings {
     destinations: HashSet<IpAddr>,
     own_media: OwnMedia,
     names: Names,
+    hosts: Hosts,
 }
 
 impl Settings {
@@ -64,7 +73,8 @@ impl Settings {
         let every = config.companies.iter().flat_map(|company| company.every_destination());
         let destinations = every.filter_map(leads_to);
         Settings {
-            directory: Directory::new(&config),
+            directory: Directory::with(&config, &names),
+            hosts: Hosts::new(&listeners, config.sip.advertise.as_deref()),
             listeners,
             destinations: destinations.map(|ip| ip.to_canonical()).collect(),
             own_media: OwnMedia::new(&config.media),
@@ -84,8 +94,8 @@ impl Settings {
     }
 
     /// Host (and port) under which the far side of `local` knows us.
-    pub fn our_host(&self, local: SocketAddr) -> String {
-        self.config.sip.advertise.clone().unwrap_or_else(|| local.to_string())
+    pub fn our_host(&self, flow: &Flow) -> String {
+        self.hosts.of(flow.transport, flow.local).into_owned()
     }
 
     /// One of our own listeners.
@@ -93,23 +103,28 @@ impl Settings {
         self.listeners.iter().any(|listener| listener.address == address)
     }
 
-    /// A trunk or a destination sends from this address.
+    /// Somebody of the configuration has this address.
     pub fn is_known(&self, source: IpAddr) -> bool {
+        self.is_peer(source) || self.directory.has_port_at(source)
+    }
+
+    /// A trunk or a destination sends from this address, whatever the port.
+    fn is_peer(&self, source: IpAddr) -> bool {
         let source = source.to_canonical();
         self.directory.trunk_for(source).is_some() || self.destinations.contains(&source)
     }
-
-    fn trust(&self, source: SocketAddr) -> Trust {
-        if self.is_known(source.ip()) { Trust::Known } else { Trust::Stranger }
-    }
 }
 
-/// Hosts that the configuration has us call.
+/// Hosts that the configuration has us call, and names of those who call us.
 fn hosts(config: &Config) -> Vec<String> {
     let host = |uri: &str| Some(Uri::parse(&uri.replace(['{', '}'], "")).ok()?.host.to_owned());
     let destinations = config.companies.iter().flat_map(|company| company.every_destination());
     let trunks = config.trunks.iter().filter_map(|trunk| trunk.address.as_deref());
-    destinations.filter_map(|one| host(&one.uri)).chain(trunks.filter_map(host)).collect()
+    let known_by = config.trunks.iter().flat_map(|trunk| &trunk.sources).filter_map(|source| match source {
+        Source::Tls(name) => Some(name.to_string()),
+        Source::Network(_) | Source::Address(_) => None,
+    });
+    destinations.filter_map(|one| host(&one.uri)).chain(trunks.filter_map(host)).chain(known_by).collect()
 }
 
 /// What reaches signalling.
@@ -117,8 +132,8 @@ fn hosts(config: &Config) -> Vec<String> {
 pub enum Input {
     /// One whole SIP message from the network.
     Datagram(Flow, Bytes),
-    /// Sending to this peer failed, or its connection did.
-    Unreachable(rsip::Transport, SocketAddr),
+    /// Sending to this peer failed, or its connection did, or the network said that nobody is there.
+    Unreachable(Failure),
     Media(CallId, MediaNotice),
     Resolved(Asker, Vec<Hop>),
     /// Somebody in charge ends one call; the code says why.
@@ -214,7 +229,7 @@ impl B2bua {
         let defence = Defence::new(u64::from_le_bytes(*seed.first_chunk().unwrap_or(&[0; 8])));
         let agent_config = AgentConfig {
             user_agent: settings.config.sip.user_agent.clone(),
-            advertise: settings.config.sip.advertise.clone(),
+            hosts: settings.hosts.clone(),
             transactions_max: limits::TRANSACTIONS,
             reliable: Reliable::Off,
             session: None,
@@ -242,7 +257,7 @@ impl B2bua {
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Datagram(flow, bytes) => self.on_datagram(now, flow, bytes),
-            Input::Unreachable(transport, remote) => self.agent.handle_transport_error(now, transport, remote),
+            Input::Unreachable(failure) => self.agent.handle_transport_error(now, &failure),
             Input::Media(call, notice) => self.tell_call(now, call, call::Input::Media(notice)),
             Input::Resolved(Asker::Call(call, question), hops) => {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
@@ -368,6 +383,8 @@ impl B2bua {
             | AgentEvent::Request { leg, .. }
             | AgentEvent::RequestCancelled { leg, .. }
             | AgentEvent::Bye { leg, .. }
+            | AgentEvent::Refreshed { leg, .. }
+            | AgentEvent::Ended { leg, .. }
             | AgentEvent::Response { leg, .. } => {
                 // A leg without a call is one that its call has let go: the agent finishes it alone.
                 if let Some((call, side)) = self.legs.get(&leg).copied() {
@@ -483,7 +500,7 @@ impl B2bua {
 
     fn on_invite(&mut self, now: Now, leg: LegId, request: Arc<Message>, flow: Flow) {
         let settings = Arc::clone(&self.settings);
-        let Some(trunk) = settings.directory.trunk_for(flow.remote.ip()) else {
+        let Some(trunk) = settings.directory.trunk_of(&flow) else {
             // A destination of ours that calls us: known, but nobody's trunk.
             return self.turn_away(now, leg, None, "", Reject::new(403, "not_a_trunk"));
         };
@@ -634,7 +651,6 @@ fn read_offer(invite: &Message, settings: &Settings) -> Result<Option<Stream>, R
     })
 }
 
-mod door;
 #[cfg(test)]
 mod tests;
 

@@ -292,6 +292,10 @@ impl Call {
                 self.give_up_attempts(reason, ctx);
                 self.end(Why::cancelled(), ctx);
             }
+            (State::Opening | State::Hunting(_), AgentEvent::Ended { reason, .. }) => {
+                self.give_up_attempts(Vec::new(), ctx);
+                self.end(Why::new(Outcome::Failed, reason, HangupBy::System, 504), ctx);
+            }
             (State::Talking(_), _) => self.on_talking(Side::Caller, event, ctx),
             (State::Hunting(_), AgentEvent::Request { txn, request, .. }) => {
                 self.on_early_request(Side::Caller, *txn, request, ctx);

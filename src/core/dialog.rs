@@ -108,10 +108,14 @@ impl Dialog {
 
 /// Where a request for `uri` goes: to its host when that is an IP address we could reach, else to `seen`, the source
 /// of the far side's last message. Names are not looked up here: whoever has sent us something is reachable where it
-/// came from.
+/// came from. So is whoever cannot be called back: browsers (RFC 7118 §5.2), user agents that say so (`ob`, RFC 5626
+/// §5.3), and TLS peers of whom no name is known that their certificate would have to be for.
 pub fn next_hop(uri: &str, seen: Flow) -> Flow {
     let Ok(uri) = Uri::parse(uri) else { return seen };
     let Ok(ip) = uri.host.parse::<IpAddr>() else { return seen };
+    if uri.param("ob").is_some() || matches!(seen.transport, Transport::Ws | Transport::Wss) {
+        return seen;
+    }
     let transport = match uri.param("transport") {
         _ if uri.scheme.eq_ignore_ascii_case("sips") => Transport::Tls,
         // Peers on streams often leave the parameter out; the transport in use is the one that is known to work.
@@ -121,6 +125,12 @@ pub fn next_hop(uri: &str, seen: Flow) -> Flow {
         Some(name) if name.eq_ignore_ascii_case("tls") => Transport::Tls,
         Some(_) => return seen,
     };
+    // A dialog that began secure stays secure, and one that did not has nobody's name to ask for.
+    if (transport == Transport::Tls || seen.transport == Transport::Tls)
+        && (transport != seen.transport || seen.name.is_none())
+    {
+        return seen;
+    }
     let port = uri.port.unwrap_or(if transport == Transport::Tls { 5061 } else { 5060 });
     let remote = SocketAddr::new(ip, port);
     let reachable = port != 0 && !ip.is_unspecified() && !ip.is_multicast() && ip.is_ipv4() == seen.local.is_ipv4();
@@ -128,7 +138,7 @@ pub fn next_hop(uri: &str, seen: Flow) -> Flow {
     if !reachable || broadcast || (remote == seen.remote && transport == seen.transport) {
         return seen;
     }
-    Flow { transport, local: seen.local, remote, connection: 0, name: None }
+    Flow { transport, local: seen.local, remote, connection: 0, name: seen.name }
 }
 
 fn contact_uri(message: &Message) -> Option<&str> {

@@ -2,12 +2,14 @@
 //! that is read again.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::config::{Company, Config, Pool, Trunk};
+use crate::config::{Company, Config, Pool, Source, Trunk};
+use crate::core::agent::{Flow, NameId};
+use crate::core::locate::Names;
 use crate::ids::E164;
 
 /// Numbers and trunks of one configuration. Immutable.
@@ -17,6 +19,8 @@ pub struct Directory {
     trunks: HashMap<IpNet, Arc<Trunk>, foldhash::fast::RandomState>,
     /// Prefix lengths that occur, longest first, of IPv4 and of IPv6.
     lengths: [Vec<u8>; 2],
+    by_address: HashMap<SocketAddr, Arc<Trunk>, foldhash::fast::RandomState>,
+    by_name: HashMap<NameId, Arc<Trunk>, foldhash::fast::RandomState>,
 }
 
 /// Whose a number is.
@@ -29,6 +33,11 @@ pub struct Owner {
 impl Directory {
     /// Builds the tables. A pool whose company does not exist is left out (the configuration's checks refuse it).
     pub fn new(config: &Config) -> Directory {
+        Directory::with(config, &Names::default())
+    }
+
+    /// The same with the numbers that the names of certificates have already.
+    pub fn with(config: &Config, names: &Names) -> Directory {
         let companies: HashMap<&str, &Arc<Company>> = config.companies.iter().map(|c| (c.name.as_str(), c)).collect();
         let total = config.pools.iter().map(|pool| pool.numbers.len()).sum();
         let mut numbers = HashMap::with_capacity_and_hasher(total, foldhash::fast::RandomState::default());
@@ -40,17 +49,29 @@ impl Directory {
             }
         }
         let mut trunks = HashMap::with_hasher(foldhash::fast::RandomState::default());
+        let (mut by_address, mut by_name) = (HashMap::default(), HashMap::default());
         let mut lengths = [Vec::new(), Vec::new()];
-        for (net, trunk) in config.trunks.iter().flat_map(|t| t.sources.iter().map(move |net| (net, t))) {
-            let of_family = if net.addr().is_ipv4() { &mut lengths[0] } else { &mut lengths[1] };
-            of_family.push(net.prefix_len());
-            trunks.insert(net.trunc(), Arc::clone(trunk));
+        for (source, trunk) in config.trunks.iter().flat_map(|t| t.sources.iter().map(move |source| (source, t))) {
+            let trunk = Arc::clone(trunk);
+            match source {
+                Source::Network(net) => {
+                    let of_family = if net.addr().is_ipv4() { &mut lengths[0] } else { &mut lengths[1] };
+                    of_family.push(net.prefix_len());
+                    trunks.insert(net.trunc(), trunk);
+                }
+                Source::Address(address) => drop(by_address.insert(*address, trunk)),
+                Source::Tls(name) => {
+                    if let Some(name) = names.id(name) {
+                        by_name.insert(name, trunk);
+                    }
+                }
+            }
         }
         for of_family in &mut lengths {
             of_family.sort_unstable_by(|a, b| b.cmp(a));
             of_family.dedup();
         }
-        Directory { numbers, trunks, lengths }
+        Directory { numbers, trunks, lengths, by_address, by_name }
     }
 
     /// Whose number this is; `None`: none of ours.
@@ -64,6 +85,33 @@ impl Directory {
         let source = source.to_canonical();
         let of_family = if source.is_ipv4() { &self.lengths[0] } else { &self.lengths[1] };
         of_family.iter().find_map(|length| self.trunks.get(&IpNet::new(source, *length).ok()?.trunc()))
+    }
+
+    /// The trunk that a message belongs to: by the verified name of its connection, else by its exact source, else by
+    /// the network.
+    pub fn trunk_of(&self, flow: &Flow) -> Option<&Arc<Trunk>> {
+        let by_name = flow.name.and_then(|name| self.by_name.get(&name));
+        let by_address = || {
+            // Most configurations name no port: nothing is hashed then.
+            if self.by_address.is_empty() { None } else { self.by_address.get(&flow.remote) }
+        };
+        by_name.or_else(by_address).or_else(|| self.trunk_for(flow.remote.ip()))
+    }
+
+    /// Whether a trunk sends from one port of this address.
+    pub fn has_port_at(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.by_address.keys().any(|address| address.ip() == source)
+    }
+
+    /// Whether a trunk may come from any address, known by its certificate only.
+    pub fn has_names(&self) -> bool {
+        !self.by_name.is_empty()
+    }
+
+    /// Whether this is the name of a trunk's certificate.
+    pub fn is_trunk_name(&self, name: NameId) -> bool {
+        self.by_name.contains_key(&name)
     }
 
     /// How many numbers are known.
@@ -121,6 +169,32 @@ channel = { source = "print" }
             let found = directory.trunk_for(source.parse().expect("an address")).map(|t| t.name.as_str());
             assert_eq!(found, trunk, "{source}");
         }
+    }
+
+    #[test]
+    fn a_port_and_a_name_stand_before_networks() {
+        let text = "[[trunk]]\nname = \"net\"\nmatch = [\"10.0.0.0/8\"]\n\
+                    [[trunk]]\nname = \"port\"\nmatch = [\"10.0.0.7:5070\", \"[2001:db8::1]:5070\"]\n\
+                    [[trunk]]\nname = \"tls\"\nmatch = [\"tls:sbc.carrier.example\"]\n";
+        let config = Config::parse(text, "", Path::new("")).expect("good");
+        let names = Names::of(["sbc.carrier.example"]);
+        let directory = Directory::with(&config, &names);
+        let name = names.id("sbc.carrier.example");
+        for (remote, name, trunk) in [
+            ("10.0.0.7:5060", None, Some("net")),
+            ("10.0.0.7:5070", None, Some("port")),
+            ("[2001:db8::1]:5070", None, Some("port")),
+            ("[2001:db8::1]:5060", None, None),
+            ("10.0.0.7:5070", name, Some("tls")),
+            ("192.0.2.1:40000", name, Some("tls")),
+            ("192.0.2.1:40000", Some(NameId(77)), None),
+            ("10.0.0.1:40000", Some(NameId(77)), Some("net")),
+        ] {
+            let remote: SocketAddr = remote.parse().expect("an address");
+            let flow = Flow { transport: rsip::Transport::Tls, local: remote, remote, connection: 1, name };
+            assert_eq!(directory.trunk_of(&flow).map(|t| t.name.as_str()), trunk, "{flow:?}");
+        }
+        assert!(directory.has_names() && name.is_some_and(|name| directory.is_trunk_name(name)));
     }
 
     #[test]

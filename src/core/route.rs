@@ -6,6 +6,7 @@ mod hours;
 mod known;
 mod plan;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::config::{Destination, DialledIn, Listener, Trunk};
@@ -88,13 +89,42 @@ impl Target {
     }
 }
 
-/// The flow towards a hop: from our listener of the same transport and IP version. `None` when we have none.
+/// The flow towards a hop: from our listener of the same transport and IP version, best one that is known by an
+/// address of the same kind (loopback, private, public). `None` when we have none.
 pub fn flow_towards(hop: Hop, listeners: &[Listener]) -> Option<Flow> {
     let ours = |listener: &&Listener| {
         listener.transport == hop.transport && listener.address.is_ipv4() == hop.remote.is_ipv4()
     };
-    let local = listeners.iter().find(ours)?.address;
-    Some(Flow { transport: hop.transport, local, remote: hop.remote, connection: 0, name: hop.name })
+    let known_by = |listener: &Listener| {
+        let advertised = listener.advertise.as_deref().and_then(|host| {
+            let address = host.parse::<SocketAddr>().map(|address| address.ip());
+            address.or_else(|_| host.trim_matches(['[', ']']).parse()).ok()
+        });
+        advertised.unwrap_or(listener.address.ip())
+    };
+    let wanted = scope(hop.remote.ip());
+    let fitting = listeners.iter().filter(ours);
+    let best = fitting.clone().find(|listener| scope(known_by(listener)) == wanted).or_else(|| fitting.clone().next());
+    Some(Flow { transport: hop.transport, local: best?.address, remote: hop.remote, connection: 0, name: hop.name })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Loopback,
+    Private,
+    Public,
+}
+
+fn scope(ip: IpAddr) -> Scope {
+    let is_private = match ip {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    };
+    match ip {
+        ip if ip.is_loopback() => Scope::Loopback,
+        _ if is_private => Scope::Private,
+        _ => Scope::Public,
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +169,24 @@ mod tests {
     fn a_local_number_is_completed_by_its_context() {
         let message = invite("tel:79460000;phone-context=+4420", &format!("{TO}From: <sip:a@b>;tag=1\r\n"));
         assert_eq!(dialled(&trunk(DialledIn::RequestUri, true), &message).as_deref(), Some("+442079460000"));
+    }
+
+    #[test]
+    fn a_hop_is_called_from_a_listener_of_its_kind() {
+        let udp = |address: &str| Listener::new(rsip::Transport::Udp, address.parse().unwrap());
+        let public = Listener { advertise: Some("203.0.113.7:5060".into()), ..udp("10.0.0.5:5070") };
+        let tcp = Listener::new(rsip::Transport::Tcp, "10.0.0.5:5060".parse().unwrap());
+        let listeners = [tcp, udp("127.0.0.1:5060"), udp("10.0.0.5:5060"), public, udp("[2001:db8::5]:5060")];
+        let from = |remote: &str| {
+            let hop = Hop { transport: rsip::Transport::Udp, remote: remote.parse().unwrap(), name: None };
+            flow_towards(hop, &listeners).map(|flow| flow.local.to_string())
+        };
+        assert_eq!(from("127.0.0.9:5080").as_deref(), Some("127.0.0.1:5060"));
+        assert_eq!(from("192.168.7.7:5060").as_deref(), Some("10.0.0.5:5060"));
+        assert_eq!(from("198.51.100.1:5060").as_deref(), Some("10.0.0.5:5070"));
+        assert_eq!(from("[::1]:5060").as_deref(), Some("[2001:db8::5]:5060"), "better than none");
+        let hop = Hop { transport: rsip::Transport::Tls, remote: "10.0.0.9:5061".parse().unwrap(), name: None };
+        assert_eq!(flow_towards(hop, &listeners), None);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) async fn run(parts: Parts) {
         systemd::alive();
         let metrics = &parts.metrics;
         let agent = figures.counts.agent;
-        metrics.sip.connections.set(gauge(figures.streams));
+        metrics.sip_streams(&figures.streams.open, &figures.streams.failed, &figures.streams.closed);
         for (reason, total) in figures.drops.iter() {
             metrics.sip_dropped(reason.as_str(), total);
         }

@@ -4,6 +4,7 @@
 //! Everything is atomic: parts hold an `Arc<Metrics>` and count. Whoever counts once a packet takes its `Counter` out of
 //! the family once, at start, and keeps it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -45,7 +46,12 @@ pub struct Sip {
     /// Datagrams that the kernel threw away because we did not read them in time.
     pub kernel_dropped: Counter,
     pub transactions: Gauge,
+    /// Stream connections of every kind, those being opened too.
     pub connections: Gauge,
+    pub connections_by: Family<OverTransport, Gauge>,
+    /// Connections that never came to be: handshakes, limits, strangers.
+    pub connections_failed: Family<Reason, Counter>,
+    pub connections_closed: Family<Reason, Counter>,
 }
 
 /// Calls.
@@ -190,6 +196,12 @@ pub struct OfCompany {
     pub company: String,
 }
 
+/// A stream transport.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OverTransport {
+    pub transport: &'static str,
+}
+
 /// A stable reason code; only text from our source fits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Reason {
@@ -296,6 +308,27 @@ impl Metrics {
         self.sip.dropped.get_or_create(&Reason { reason }).inner().store(total, Ordering::Relaxed);
     }
 
+    /// Stream connections now, by transport; those that never came to be and those that ended, by reason, as totals
+    /// since the start.
+    pub fn sip_streams(
+        &self,
+        open: &BTreeMap<&'static str, usize>,
+        failed: &BTreeMap<&'static str, u64>,
+        closed: &BTreeMap<&'static str, u64>,
+    ) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.sip.connections.set(gauge(open.values().sum()));
+        for transport in ["tcp", "tls", "ws", "wss"] {
+            let count = open.get(transport).copied().unwrap_or(0);
+            self.sip.connections_by.get_or_create(&OverTransport { transport }).set(gauge(count));
+        }
+        for (totals, family) in [(failed, &self.sip.connections_failed), (closed, &self.sip.connections_closed)] {
+            for (reason, total) in totals {
+                family.get_or_create(&Reason { reason }).inner().store(*total, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// An INVITE that never became a call.
     pub fn call_refused(&self, reason: &'static str, trunk: Option<&str>) {
         self.calls.refused.get_or_create(&Refusal { reason, trunk: label(trunk) }).inc();
@@ -378,6 +411,10 @@ impl Metrics {
         r.register("sip_dropped", "SIP messages dropped or refused, by reason", m.dropped.clone());
         r.register("sip_transactions", "SIP transactions in memory", m.transactions.clone());
         r.register("sip_connections", "SIP stream connections", m.connections.clone());
+        r.register("sip_connections_by", "SIP stream connections by transport", m.connections_by.clone());
+        let failed = m.connections_failed.clone();
+        r.register("sip_connections_failed", "SIP connections that never came to be, by reason", failed);
+        r.register("sip_connections_closed", "SIP connections that ended, by reason", m.connections_closed.clone());
         let m = &self.calls;
         r.register("calls_active", "Calls in progress", m.active.clone());
         r.register("trunk_calls_active", "Calls in progress by trunk", m.trunk_active.clone());

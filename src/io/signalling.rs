@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::config::Listener;
 use crate::core::agent::drops::Drops;
-use crate::core::agent::{Flow, Transmit};
+use crate::core::agent::{Failure, Flow, Transmit};
 use crate::core::b2bua::{B2bua, Counts, Input, Output, Refused, Settings};
 use crate::core::defence::Ban;
 use crate::core::event::Event;
@@ -25,7 +25,7 @@ use crate::core::locate::{self, Asker, Hop, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::ids::{CallId, Side};
 use crate::io::clock;
-use crate::io::sip_tcp::{self, Streams};
+use crate::io::sip_stream::{self, StreamFigures, Streams};
 use crate::limits;
 use crate::time::{Mono, Now};
 
@@ -57,12 +57,11 @@ pub struct Figures {
     pub counts: Counts,
     /// Messages not taken, by reason, since the start.
     pub drops: Drops,
-    /// Stream connections.
-    pub streams: usize,
     /// Bans in force, and how many there were since the start.
     pub bans: usize,
     pub banned: u64,
     pub measured: Measured,
+    pub streams: StreamFigures,
 }
 
 /// Direction of an observed message.
@@ -98,17 +97,17 @@ impl Bound {
     /// Binds every listener. `concrete` replaces a wildcard address in Via, Contact and SDP.
     pub fn bind(listen: &[Listener], concrete: impl Fn(SocketAddr) -> SocketAddr) -> io::Result<Bound> {
         let mut bound = Bound { listeners: Vec::new(), sockets: Vec::new(), streams: Vec::new() };
-        // UDP first in the list, TCP after: `index_of` relies on it.
+        // UDP first in the list, streams after: `serve` pairs them with their sockets in this order.
         for listener in listen.iter().filter(|listener| listener.transport == rsip::Transport::Udp) {
             let socket = udp(listener.address).map_err(|error| named(listener, &error))?;
             let address = concrete(socket.local_addr()?);
-            bound.listeners.push(Listener { transport: listener.transport, address });
+            bound.listeners.push(Listener { address, ..listener.clone() });
             bound.sockets.push(socket);
         }
-        for listener in listen.iter().filter(|listener| listener.transport == rsip::Transport::Tcp) {
-            let stream = sip_tcp::listen(listener.address).map_err(|error| named(listener, &error))?;
+        for listener in listen.iter().filter(|listener| listener.transport != rsip::Transport::Udp) {
+            let stream = sip_stream::listen(listener.address).map_err(|error| named(listener, &error))?;
             let address = concrete(stream.local_addr()?);
-            bound.listeners.push(Listener { transport: listener.transport, address });
+            bound.listeners.push(Listener { address, ..listener.clone() });
             bound.streams.push(stream);
         }
         Ok(bound)
@@ -160,12 +159,12 @@ async fn serve(
     for (listener, socket) in bound.listeners.iter().zip(bound.sockets) {
         sockets.push((listener.address, Rc::new(UdpSocket::from_std(socket)?)));
     }
+    let streams = Streams::new(connected, Arc::clone(&settings));
     let signalling = Rc::new(RefCell::new(Signalling {
         b2bua,
-        settings,
         hooks,
         sockets: sockets.clone(),
-        streams: Streams::new(connected),
+        streams,
         pending: VecDeque::new(),
         measured: Measured::default(),
         resolved: VecDeque::new(),
@@ -175,22 +174,16 @@ async fn serve(
     for (local, socket) in sockets {
         tokio::task::spawn_local(read_udp(Rc::clone(&signalling), local, socket));
     }
-    let stream_listeners = bound.listeners.iter().filter(|listener| listener.transport == rsip::Transport::Tcp);
+    let stream_listeners = bound.listeners.into_iter().filter(|listener| listener.transport != rsip::Transport::Udp);
     for (listener, stream) in stream_listeners.zip(bound.streams) {
         let stream = tokio::net::TcpListener::from_std(stream)?;
         let accepted = Rc::clone(&signalling);
-        let local = listener.address;
-        tokio::task::spawn_local(async move {
-            sip_tcp::accept(stream, local, move |stream, local, remote| {
-                let mut signalling = accepted.borrow_mut();
-                if signalling.b2bua.is_banned(clock::mono(), remote.ip()) {
-                    return;
-                }
-                let known = signalling.settings.is_known(remote.ip());
-                signalling.streams.accept(stream, local, remote, known);
-            })
-            .await;
-        });
+        tokio::task::spawn_local(sip_stream::accept(stream, move |stream, remote| {
+            let mut signalling = accepted.borrow_mut();
+            if !signalling.b2bua.is_banned(clock::mono(), remote.ip()) {
+                signalling.streams.accept(stream, listener.transport, listener.address, remote);
+            }
+        }));
     }
     tokio::task::spawn_local(keep_time(Rc::clone(&signalling)));
     loop {
@@ -223,7 +216,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
         Command::HangUpAll(code) => signalling.handle(Input::HangUpAll(code)),
         Command::Drain => signalling.handle(Input::Drain),
         Command::Reload(settings) => {
-            signalling.settings = Arc::clone(&settings);
+            signalling.streams.reload(Arc::clone(&settings));
             signalling.hooks.on_reload(&settings);
             signalling.handle(Input::Reload(settings));
         }
@@ -241,7 +234,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
             let figures = Figures {
                 counts: b2bua.counts(),
                 drops: b2bua.agent().drops().clone(),
-                streams: streams.count(),
+                streams: streams.figures(),
                 bans: b2bua.bans(clock::now()).len(),
                 banned: b2bua.banned(),
                 measured: *measured,
@@ -358,7 +351,6 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
 
 struct Signalling {
     b2bua: B2bua,
-    settings: Arc<Settings>,
     hooks: Box<dyn Hooks>,
     sockets: Vec<(SocketAddr, Rc<UdpSocket>)>,
     streams: Streams,
@@ -422,8 +414,8 @@ impl Signalling {
     fn send(&mut self, transmit: &Transmit) {
         let flow = transmit.flow;
         if flow.transport != rsip::Transport::Udp {
-            if !self.streams.send(flow, transmit.bytes.clone()) {
-                self.pending.push_back(Input::Unreachable(flow.transport, flow.remote));
+            if let Err(failure) = self.streams.send(flow, transmit.bytes.clone()) {
+                self.pending.push_back(Input::Unreachable(failure));
             }
             return;
         }
@@ -438,7 +430,7 @@ impl Signalling {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
                 tracing::debug!(remote = %flow.remote, %error, "cannot send");
-                self.pending.push_back(Input::Unreachable(flow.transport, flow.remote));
+                self.pending.push_back(Input::Unreachable(Failure::of(&flow, "destination_unreachable")));
             }
         }
     }

@@ -121,7 +121,9 @@ impl Phone<'_> {
         match event {
             AgentEvent::Invited { leg, request, .. } => self.on_invite(line, leg, &request, steps).await,
             AgentEvent::Cancelled { leg, .. } => self.end(line, leg, EndedBy::Them, steps).await,
-            AgentEvent::Bye { leg, .. } => self.end(line, leg, EndedBy::Them, steps).await,
+            AgentEvent::Bye { leg, .. } | AgentEvent::Ended { leg, .. } => {
+                self.end(line, leg, EndedBy::Them, steps).await
+            }
             AgentEvent::AckTimeout { leg } => {
                 line.agent.bye(now, leg, Extra::default());
                 self.end(line, leg, EndedBy::Nobody, steps).await;
@@ -132,7 +134,7 @@ impl Phone<'_> {
                     call.media.set(Some(read.remote));
                 }
             }
-            AgentEvent::Request { leg, txn, request } => {
+            AgentEvent::Request { leg, txn, request, .. } => {
                 let (status, extra) = self.calls.get_mut(&leg).map_or((481, Extra::default()), |c| reply(c, &request));
                 line.agent.respond(now, txn, status, extra);
             }
@@ -142,6 +144,7 @@ impl Phone<'_> {
             | AgentEvent::Refused { .. }
             | AgentEvent::RequestCancelled { .. }
             | AgentEvent::Standalone { .. }
+            | AgentEvent::Refreshed { .. }
             | AgentEvent::Response { .. } => {}
         }
     }

@@ -135,7 +135,7 @@ impl Caller<'_> {
                     steps(&line.step(What::Ringing { early_media: early }));
                 }
             }
-            AgentEvent::Answered { leg, response } => {
+            AgentEvent::Answered { leg, response, .. } => {
                 line.agent.ack(now, leg, None);
                 self.hear(&response);
                 self.report.status = response.status();
@@ -153,7 +153,7 @@ impl Caller<'_> {
                 }
                 self.stage = Stage::Over;
             }
-            AgentEvent::Bye { .. } => {
+            AgentEvent::Bye { .. } | AgentEvent::Ended { .. } => {
                 self.end_talk(now.mono, EndedBy::Them);
                 self.stage = Stage::Over;
             }
@@ -168,6 +168,7 @@ impl Caller<'_> {
             | AgentEvent::AckTimeout { .. }
             | AgentEvent::RequestCancelled { .. }
             | AgentEvent::Standalone { .. }
+            | AgentEvent::Refreshed { .. }
             | AgentEvent::Response { .. } => {}
         }
     }

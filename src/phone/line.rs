@@ -8,7 +8,8 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 
 use super::{Step, What};
-use crate::core::agent::{Agent, AgentConfig, Flow, Reliable, Trust};
+use crate::core::agent::{Agent, AgentConfig, Failure, Flow, Reliable, Trust};
+use crate::core::hosts::Hosts;
 use crate::io::clock;
 use crate::limits;
 use crate::time::{Mono, Now};
@@ -32,7 +33,7 @@ impl Line {
         }
         let config = AgentConfig {
             user_agent: concat!("Leaseline-phone/", env!("CARGO_PKG_VERSION")).to_owned(),
-            advertise: None,
+            hosts: Hosts::default(),
             transactions_max: limits::PHONE_CALLS * 8,
             reliable: Reliable::Off,
             session: None,
@@ -75,7 +76,8 @@ impl Line {
             if let Err(e) = self.socket.send_to(&transmit.bytes, transmit.flow.remote).await {
                 tracing::debug!(error = %e, "a phone could not send");
                 let now = clock::now();
-                self.agent.handle_transport_error(now, transmit.flow.transport, transmit.flow.remote);
+                let failure = Failure::of(&transmit.flow, "destination_unreachable");
+                self.agent.handle_transport_error(now, &failure);
             }
         }
     }
@@ -101,7 +103,8 @@ impl Line {
                 // On a connected socket: the peer's machine says that nobody listens there.
                 if let Ok(remote) = self.socket.peer_addr() {
                     tracing::debug!(error = %e, "a phone's peer is not there");
-                    self.agent.handle_transport_error(now, rsip::Transport::Udp, remote);
+                    let failure = Failure::of_datagram(remote, "destination_unreachable");
+                    self.agent.handle_transport_error(now, &failure);
                 }
                 None
             }

@@ -8,5 +8,6 @@ mod life;
 mod limits;
 mod node;
 mod router;
+mod secure;
 mod sinks;
 mod stream;

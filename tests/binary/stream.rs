@@ -39,7 +39,7 @@ impl Line {
         loop {
             match self.framer.next().expect("whole messages") {
                 Some(Frame::Message(bytes)) => return Some(Message::parse(bytes).unwrap()),
-                Some(Frame::Ping) => {}
+                Some(Frame::Ping | Frame::Pong) => {}
                 None => {
                     let mut buffer = [0; 8_192];
                     match self.stream.read(&mut buffer) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::check::Marks;
 use super::super::read::{Found, Item, Place, Reader, Section};
-use super::super::{Company, Destination, Strategy, Trunk, Ways, destination, value};
+use super::super::{Company, Destination, Source, Strategy, Trunk, Ways, destination, value};
 use super::{MINUTE, SECOND, choice, count, duration};
 use crate::limits;
 
@@ -162,7 +162,12 @@ fn by_host<'c>(trunks: &'c [Arc<Trunk>], target: &destination::Destination) -> O
 fn by_source(trunks: &[Arc<Trunk>], address: IpAddr) -> Option<&Arc<Trunk>> {
     let address = address.to_canonical();
     let held = |trunk: &Arc<Trunk>| {
-        trunk.sources.iter().filter(|net| net.contains(&address)).map(ipnet::IpNet::prefix_len).max()
+        let length = |source: &Source| match source {
+            Source::Network(net) => net.contains(&address).then(|| net.prefix_len()),
+            Source::Address(one) => (one.ip() == address).then_some(u8::MAX),
+            Source::Tls(_) => None,
+        };
+        trunk.sources.iter().filter_map(length).max()
     };
     trunks.iter().filter_map(|trunk| Some((held(trunk)?, trunk))).max_by_key(|(length, _)| *length).map(|(_, t)| t)
 }

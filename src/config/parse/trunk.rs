@@ -5,7 +5,7 @@ mod identity;
 
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
-use super::super::{DialledIn, NumberFormat, ReasonHeader, Trunk, destination, value};
+use super::super::{DialledIn, NumberFormat, ReasonHeader, Source, Trunk, destination, value};
 use super::{choice, count, named, rate};
 use crate::limits;
 
@@ -17,7 +17,7 @@ pub(super) fn trunk<'t>(
 ) -> Option<Trunk> {
     let name = named(r, s, marks);
     let any = r.boolean(s, "match_any").or(false);
-    let sources = r.list(s, "match", value::network);
+    let sources = r.list(s, "match", value::source);
     let sources = match r.required(s, "match", sources, "the addresses of the trunk, like [\"192.0.2.10\"]") {
         None => Vec::new(),
         Some(sources) => {
@@ -29,15 +29,17 @@ pub(super) fn trunk<'t>(
                 };
                 r.problem(s.place(), format!("`match` {message}"));
             }
-            for (net, place) in sources.iter().filter(|(net, _)| net.prefix_len() == 0 && !any) {
+            let is_everybody = |source: &Source| matches!(source, Source::Network(net) if net.prefix_len() == 0);
+            for (source, place) in sources.iter().filter(|(source, _)| is_everybody(source) && !any) {
                 let message = format!(
-                    "`{net}` is everybody on the network: anyone could place calls; \
-                     name the trunk's addresses, or write `match_any = true` if you mean it"
+                    "`{}` is everybody on the network: anyone could place calls; \
+                     name the trunk's addresses, or write `match_any = true` if you mean it",
+                    value::source_text(source)
                 );
                 r.problem(place, message);
             }
             marks.items = sources.iter().enumerate().map(|(i, (_, place))| (i, place.clone())).collect();
-            sources.into_iter().map(|(net, _)| net).collect()
+            sources.into_iter().map(|(source, _)| source).collect()
         }
     };
     let ways = [

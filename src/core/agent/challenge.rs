@@ -101,7 +101,7 @@ impl Agent {
         let entry = self.clients.get(&asked.txn).filter(|entry| entry.is_open())?;
         let is_unwanted = match asked.purpose {
             Purpose::First => !matches!(leg.phase, Phase::Calling),
-            Purpose::Request => leg.is_over(),
+            Purpose::Request | Purpose::Prack | Purpose::Refresh => leg.is_over(),
             // Nobody may ask a CANCEL: it cannot come again with another CSeq number (§22.1).
             Purpose::Cancel => true,
             Purpose::Bye | Purpose::Standalone => false,
@@ -133,8 +133,10 @@ impl Agent {
         }
         let old = Message::parse(old).ok()?;
         let lines = login.lines(&old)?;
-        let dialog = leg.dialog.as_mut().filter(|_| matches!(asked.purpose, Purpose::Request | Purpose::Bye));
         let tag = old.to().ok().and_then(|to| to.tag());
+        let early = leg.early.iter_mut().map(|early| &mut early.dialog).find(|early| tag == Some(&*early.remote_tag));
+        let is_within = !matches!(asked.purpose, Purpose::First | Purpose::Standalone);
+        let dialog = leg.dialog.as_mut().or(early).filter(|_| is_within);
         let cseq = match dialog.filter(|dialog| tag == Some(&*dialog.remote_tag)) {
             Some(dialog) => dialog.next_cseq(),
             None => asked.cseq.checked_add(1)?,
@@ -146,7 +148,7 @@ impl Agent {
         }
         // The early dialogs of the INVITE that was refused are over.
         if asked.purpose == Purpose::First {
-            leg.dialog = None;
+            leg.early.clear();
         }
         leg.transactions += 1;
         let (purpose, leg) = (asked.purpose, asked.leg);

@@ -8,7 +8,7 @@ use crate::wire::multipart;
 use crate::wire::sip::{Message, Uri};
 
 /// Methods that we take, for Allow. What comes within a dialog may be more: its owner decides.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
 /// A refusal by the agent itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,16 +36,18 @@ pub(super) fn allowed_outside(request: &Message) -> Result<(), Refusal> {
     match request.method() {
         Some(Method::Invite | Method::Options) => Ok(()),
         // We take these, but there is no dialog that they could belong to (§15.1.2).
-        Some(Method::Bye | Method::Info | Method::Update) => Err(Refusal::new(481, DropReason::UnknownDialog)),
+        Some(Method::Bye | Method::Info | Method::Update | Method::PRack) => {
+            Err(Refusal::new(481, DropReason::UnknownDialog))
+        }
         _ => Err(Refusal::with(405, DropReason::MethodNotAllowed, "Allow", ALLOW)),
     }
 }
 
 /// Whether the owner of a leg is asked about this method (§12.2.2).
 pub(super) fn allowed_inside(request: &Message) -> Result<(), Refusal> {
-    use Method::{Bye, Info, Invite, Message, Notify, Options, Refer, Update};
+    use Method::{Bye, Info, Invite, Message, Notify, Options, PRack, Refer, Update};
     match request.method() {
-        Some(Invite | Bye | Update | Info | Options | Message | Refer | Notify) => Ok(()),
+        Some(Invite | Bye | Update | Info | Options | Message | Refer | Notify | PRack) => Ok(()),
         _ => Err(Refusal::with(405, DropReason::MethodNotAllowed, "Allow", ALLOW)),
     }
 }
@@ -61,8 +63,12 @@ pub(super) fn scheme(request: &Message) -> Result<(), Refusal> {
 }
 
 /// Require and the body (§8.2.2.3, §8.2.3), inside and outside of dialogs.
-pub(super) fn understood(request: &Message) -> Result<(), Refusal> {
-    let required: Vec<&str> = request.list("Require").filter(|option| !option.is_empty()).collect();
+pub(super) fn understood(request: &Message, ours: Options) -> Result<(), Refusal> {
+    let is_known = |option: &str| {
+        (ours.reliable && option.eq_ignore_ascii_case("100rel")) || (ours.timer && option.eq_ignore_ascii_case("timer"))
+    };
+    let required: Vec<&str> =
+        request.list("Require").filter(|option| !option.is_empty() && !is_known(option)).collect();
     if !required.is_empty() {
         return Err(Refusal::with(420, DropReason::BadExtension, "Unsupported", required.join(", ")));
     }
@@ -83,6 +89,32 @@ pub(super) fn understood(request: &Message) -> Result<(), Refusal> {
         return Err(Refusal::with(406, DropReason::NotAcceptable, "Accept", SDP));
     }
     Ok(())
+}
+
+/// Option tags that we understand (RFC 3261 §19.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    pub(super) reliable: bool,
+    pub(super) timer: bool,
+}
+
+/// Whether the sender of an INVITE takes reliable provisional responses (RFC 3262 §3).
+pub(super) fn takes_reliable(invite: &Message) -> bool {
+    let has = |name| invite.list(name).any(|option| option.eq_ignore_ascii_case("100rel"));
+    has("Supported") || has("Require")
+}
+
+/// A session description in the body, or in a part of it.
+pub(super) fn has_sdp(message: &Message) -> bool {
+    let body = message.body();
+    !body.is_empty() && (message.has_content_type(SDP) || is_multipart_with_sdp(message, &body))
+}
+
+/// A decimal number of 32 bits; anything else is none.
+pub(super) fn number(text: &str) -> Option<u32> {
+    let text = text.trim();
+    let is_decimal = !text.is_empty() && text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_decimal)
 }
 
 /// Max-Forwards of a request that we would send on as a call (RFC 7332 §4).

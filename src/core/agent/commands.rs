@@ -5,18 +5,19 @@ use rsip::Method;
 
 use super::challenge::Login;
 use super::drops::DropReason;
+use super::forks::Fork;
 use super::identity::Branch;
-use super::leg::{Leg, PROVISIONAL_AGAIN, Phase, SentAck, Unacked};
+use super::leg::{Leg, OurUpdate, PROVISIONAL_AGAIN, Phase, RELIABLY_AGAIN, SentAck, Unacked};
 use super::timers::Timed;
 use super::transactions::{Cancel, NewClient, Purpose};
-use super::{Agent, AgentEvent, ClientTxn, Extra, Flow, Invite, LegId, Payload, ServerTxn, write};
+use super::{Agent, AgentEvent, ClientTxn, Extra, Flow, Invite, LegId, Payload, ServerTxn, checks, write};
 use crate::core::dialog::{self, Dialog};
 use crate::core::transaction::{PATIENCE, Resend};
 use crate::limits::{SIP_FORKS, T2};
 use crate::time::Mono;
 
 /// A request within a dialog, ready to go.
-struct Written {
+pub(super) struct Written {
     bytes: Bytes,
     flow: Flow,
     branch: Branch,
@@ -31,6 +32,9 @@ impl Agent {
         if status == 100 && self.legs.get(&id).is_some_and(|leg| leg.again.is_some()) {
             return;
         }
+        if status > 100 && self.is_reliable(id) {
+            return self.send_reliably(now, id, status, extra);
+        }
         self.reply(now, txn, status, extra);
         if let Some(leg) = self.legs.get_mut(&id).filter(|_| status > 100) {
             leg.again = Some(now + PROVISIONAL_AGAIN);
@@ -40,6 +44,9 @@ impl Agent {
 
     pub(super) fn send_answer(&mut self, now: Mono, id: LegId, extra: &Extra) {
         let Some(txn) = self.offered(id) else { return };
+        if self.hold_answer(id, extra) {
+            return;
+        }
         let sent = self.reply(now, txn, 200, extra);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         if sent == 200 {
@@ -61,7 +68,7 @@ impl Agent {
         let Some(txn) = self.offered(id).filter(|_| (300..700).contains(&status)) else { return };
         let Some(entry) = self.servers.get(&txn) else { return };
         let flow = entry.flow;
-        match write::response(&self.config, &entry.request, flow, status, entry.to_tag, extra) {
+        match write::response(&self.config, &entry.request, flow, status, entry.to_tag, extra, &[]) {
             Ok(bytes) => self.transmit(flow, bytes),
             Err(_) => self.drops.count(DropReason::Unwritable),
         }
@@ -81,14 +88,20 @@ impl Agent {
     /// 500 when the wanted one cannot be written, 0 when nothing did.
     pub(super) fn reply(&mut self, now: Mono, txn: ServerTxn, status: u16, extra: &Extra) -> u16 {
         let Some(entry) = self.servers.get(&txn).filter(|entry| entry.is_unanswered()) else { return 0 };
-        let write = |status, extra: &Extra| {
-            write::response(&self.config, &entry.request, entry.flow, status, entry.to_tag, extra)
+        let session = entry.leg.and_then(|id| self.legs.get_mut(&id)).filter(|_| (200..300).contains(&status));
+        let is_refresh = matches!(entry.request.method(), Some(Method::Invite | Method::Update));
+        let options = match session.filter(|_| is_refresh) {
+            Some(leg) => leg.answer_session(now, &entry.request),
+            None => Vec::new(),
         };
-        let (status, bytes) = match write(status, extra) {
+        let write = |status, extra: &Extra, options: &[_]| {
+            write::response(&self.config, &entry.request, entry.flow, status, entry.to_tag, extra, options)
+        };
+        let (status, bytes) = match write(status, extra, &options) {
             Ok(bytes) => (status, bytes),
             Err(_) => {
                 self.drops.count(DropReason::Unwritable);
-                match write(500, &Extra::default()) {
+                match write(500, &Extra::default(), &[]) {
                     Ok(bytes) if status >= 200 => (500, bytes),
                     _ => return 0,
                 }
@@ -96,7 +109,11 @@ impl Agent {
         };
         let (leg_id, flow) = (entry.leg, entry.flow);
         let invite = (entry.request.method() == Some(Method::Invite)).then(|| entry.request.cseq().map(|c| c.number));
+        let offers = extra.payload.is_some() && !checks::has_sdp(&entry.request);
         self.server_respond(now, txn, status, bytes.clone());
+        if let Some(id) = leg_id.filter(|_| status < 300) {
+            self.note_described(id, extra.payload.as_ref());
+        }
         if status < 200 {
             return status;
         }
@@ -105,14 +122,18 @@ impl Agent {
         if leg.their_invite == Some(txn) {
             leg.their_invite = None;
             leg.again = None;
+            if let Some(sending) = &mut leg.sending {
+                sending.finish();
+            }
         }
         if let Some(Ok(cseq)) = invite
             && status < 300
         {
             let txn = (!matches!(leg.phase, Phase::Offered)).then_some(txn);
             let until = now + PATIENCE;
-            leg.unacked = Some(Unacked { txn, cseq, bytes, flow, resend: Resend::start(now), until });
+            leg.unacked = Some(Unacked { txn, cseq, bytes, flow, resend: Resend::start(now), until, offers });
         }
+        self.prack_answered(now, id, txn);
         self.arm_leg(id);
         status
     }
@@ -132,12 +153,17 @@ impl Agent {
             let (flow, bytes) = (unacked.flow, unacked.bytes.clone());
             self.transmit(flow, bytes);
         }
+        self.reliable_timeout(now, id);
+        self.session_timeout(now, id);
         if let Some(leg) = self.legs.get_mut(&id)
             && leg.again.is_some_and(|at| now >= at)
         {
-            leg.again = Some(now + PROVISIONAL_AGAIN);
-            if let Some(txn) = leg.their_invite {
-                self.server_repeat(now, txn);
+            let reliably = leg.is_reliable() && leg.sending.is_some() && !leg.is_talking();
+            leg.again = Some(now + if reliably { RELIABLY_AGAIN } else { PROVISIONAL_AGAIN });
+            match leg.their_invite {
+                Some(_) if reliably => self.say_again_reliably(now, id),
+                Some(txn) => self.server_repeat(now, txn),
+                None => {}
             }
         }
         self.arm_leg(id);
@@ -151,6 +177,10 @@ impl Agent {
         let (call_id, tag, branch) = (self.identity.call_id(), self.identity.tag(), self.identity.branch());
         let mut leg = Leg::new(Phase::Calling, &call_id, tag, invite.flow);
         leg.nat = invite.nat;
+        leg.reliable = invite.reliable;
+        leg.wants = invite.session;
+        leg.our_offer = invite.extra.payload.is_some();
+        let options = leg.option_lines(Method::Invite, true);
         let home = invite.flow.remote.ip();
         leg.login = invite.credentials.clone().map(|credentials| Box::new(Login::new(credentials, home)));
         leg.local = format!("{};tag={tag}", invite.from).into();
@@ -170,6 +200,7 @@ impl Agent {
                 call_id: &call_id,
                 cseq,
                 flow: invite.flow,
+                options: &options,
                 extra: &invite.extra,
             },
         );
@@ -178,6 +209,7 @@ impl Agent {
         leg.our_invite = Some(txn);
         self.legs.insert(id, leg);
         self.by_tag.insert(tag, id);
+        self.note_described(id, invite.extra.payload.as_ref());
         match written {
             Ok(request) => {
                 let (method, purpose, flow) = (Method::Invite, Purpose::First, invite.flow);
@@ -229,6 +261,7 @@ impl Agent {
         let Some(cseq) = leg.ack_due.take() else { return };
         leg.our_invite = None;
         let Some(dialog) = leg.dialog.clone() else { return };
+        self.note_described(id, payload.as_ref());
         let extra = Extra { payload, ..Extra::default() };
         self.acknowledge(id, &dialog, cseq, &extra);
     }
@@ -299,30 +332,46 @@ impl Agent {
         self.end_leg(now, id);
     }
 
-    pub(super) fn send_request(&mut self, now: Mono, id: LegId, method: Method, extra: &Extra) -> ClientTxn {
+    pub(super) fn send_request(
+        &mut self,
+        now: Mono,
+        id: LegId,
+        fork: Option<Fork>,
+        method: Method,
+        extra: &Extra,
+    ) -> ClientTxn {
         let txn = ClientTxn(self.next_id());
         let refused = |status| AgentEvent::Response { leg: id, txn, status, response: None };
+        let offers = extra.payload.is_some() && matches!(method, Method::Update);
+        let stands = (offers || method == Method::Invite) && self.standing_offer(id, fork).is_some();
         let Some(leg) = self.legs.get_mut(&id) else {
             self.events.push_back(refused(481));
             return txn;
         };
-        if method == Method::Invite && !leg.may_invite() {
-            self.emit(id, refused(491));
-            return txn;
-        }
-        let has_own_door = matches!(method, Method::Ack | Method::Bye | Method::Cancel);
+        let has_own_door = matches!(method, Method::Ack | Method::Bye | Method::Cancel | Method::PRack);
         let is_open = matches!(leg.phase, Phase::Offered | Phase::Calling | Phase::Confirmed);
-        let within = leg.dialog.as_mut().filter(|_| is_open && !has_own_door);
+        let within = leg.dialog_of_mut(fork).filter(|_| is_open && !has_own_door);
         let Some((cseq, dialog)) = within.map(|dialog| (dialog.next_cseq(), dialog.clone())) else {
             self.emit(id, refused(481));
             return txn;
         };
+        let is_updating = leg.our_update.is_some() && method == Method::Update;
+        if stands || is_updating || (method == Method::Invite && !leg.may_invite()) {
+            self.emit(id, refused(491));
+            return txn;
+        }
         let Some(written) = self.write_within(id, &dialog, method, cseq, extra) else {
             self.emit(id, refused(500));
             return txn;
         };
-        if let Some(leg) = self.legs.get_mut(&id).filter(|_| method == Method::Invite) {
-            leg.our_invite = Some(txn);
+        if let Some(leg) = self.legs.get_mut(&id) {
+            match method {
+                Method::Invite => leg.our_invite = Some(txn),
+                Method::Update => leg.our_update = Some(OurUpdate { txn, offers }),
+                _ => {}
+            }
+            let describes = matches!(method, Method::Invite | Method::Update) && leg.wants.is_some();
+            leg.describing = extra.payload.as_ref().filter(|_| describes).map(|payload| payload.bytes.clone());
         }
         let Written { bytes: request, flow, branch, cseq } = written;
         let purpose = Purpose::Request;
@@ -340,6 +389,11 @@ impl Agent {
         leg.quiet = true;
         leg.unacked = None;
         leg.again = None;
+        leg.session = None;
+        leg.early.clear();
+        if let Some(sending) = &mut leg.sending {
+            sending.finish();
+        }
         let invite = leg.their_invite.take();
         let waiting = std::mem::take(&mut leg.waiting);
         for txn in invite.into_iter().chain(waiting) {
@@ -380,14 +434,22 @@ impl Agent {
         }
     }
 
-    fn start_within(&mut self, now: Mono, leg: LegId, method: Method, purpose: Purpose, written: Written) {
+    pub(super) fn start_within(
+        &mut self,
+        now: Mono,
+        leg: LegId,
+        method: Method,
+        purpose: Purpose,
+        written: Written,
+    ) -> ClientTxn {
         let Written { bytes: request, flow, branch, cseq } = written;
         let txn = ClientTxn(self.next_id());
         self.start_client(now, txn, NewClient { method, purpose, branch, leg, cseq, request, flow });
+        txn
     }
 
     /// A request within a dialog. `None`, counted, when a value in it cannot be written.
-    fn write_within(
+    pub(super) fn write_within(
         &mut self,
         id: LegId,
         dialog: &Dialog,
@@ -412,6 +474,7 @@ impl Agent {
                 call_id: &leg.call_id,
                 cseq,
                 flow,
+                options: &leg.option_lines(method, false),
                 extra,
             },
         );

@@ -24,6 +24,10 @@ pub enum DropReason {
     SuccessWithoutTag,
     /// A 2xx of one more fork than we keep.
     TooManyForks,
+    /// A copy of a reliable provisional response that was acknowledged.
+    ProvisionalAgain,
+    /// A reliable provisional response that came before the one that it follows.
+    ProvisionalEarly,
     /// An ACK that acknowledges nothing.
     AckUnmatched,
     /// A late copy of an INVITE whose dialog lives.
@@ -73,11 +77,17 @@ pub enum DropReason {
     Glare,
     /// 500 to an INVITE or UPDATE while another one waits.
     RequestPending,
+    /// 421.
+    ExtensionRequired,
+    /// 422.
+    SessionTooShort,
+    /// 481 to a PRACK of nothing.
+    PrackUnmatched,
 }
 
 impl DropReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [DropReason; 33] = {
+    pub const ALL: [DropReason; 38] = {
         use DropReason::*;
         [
             NotSip,
@@ -89,6 +99,8 @@ impl DropReason {
             ResponseForeign,
             SuccessWithoutTag,
             TooManyForks,
+            ProvisionalAgain,
+            ProvisionalEarly,
             AckUnmatched,
             LateCopy,
             Flood,
@@ -113,6 +125,9 @@ impl DropReason {
             CseqTooLow,
             Glare,
             RequestPending,
+            ExtensionRequired,
+            SessionTooShort,
+            PrackUnmatched,
         ]
     };
 
@@ -132,6 +147,8 @@ impl DropReason {
             DropReason::ResponseForeign => "response_foreign",
             DropReason::SuccessWithoutTag => "success_without_tag",
             DropReason::TooManyForks => "too_many_forks",
+            DropReason::ProvisionalAgain => "provisional_again",
+            DropReason::ProvisionalEarly => "provisional_early",
             DropReason::AckUnmatched => "ack_unmatched",
             DropReason::LateCopy => "late_copy",
             DropReason::Flood => "flood",
@@ -156,6 +173,9 @@ impl DropReason {
             DropReason::CseqTooLow => "cseq_too_low",
             DropReason::Glare => "glare",
             DropReason::RequestPending => "request_pending",
+            DropReason::ExtensionRequired => "extension_required",
+            DropReason::SessionTooShort => "session_too_short",
+            DropReason::PrackUnmatched => "prack_unmatched",
         }
     }
 }
@@ -201,6 +221,6 @@ mod tests {
             drops.count(reason);
         }
         assert!(drops.iter().all(|(_, count)| count == 1));
-        assert_eq!(drops.iter().count(), DropReason::RequestPending as usize + 1);
+        assert_eq!(drops.iter().count(), DropReason::PrackUnmatched as usize + 1);
     }
 }

@@ -1,18 +1,26 @@
 //! What the agent keeps of one leg.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::challenge::Login;
+use super::forks::Early;
 use super::identity::LocalTag;
+use super::reliable::{Reliable, Sending};
+use super::session::{Session, SessionTimer};
 use super::{ClientTxn, Extra, Flow, ServerTxn};
 use crate::core::dialog::Dialog;
 use crate::core::transaction::Resend;
 use crate::time::{Mono, Wakeup};
+use crate::wire::sip::{Message, Uri};
 
 /// A provisional response is repeated so often, lest a proxy gives up (RFC 3261 §13.3.1.1).
 pub(super) const PROVISIONAL_AGAIN: Duration = Duration::from_secs(60);
+
+/// The same for a reliable one: each is a request more (RFC 3262 §3).
+pub(super) const RELIABLY_AGAIN: Duration = Duration::from_secs(150);
 
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
@@ -40,6 +48,15 @@ pub(super) struct Unacked {
     pub(super) flow: Flow,
     pub(super) resend: Resend,
     pub(super) until: Mono,
+    /// It made an offer: the ACK brings the answer.
+    pub(super) offers: bool,
+}
+
+/// An UPDATE of ours without final response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OurUpdate {
+    pub(super) txn: ClientTxn,
+    pub(super) offers: bool,
 }
 
 /// An ACK that we sent for a 2xx: copies of the 2xx get it again (§13.2.2.4).
@@ -69,12 +86,38 @@ pub(super) struct Leg {
     pub(super) nat: bool,
     /// `None`: a challenge is a failure.
     pub(super) login: Option<Box<Login>>,
-    /// Early or confirmed; the fork that won.
+    /// UAS: early or confirmed. UAC: the fork that won.
     pub(super) dialog: Option<Dialog>,
+    /// UAC: early dialogs, until one wins.
+    pub(super) early: Vec<Early>,
+    /// Early dialogs that there ever were.
+    pub(super) forks: usize,
+    pub(super) reliable: Reliable,
+    /// The far side's INVITE takes reliable provisional responses.
+    pub(super) takes_reliable: bool,
+    /// Our first INVITE had a session description.
+    pub(super) our_offer: bool,
+    /// Their first INVITE had one.
+    pub(super) their_offer: bool,
+    /// CSeq number of their first INVITE.
+    pub(super) invite_cseq: u32,
+    /// Our reliable provisional responses, when there are any.
+    pub(super) sending: Option<Box<Sending>>,
+    /// What we want of session timers; `None`: nothing.
+    pub(super) wants: Option<SessionTimer>,
+    /// The session timer that was agreed on.
+    pub(super) session: Option<Box<Session>>,
+    /// The far side has said that it takes UPDATE.
+    pub(super) takes_update: bool,
+    /// Last session description of ours that is in force, kept for refreshes.
+    pub(super) described: Option<Bytes>,
+    /// The one in our re-INVITE or UPDATE, until that is answered.
+    pub(super) describing: Option<Bytes>,
     /// Our first INVITE, while the leg is not confirmed.
     pub(super) first: Option<ClientTxn>,
     /// Our INVITE that has no final response, or a 2xx without ACK.
     pub(super) our_invite: Option<ClientTxn>,
+    pub(super) our_update: Option<OurUpdate>,
     /// CSeq number of a 2xx that the owner has to `ack`.
     pub(super) ack_due: Option<u32>,
     pub(super) acks: Vec<SentAck>,
@@ -104,8 +147,22 @@ impl Leg {
             nat: false,
             login: None,
             dialog: None,
+            early: Vec::new(),
+            forks: 0,
+            reliable: Reliable::Off,
+            takes_reliable: false,
+            our_offer: false,
+            their_offer: false,
+            invite_cseq: 0,
+            sending: None,
+            wants: None,
+            session: None,
+            takes_update: false,
+            described: None,
+            describing: None,
             first: None,
             our_invite: None,
+            our_update: None,
             ack_due: None,
             acks: Vec::new(),
             their_invite: None,
@@ -122,11 +179,44 @@ impl Leg {
             true => (unacked.until, "no ACK"),
             false => (unacked.resend.at, "2xx again"),
         });
-        unacked.into_iter().chain(self.again.map(|at| (at, "1xx again"))).min()
+        let reliable = self.sending.as_ref().and_then(|sending| sending.poll_timeout());
+        let session = self.session.as_ref().filter(|_| self.is_talking()).map(|session| session.poll_timeout());
+        let again = self.again.map(|at| (at, "1xx again"));
+        unacked.into_iter().chain(again).chain(reliable).chain(session).min()
     }
 
     pub(super) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
+    }
+
+    /// Whether somebody at this address may speak in the dialog without being known: who has spoken there before, and
+    /// whom the far side has named as its Contact or its first proxy.
+    pub(super) fn hears(&self, flow: Flow) -> bool {
+        let ip = flow.remote.ip();
+        let names = |dialog: &Dialog| {
+            let host = |uri: &str| Uri::parse(uri).ok().and_then(|uri| uri.host.parse::<IpAddr>().ok());
+            host(dialog.addressing().next_hop) == Some(ip) || host(&dialog.remote_target) == Some(ip)
+        };
+        self.flow.remote.ip() == ip
+            || self.dialog.as_ref().is_some_and(names)
+            || self.early.iter().any(|early| names(&early.dialog))
+    }
+
+    /// Our provisional responses go out reliably.
+    pub(super) fn is_reliable(&self) -> bool {
+        self.takes_reliable && self.reliable != Reliable::Off
+    }
+
+    /// The dialog is confirmed and nobody has hung up.
+    pub(super) fn is_talking(&self) -> bool {
+        matches!(self.phase, Phase::Confirmed)
+    }
+
+    /// What a message of the far side says about its abilities (RFC 3311 §4).
+    pub(super) fn learn(&mut self, message: &Message) {
+        if !self.takes_update {
+            self.takes_update = message.list("Allow").any(|method| method == "UPDATE");
+        }
     }
 
     /// No response of ours or theirs to an INVITE is outstanding, so that a new one may go out (§14.1).

@@ -10,7 +10,7 @@ use super::drops::DropReason;
 use super::identity::{Ids, LocalTag, merge_key, transaction_key};
 use super::leg::{Leg, Phase};
 use super::transactions::NewServer;
-use super::{Agent, AgentEvent, Extra, Flow, LegId, Trust, write};
+use super::{Agent, AgentEvent, Extra, Flow, LegId, Reliable, Trust, session, write};
 use crate::core::dialog::Dialog;
 use crate::time::Mono;
 use crate::wire::sip::{Malformed, Message, Salvage};
@@ -25,7 +25,7 @@ impl Agent {
             }
         };
         match message.method() {
-            Some(Method::Ack) => return self.on_ack(now, flow, message, &ids),
+            Some(Method::Ack) => return self.on_ack(now, flow, message, &ids, trust),
             Some(Method::Cancel) => return self.on_cancel(now, flow, message, &ids, trust),
             _ => {}
         }
@@ -37,7 +37,8 @@ impl Agent {
             return self.on_outside(now, flow, message, &ids, key, trust);
         }
         match self.leg_of(&ids) {
-            Some(id) => self.on_within(now, flow, id, message, &ids, key),
+            Some(id) if self.may_speak(id, flow, trust) => self.on_within(now, flow, id, message, &ids, key),
+            Some(_) => self.drops.count(DropReason::Stranger),
             None => self.turn_down(flow, message, trust, Refusal::new(481, DropReason::UnknownDialog)),
         }
     }
@@ -47,11 +48,19 @@ impl Agent {
         let id = *self.by_tag.get(&LocalTag::parse(ids.to_tag?)?)?;
         let leg = self.legs.get(&id)?;
         // A BYE may overtake the response that would have told us the far side's tag.
-        let fits = leg.dialog.as_ref().is_none_or(|dialog| *dialog.remote_tag == *ids.from_tag);
+        let fits = match &leg.dialog {
+            Some(dialog) => *dialog.remote_tag == *ids.from_tag,
+            None => leg.early.is_empty() || leg.fork_with(ids.from_tag).is_some(),
+        };
         (fits && *leg.call_id == *ids.call_id).then_some(id)
     }
 
-    fn on_ack(&mut self, now: Mono, flow: Flow, message: &Arc<Message>, ids: &Ids<'_>) {
+    /// A dialog may move, but not to somebody whom neither the configuration nor the dialog itself has named.
+    fn may_speak(&self, id: LegId, flow: Flow, trust: Trust) -> bool {
+        trust == Trust::Known || self.legs.get(&id).is_some_and(|leg| leg.hears(flow))
+    }
+
+    fn on_ack(&mut self, now: Mono, flow: Flow, message: &Arc<Message>, ids: &Ids<'_>, trust: Trust) {
         if let Some(txn) = self.by_key.get(&transaction_key(message, ids, "INVITE")).copied()
             && !self.server_ack(now, txn)
         {
@@ -59,6 +68,9 @@ impl Agent {
         }
         let leg = self.leg_of(ids).and_then(|id| Some((id, self.legs.get_mut(&id)?)));
         let Some((id, leg)) = leg else { return self.drops.count(DropReason::AckUnmatched) };
+        if trust == Trust::Stranger && !leg.hears(flow) {
+            return self.drops.count(DropReason::Stranger);
+        }
         let Some(unacked) = leg.unacked.take_if(|unacked| unacked.cseq == ids.cseq.number) else {
             return self.drops.count(DropReason::AckUnmatched);
         };
@@ -114,6 +126,7 @@ impl Agent {
             return self.drops.count(DropReason::Stranger);
         }
         let merge = merge_key(ids);
+        let (reliable, session) = (self.config.reliable, self.config.session);
         if let Err(refusal) = self.acceptable_outside(message, &merge) {
             return self.turn_down(flow, message, trust, refusal);
         }
@@ -132,6 +145,12 @@ impl Agent {
         let mut leg = Leg::new(Phase::Offered, ids.call_id, tag, flow);
         leg.local = format!("{};tag={tag}", message.header("To").unwrap_or("")).into();
         leg.dialog = Some(Dialog::from_request(message));
+        leg.reliable = reliable;
+        leg.wants = session;
+        leg.takes_reliable = reliable != Reliable::Off && checks::takes_reliable(message);
+        leg.their_offer = checks::has_sdp(message);
+        leg.invite_cseq = ids.cseq.number;
+        leg.learn(message);
         self.legs.insert(id, leg);
         self.by_tag.insert(tag, id);
         let txn = self.start_server(now, NewServer { leg: Some(id), ..new });
@@ -148,8 +167,16 @@ impl Agent {
         if self.by_merge.contains_key(merge) {
             return Err(Refusal::new(482, DropReason::Merged));
         }
-        checks::understood(message)?;
+        checks::understood(message, self.options())?;
         checks::hops(message)?;
+        if self.config.reliable == Reliable::Required
+            && message.method() == Some(Method::Invite)
+            && !checks::takes_reliable(message)
+        {
+            let header = Some(("Require", "100rel".to_owned()));
+            return Err(Refusal { status: 421, why: DropReason::ExtensionRequired, header });
+        }
+        session::acceptable(message, self.config.session)?;
         if self.clients.len() + self.servers.len() >= self.config.transactions_max {
             // Spread, so that those who were refused together do not come back together.
             let seconds = 1 + self.identity.up_to(9);
@@ -157,6 +184,11 @@ impl Agent {
             return Err(Refusal { status: 503, why: DropReason::Overload, header });
         }
         Ok(())
+    }
+
+    /// Option tags that we understand.
+    pub(super) fn options(&self) -> checks::Options {
+        checks::Options { reliable: self.config.reliable != Reliable::Off, timer: self.config.session.is_some() }
     }
 
     /// Refuses without keeping state: one answer for each copy, and none to strangers or to ACK.
@@ -171,7 +203,7 @@ impl Agent {
         }
         let extra = refusal.header.map(|(name, value)| Extra::header(name, value)).unwrap_or_default();
         let tag = self.identity.tag_for_bytes(message.bytes());
-        match write::response(&self.config, message, flow, refusal.status, Some(tag), &extra) {
+        match write::response(&self.config, message, flow, refusal.status, Some(tag), &extra, &[]) {
             Ok(bytes) => self.transmit(flow, bytes),
             Err(_) => self.drops.count(DropReason::Unwritable),
         }

@@ -35,6 +35,9 @@ impl Agent {
             leg.flow = flow;
         }
         let status = message.status();
+        // What may be said once more, with other words.
+        let said =
+            self.clients.get(&asked.txn).filter(|_| status == 422).map(|entry| (entry.flow, entry.request.clone()));
         let retry = self.prepare_answer(flow, asked, &message);
         if (200..300).contains(&status) {
             self.take_next_nonce(asked.leg, &message);
@@ -45,10 +48,17 @@ impl Agent {
         }
         if outcome == Outcome::Deliver {
             match asked.purpose {
-                Purpose::First => self.on_first_response(now, asked, status, message),
-                Purpose::Request => self.on_request_response(asked, status, message),
+                Purpose::First => match said {
+                    Some((flow, request)) if self.retry_longer(now, asked, flow, &request, &message) => {}
+                    _ => self.on_first_response(now, asked, status, message),
+                },
+                Purpose::Request => self.on_request_response(now, asked, status, message),
+                Purpose::Refresh => {
+                    self.forget_update(asked, status);
+                    self.on_refresh_response(now, asked, status, message);
+                }
                 Purpose::Standalone => self.on_standalone_response(asked.txn, status, Some(message)),
-                Purpose::Cancel | Purpose::Bye => {}
+                Purpose::Cancel | Purpose::Bye | Purpose::Prack => {}
             }
         }
         self.release_held_cancel(now, asked.txn);
@@ -125,7 +135,7 @@ impl Agent {
     }
 
     /// Sends the ACK of this 2xx again, if it was sent before.
-    fn acknowledge_again(&mut self, id: LegId, cseq: u32, message: &Message) -> bool {
+    pub(super) fn acknowledge_again(&mut self, id: LegId, cseq: u32, message: &Message) -> bool {
         let Some(leg) = self.legs.get(&id) else { return false };
         let tag = message.to().ok().and_then(|to| to.tag()).unwrap_or("");
         let Some(ack) = leg.acks.iter().find(|ack| ack.cseq == cseq && *ack.remote_tag == *tag) else { return false };
@@ -140,11 +150,8 @@ impl Agent {
         match status {
             ..=100 => {}
             101..200 => {
-                if leg.dialog.is_none() {
-                    leg.dialog = Dialog::from_response(&message, &leg.to, &leg.request_uri, asked.cseq);
-                }
-                if matches!(leg.phase, Phase::Calling) {
-                    self.emit(id, AgentEvent::Provisional { leg: id, response: message });
+                if matches!(leg.phase, Phase::Calling | Phase::Cancelling) {
+                    self.on_early(now, id, asked.cseq, message);
                 }
             }
             200..300 => self.on_success(now, id, asked.cseq, message),
@@ -165,20 +172,26 @@ impl Agent {
         }
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Some(mut dialog) = Dialog::from_response(&message, &leg.to, &leg.request_uri, cseq) else { return };
-        let known = leg.dialog.as_ref().filter(|known| known.remote_tag == dialog.remote_tag);
+        let is_ours = leg.dialog.as_ref().is_some_and(|known| known.remote_tag == dialog.remote_tag);
+        let fork = leg.fork_with(&dialog.remote_tag);
+        if let Some(early) = leg.early(fork).filter(|_| fork.is_some()) {
+            dialog.local_cseq = early.dialog.local_cseq;
+            dialog.remote_cseq = early.dialog.remote_cseq;
+        }
         match leg.phase {
             // A copy before the owner has acknowledged.
-            Phase::Confirmed if known.is_some() => {}
+            Phase::Confirmed if is_ours => {}
             Phase::Calling => {
-                if let Some(early) = known {
-                    dialog.local_cseq = early.local_cseq;
-                    dialog.remote_cseq = early.remote_cseq;
-                }
                 leg.dialog = Some(dialog);
                 leg.phase = Phase::Confirmed;
                 leg.first = None;
                 leg.ack_due = Some(cseq);
-                self.emit(id, AgentEvent::Answered { leg: id, response: message });
+                leg.learn(&message);
+                leg.hear_session(now, &message);
+                // The others are kept for the numbers of their BYEs, should they answer, too.
+                leg.early.retain(|early| Some(early.fork) != fork);
+                self.emit(id, AgentEvent::Answered { leg: id, fork, response: message });
+                self.arm_leg(id);
             }
             Phase::Cancelling => {
                 leg.first = None;
@@ -191,8 +204,9 @@ impl Agent {
         }
     }
 
-    fn on_request_response(&mut self, asked: Asked, status: u16, message: Arc<Message>) {
+    fn on_request_response(&mut self, now: Mono, asked: Asked, status: u16, message: Arc<Message>) {
         let id = asked.leg;
+        self.forget_update(asked, status);
         let is_invite = asked.method == Method::Invite;
         let is_success = (200..300).contains(&status);
         if is_invite && is_success && self.acknowledge_again(id, asked.cseq, &message) {
@@ -200,9 +214,19 @@ impl Agent {
         }
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let refreshes = is_success && matches!(asked.method, Method::Invite | Method::Update);
-        if let Some(dialog) = leg.dialog.as_mut().filter(|_| refreshes) {
-            dialog.refresh(&message);
+        if refreshes {
+            let fork = message.to().ok().and_then(|to| to.tag()).and_then(|tag| leg.fork_with(tag));
+            if let Some(dialog) = leg.dialog_of_mut(fork) {
+                dialog.refresh(&message);
+            }
+            leg.learn(&message);
+            if leg.is_talking() && leg.ack_due != Some(asked.cseq) {
+                leg.hear_session(now, &message);
+            }
+            leg.described = leg.describing.take().or(leg.described.take());
+            self.arm_leg(id);
         }
+        let Some(leg) = self.legs.get_mut(&id) else { return };
         if is_invite && is_success {
             if leg.ack_due == Some(asked.cseq) {
                 return;
@@ -225,6 +249,7 @@ impl Agent {
         {
             leg.our_invite = None;
         }
+        self.forget_update(asked, status);
         match asked.purpose {
             Purpose::First => {
                 if let Some(leg) = self.legs.get_mut(&id) {
@@ -237,7 +262,15 @@ impl Agent {
                 self.emit(id, AgentEvent::Response { leg: id, txn: asked.txn, status, response: None });
             }
             Purpose::Standalone => self.on_standalone_response(asked.txn, status, None),
-            Purpose::Cancel | Purpose::Bye => {}
+            Purpose::Refresh => self.on_refresh_failed(now, asked, status, None),
+            Purpose::Cancel | Purpose::Bye | Purpose::Prack => {}
+        }
+    }
+
+    /// An UPDATE of ours has its final response.
+    fn forget_update(&mut self, asked: Asked, status: u16) {
+        if let Some(leg) = self.legs.get_mut(&asked.leg).filter(|_| status >= 200) {
+            leg.our_update.take_if(|update| update.txn == asked.txn);
         }
     }
 }

@@ -63,6 +63,7 @@ impl Agent {
                 call_id: &call_id,
                 cseq: new.cseq,
                 flow: new.flow,
+                options: &[],
                 extra: &new.extra,
             },
         );

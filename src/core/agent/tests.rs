@@ -5,6 +5,7 @@ mod challenge;
 mod inside;
 mod property;
 mod races;
+mod reliable;
 mod rules;
 mod standalone;
 mod world;

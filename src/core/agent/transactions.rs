@@ -23,6 +23,10 @@ pub(super) enum Purpose {
     Bye,
     /// The owner's in-dialog request.
     Request,
+    /// PRACK of a reliable provisional response.
+    Prack,
+    /// Refresh of the session by the agent itself.
+    Refresh,
     /// The owner's request outside any dialog.
     Standalone,
 }
@@ -400,6 +404,11 @@ impl ClientEntry {
 }
 
 impl ServerEntry {
+    /// Newest response.
+    pub(super) fn last_response(&self) -> Option<Bytes> {
+        self.last.clone()
+    }
+
     /// Without final response.
     pub(super) fn is_unanswered(&self) -> bool {
         match &self.machine {

@@ -7,7 +7,7 @@ use rsip::{Method, Transport};
 
 use super::checks::{ALLOW, SDP};
 use super::identity::{Branch, LocalTag};
-use super::{AgentConfig, Extra, Flow};
+use super::{AgentConfig, Extra, Flow, Reliable};
 use crate::wire::sip::Message;
 use crate::wire::sip::build::{Builder, Forbidden};
 
@@ -23,6 +23,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) call_id: &'a str,
     pub(super) cseq: u32,
     pub(super) flow: Flow,
+    /// About the leg's abilities and session timer.
+    pub(super) options: &'a [(&'static str, String)],
     pub(super) extra: &'a Extra,
 }
 
@@ -42,10 +44,13 @@ pub(super) fn request(config: &AgentConfig, new: &Outgoing<'_>) -> Result<Bytes,
         .header("Call-ID", new.call_id)
         .header("CSeq", &format!("{} {method}", new.cseq));
     if has_contact(new.method) {
-        builder = builder.header("Contact", &contact(config, new.flow));
+        builder = builder.header("Contact", &contact(config, new.flow, new.request_uri));
     }
     if new.method == Method::Invite {
         builder = builder.header("Allow", ALLOW);
+    }
+    for (name, value) in new.options {
+        builder = builder.header(name, value);
     }
     if !config.user_agent.is_empty() {
         builder = builder.header("User-Agent", &config.user_agent);
@@ -61,6 +66,7 @@ pub(super) fn response(
     status: u16,
     to_tag: Option<LocalTag>,
     extra: &Extra,
+    options: &[(&'static str, String)],
 ) -> Result<Bytes, Forbidden> {
     // 100 is hop by hop and belongs to no dialog (RFC 3261 §8.2.6.1).
     let to_tag = to_tag.filter(|_| status != 100).map(|tag| tag.to_string());
@@ -68,11 +74,19 @@ pub(super) fn response(
     let mut builder = Builder::response_to(request, status, phrase, to_tag.as_deref(), flow.remote);
     let method = request.method();
     if (101..300).contains(&status) && method.is_some_and(has_contact) && !extra.has("Contact") {
-        builder = builder.header("Contact", &contact(config, flow));
+        builder = builder.header("Contact", &contact(config, flow, request.request_uri()));
     }
     let describes_us = matches!(method, Some(Method::Invite | Method::Options | Method::Update));
-    if (200..300).contains(&status) && describes_us && !extra.has("Allow") {
+    // RFC 3311 §5.1: a reliable provisional response is where the far side learns of UPDATE.
+    let tells = (200..300).contains(&status) || (status < 200 && extra.has("RSeq"));
+    if tells && describes_us && !extra.has("Allow") {
         builder = builder.header("Allow", ALLOW);
+    }
+    if tells && describes_us && !config.supported().is_empty() && !extra.has("Supported") {
+        builder = builder.header("Supported", config.supported());
+    }
+    for (name, value) in options {
+        builder = builder.header(name, value);
     }
     if (200..300).contains(&status) && method == Some(Method::Options) && !extra.has("Accept") {
         builder = builder.header("Accept", SDP);
@@ -101,6 +115,53 @@ pub(super) fn cancel(config: &AgentConfig, invite: &Bytes, extra: &Extra) -> Opt
         with_extra(builder, extra).finish().ok()
     };
     build(extra).or_else(|| build(&Extra::default()))
+}
+
+/// A request of ours once more, in a transaction of its own: with this branch, CSeq number and flow in its Via, and with
+/// these headers instead of those of the same name.
+pub(super) fn again(
+    config: &AgentConfig,
+    request: &Bytes,
+    flow: Flow,
+    branch: Branch,
+    cseq: u32,
+    set: &[(&'static str, String)],
+) -> Option<Bytes> {
+    let request = Message::parse(request.clone()).ok()?;
+    let method = request.method_token();
+    let via = format!("SIP/2.0/{} {};branch={branch};rport", transport_name(flow.transport), host(config, flow));
+    let mut builder = Builder::request(method, request.request_uri()).header("Via", &via);
+    let (mut content_type, ours) = ("", ["Via", "CSeq", "Content-Length"]);
+    for (name, value) in request.all_headers() {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        let value = std::str::from_utf8(value).ok()?;
+        if is("Content-Type") {
+            content_type = value;
+        } else if is("CSeq") {
+            builder = builder.header("CSeq", &format!("{cseq} {method}"));
+        } else if !ours.into_iter().any(is) && !set.iter().any(|(set, _)| is(set)) {
+            builder = builder.header(name, value);
+        }
+    }
+    for (name, value) in set {
+        builder = builder.header(name, value);
+    }
+    if !content_type.is_empty() {
+        builder = builder.body(content_type, &request.body());
+    }
+    builder.finish().ok()
+}
+
+impl AgentConfig {
+    /// Option tags that we take as UAS (RFC 3261 §20.37).
+    fn supported(&self) -> &'static str {
+        match (self.reliable != Reliable::Off, self.session.is_some()) {
+            (false, false) => "",
+            (true, false) => "100rel",
+            (false, true) => "timer",
+            (true, true) => "100rel, timer",
+        }
+    }
 }
 
 impl Extra {
@@ -152,19 +213,22 @@ fn has_contact(method: Method) -> bool {
     matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Subscribe | Method::Notify)
 }
 
-fn contact(config: &AgentConfig, flow: Flow) -> String {
+/// Where we are reached: over the same transport, and as `sips:` when the Request-URI is (RFC 5630 §4). WebSocket has
+/// one name in URIs, secure or not (RFC 7118 §5.2).
+fn contact(config: &AgentConfig, flow: Flow, request_uri: &str) -> String {
     let host = host(config, flow);
+    let is_sips = request_uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
     match flow.transport {
         Transport::Udp => format!("<sip:{host}>"),
+        Transport::Tls if is_sips => format!("<sips:{host}>"),
+        Transport::Wss if is_sips => format!("<sips:{host};transport=ws>"),
+        Transport::Wss => format!("<sip:{host};transport=ws>"),
         other => format!("<sip:{host};transport={}>", transport_name(other).to_ascii_lowercase()),
     }
 }
 
 fn host(config: &AgentConfig, flow: Flow) -> Cow<'_, str> {
-    match &config.advertise {
-        Some(host) => Cow::Borrowed(host),
-        None => Cow::Owned(flow.local.to_string()),
-    }
+    config.hosts.of(flow.transport, flow.local)
 }
 
 fn transport_name(transport: Transport) -> &'static str {

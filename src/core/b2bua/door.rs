@@ -35,7 +35,8 @@ impl B2bua {
     }
 
     pub(super) fn on_datagram(&mut self, now: Now, flow: Flow, bytes: Bytes) {
-        if !self.is_welcome(now, flow.remote, &bytes) {
+        // Whose certificate was verified needs no known address.
+        if flow.name.is_none() && !self.is_welcome(now, flow.remote, &bytes) {
             return;
         }
         if bytes.starts_with(b"OPTIONS ") {
@@ -44,7 +45,7 @@ impl B2bua {
                 return self.agent.dropped(DropReason::OptionsRate);
             }
         }
-        let trust = self.settings.trust(flow.remote);
+        let trust = self.settings.trust(&flow);
         self.agent.handle_datagram(now, flow, bytes, trust);
     }
 

@@ -65,9 +65,32 @@ impl Call {
             AgentEvent::Response { txn, status, response, .. } => {
                 self.on_response(side, *txn, *status, response.as_ref(), ctx);
             }
+            // The company has answered, but the caller's 200 was still waiting for a PRACK.
+            AgentEvent::Cancelled { request, .. } => {
+                let lines = headers::reason(request);
+                self.drop_pending(ctx);
+                self.bye(side.other(), lines, ctx);
+                self.end(Why::cancelled(), ctx);
+            }
+            // The agent has ended this leg.
+            AgentEvent::Ended { reason, .. } => {
+                self.drop_pending(ctx);
+                self.bye(side.other(), Vec::new(), ctx);
+                self.end(Why::by_system(reason), ctx);
+            }
+            AgentEvent::Refreshed { response, .. } => self.on_refreshed(side, response, ctx),
             // A leg that the agent gave up (transport gone): the talk is over.
             AgentEvent::Refused { .. } => self.lost(side, ctx),
             _ => {}
+        }
+    }
+
+    /// The answer to an unchanged offer, with which the agent has refreshed the session: it may name another address.
+    fn on_refreshed(&mut self, side: Side, response: &Message, ctx: &mut Ctx<'_>) {
+        let body = description(response);
+        let stream = body.and_then(|body| self.negotiation.as_ref()?.read_answer(side, &body).ok());
+        if let Some(stream) = stream {
+            self.accept(side, &stream, ctx);
         }
     }
 

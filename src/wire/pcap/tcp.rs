@@ -110,7 +110,7 @@ impl Stream {
         loop {
             match self.framer.next() {
                 Ok(Some(Frame::Message(bytes))) => self.messages.push_back(bytes),
-                Ok(Some(Frame::Ping)) => {}
+                Ok(Some(Frame::Ping | Frame::Pong)) => {}
                 Ok(None) => return,
                 Err(_) => {
                     self.is_lost = true;

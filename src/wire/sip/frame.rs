@@ -14,6 +14,8 @@ pub enum Frame {
     Message(Bytes),
     /// A double CRLF; the peer waits for one CRLF (RFC 5626 §3.5.1).
     Ping,
+    /// The CRLF that was announced by [`Framer::expect_pong`].
+    Pong,
 }
 
 /// The stream cannot be followed any more; the connection is to be closed. `head` may be answered with a
@@ -34,6 +36,7 @@ pub struct FrameError {
 pub struct Framer {
     buffer: BytesMut,
     state: State,
+    expects_pong: bool,
     error: Option<FrameError>,
 }
 
@@ -75,6 +78,11 @@ impl Framer {
         }
     }
 
+    /// We sent a ping: the next CRLF between messages answers it, and is no half of a ping of theirs.
+    pub fn expect_pong(&mut self) {
+        self.expects_pong = true;
+    }
+
     /// Bytes held back for the rest of a message.
     pub fn buffered(&self) -> usize {
         self.buffer.len()
@@ -104,6 +112,10 @@ impl Framer {
                 State::Between { half_ping } => match self.buffer.as_ref() {
                     [b'\r', b'\n', ..] => {
                         self.buffer.advance(2);
+                        if std::mem::take(&mut self.expects_pong) {
+                            self.state = State::default();
+                            return Ok(Some(Frame::Pong));
+                        }
                         self.state = State::Between { half_ping: !half_ping };
                         if half_ping {
                             return Ok(Some(Frame::Ping));

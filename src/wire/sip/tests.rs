@@ -153,6 +153,11 @@ fn a_stream_ends_at_what_cannot_be_followed() {
     }
     assert_eq!(first("\r\n\r\n"), Ok(Some(Frame::Ping)));
     assert_eq!(first("\r\n"), Ok(None));
+    let mut awaiting = Framer::new();
+    awaiting.expect_pong();
+    awaiting.push(b"\r\n\r\n\r\n");
+    let frames = [(); 3].map(|()| awaiting.next());
+    assert_eq!(frames, [Ok(Some(Frame::Pong)), Ok(Some(Frame::Ping)), Ok(None)]);
     for junk in ["GET / HTTP/1.1\r\nHost: h\r\n", "\x16\x03\x01", "junk\r\nmore", "\rx", " INVITE"] {
         assert_eq!(first(junk), Err(Malformed::NotSip), "{junk:?}");
     }

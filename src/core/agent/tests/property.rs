@@ -107,14 +107,16 @@ impl Owner {
             }
             AgentEvent::OutOfDialog { txn, .. } => return self.asked.push(*txn),
             AgentEvent::Standalone { .. } => return,
-            AgentEvent::Cancelled { leg, .. } | AgentEvent::Refused { leg, .. } | AgentEvent::Bye { leg, .. } => {
-                (*leg, true)
-            }
+            AgentEvent::Cancelled { leg, .. }
+            | AgentEvent::Refused { leg, .. }
+            | AgentEvent::Bye { leg, .. }
+            | AgentEvent::Ended { leg, .. } => (*leg, true),
             AgentEvent::Acked { leg, .. }
             | AgentEvent::AckTimeout { leg }
             | AgentEvent::Provisional { leg, .. }
             | AgentEvent::Answered { leg, .. }
             | AgentEvent::RequestCancelled { leg, .. }
+            | AgentEvent::Refreshed { leg, .. }
             | AgentEvent::Response { leg, .. } => (*leg, false),
         };
         // A command to a leg that does not exist any more is answered, nothing else is.
@@ -196,7 +198,7 @@ fn apply(world: &mut World, owners: &mut [Owner; 2], op: Op) {
         Op::Garbage(node, bytes) => world.raw_bytes(node, peer(), Bytes::from(bytes)),
         Op::TransportError(node) => {
             let remote = address(1 - node);
-            world.on(node, |agent, now| agent.handle_transport_error(now, rsip::Transport::Udp, remote));
+            world.on(node, |agent, now| agent.handle_transport_error(now, &Failure::of_datagram(remote, "test")));
         }
         Op::Stranger(is) => world.trust = if is { Trust::Stranger } else { Trust::Known },
         Op::Wait(time) => world.run(ms(time)),

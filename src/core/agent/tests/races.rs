@@ -307,7 +307,7 @@ fn bye_before_the_2xx() {
     // A hand-made shortcut to a BYE without ACK.
     let from = world.agents[A].legs.get(&a).unwrap();
     let (call_id, tag) = (from.call_id.to_string(), from.tag.to_string());
-    let their_tag = from.dialog.as_ref().unwrap().remote_tag.to_string();
+    let their_tag = from.early[0].dialog.remote_tag.to_string();
     let bye = Hand { method: "BYE", call_id: &call_id, from_tag: &their_tag, to_tag: &tag, cseq: 9, ..Hand::default() };
     world.raw(A, address(B), &bye.text());
     world.run(ms(2_000));
@@ -371,9 +371,11 @@ fn copies_and_merged_requests() {
 fn network_refuses() {
     let mut world = World::new();
     let a = world.call_to(A, peer());
-    world.on(A, |agent, now| agent.handle_transport_error(now, rsip::Transport::Udp, "127.0.0.9:1".parse().unwrap()));
+    let other = Failure::of_datagram("127.0.0.9:1".parse().unwrap(), "test");
+    world.on(A, |agent, now| agent.handle_transport_error(now, &other));
     world.no_event(A);
-    world.on(A, |agent, now| agent.handle_transport_error(now, rsip::Transport::Udp, peer()));
+    world.on(A, |agent, now| agent.handle_transport_error(now, &Failure::of_datagram(peer(), "test")));
+    assert_eq!(world.agents[A].why_failed(a), Some("test"));
     assert!(matches!(world.event(A), AgentEvent::Refused { leg, status: 503, response: None } if leg == a));
     world.quiet();
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::world::*;
 use crate::core::agent::drops::DropReason;
 use crate::core::agent::*;
+use crate::core::hosts::Hosts;
 
 const SDP: &str = "Contact: <sip:p@127.0.0.9>\r\nContent-Type: application/sdp\r\n";
 
@@ -176,6 +177,11 @@ fn strangers() {
     world.trust = Trust::Stranger;
     let moved = "127.0.0.88:5062".parse().unwrap();
     let bye = Hand { method: "BYE", branch: "z9hG4bKbye", to_tag: &tag, cseq: 2, ..Hand::default() };
+    // B19: knowing the tags is not enough.
+    world.raw(A, moved, &bye.text());
+    world.no_mail();
+    world.no_event(A);
+    world.trust = Trust::Known;
     world.raw(A, moved, &bye.text());
     assert_eq!(world.mail.back().unwrap().0, moved);
     world.mail_of("SIP/2.0 200");
@@ -222,7 +228,7 @@ fn peers_of_rfc_2543() {
 fn too_many_transactions() {
     let mut world = World::with(AgentConfig {
         user_agent: String::new(),
-        advertise: None,
+        hosts: Hosts::default(),
         transactions_max: 3,
         reliable: Reliable::Off,
         session: None,
@@ -314,7 +320,7 @@ fn seeds() {
     let bytes = |seed| {
         let config = AgentConfig {
             user_agent: "test".into(),
-            advertise: Some("sip.example:5070".into()),
+            hosts: Hosts::new(&[], Some("sip.example:5070")),
             transactions_max: 10,
             reliable: Reliable::Off,
             session: None,

@@ -49,7 +49,7 @@ fn options_that_nobody_answers() {
     world.run(ms(33_000));
     assert!(matches!(world.event(A), AgentEvent::Standalone { txn: t, status: 408, response: None } if t == txn));
     let txn = world.on(A, |agent, now| agent.standalone(now, request));
-    world.on(A, |agent, now| agent.handle_transport_error(now, rsip::Transport::Udp, peer()));
+    world.on(A, |agent, now| agent.handle_transport_error(now, &Failure::of_datagram(peer(), "test")));
     assert!(matches!(world.event(A), AgentEvent::Standalone { txn: t, status: 503, response: None } if t == txn));
     world.quiet();
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rsip::Transport;
 
 use crate::core::agent::*;
+use crate::core::hosts::Hosts;
 use crate::core::transaction::PATIENCE;
 use crate::time::Mono;
 use crate::wire::sip::Message;
@@ -63,7 +64,7 @@ impl World {
     pub(super) fn new() -> World {
         World::with(AgentConfig {
             user_agent: "test".into(),
-            advertise: None,
+            hosts: Hosts::default(),
             transactions_max: 1_000,
             reliable: Reliable::Off,
             session: None,
@@ -327,6 +328,8 @@ pub(super) fn describe(event: &AgentEvent) -> String {
         AgentEvent::Response { status, response, .. } => {
             format!("Response {status}{}", if response.is_none() { " of our own" } else { "" })
         }
+        AgentEvent::Refreshed { .. } => "Refreshed".into(),
+        AgentEvent::Ended { reason, .. } => format!("Ended {reason}"),
         AgentEvent::Standalone { status, response, .. } => {
             format!("Standalone {status}{}", if response.is_none() { " of our own" } else { "" })
         }

@@ -187,7 +187,7 @@ impl Call {
         };
         let facts = &self.facts;
         let rules = &ctx.settings.config.attribution;
-        let our_host = ctx.settings.our_host(flow.local);
+        let our_host = ctx.settings.our_host(&flow);
         let data = &facts.data;
         let lines =
             headers::towards_company(data.call_id, &data.number, &facts.identity, &data.attribution, rules, &our_host);

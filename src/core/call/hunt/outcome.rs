@@ -34,10 +34,11 @@ impl Call {
             AgentEvent::Provisional { response, .. } => self.on_provisional(target, leg, response, ctx),
             AgentEvent::Answered { response, .. } => self.on_answered(target, leg, response, ctx),
             AgentEvent::Refused { status, response, .. } => {
-                self.on_refused(target, *status, response.as_deref(), true, ctx);
+                let why_failed = ctx.agent.why_failed(leg).filter(|_| response.is_none());
+                self.on_refused(target, *status, (response.as_deref(), true), why_failed, ctx);
             }
             // The destination hangs up a dialog that it never confirmed: as good as a refusal.
-            AgentEvent::Bye { .. } => self.on_refused(target, 480, None, false, ctx),
+            AgentEvent::Bye { .. } => self.on_refused(target, 480, (None, false), None, ctx),
             // Of several that ring none may change what the caller hears.
             AgentEvent::Request { txn, .. } if self.company != Some(leg) => {
                 ctx.agent.respond(ctx.now, *txn, 491, Extra::default());
@@ -111,8 +112,8 @@ impl Call {
         &mut self,
         target: usize,
         status: u16,
-        response: Option<&Message>,
-        is_final: bool,
+        (response, is_final): (Option<&Message>, bool),
+        why_failed: Option<&'static str>,
         ctx: &mut Ctx<'_>,
     ) {
         let State::Hunting(hunt) = &mut self.state else { return };
@@ -124,7 +125,10 @@ impl Call {
         if let Some(leg) = leg {
             self.forget_early(leg, ctx);
         }
-        let why = ending::verdict(status, heard);
+        let mut why = ending::verdict(status, heard);
+        if let Some(code) = why_failed {
+            why.reason = code;
+        }
         let next =
             if is_final { ending::next(status, response.is_some(), &self.facts.company) } else { Next::Destination };
         match next {
