@@ -2,6 +2,7 @@
 //!
 //! `config/leaseline.toml` names every key with its default and its reason; it is also the built-in configuration.
 
+mod caller;
 mod check;
 mod company;
 mod defence;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
+pub use caller::KnownCaller;
 pub use company::{Company, Destination, During, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When};
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use problem::{Problem, Problems};
@@ -33,7 +35,10 @@ pub use sip::{Listener, Sip};
 pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
-pub use trunk::{DialledIn, DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Source, Trunk};
+pub use trunk::{
+    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite, Source,
+    StirForward, StirRules, StirVerify, Trunk,
+};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");
@@ -56,6 +61,8 @@ pub struct Config {
     pub companies: Vec<Arc<Company>>,
     pub sites: Vec<Arc<Site>>,
     pub pools: Vec<Arc<Pool>>,
+    /// Callers that are known by name, by number and company.
+    pub callers: Vec<Arc<KnownCaller>>,
     pub sinks: Vec<Sink>,
 }
 

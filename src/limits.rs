@@ -131,7 +131,7 @@ pub const RULES: usize = 200;
 /// Patterns in one list of a rule.
 pub const RULE_PATTERNS: usize = 1_000;
 /// Callers of whom we know who answered them last, about 100 bytes each.
-pub const KNOWN_CALLERS: usize = 200_000;
+pub const CALLERS_REMEMBERED: usize = 200_000;
 /// The whole ring time of a call: most callers hang up long before, and carriers cut a call that rings for three minutes.
 pub const RING_TOTAL: Duration = Duration::from_secs(120);
 /// A destination that says nothing at all, not even 100, is given up after this when there is another to try: five
@@ -417,3 +417,27 @@ pub const MESSAGES_PER_CALL: usize = 500;
 pub const MESSAGES_CALLS: usize = 50_000;
 /// Received messages that wait for their call to come into being: one turn's.
 pub const MESSAGES_UNCLAIMED: usize = 32;
+/// Entries of one list of header rules; a carrier's sheet has a dozen.
+pub const HEADER_RULES: usize = 64;
+/// One header value that a rule passes on or writes.
+pub const HEADER_VALUE: usize = 1_024;
+/// Lines of one header that are passed on.
+pub const HEADER_VALUES: usize = 8;
+/// Callers known by name: an address book, not a directory enquiry.
+pub const KNOWN_CALLERS: usize = 10_000;
+/// Note on a known caller; it stands in every event of theirs.
+pub const CALLER_NOTE: usize = 512;
+/// Identity headers of one INVITE that are looked at: the caller's and a few diversions.
+pub const PASSPORTS: usize = 8;
+/// Destinations that one PASSporT may name.
+pub const PASSPORT_PARTIES: usize = 16;
+/// A PASSporT is fresh for so long (RFC 8224 §4.1).
+pub const PASSPORT_AGE: Duration = Duration::from_secs(60);
+/// Certificates of one PEM file: the list of a country's roots.
+pub const STIR_CHAIN: usize = 64;
+/// Certificates that the configuration names: the providers of a country.
+pub const STIR_CERTIFICATES: usize = 2_000;
+/// Bytes of one PEM file.
+pub const STIR_FILE: u64 = 256 * 1024;
+/// Entries of one TNAuthList.
+pub const TN_AUTH_LIST: usize = 256;

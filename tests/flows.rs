@@ -4,6 +4,9 @@
 mod offers;
 mod world;
 
+#[path = "flows/identity.rs"]
+mod identity;
+
 use std::time::Duration;
 
 use leaseline::core::b2bua::Input;

@@ -37,6 +37,13 @@ impl Config {
         for pool in &self.pools {
             write_pool(&mut out, pool);
         }
+        for caller in &self.callers {
+            out.table("[[caller]]");
+            out.text("number", &caller.number);
+            out.text("name", &caller.name);
+            out.option("company", caller.company.as_ref());
+            out.option("note", caller.note.as_ref());
+        }
         for sink in &self.sinks {
             write_sink(&mut out, sink);
         }

@@ -1,5 +1,6 @@
 //! Tables of the file → the types of [`super`]. Each function reads one table, with its defaults.
 
+mod caller;
 mod company;
 mod defence;
 mod destinations;
@@ -12,6 +13,7 @@ mod trace;
 mod trunk;
 mod web;
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use self::caller::caller;
 use self::company::company;
 use self::defence::fraud;
 use self::media::{media, recording};
@@ -29,7 +32,7 @@ use self::web::{pool, sink, site};
 use super::check::{self, Marks, Places};
 use super::problem::Problems;
 use super::read::{Found, Place, Reader, Section};
-use super::{AttributionRules, Config, Http, LeaseFeed, LeaseRules, Log, Node, Trunk, value};
+use super::{AttributionRules, Company, Config, Http, KnownCaller, LeaseFeed, LeaseRules, Log, Node, Trunk, value};
 use crate::limits;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -83,6 +86,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let sites = tables(r, &mut root, "site", &mut places.sites, site);
     let mut count = 0;
     let pools = tables(r, &mut root, "pool", &mut places.pools, |r, s, m| pool(r, s, &mut count, m));
+    let callers = callers(r, &mut root, &companies);
     let sinks = tables(r, &mut root, "sink", &mut places.sinks, |r, s, m| sink(r, s, &node.data_dir, m));
     r.end(root);
 
@@ -102,10 +106,37 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         companies: companies.into_iter().map(Arc::new).collect(),
         sites: sites.into_iter().map(Arc::new).collect(),
         pools: pools.into_iter().map(Arc::new).collect(),
+        callers,
         sinks,
     };
     check::across(r, &config, &places);
     config
+}
+
+/// `[[caller]]` tables: a number once for each company, and companies that are there.
+fn callers<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, companies: &[Company]) -> Vec<Arc<KnownCaller>> {
+    let sections = r.sections(root, "caller");
+    if sections.len() > limits::KNOWN_CALLERS {
+        r.problem(sections.last().map_or(&Place::default(), Section::place), "more callers than are read");
+        return Vec::new();
+    }
+    let mut seen = HashSet::new();
+    let mut callers = Vec::with_capacity(sections.len());
+    for mut section in sections {
+        if let Some(known) = caller(r, &mut section) {
+            if let Some(name) = &known.company
+                && !companies.iter().any(|company| company.name == *name)
+            {
+                r.problem(section.place(), format!("the company `{name}` is not there"));
+            }
+            if !seen.insert((known.number.clone(), known.company.clone())) {
+                r.problem(section.place(), format!("`{}` is there already", known.number));
+            }
+            callers.push(Arc::new(known));
+        }
+        r.end(section);
+    }
+    callers
 }
 
 fn node<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> Node {

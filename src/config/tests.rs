@@ -204,6 +204,11 @@ fn commented_values_are_the_defaults() {
         "certificate",
         "key",
         "ca",
+        "number",
+        "company",
+        "note",
+        "[[caller]]",
+        "certificate_url",
     ];
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest)

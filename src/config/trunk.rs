@@ -1,13 +1,17 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
+mod headers;
 mod identity;
+mod stir;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::core::auth::Credentials;
 
+pub use headers::{HeaderRules, Rewrite};
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
+pub use stir::{StirForward, StirRules, StirVerify};
 
 /// Where the number that was dialled stands in the INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,8 @@ pub struct Trunk {
     pub number_format: NumberFormat,
     pub reason_header: ReasonHeader,
     pub identity: IdentityRules,
+    pub headers: HeaderRules,
+    pub stir: StirRules,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
     pub credentials: Option<Arc<Credentials>>,
 }
@@ -79,6 +85,8 @@ impl Trunk {
             number_format: NumberFormat::default(),
             reason_header: ReasonHeader::default(),
             identity: IdentityRules::default(),
+            headers: HeaderRules::default(),
+            stir: StirRules::default(),
             credentials: None,
         }
     }

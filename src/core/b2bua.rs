@@ -53,6 +53,8 @@ pub struct Settings {
     own_media: OwnMedia,
     names: Names,
     hosts: Hosts,
+    /// The rules for destinations that belong to no trunk: every default.
+    pub plain: Arc<Trunk>,
 }
 
 impl Settings {
@@ -79,6 +81,7 @@ impl Settings {
             destinations: destinations.map(|ip| ip.to_canonical()).collect(),
             own_media: OwnMedia::new(&config.media),
             names,
+            plain: Arc::new(Trunk::bare("")),
             config,
         }
     }
@@ -552,6 +555,7 @@ impl B2bua {
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, &settings)?;
         let identity = identity::admit(trunk, invite)?;
+        let stir = identity.vouched(trunk, invite, &number, now.wall)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
         let memory = settings.config.attribution.memory;
         let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
@@ -584,6 +588,7 @@ impl B2bua {
             self.admission.check(now, &settings.config, &ask)
         };
         let admitted = admitted.inspect_err(|reject| self.suspect(now, &ask, *reject))?;
+        let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
         let data = CallData {
             call_id: self.call_id(now),
             company: company.name.clone(),
@@ -591,7 +596,8 @@ impl B2bua {
             number,
             caller: identity.number.clone(),
             caller_reason: identity.reason.map(str::to_owned),
-            caller_name: identity.display.clone(),
+            caller_name: known.map(|known| known.name.clone()).or_else(|| identity.display.clone()),
+            caller_note: known.and_then(|known| known.note.clone()),
             privacy: (!identity.privacy.is_empty()).then(|| identity.privacy.to_string()),
             diversion: identity.diversions.clone(),
             trunk: trunk.name.clone(),
@@ -608,6 +614,7 @@ impl B2bua {
             hangup_by: None,
             q850_cause: None,
             sip_reason: None,
+            stir,
             attribution,
             recording: None,
             media: None,
@@ -616,6 +623,7 @@ impl B2bua {
         Ok(NewCall {
             admitted,
             leg,
+            trunk: Arc::clone(trunk),
             flow,
             invite: Arc::clone(invite),
             offer,

@@ -10,12 +10,13 @@ pub mod ending;
 pub mod headers;
 mod hunt;
 pub mod offer;
+pub mod reasons;
 mod talk;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::config::Company;
+use crate::config::{Company, Trunk};
 use crate::core::admission::{Admitted, Reject};
 use crate::core::agent::{Agent, AgentEvent, Extra, Flow, LegId, Payload};
 use crate::core::b2bua::{Output, Settings};
@@ -82,6 +83,8 @@ impl Ctx<'_> {
 pub struct NewCall {
     pub admitted: Admitted,
     pub leg: LegId,
+    /// The trunk that the call came from.
+    pub trunk: Arc<Trunk>,
     pub flow: Flow,
     pub invite: Arc<Message>,
     /// The caller's offer; `None` when the INVITE had none and the company is to make it (RFC 3261 §13.2.1).
@@ -105,6 +108,8 @@ pub struct Call {
     state: State,
     negotiation: Option<Negotiation>,
     company: Option<LegId>,
+    /// The trunk of the destination that was tried last, when it has one.
+    way_out: Option<Arc<Trunk>>,
     /// The offer that is under way between the parties, before and after the answer.
     offer: Offer,
     early: Early,
@@ -169,6 +174,7 @@ impl Call {
             state: State::Opening,
             negotiation: None,
             company: None,
+            way_out: None,
             offer: Offer::Idle,
             early: Early::default(),
             media: None,
@@ -288,7 +294,7 @@ impl Call {
                 State::Opening | State::Hunting(_),
                 AgentEvent::Cancelled { request, .. } | AgentEvent::Bye { request, .. },
             ) => {
-                let reason = headers::reason(request);
+                let reason = self.take_reasons(request, Side::Company, ctx);
                 self.give_up_attempts(reason, ctx);
                 self.end(Why::cancelled(), ctx);
             }
@@ -364,7 +370,8 @@ impl Call {
             State::Talking(_) => {
                 self.drop_pending(ctx);
                 for side in Side::BOTH {
-                    self.bye(side, Vec::new(), ctx);
+                    let reason = self.own_reason(side, code, ctx);
+                    self.bye(side, reason, ctx);
                 }
                 self.end(Why::by_system(code), ctx);
             }
@@ -374,7 +381,8 @@ impl Call {
 
     /// Final failure for the caller's INVITE, and the end.
     fn refuse_caller(&mut self, why: Why, retry_after: Option<u32>, ctx: &mut Ctx<'_>) {
-        let mut extra = Extra::default();
+        let headers = self.refusal_reasons(&why, ctx);
+        let mut extra = Extra { headers, ..Extra::default() };
         if let Some(seconds) = retry_after {
             extra.headers.push(("Retry-After".into(), seconds.to_string()));
         }
@@ -397,6 +405,7 @@ impl Call {
 
     /// Nobody is connected from now on: the media threads close, and the world is told when they have.
     fn end(&mut self, why: Why, ctx: &mut Ctx<'_>) {
+        self.default_cause(&why);
         self.drop_offer(487, ctx);
         let data = &mut self.facts.data;
         data.ended_at = Some(ctx.now.wall);
@@ -490,6 +499,9 @@ impl Call {
         let id = self.id();
         let answered: Wall = ctx.now.wall;
         self.facts.data.answered_at = Some(answered);
+        // What destinations before this one said.
+        self.facts.data.q850_cause = None;
+        self.facts.data.sip_reason = None;
         self.facts.data.ring_ms = self.facts.data.ringing_at.map_or(0, |at| answered.millis_since(at));
         self.call_length = Some(ctx.now.mono + ctx.settings.config.sip.call_length_max);
         if self.facts.recorded {

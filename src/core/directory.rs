@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::config::{Company, Config, Pool, Source, Trunk};
+use crate::config::{Company, Config, KnownCaller, Pool, Source, Trunk};
 use crate::core::agent::{Flow, NameId};
 use crate::core::locate::Names;
 use crate::ids::E164;
@@ -16,6 +16,8 @@ use crate::ids::E164;
 #[derive(Debug)]
 pub struct Directory {
     numbers: HashMap<E164, Owner, foldhash::fast::RandomState>,
+    /// By number; of several, those of a company first.
+    callers: HashMap<E164, Vec<Arc<KnownCaller>>, foldhash::fast::RandomState>,
     trunks: HashMap<IpNet, Arc<Trunk>, foldhash::fast::RandomState>,
     /// Prefix lengths that occur, longest first, of IPv4 and of IPv6.
     lengths: [Vec<u8>; 2],
@@ -48,6 +50,11 @@ impl Directory {
                 numbers.insert(number.clone(), owner);
             }
         }
+        let mut callers: HashMap<E164, Vec<Arc<KnownCaller>>, _> =
+            HashMap::with_capacity_and_hasher(config.callers.len(), foldhash::fast::RandomState::default());
+        for caller in &config.callers {
+            callers.entry(caller.number.clone()).or_default().push(Arc::clone(caller));
+        }
         let mut trunks = HashMap::with_hasher(foldhash::fast::RandomState::default());
         let (mut by_address, mut by_name) = (HashMap::default(), HashMap::default());
         let mut lengths = [Vec::new(), Vec::new()];
@@ -71,7 +78,7 @@ impl Directory {
             of_family.sort_unstable_by(|a, b| b.cmp(a));
             of_family.dedup();
         }
-        Directory { numbers, trunks, lengths, by_address, by_name }
+        Directory { numbers, callers, trunks, lengths, by_address, by_name }
     }
 
     /// Whose number this is; `None`: none of ours.
@@ -112,6 +119,16 @@ impl Directory {
     /// Whether this is the name of a trunk's certificate.
     pub fn is_trunk_name(&self, name: NameId) -> bool {
         self.by_name.contains_key(&name)
+    }
+
+    /// What is known of a caller: by the company that is called, else by all.
+    pub fn caller(&self, number: &str, company: &str) -> Option<&Arc<KnownCaller>> {
+        if self.callers.is_empty() {
+            return None;
+        }
+        let known = self.callers.get(&E164::parse(number)?)?;
+        let of_company = known.iter().find(|caller| caller.company.as_deref() == Some(company));
+        of_company.or_else(|| known.iter().find(|caller| caller.company.is_none()))
     }
 
     /// How many numbers are known.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::core::identity::Diversion;
+use crate::core::stir::StirData;
 use crate::ids::{CallId, E164, LeaseId};
 use crate::time::Wall;
 
@@ -196,6 +197,9 @@ pub struct CallData {
     /// Name shown with the call: of the list of known callers, else as the call brought it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub caller_name: Option<String>,
+    /// Note on a known caller.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub caller_note: Option<String>,
     /// What the caller asked to be kept private (`Privacy`, RFC 3323): `id`, `user`, `header`, … with `;` between.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub privacy: Option<String>,
@@ -220,9 +224,12 @@ pub struct CallData {
     /// Q.850 cause of the end, as the side that ended it gave it (RFC 3326) or as its status says (RFC 3398).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub q850_cause: Option<u16>,
-    /// SIP reason that the side that ended it gave: `SIP;cause=200 Call completed elsewhere`.
+    /// SIP reason that the side that ended it gave: `200 Call completed elsewhere`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sip_reason: Option<String>,
+    /// Who vouches for the caller's number (RFC 8224); absent when the trunk's calls are not verified.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stir: Option<StirData>,
     pub attribution: Attribution,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recording: Option<RecordingSummary>,

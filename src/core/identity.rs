@@ -5,10 +5,13 @@ mod diversion;
 mod history;
 mod privacy;
 
-use crate::config::{DisplayRule, IdentitySource, Trunk};
+use crate::config::{DisplayRule, IdentitySource, StirVerify, Trunk};
 use crate::core::admission::Reject;
 use crate::core::route::user_of;
+use crate::core::stir::{self, StirData};
+use crate::ids::E164;
 use crate::limits;
+use crate::time::Wall;
 use crate::wire::sip::{Message, NameAddr};
 
 pub use diversion::Diversion;
@@ -34,6 +37,30 @@ pub struct CallerIdentity {
     pub diversions: Vec<Diversion>,
     /// History-Info of a trusted trunk, in order.
     pub history: Vec<Entry>,
+}
+
+impl CallerIdentity {
+    /// Who vouches for the caller's number, when the trunk's calls are verified.
+    ///
+    /// # Errors
+    /// The fault as RFC 8224 §6.2.2 has it, when the trunk's calls must be vouched for.
+    pub fn vouched(
+        &self,
+        trunk: &Trunk,
+        request: &Message,
+        dialled: &E164,
+        now: Wall,
+    ) -> Result<Option<StirData>, Reject> {
+        if trunk.stir.verify == StirVerify::Off {
+            return Ok(None);
+        }
+        let caller = self.number.as_deref().or(self.hidden.as_deref());
+        let claim = stir::Claim { caller, dialled: dialled.as_str() };
+        match stir::verify(&trunk.stir.store, request, claim, now) {
+            (_, Some(fault)) if trunk.stir.verify == StirVerify::Require => Err(Reject::new(fault.status, fault.code)),
+            (data, _) => Ok(Some(data)),
+        }
+    }
 }
 
 /// Reads the caller by the trunk's rules.

@@ -8,9 +8,12 @@
 //! With `+` the digits are taken as they are, whether or not a numbering plan knows them. Everything that is not
 //! ASCII digits with visual separators of RFC 3966 is refused: letters, full-width digits, pauses, `*`, `#`, `%`.
 
+use std::borrow::Cow;
+
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
 use smallvec::SmallVec;
 
+use crate::config::NumberFormat;
 use crate::ids::E164;
 use crate::limits;
 
@@ -69,6 +72,30 @@ pub fn display(number: &E164) -> String {
 pub fn region(number: &E164) -> Option<String> {
     let parsed = PHONE_NUMBER_UTIL.parse(number.as_str(), None).ok()?;
     parsed.get_region_code().map(|region| format!("{region:?}"))
+}
+
+/// A number as a trunk wants it written. What is no E.164 number stays as it is.
+pub fn written<'n>(number: &'n str, format: NumberFormat, country: Option<&str>) -> Cow<'n, str> {
+    let Some(digits) = number.strip_prefix('+').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit())) else {
+        return Cow::Borrowed(number);
+    };
+    match format {
+        NumberFormat::E164 => Cow::Borrowed(number),
+        NumberFormat::Plain => Cow::Borrowed(digits),
+        NumberFormat::International => Cow::Owned(format!("00{digits}")),
+        NumberFormat::National => {
+            let national = country.and_then(|country| in_country(number, country));
+            Cow::Owned(national.unwrap_or_else(|| format!("00{digits}")))
+        }
+    }
+}
+
+/// As it is dialled within its own country, with the trunk prefix; `None` when that is another country, or when what
+/// the plan writes would be read as another number.
+fn in_country(number: &str, country: &str) -> Option<String> {
+    let parsed = PHONE_NUMBER_UTIL.parse(number, None).ok()?;
+    let written: String = parsed.format_as(PhoneNumberFormat::National).chars().filter(char::is_ascii_digit).collect();
+    (national(&written, country)?.as_str() == number).then_some(written)
 }
 
 /// A number text taken apart: separators gone, parameters understood.
@@ -262,6 +289,39 @@ mod tests {
         for (text, country, prefix, expected) in table {
             let expected: Vec<String> = expected.iter().map(|number| (*number).to_owned()).collect();
             assert_eq!(read(text, *country, prefix), expected, "{text} in {country:?} behind {prefix:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_trunk_wants_them() {
+        use NumberFormat::{E164 as Global, International, National, Plain};
+        let gb = Some("GB");
+        for (number, format, country, expected) in [
+            ("+442079460007", Global, gb, "+442079460007"),
+            ("+442079460007", Plain, gb, "442079460007"),
+            ("+442079460007", International, gb, "00442079460007"),
+            ("+442079460007", National, gb, "02079460007"),
+            ("+12025550123", National, gb, "0012025550123"),
+            ("+12025550123", National, Some("US"), "2025550123"),
+            ("+74951234567", National, Some("RU"), "84951234567"),
+            ("+442079460007", National, None, "00442079460007"),
+            ("+9990000012", National, gb, "009990000012"),
+            ("alice", National, gb, "alice"),
+            ("+44x", Plain, gb, "+44x"),
+            ("112", International, gb, "112"),
+        ] {
+            assert_eq!(written(number, format, country), expected, "{number} {format:?} {country:?}");
+        }
+    }
+
+    proptest! {
+        /// What is written nationally is read back as the same number.
+        #[test]
+        fn national_forms_read_back(digits in "[1-9][0-9]{3,14}", country in prop::sample::select(vec!["GB", "RU", "US", "DE"])) {
+            let number = format!("+{digits}");
+            let national = written(&number, NumberFormat::National, Some(country));
+            let back = candidates(&national, Some(country), "");
+            prop_assert!(back.iter().any(|read| read.as_str() == number) || national.starts_with("00"), "{national}");
         }
     }
 

@@ -60,7 +60,7 @@ impl Spoken {
         }
         let winner = route.attempts.into_iter().rev().find(|attempt| attempt.status == 200);
         if let Some(winner) = winner {
-            if self.answered.len() >= limits::KNOWN_CALLERS {
+            if self.answered.len() >= limits::CALLERS_REMEMBERED {
                 self.answered.pop_front();
             }
             self.answered.push_back((company, caller, winner.destination));

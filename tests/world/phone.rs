@@ -27,6 +27,8 @@ pub struct Answering {
     pub answer: Option<(Duration, u16)>,
     /// After the ACK: hangs up.
     pub hang_up: Option<Duration>,
+    /// Header lines of that BYE.
+    pub hang_up_headers: Vec<(&'static str, String)>,
     /// After the ACK: a re-INVITE with this direction.
     pub reinvite: Option<(Duration, &'static str)>,
     /// How a re-INVITE or UPDATE is answered.
@@ -55,6 +57,7 @@ impl Default for Answering {
             ringing: vec![(Duration::from_millis(100), 180, false)],
             answer: Some((Duration::from_secs(1), 200)),
             hang_up: None,
+            hang_up_headers: Vec::new(),
             reinvite: None,
             reinvite_status: 200,
             reinvite_direction: None,
@@ -375,7 +378,8 @@ impl Phone {
             Some(dialog) if dialog.up => {
                 dialog.up = false;
                 self.unacked.retain(|pending| pending.call != call);
-                self.request(now, call, "BYE", None, &[])
+                let headers = dialog.answering.hang_up_headers.clone();
+                self.request(now, call, "BYE", None, &headers)
             }
             _ => Vec::new(),
         }

@@ -1,7 +1,10 @@
 //! Tables of a trunk, as they will be used.
 
-use super::super::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Trunk};
-use super::Writer;
+use super::super::{
+    DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite, StirForward,
+    StirRules, StirVerify, Trunk,
+};
+use super::{Writer, quoted};
 
 /// Keys and tables of the trunk that speak of identity.
 pub(super) fn write(out: &mut Writer, trunk: &Trunk) {
@@ -20,6 +23,8 @@ pub(super) fn write(out: &mut Writer, trunk: &Trunk) {
     };
     out.text("reason_header", reasons);
     write_identity(out, &trunk.identity);
+    write_headers(out, &trunk.headers);
+    write_stir(out, &trunk.stir);
 }
 
 fn write_identity(out: &mut Writer, rules: &IdentityRules) {
@@ -49,4 +54,39 @@ fn write_identity(out: &mut Writer, rules: &IdentityRules) {
     out.plain("history_info", rules.history_info);
     out.plain("display_bytes_max", rules.display_bytes_max);
     out.plain("ascii", rules.ascii);
+}
+
+fn write_headers(out: &mut Writer, rules: &HeaderRules) {
+    out.table("[trunk.headers]");
+    out.list("pass", &rules.pass);
+    out.map("add", rules.add.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    out.list("drop", &rules.drop);
+    let one = |rule: &Rewrite| {
+        let [header, pattern, replace] = [&rule.header, rule.pattern.as_str(), &rule.replace].map(quoted);
+        format!("{{ header = {header}, match = {pattern}, replace = {replace} }}")
+    };
+    out.plain("rewrite", format_args!("[{}]", rules.rewrite.iter().map(one).collect::<Vec<_>>().join(", ")));
+}
+
+fn write_stir(out: &mut Writer, rules: &StirRules) {
+    out.table("[trunk.stir]");
+    let verify = match rules.verify {
+        StirVerify::Off => "off",
+        StirVerify::Tag => "tag",
+        StirVerify::Require => "require",
+    };
+    out.text("verify", verify);
+    out.option("trusted_file", rules.trusted_file.as_ref().map(|file| file.display()));
+    out.map("certificate_file", rules.certificate_file.iter().map(|(url, file)| (url.as_str(), file.as_str())));
+    out.plain("verstat", rules.verstat);
+    let forward = match rules.forward {
+        StirForward::Drop => "drop",
+        StirForward::Pass => "pass",
+        StirForward::Div => "div",
+    };
+    out.text("forward", forward);
+    let attest = rules.signer.as_ref().and_then(|signer| signer.attest());
+    out.text("sign", attest.map_or("off", |attest| attest.as_str()));
+    out.option("key_file", rules.key_file.as_ref().map(|file| file.display()));
+    out.option("certificate_url", rules.signer.as_ref().map(|signer| signer.certificate_url()));
 }

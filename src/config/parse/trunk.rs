@@ -1,7 +1,9 @@
 //! `[[trunk]]`: who may send us calls, and a way out.
 
 mod credentials;
+mod headers;
 mod identity;
+mod stir;
 
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
@@ -73,6 +75,8 @@ pub(super) fn trunk<'t>(
         number_format: choice(r, s, "number_format", &formats).unwrap_or_default(),
         reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),
         identity: identity::identity(r, s),
+        headers: headers::headers(r, s),
+        stir: stir::stir(r, s),
         credentials: credentials::credentials(r, s, name.as_deref()),
         name: name?,
     };

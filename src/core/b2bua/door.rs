@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{B2bua, Output, Refused};
-use crate::config::Trunk;
+use crate::config::{ReasonHeader, Trunk};
 use crate::core::admission::{Ask, Reject, Spent};
 use crate::core::agent::drops::DropReason;
 use crate::core::agent::{Extra, Flow, LegId};
+use crate::core::call::reasons;
 use crate::core::defence::{Ban, Verdict};
 use crate::core::event::{Body, Event, FraudData, RefusedData};
 use crate::ids::mask;
@@ -135,7 +136,8 @@ impl B2bua {
         dialled: &str,
         reject: Reject,
     ) {
-        let mut extra = Extra::default();
+        let told = trunk.map_or(ReasonHeader::Off, |trunk| trunk.reason_header);
+        let mut extra = Extra { headers: reasons::refusal(told, reject), ..Extra::default() };
         if let Some(seconds) = reject.retry_after {
             extra.headers.push(("Retry-After".into(), seconds.to_string()));
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::core::agent::{AgentEvent, ClientTxn, Extra, Payload, ServerTxn};
 use crate::core::call::offer::description;
-use crate::core::call::{Call, Ctx, State, ending, headers};
+use crate::core::call::{Call, Ctx, State, ending};
 use crate::core::event::{HangupBy, Outcome};
 use crate::ids::Side;
 use crate::wire::sip::Message;
@@ -55,7 +55,7 @@ impl Call {
             AgentEvent::Acked { txn: Some(txn), request, .. } => self.on_answer_in_ack(side, *txn, request, ctx),
             AgentEvent::AckTimeout { .. } => self.on_ack_timeout(ctx),
             AgentEvent::Bye { request, .. } => {
-                let lines = headers::reason(request);
+                let lines = self.take_reasons(request, side.other(), ctx);
                 self.drop_pending(ctx);
                 self.bye(side.other(), lines, ctx);
                 self.end(Why::hung_up(hangup_by(side)), ctx);
@@ -67,7 +67,7 @@ impl Call {
             }
             // The company has answered, but the caller's 200 was still waiting for a PRACK.
             AgentEvent::Cancelled { request, .. } => {
-                let lines = headers::reason(request);
+                let lines = self.take_reasons(request, side.other(), ctx);
                 self.drop_pending(ctx);
                 self.bye(side.other(), lines, ctx);
                 self.end(Why::cancelled(), ctx);

@@ -17,7 +17,7 @@ pub struct Known {
 impl Known {
     /// This destination answered this caller of a company.
     pub fn remember(&mut self, company: &str, caller: &str, destination: Arc<str>) {
-        if self.newer.len() >= limits::KNOWN_CALLERS / 2 {
+        if self.newer.len() >= limits::CALLERS_REMEMBERED / 2 {
             self.older = std::mem::take(&mut self.newer);
         }
         self.newer.insert(key(company, caller), destination);
@@ -61,11 +61,11 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_keeps_the_newest() {
         let mut known = Known::default();
-        let total = limits::KNOWN_CALLERS * 2;
+        let total = limits::CALLERS_REMEMBERED * 2;
         for caller in 0..total {
             known.remember("acme", &caller.to_string(), Arc::from("anna"));
         }
-        assert!(known.count() <= limits::KNOWN_CALLERS);
+        assert!(known.count() <= limits::CALLERS_REMEMBERED);
         assert!(known.destination("acme", &(total - 1).to_string()).is_some());
         assert!(known.destination("acme", "0").is_none());
     }

@@ -185,23 +185,32 @@ impl Call {
             }
             (_, None) => None,
         };
+        self.way_out = target.trunk.clone();
         let facts = &self.facts;
-        let rules = &ctx.settings.config.attribution;
-        let our_host = ctx.settings.our_host(&flow);
-        let data = &facts.data;
-        let lines =
-            headers::towards_company(data.call_id, &data.number, &facts.identity, &data.attribution, rules, &our_host);
+        let wording = headers::Wording {
+            data: &facts.data,
+            identity: &facts.identity,
+            invite: &facts.invite,
+            attribution: &ctx.settings.config.attribution,
+            our_host: &ctx.settings.our_host(&flow),
+            from: &facts.trunk,
+            to: target.trunk.as_ref().unwrap_or(&ctx.settings.plain),
+            uri: &target.uri,
+            attempt: index + 1,
+            now: ctx.now.wall,
+        };
+        let worded = wording.write();
         let invite = Invite {
             flow,
-            request_uri: target.uri.clone(),
-            from: headers::from(&facts.identity, &data.attribution, rules, &our_host),
-            to: format!("<{}>", target.uri),
+            request_uri: worded.request_uri,
+            from: worded.from,
+            to: worded.to,
             max_forwards: facts.max_forwards,
             nat: company.nat,
             reliable: Reliable::Off,
             session: None,
             credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
-            extra: Extra { headers: lines, payload, phrase: None },
+            extra: Extra { headers: worded.lines, payload, phrase: None },
         };
         let leg = ctx.agent.invite(ctx.now, invite);
         ctx.new_legs.push(leg);

@@ -34,6 +34,9 @@ impl Call {
             AgentEvent::Provisional { response, .. } => self.on_provisional(target, leg, response, ctx),
             AgentEvent::Answered { response, .. } => self.on_answered(target, leg, response, ctx),
             AgentEvent::Refused { status, response, .. } => {
+                if let Some(response) = response {
+                    self.take_reasons(response, Side::Caller, ctx);
+                }
                 let why_failed = ctx.agent.why_failed(leg).filter(|_| response.is_none());
                 self.on_refused(target, *status, (response.as_deref(), true), why_failed, ctx);
             }
@@ -96,7 +99,9 @@ impl Call {
         }
         self.company = Some(leg);
         if self.facts.plan.parallel > 1 {
-            self.facts.data.forwarded_to = self.facts.plan.targets.get(target).map(|target| target.uri.clone());
+            let winner = self.facts.plan.targets.get(target);
+            self.facts.data.forwarded_to = winner.map(|target| target.uri.clone());
+            self.way_out = winner.and_then(|target| target.trunk.clone());
         }
         if !delayed {
             ctx.agent.ack(ctx.now, leg, None);
