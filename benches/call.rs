@@ -89,7 +89,11 @@ fn handle(machine: &mut B2bua, now: Now, input: Input, sent: &mut Vec<Bytes>) ->
                         ended = data.outcome;
                     }
                 }
-                Output::Media(..) | Output::Resolve { .. } | Output::Refused(_) | Output::Leg(..) => {}
+                Output::Media(..)
+                | Output::Resolve { .. }
+                | Output::Refused(_)
+                | Output::Leg(..)
+                | Output::Trunk(_) => {}
             }
         }
     }

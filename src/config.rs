@@ -7,6 +7,7 @@ mod check;
 mod company;
 mod defence;
 mod destination;
+mod dns;
 mod effective;
 mod parse;
 mod problem;
@@ -17,6 +18,7 @@ mod tls;
 mod trace;
 mod trunk;
 mod value;
+mod within;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -30,15 +32,17 @@ use crate::ids::E164;
 pub use caller::KnownCaller;
 pub use company::{Company, Destination, During, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When};
 pub use defence::{CompanyLimits, Defence, Fraud};
+pub use dns::Dns;
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
 pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
 pub use trunk::{
-    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite, Source,
-    StirForward, StirRules, StirVerify, Trunk,
+    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Register, Rewrite,
+    Source, StirForward, StirRules, StirVerify, Trunk,
 };
+pub use within::{Passage, TransferMode, TransferRules, Within};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");

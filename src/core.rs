@@ -30,6 +30,7 @@ pub mod outbox;
 pub mod pool;
 pub mod reason;
 pub mod recorder;
+pub mod registration;
 pub mod relay;
 pub mod route;
 pub mod stir;

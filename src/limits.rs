@@ -50,6 +50,18 @@ pub const AUTH_CHALLENGES: usize = 16;
 /// One value of a challenge: nonces in use have up to about 200 bytes.
 pub const AUTH_VALUE: usize = 1_024;
 
+/// Contacts of one registration: a pair of sites.
+pub const REGISTER_CONTACTS: usize = 4;
+/// Places of a registrar that are tried before a pause.
+pub const REGISTER_PLACES: usize = 8;
+/// A broken connection is registered anew after this and as much again, drawn: all clients of a registrar that starts
+/// again do not come together.
+pub const REGISTER_AGAIN: Duration = Duration::from_secs(2);
+/// Pause after the first failure of all places (RFC 5626 §4.5 base-time).
+pub const REGISTER_PAUSE: Duration = Duration::from_secs(30);
+/// Longest pause (RFC 5626 §4.5 max-time), and the longest Retry-After that is believed.
+pub const REGISTER_PAUSE_MAX: Duration = Duration::from_secs(1_800);
+
 /// Lines of one SDP body.
 pub const SDP_LINES: usize = 512;
 /// Media descriptions of one SDP body.
@@ -143,6 +155,10 @@ pub const OFFER: Duration = Duration::from_secs(35);
 pub const OFFER_UPDATE: Duration = Duration::from_secs(20);
 /// An offer of our own is made so often, when it meets one of the other side each time.
 pub const OFFER_TRIES: u8 = 4;
+/// Transfers of one call that its events list.
+pub const TRANSFERS: usize = 16;
+/// Content types of one trunk that cross within a call.
+pub const CONTENT_TYPES: usize = 32;
 /// INFO and MESSAGE under way across one call.
 pub const CROSSING: usize = 8;
 /// Media threads and recorder have so long to close a call; then its events go out without their word.
@@ -187,6 +203,40 @@ pub const SIP_SOCKET_BUFFER: usize = 8 * 1024 * 1024;
 pub const DATAGRAMS_PER_TURN: usize = 64;
 /// Host names of destinations and trunks, those of earlier configurations included.
 pub const NAMES: usize = 100_000;
+/// Hops that one name leads to: nobody waits for more to be tried.
+pub const RESOLVED_HOPS: usize = 16;
+/// NAPTR records of one name that are followed; a domain has one for each transport.
+pub const NAPTR_RECORDS: usize = 4;
+/// SRV targets of one name whose addresses are looked up.
+pub const SRV_TARGETS: usize = 8;
+/// DNS questions of one step: NAPTR, three SRV and two addresses, or two addresses of each SRV target.
+pub const LOOKUPS: usize = 64;
+/// One question to one DNS server; then the next server is asked.
+pub const DNS_ATTEMPT: Duration = Duration::from_millis(400);
+/// Questions to DNS servers under way at once.
+pub const DNS_PARALLEL: usize = 64;
+/// Questions under way or waiting for their turn; one more is a failure at once.
+pub const DNS_WAITING: usize = 1_024;
+/// Answers remembered: a configuration's names have some six questions each.
+pub const DNS_CACHE: usize = 4_096;
+/// An answer holds at least so long, whatever it says: a TTL of zero would ask for each call.
+pub const DNS_TTL_MIN: Duration = Duration::from_secs(1);
+/// An answer holds no longer: a PBX that moves is found again within the hour.
+pub const DNS_TTL_MAX: Duration = Duration::from_secs(3_600);
+/// "There is none" holds so long when the zone does not say (RFC 2308 §5).
+pub const DNS_NEGATIVE: Duration = Duration::from_secs(30);
+/// "There is none" holds no longer: somebody may be about to add it.
+pub const DNS_NEGATIVE_MAX: Duration = Duration::from_secs(300);
+/// While no server answers, old answers serve for so long (RFC 8767 §5: one to three days).
+pub const DNS_STALE: Duration = Duration::from_secs(86_400);
+/// Servers that did not answer are asked again after this.
+pub const DNS_RETRY: Duration = Duration::from_secs(5);
+/// Bytes of `/etc/hosts` and `resolv.conf` that are read.
+pub const SYSTEM_FILE: u64 = 1 << 20;
+/// DNS servers of the configuration.
+pub const DNS_SERVERS: usize = 8;
+/// Records kept of one DNS answer.
+pub const DNS_RECORDS: usize = 32;
 /// Addresses taken from one DNS answer.
 pub const RESOLVED_ADDRESSES: usize = 8;
 /// Stream events waiting for signalling; a full queue stops reading from the peers.

@@ -4,6 +4,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod codec;
+pub mod dns;
 pub mod hep;
 pub mod multipart;
 pub mod pcap;

@@ -2,6 +2,10 @@
 
 #[path = "flows/offers.rs"]
 mod offers;
+#[path = "flows/table.rs"]
+mod table;
+#[path = "flows/transfer.rs"]
+mod transfer;
 mod world;
 
 #[path = "flows/identity.rs"]

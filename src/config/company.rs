@@ -6,7 +6,7 @@ mod schedule;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Trunk;
+use super::{TransferRules, Trunk};
 
 pub use rule::{During, Glob, Rule, When};
 pub use schedule::{Schedule, Span, Then};
@@ -39,6 +39,8 @@ pub struct Company {
     pub nat: bool,
     /// Overrides `[recording] enabled`.
     pub recording: Option<bool>,
+    /// How its PBX may send callers on.
+    pub transfer: TransferRules,
     pub limits: super::CompanyLimits,
 }
 

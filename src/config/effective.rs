@@ -1,6 +1,7 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
 mod trunk;
+mod within;
 
 use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
@@ -65,6 +66,7 @@ impl Config {
         out.text("overload_after", duration_text(self.sip.overload_after));
         self.write_streams(out);
         write_defence(out, &self.sip.defence);
+        self.write_dns(out);
         out.table("[media]");
         out.text("address", self.media.address);
         out.option("address6", self.media.address6);
@@ -90,6 +92,14 @@ impl Config {
         out.text("listen", self.http.listen);
         out.option("token", self.http.token.as_ref().map(|_| MASK));
         out.list("trusted_proxies", &self.http.trusted_proxies);
+    }
+
+    fn write_dns(&self, out: &mut Writer) {
+        let dns = &self.sip.dns;
+        out.table("[sip.dns]");
+        out.list("servers", &dns.servers);
+        out.text("timeout", duration_text(dns.timeout));
+        out.plain("private", dns.private);
     }
 
     fn write_streams(&self, out: &mut Writer) {
@@ -179,6 +189,13 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);
     trunk::write(out, trunk);
+    if let Some(register) = &trunk.register {
+        out.table("[trunk.register]");
+        out.text("registrar", &register.registrar);
+        out.text("user", register.aor.strip_prefix("sip:").unwrap_or(&register.aor));
+        out.list("contacts", &register.contacts);
+        out.text("expires", duration_text(register.expires));
+    }
     if let Some(credentials) = &trunk.credentials {
         out.table("[trunk.credentials]");
         out.text("user", &credentials.user);
@@ -197,6 +214,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     out.plain("final_statuses", format!("{:?}", company.final_statuses));
     out.plain("retry_statuses", format!("{:?}", company.retry_statuses));
     out.plain("nat", company.nat);
+    within::of_company(out, &company.transfer);
     if let Some(recording) = company.recording {
         out.plain("recording", recording);
     }

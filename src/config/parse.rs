@@ -4,6 +4,7 @@ mod caller;
 mod company;
 mod defence;
 mod destinations;
+mod dns;
 mod media;
 mod rule;
 pub(super) mod schedule;
@@ -12,6 +13,7 @@ mod tls;
 mod trace;
 mod trunk;
 mod web;
+mod within;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -35,6 +37,7 @@ use super::read::{Found, Place, Reader, Section};
 use super::{AttributionRules, Company, Config, Http, KnownCaller, LeaseFeed, LeaseRules, Log, Node, Trunk, value};
 use crate::limits;
 
+const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);

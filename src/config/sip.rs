@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Dns;
 use super::streams::Streams;
 use super::tls::Tls;
 
@@ -37,6 +38,7 @@ pub struct Sip {
     pub calls_per_second_max: u32,
     /// Longest call; then both sides get BYE. Default [`crate::limits::CALL_LENGTH`].
     pub call_length_max: Duration,
+    pub dns: Dns,
     pub streams: Streams,
     pub tls: Arc<Tls>,
     /// Origins of pages whose scripts may connect by WebSocket; programs that send no Origin are not browsers.

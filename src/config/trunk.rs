@@ -2,15 +2,18 @@
 
 mod headers;
 mod identity;
+mod register;
 mod stir;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::Within;
 use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
+pub use register::Register;
 pub use stir::{StirForward, StirRules, StirVerify};
 
 /// Where the number that was dialled stands in the INVITE.
@@ -64,8 +67,12 @@ pub struct Trunk {
     pub identity: IdentityRules,
     pub headers: HeaderRules,
     pub stir: StirRules,
+    /// What its calls may do after the answer.
+    pub within: Within,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
     pub credentials: Option<Arc<Credentials>>,
+    /// We register there; its calls then come from where the registrar is, too.
+    pub register: Option<Register>,
 }
 
 impl Trunk {
@@ -87,7 +94,9 @@ impl Trunk {
             identity: IdentityRules::default(),
             headers: HeaderRules::default(),
             stir: StirRules::default(),
+            within: Within::default(),
             credentials: None,
+            register: None,
         }
     }
 }

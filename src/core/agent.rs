@@ -11,6 +11,7 @@ mod checks;
 mod commands;
 mod door;
 pub mod drops;
+mod find;
 mod forks;
 mod identity;
 mod leg;

@@ -1,6 +1,8 @@
 //! All of signalling as one machine: datagrams, media notices and time in; datagrams, media commands and events out.
 //! A test runs a thousand calls through it in virtual time without a socket.
 
+mod trunks;
+
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,9 +28,10 @@ use crate::core::event::{Body, CallData, Event};
 use crate::core::health::Health;
 use crate::core::hosts::Hosts;
 use crate::core::lease::LeaseTable;
-use crate::core::locate::{Asker, Hop, Names, Query};
+use crate::core::locate::{Asker, Hop, Names, Query, Reach};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
+use crate::core::registration::{Registrations, TrunkState};
 use crate::core::route::{Desk, Question};
 use crate::core::{identity, number, route};
 use crate::ids::{CallId, E164, Side};
@@ -37,6 +40,7 @@ use crate::time::{Mono, Now, Wakeup};
 use crate::wire::sip::{Message, Uri};
 
 mod door;
+mod replaces;
 mod standing;
 
 pub use standing::Door;
@@ -91,6 +95,11 @@ impl Settings {
         &self.names
     }
 
+    /// What DNS may lead us to.
+    pub fn reach(&self) -> Reach {
+        Reach::new(&self.listeners, self.config.sip.dns.private)
+    }
+
     /// Our own media addresses, which no peer may name as theirs.
     pub fn own_media(&self) -> &OwnMedia {
         &self.own_media
@@ -122,12 +131,14 @@ impl Settings {
 fn hosts(config: &Config) -> Vec<String> {
     let host = |uri: &str| Some(Uri::parse(&uri.replace(['{', '}'], "")).ok()?.host.to_owned());
     let destinations = config.companies.iter().flat_map(|company| company.every_destination());
-    let trunks = config.trunks.iter().filter_map(|trunk| trunk.address.as_deref());
+    let registrar = |trunk: &Arc<Trunk>| trunk.register.as_ref().map(|register| register.registrar.clone());
+    let trunks = config.trunks.iter().flat_map(|trunk| [trunk.address.clone(), registrar(trunk)]).flatten();
     let known_by = config.trunks.iter().flat_map(|trunk| &trunk.sources).filter_map(|source| match source {
         Source::Tls(name) => Some(name.to_string()),
         Source::Network(_) | Source::Address(_) => None,
     });
-    destinations.filter_map(|one| host(&one.uri)).chain(trunks.filter_map(host)).chain(known_by).collect()
+    let fixed = trunks.filter_map(|uri| host(&uri)).chain(known_by);
+    destinations.filter_map(|one| host(&one.uri)).chain(fixed).collect()
 }
 
 /// What reaches signalling.
@@ -170,6 +181,8 @@ pub enum Output {
     Event(Event),
     /// A leg of a call came to be: this is its SIP Call-ID.
     Leg(CallId, Side, String),
+    /// A trunk's registration has changed its state.
+    Trunk(TrunkState),
     /// An INVITE was refused at the door, for the metric.
     Refused(Refused),
 }
@@ -191,6 +204,8 @@ pub struct Counts {
     pub admitted: usize,
     /// Places taken at destinations whose calls are counted.
     pub seats: usize,
+    /// Registrations, kept or about to leave.
+    pub registrations: usize,
     pub agent: AgentCounts,
 }
 
@@ -210,6 +225,9 @@ pub struct B2bua {
     admission: Admission,
     desk: Desk,
     health: Health,
+    registrations: Registrations,
+    /// The configuration's registrations have begun.
+    begun: bool,
     calls: HashMap<CallId, Call>,
     legs: HashMap<LegId, (CallId, Side)>,
     timers: BTreeSet<(Mono, CallId)>,
@@ -244,6 +262,8 @@ impl B2bua {
             admission: Admission::default(),
             desk: Desk::default(),
             health: Health::default(),
+            registrations: Registrations::default(),
+            begun: false,
             calls: HashMap::new(),
             legs: HashMap::new(),
             timers: BTreeSet::new(),
@@ -260,7 +280,10 @@ impl B2bua {
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Datagram(flow, bytes) => self.on_datagram(now, flow, bytes),
-            Input::Unreachable(failure) => self.agent.handle_transport_error(now, &failure),
+            Input::Unreachable(failure) => {
+                self.agent.handle_transport_error(now, &failure);
+                self.on_registrations(now, |all, ctx| all.on_unreachable(&failure, ctx));
+            }
             Input::Media(call, notice) => self.tell_call(now, call, call::Input::Media(notice)),
             Input::Resolved(Asker::Call(call, question), hops) => {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
@@ -268,6 +291,10 @@ impl B2bua {
             }
             Input::Resolved(Asker::Trunk(_), hops) => {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
+            }
+            Input::Resolved(Asker::Registrar(id), hops) => {
+                hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
+                self.on_registrations(now, |all, ctx| all.on_resolved(id, hops, ctx));
             }
             Input::HangUp(call, code) => self.tell_call(now, call, call::Input::HangUp(code)),
             Input::HangUpAll(code) => {
@@ -277,9 +304,15 @@ impl B2bua {
                     self.tell_call(now, call, call::Input::HangUp(code));
                 }
             }
-            Input::Drain => self.admission.drain(),
+            Input::Drain => {
+                self.admission.drain();
+                self.on_registrations(now, Registrations::drain);
+            }
             Input::Load(lag) => self.admission.loaded(now.mono, lag),
-            Input::Reload(settings) => self.reload(settings),
+            Input::Reload(settings) => {
+                self.reload(settings);
+                self.on_registrations(now, Registrations::apply);
+            }
             Input::Remember { company, caller, destination } => {
                 self.desk.known.remember(&company, &caller, destination.into());
             }
@@ -305,7 +338,8 @@ impl B2bua {
     /// When to come back, and why.
     pub fn poll_timeout(&self) -> Option<Wakeup> {
         let call = self.timers.first().map(|(at, _)| (*at, "call"));
-        call.into_iter().chain(self.agent.poll_timeout()).min_by_key(|(at, _)| *at)
+        let trunks = self.registrations_timeout();
+        call.into_iter().chain(self.agent.poll_timeout()).chain(trunks).min_by_key(|(at, _)| *at)
     }
 
     pub fn counts(&self) -> Counts {
@@ -315,6 +349,7 @@ impl B2bua {
             timers: self.timers.len(),
             admitted: self.admission.calls(),
             seats: self.desk.taken(),
+            registrations: self.registrations.count(),
             agent: self.agent.counts(),
         }
     }
@@ -327,6 +362,16 @@ impl B2bua {
     /// Whether this call exists.
     pub fn has(&self, call: CallId) -> bool {
         self.calls.contains_key(&call)
+    }
+
+    /// What it reads now.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Which hops are down.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// The agent, for its counters.
@@ -344,6 +389,7 @@ impl B2bua {
 
     fn on_timeout(&mut self, now: Now) {
         self.agent.handle_timeout(now);
+        self.registrations_due(now);
         while let Some((at, call)) = self.timers.first().copied()
             && at <= now.mono
         {
@@ -376,7 +422,9 @@ impl B2bua {
                 };
                 self.agent.respond(now, txn, status, Extra { headers, ..Extra::default() });
             }
-            AgentEvent::Standalone { .. } => {}
+            AgentEvent::Standalone { .. } => {
+                self.on_registrations(now, |all, ctx| all.on_answer(&event, ctx));
+            }
             AgentEvent::Cancelled { leg, .. }
             | AgentEvent::Acked { leg, .. }
             | AgentEvent::AckTimeout { leg }
@@ -502,15 +550,18 @@ impl B2bua {
     }
 
     fn on_invite(&mut self, now: Now, leg: LegId, request: Arc<Message>, flow: Flow) {
+        if self.on_replaces(now, leg, &request, flow) {
+            return;
+        }
         let settings = Arc::clone(&self.settings);
-        let Some(trunk) = settings.directory.trunk_of(&flow) else {
+        let Some((trunk, dialled)) = self.trunk_of(&request, flow) else {
             // A destination of ours that calls us: known, but nobody's trunk.
             return self.turn_away(now, leg, None, "", Reject::new(403, "not_a_trunk"));
         };
+        let trunk = &trunk;
         if let Err(reject) = self.admission.node_has_room(now.mono, &settings.config) {
             return self.turn_away(now, leg, Some(trunk), "", reject);
         }
-        let dialled = route::dialled(trunk, &request).unwrap_or_default();
         match self.admit(now, leg, &request, flow, trunk, &dialled) {
             Ok(facts) => {
                 let id = facts.data.call_id;
@@ -616,6 +667,7 @@ impl B2bua {
             sip_reason: None,
             stir,
             attribution,
+            transfers: Vec::new(),
             recording: None,
             media: None,
             route: None,

@@ -12,6 +12,7 @@ mod hunt;
 pub mod offer;
 pub mod reasons;
 mod talk;
+pub mod transfer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use hunt::{Hunt, Tried};
 use offer::{Negotiation, Stream};
 use talk::Talk;
 use talk::offers::Offer;
+use transfer::{Relayed, Replaces, Transfer};
 
 /// What reaches a call.
 #[derive(Debug)]
@@ -48,6 +50,14 @@ pub enum Input<'a> {
     Media(MediaNotice),
     /// Answer to [`Output::Resolve`], with the question's number: places in order of preference, empty when there are none.
     Resolved(u32, Vec<Hop>),
+    /// An INVITE of the company's side that is to take the place of its leg `old` (RFC 3891).
+    Replace {
+        leg: LegId,
+        old: LegId,
+        replaces: &'a Replaces,
+        request: &'a Arc<Message>,
+        flow: Flow,
+    },
     /// Somebody in charge ends the call; the code says why.
     HangUp(&'static str),
     Timeout,
@@ -113,6 +123,9 @@ pub struct Call {
     /// The offer that is under way between the parties, before and after the answer.
     offer: Offer,
     early: Early,
+    /// A transfer that we carry out, and one that crosses.
+    transfer: Option<Box<Transfer>>,
+    relayed: Option<Relayed>,
     /// Whether each side's Allow names UPDATE.
     allows_update: [bool; 2],
     /// Every leg this call ever had.
@@ -177,6 +190,8 @@ impl Call {
             way_out: None,
             offer: Offer::Idle,
             early: Early::default(),
+            transfer: None,
+            relayed: None,
             media: None,
             recording: None,
             recording_started: false,
@@ -260,7 +275,11 @@ impl Call {
             State::Ending { until } => Some((*until, "closing")),
         };
         let length = self.call_length.map(|at| (at, "call length"));
-        own.into_iter().chain(length).chain(self.offer.poll_timeout()).min_by_key(|(at, _)| *at)
+        own.into_iter()
+            .chain(length)
+            .chain(self.offer.poll_timeout())
+            .chain(self.transfer.as_ref().and_then(|transfer| transfer.poll_timeout()))
+            .min_by_key(|(at, _)| *at)
     }
 
     /// The only way to change a call.
@@ -274,7 +293,14 @@ impl Call {
                 self.hang_up("call_length_max", ctx);
             }
             Input::Timeout => self.on_timeout(ctx),
-            Input::Resolved(question, hops) => self.on_resolved(question, &hops, ctx),
+            Input::Resolved(question, hops) => {
+                if !self.on_transfer_resolved(question, &hops, ctx) {
+                    self.on_resolved(question, &hops, ctx);
+                }
+            }
+            Input::Replace { leg, old, replaces, request, flow } => {
+                self.on_replaces(leg, old, replaces, request, flow, ctx);
+            }
             Input::Leg(Side::Caller, _, event) => self.on_caller(event, ctx),
             Input::Leg(Side::Company, leg, event) => self.on_company(leg, event, ctx),
         }
@@ -318,13 +344,16 @@ impl Call {
         match &self.state {
             State::Hunting(_) => self.on_hunting(leg, event, ctx),
             State::Talking(_) if self.company == Some(leg) => self.on_talking(Side::Company, event, ctx),
-            // A destination that was given up: the agent ends it alone.
-            State::Opening | State::Talking(_) | State::Ending { .. } | State::Ended => {}
+            // Else a destination that was given up: the agent ends it alone.
+            State::Opening | State::Talking(_) | State::Ending { .. } | State::Ended => {
+                self.on_transfer_event(leg, event, ctx);
+            }
         }
     }
 
     fn on_timeout(&mut self, ctx: &mut Ctx<'_>) {
         self.on_offer_timeout(ctx);
+        self.on_transfer_timeout(ctx);
         match &self.state {
             State::Hunting(_) => self.on_hunt_timeout(ctx),
             State::Ending { until } if *until <= ctx.now.mono => self.finish(ctx),
@@ -407,6 +436,7 @@ impl Call {
     fn end(&mut self, why: Why, ctx: &mut Ctx<'_>) {
         self.default_cause(&why);
         self.drop_offer(487, ctx);
+        self.drop_transfer(ctx);
         let data = &mut self.facts.data;
         data.ended_at = Some(ctx.now.wall);
         data.outcome = Some(why.outcome);

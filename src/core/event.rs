@@ -231,6 +231,9 @@ pub struct CallData {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stir: Option<StirData>,
     pub attribution: Attribution,
+    /// In their order.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub transfers: Vec<TransferData>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recording: Option<RecordingSummary>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -266,6 +269,26 @@ pub struct RouteAttempt {
     pub status: u16,
     /// How long it rang.
     pub ring_ms: u64,
+}
+
+/// One change of the company's party within a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferData {
+    pub at: Wall,
+    /// URI of the party that was connected.
+    pub from: String,
+    /// URI of the one that took its place.
+    pub to: String,
+    /// `blind`, `attended` or `replaced`.
+    pub kind: String,
+}
+
+/// `data` of `leaseline.call.transferred`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transferred {
+    pub call_id: CallId,
+    #[serde(flatten)]
+    pub transfer: TransferData,
 }
 
 /// `data` of `leaseline.recording.sealed`.
@@ -322,6 +345,7 @@ pub struct Event {
 pub enum Body {
     CallStarted(Box<CallData>),
     CallAnswered(Box<CallData>),
+    CallTransferred(Transferred),
     CallEnded(Box<CallData>),
     CallRefused(RefusedData),
     /// A panic inside one call; that call was ended.
@@ -349,10 +373,27 @@ pub enum Body {
     NodeStopped,
     /// Part of the journal could not be read; it goes on in a new segment, and this is that segment's first record.
     JournalDamaged(DamageData),
+    /// We are registered at a trunk: its calls can reach us.
+    TrunkRegistered(TrunkData),
+    /// We are not, or not any more; the reason says why.
+    TrunkUnregistered(TrunkData),
     /// The journal's disk did not take these events, and memory for them ran out.
     EventsDropped {
         count: u64,
     },
+}
+
+/// `data` of `leaseline.trunk.registered` and `.unregistered`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrunkData {
+    pub trunk: String,
+    pub registrar: String,
+    /// Stable code: `login_refused`, `registrar_silent`, `stopping`, ….
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Unless it is refreshed, which it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires_at: Option<Wall>,
 }
 
 /// `data` of `leaseline.journal.damaged`.
@@ -376,6 +417,7 @@ impl Body {
         match self {
             Body::CallStarted(_) => "leaseline.call.started",
             Body::CallAnswered(_) => "leaseline.call.answered",
+            Body::CallTransferred(_) => "leaseline.call.transferred",
             Body::CallEnded(_) => "leaseline.call.ended",
             Body::CallRefused(_) => "leaseline.call.refused",
             Body::CallCrashed { .. } => "leaseline.call.crashed",
@@ -389,6 +431,8 @@ impl Body {
             Body::LeaseSignal { .. } => "leaseline.lease.signal",
             Body::NodeStarted { .. } => "leaseline.node.started",
             Body::NodeStopped => "leaseline.node.stopped",
+            Body::TrunkRegistered(_) => "leaseline.trunk.registered",
+            Body::TrunkUnregistered(_) => "leaseline.trunk.unregistered",
             Body::JournalDamaged(_) => "leaseline.journal.damaged",
             Body::EventsDropped { .. } => "leaseline.events.dropped",
         }

@@ -1,6 +1,10 @@
 //! Where a SIP URI leads (RFC 3263): the question that signalling asks and the answer it gets.
 
+mod draw;
+mod find;
 mod names;
+mod reach;
+mod records;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,7 +15,10 @@ use crate::core::agent::NameId;
 use crate::ids::CallId;
 use crate::wire::sip::Uri;
 
+pub use find::{Answers, find};
 pub use names::Names;
+pub use reach::Reach;
+pub use records::{Answer, Kind, Lookup, Naptr, Srv};
 
 /// What is to be found out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -93,6 +100,8 @@ pub enum Asker {
     Call(CallId, u32),
     /// The registration or the probe of a trunk, by its number in the configuration.
     Trunk(u32),
+    /// A registration, by its own number.
+    Registrar(u32),
 }
 
 /// The transport of this name in a URI, if we speak it.

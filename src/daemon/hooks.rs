@@ -9,6 +9,7 @@ use crate::core::agent::Flow;
 use crate::core::b2bua::{Refused, Settings};
 use crate::core::event::{Body, CallData, Event};
 use crate::core::media::{MediaCommand, MediaNotice};
+use crate::core::registration::TrunkState;
 use crate::demo::steps::Steps;
 use crate::ids::{CallId, Side};
 use crate::io::hep::HepSender;
@@ -100,6 +101,11 @@ impl Hooks for DaemonHooks {
         if !self.parts.journal.append(event) {
             tracing::error!("the journal is full: an event was dropped and counted");
         }
+    }
+
+    fn on_trunk(&mut self, state: TrunkState) {
+        self.parts.metrics.trunk_registered(&state.trunk, state.registered);
+        self.parts.live.on_trunk(state);
     }
 
     fn on_refused(&mut self, refused: Refused) {

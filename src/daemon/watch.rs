@@ -9,10 +9,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::core::lease::LeaseTable;
 use crate::io::allocator::AllocatorHandle;
+use crate::io::dns::DnsFigures;
 use crate::io::journal::Journal;
 use crate::io::lease_feed::LeaseFeed;
 use crate::io::media::MediaEngine;
-use crate::io::metrics::{Metrics, ToSink};
+use crate::io::metrics::{Metrics, Reason, ToSink};
 use crate::io::recordings::Recordings;
 use crate::io::signalling::Command;
 use crate::io::sinks::SinkStatus;
@@ -47,6 +48,8 @@ pub(super) async fn run(parts: Parts) {
         let metrics = &parts.metrics;
         let agent = figures.counts.agent;
         metrics.sip_streams(&figures.streams.open, &figures.streams.failed, &figures.streams.closed);
+        metrics.sip.hops_down.set(gauge(figures.hops_down));
+        count_dns(metrics, &figures.dns);
         for (reason, total) in figures.drops.iter() {
             metrics.sip_dropped(reason.as_str(), total);
         }
@@ -84,6 +87,20 @@ fn count_media(parts: &Parts, seen: &mut BTreeMap<&'static str, u64>, relayed_se
             parts.metrics.media_dropped(refusal.as_str(), total - last);
         }
     }
+}
+
+fn count_dns(metrics: &Metrics, figures: &DnsFigures) {
+    let totals = [
+        ("hit", figures.hits),
+        ("stale", figures.stale),
+        ("found", figures.found),
+        ("nothing", figures.nothing),
+        ("failed", figures.failed),
+    ];
+    for (reason, total) in totals {
+        metrics.sip.dns_lookups.get_or_create(&Reason { reason }).inner().store(total, Ordering::Relaxed);
+    }
+    metrics.sip.dns_milliseconds.inner().store(figures.milliseconds, Ordering::Relaxed);
 }
 
 fn count_leases(parts: &Parts) {

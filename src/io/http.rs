@@ -19,6 +19,7 @@ mod recording;
 mod serve;
 mod status;
 mod stream;
+mod trunks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -147,6 +148,7 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/feed/leases", Token, &["GET"], get(leases::feed)),
         route("/v1/numbers", Token, &["GET"], get(leases::numbers)),
         route("/v1/pools", Token, &["GET"], get(leases::pools)),
+        route("/v1/trunks", Token, &["GET"], get(trunks::list)),
         route("/v1/calls", Token, &["GET"], get(calls::list)),
         route("/v1/calls/live", Token, &["GET"], get(calls::live)),
         route("/v1/calls/{id}", Token, &["GET", "DELETE"], get(calls::one).delete(calls::hangup)),

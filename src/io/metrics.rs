@@ -48,6 +48,14 @@ pub struct Sip {
     pub transactions: Gauge,
     /// Stream connections of every kind, those being opened too.
     pub connections: Gauge,
+    /// Questions to DNS and to its cache, by what came of them.
+    pub dns_lookups: Family<Reason, Counter>,
+    /// Time that DNS servers took, all questions together.
+    pub dns_milliseconds: Counter,
+    /// Next hops that failed and have not answered since.
+    pub hops_down: Gauge,
+    /// 1 while we are registered at a trunk.
+    pub registered: Family<OfTrunk, Gauge>,
     pub connections_by: Family<OverTransport, Gauge>,
     /// Connections that never came to be: handshakes, limits, strangers.
     pub connections_failed: Family<Reason, Counter>,
@@ -308,6 +316,11 @@ impl Metrics {
         self.sip.dropped.get_or_create(&Reason { reason }).inner().store(total, Ordering::Relaxed);
     }
 
+    /// Whether we are registered at a trunk.
+    pub fn trunk_registered(&self, trunk: &str, registered: bool) {
+        self.sip.registered.get_or_create(&OfTrunk { trunk: trunk.to_owned() }).set(i64::from(registered));
+    }
+
     /// Stream connections now, by transport; those that never came to be and those that ended, by reason, as totals
     /// since the start.
     pub fn sip_streams(
@@ -411,6 +424,10 @@ impl Metrics {
         r.register("sip_dropped", "SIP messages dropped or refused, by reason", m.dropped.clone());
         r.register("sip_transactions", "SIP transactions in memory", m.transactions.clone());
         r.register("sip_connections", "SIP stream connections", m.connections.clone());
+        r.register("dns_lookups", "DNS questions by outcome", m.dns_lookups.clone());
+        r.register("dns_milliseconds", "Time that DNS servers took", m.dns_milliseconds.clone());
+        r.register("sip_hops_down", "Next hops that failed and have not answered since", m.hops_down.clone());
+        r.register("trunk_registered", "1 while we are registered at a trunk", m.registered.clone());
         r.register("sip_connections_by", "SIP stream connections by transport", m.connections_by.clone());
         let failed = m.connections_failed.clone();
         r.register("sip_connections_failed", "SIP connections that never came to be, by reason", failed);

@@ -21,10 +21,12 @@ use crate::core::agent::{Failure, Flow, Transmit};
 use crate::core::b2bua::{B2bua, Counts, Input, Output, Refused, Settings};
 use crate::core::defence::Ban;
 use crate::core::event::Event;
-use crate::core::locate::{self, Asker, Hop, Query};
+use crate::core::locate::{Asker, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
+use crate::core::registration::TrunkState;
 use crate::ids::{CallId, Side};
 use crate::io::clock;
+use crate::io::dns::{Dns, DnsFigures};
 use crate::io::sip_stream::{self, StreamFigures, Streams};
 use crate::limits;
 use crate::time::{Mono, Now};
@@ -57,6 +59,9 @@ pub struct Figures {
     pub counts: Counts,
     /// Messages not taken, by reason, since the start.
     pub drops: Drops,
+    pub dns: DnsFigures,
+    /// Hops that are remembered as failed.
+    pub hops_down: usize,
     /// Bans in force, and how many there were since the start.
     pub bans: usize,
     pub banned: u64,
@@ -74,6 +79,8 @@ pub enum Seen {
 /// What signalling tells the rest of the daemon. Called on the signalling thread: must not wait.
 pub trait Hooks {
     fn on_event(&mut self, event: Event);
+    /// A trunk's registration has changed its state.
+    fn on_trunk(&mut self, state: TrunkState);
     fn on_refused(&mut self, refused: Refused);
     /// The configuration was read again.
     fn on_reload(&mut self, settings: &Arc<Settings>);
@@ -159,6 +166,9 @@ async fn serve(
     for (listener, socket) in bound.listeners.iter().zip(bound.sockets) {
         sockets.push((listener.address, Rc::new(UdpSocket::from_std(socket)?)));
     }
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    let dns = Dns::new(&settings.config.sip.dns, seed);
     let streams = Streams::new(connected, Arc::clone(&settings));
     let signalling = Rc::new(RefCell::new(Signalling {
         b2bua,
@@ -168,6 +178,7 @@ async fn serve(
         pending: VecDeque::new(),
         measured: Measured::default(),
         resolved: VecDeque::new(),
+        dns,
         armed: None,
         rearm: Rc::new(Notify::new()),
     }));
@@ -216,6 +227,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
         Command::HangUpAll(code) => signalling.handle(Input::HangUpAll(code)),
         Command::Drain => signalling.handle(Input::Drain),
         Command::Reload(settings) => {
+            signalling.dns.reconfigure(&settings.config.sip.dns);
             signalling.streams.reload(Arc::clone(&settings));
             signalling.hooks.on_reload(&settings);
             signalling.handle(Input::Reload(settings));
@@ -230,11 +242,13 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
             let _ = answer.send(signalling.b2bua.unban(address));
         }
         Command::Figures(answer) => {
-            let Signalling { b2bua, streams, measured, .. } = &*signalling;
+            let Signalling { b2bua, streams, measured, dns, .. } = &*signalling;
             let figures = Figures {
                 counts: b2bua.counts(),
                 drops: b2bua.agent().drops().clone(),
                 streams: streams.figures(),
+                dns: dns.figures(),
+                hops_down: b2bua.health().count(),
                 bans: b2bua.bans(clock::now()).len(),
                 banned: b2bua.banned(),
                 measured: *measured,
@@ -323,16 +337,11 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
         let Some((asker, query)) = signalling.borrow_mut().resolved.pop_front() else { break };
         let signalling = Rc::clone(signalling);
         tokio::task::spawn_local(async move {
-            let unnamed = if query.secure { rsip::Transport::Tls } else { rsip::Transport::Udp };
-            let transport = query.transport.unwrap_or(unnamed);
-            let port = query.port.unwrap_or(locate::default_port(transport));
-            let name = query.name.filter(|_| locate::is_secure(transport));
-            let found = tokio::time::timeout(limits::RESOLVE, tokio::net::lookup_host((&*query.host, port))).await;
-            let hop = |remote| Hop { transport, remote: canonical(remote), name };
-            let hops = match found {
-                Ok(Ok(addresses)) => addresses.map(hop).take(limits::RESOLVED_ADDRESSES).collect(),
-                Ok(Err(_)) | Err(_) => Vec::new(),
+            let (dns, reach) = {
+                let signalling = signalling.borrow();
+                (signalling.dns.clone(), signalling.b2bua.settings().reach())
             };
+            let hops = dns.locate(&query, &reach).await;
             signalling.borrow_mut().handle(Input::Resolved(asker, hops));
             finish_turn(&signalling);
         });
@@ -358,6 +367,7 @@ struct Signalling {
     pending: VecDeque<Input>,
     measured: Measured,
     resolved: VecDeque<(Asker, Query)>,
+    dns: Dns,
     armed: Option<Mono>,
     rearm: Rc<Notify>,
 }
@@ -408,6 +418,7 @@ impl Signalling {
             Output::Event(event) => self.hooks.on_event(event),
             Output::Refused(refused) => self.hooks.on_refused(refused),
             Output::Leg(call, side, sip_call_id) => self.hooks.on_leg(call, side, &sip_call_id),
+            Output::Trunk(state) => self.hooks.on_trunk(state),
         }
     }
 

@@ -104,6 +104,8 @@ pub struct World {
     pub phones: BTreeMap<SocketAddr, Phone>,
     pub events: Vec<Event>,
     pub refused: Vec<&'static str>,
+    /// States of registrations, as they came.
+    pub trunks: Vec<leaseline::core::registration::TrunkState>,
     pub media: BTreeMap<CallId, MediaState>,
     pub no_ports: bool,
     /// Where names lead; others lead nowhere.
@@ -138,6 +140,7 @@ impl World {
             phones: BTreeMap::new(),
             events: Vec::new(),
             refused: Vec::new(),
+            trunks: Vec::new(),
             media: BTreeMap::new(),
             no_ports: false,
             names: BTreeMap::new(),
@@ -325,6 +328,7 @@ impl World {
                 }
                 Output::Refused(refused) => self.refused.push(refused.code),
                 Output::Leg(..) => {}
+                Output::Trunk(state) => self.trunks.push(state),
             }
         }
     }

@@ -43,6 +43,8 @@ pub struct Answering {
     pub hangs_up_after_transfer: bool,
     /// 100 Trying at once.
     pub trying: bool,
+    /// Takes INFO without a word.
+    pub mute_info: bool,
     /// Takes BYE without a word.
     pub mute_bye: bool,
     /// More header lines of the final response.
@@ -65,6 +67,7 @@ impl Default for Answering {
             script: Vec::new(),
             hangs_up_after_transfer: false,
             trying: true,
+            mute_info: false,
             mute_bye: false,
             headers: Vec::new(),
             sdp: None,
@@ -296,7 +299,7 @@ impl Phone {
         let me = self.me();
         let branch = format!("z9hG4bK-{}-{}", me.port(), self.serial);
         let Some(dialog) = self.dialogs.get_mut(call) else { return Vec::new() };
-        if dialog.confirmed || method == "BYE" {
+        if dialog.confirmed || method != "INVITE" {
             dialog.cseq += 1;
         }
         let mut builder = Builder::request(method, &dialog.remote_target)
@@ -484,6 +487,9 @@ impl Phone {
         let first = number == 1 && dialog.ours;
         match status {
             100..=199 => {
+                if first && status > 100 && !dialog.confirmed {
+                    dialog.remote = response.header("To").unwrap_or("").to_owned();
+                }
                 if first && !dialog.provisionals.contains(&status) {
                     dialog.provisionals.push(status);
                 }

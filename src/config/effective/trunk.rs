@@ -22,6 +22,7 @@ pub(super) fn write(out: &mut Writer, trunk: &Trunk) {
         ReasonHeader::Codes => "codes",
     };
     out.text("reason_header", reasons);
+    super::within::of_trunk(out, &trunk.within);
     write_identity(out, &trunk.identity);
     write_headers(out, &trunk.headers);
     write_stir(out, &trunk.stir);

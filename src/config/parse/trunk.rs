@@ -3,12 +3,13 @@
 mod credentials;
 mod headers;
 mod identity;
+mod register;
 mod stir;
 
 use super::super::check::Marks;
-use super::super::read::{Reader, Section};
+use super::super::read::{Found, Reader, Section};
 use super::super::{DialledIn, NumberFormat, ReasonHeader, Source, Trunk, destination, value};
-use super::{choice, count, named, rate};
+use super::{choice, count, named, rate, within};
 use crate::limits;
 
 pub(super) fn trunk<'t>(
@@ -20,10 +21,14 @@ pub(super) fn trunk<'t>(
     let name = named(r, s, marks);
     let any = r.boolean(s, "match_any").or(false);
     let sources = r.list(s, "match", value::source);
+    let register = register::register(r, s, name.as_deref());
+    // Where we register is where its calls come from.
+    let sources =
+        if register.is_some() && sources.is_absent() { Found::Is(Vec::new(), s.place().clone()) } else { sources };
     let sources = match r.required(s, "match", sources, "the addresses of the trunk, like [\"192.0.2.10\"]") {
         None => Vec::new(),
         Some(sources) => {
-            if sources.is_empty() || sources.len() > limits::TRUNK_SOURCES {
+            if sources.is_empty() && register.is_none() || sources.len() > limits::TRUNK_SOURCES {
                 let message = match sources.len() {
                     0 => "is empty: nobody could call; write the addresses of the trunk, like [\"192.0.2.10\"]"
                         .to_owned(),
@@ -62,6 +67,8 @@ pub(super) fn trunk<'t>(
         ("responses", ReasonHeader::Responses),
         ("codes", ReasonHeader::Codes),
     ];
+    let (register, login) = register.unzip();
+    let login = login.flatten();
     let trunk = Trunk {
         sources,
         address: r.text(s, "address", way_out).optional(),
@@ -74,10 +81,12 @@ pub(super) fn trunk<'t>(
         calls_per_second_max: rate(r, s),
         number_format: choice(r, s, "number_format", &formats).unwrap_or_default(),
         reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),
+        within: within::of_trunk(r, s),
         identity: identity::identity(r, s),
         headers: headers::headers(r, s),
         stir: stir::stir(r, s),
-        credentials: credentials::credentials(r, s, name.as_deref()),
+        credentials: credentials::credentials(r, s, name.as_deref()).or(login),
+        register,
         name: name?,
     };
     Some(trunk)

@@ -24,7 +24,7 @@ impl B2bua {
     /// else is silence and a count, and in the end a ban. To be asked before memory is taken for the datagram; costs no
     /// allocation. What it makes (the event of a ban) is among the outputs.
     pub fn is_welcome(&mut self, now: Now, source: SocketAddr, bytes: &[u8]) -> bool {
-        if self.settings.is_known(source.ip()) || self.agent.may_belong(bytes) {
+        if self.is_known(source.ip()) || self.agent.may_belong(bytes) {
             return true;
         }
         let verdict = self.defence.on_stranger(now, &self.settings.config.sip.defence, source.ip(), bytes);
@@ -46,20 +46,20 @@ impl B2bua {
                 return self.agent.dropped(DropReason::OptionsRate);
             }
         }
-        let trust = self.settings.trust(&flow);
+        let trust = self.trust(&flow);
         self.agent.handle_datagram(now, flow, bytes, trust);
     }
 
     /// A stranger whose connections need not be taken.
     pub fn is_banned(&self, now: Mono, source: IpAddr) -> bool {
-        !self.settings.is_known(source) && self.defence.is_banned(now, source)
+        !self.is_known(source) && self.defence.is_banned(now, source)
     }
 
     /// Bans in force, the one that ends first first.
     pub fn bans(&self, now: Now) -> Vec<Ban> {
         let mut bans = self.defence.bans(now);
         // A reload may have made one of them a peer.
-        bans.retain(|ban| !self.settings.is_known(ban.address));
+        bans.retain(|ban| !self.is_known(ban.address));
         bans
     }
 

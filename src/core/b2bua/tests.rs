@@ -72,7 +72,11 @@ impl World {
                         self.ended.push(*data);
                     }
                 }
-                Output::Media(..) | Output::Resolve { .. } | Output::Refused(_) | Output::Leg(..) => {}
+                Output::Media(..)
+                | Output::Resolve { .. }
+                | Output::Refused(_)
+                | Output::Leg(..)
+                | Output::Trunk(_) => {}
             }
         }
     }

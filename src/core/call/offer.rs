@@ -43,6 +43,29 @@ struct Said {
     direction: Direction,
 }
 
+impl Said {
+    fn note(&mut self, audio: &Audio) {
+        self.direction = audio.direction;
+        self.types.clear();
+        self.types.extend(audio.formats.iter().map(|format| format.payload_type));
+    }
+}
+
+/// A party that may take the company's place: what it was told by us so far.
+#[derive(Debug)]
+pub struct Newcomer {
+    describer: Describer,
+    said: Said,
+}
+
+impl Newcomer {
+    fn describe(&mut self, audio: &Audio, local: SocketAddr) -> Payload {
+        self.said.note(audio);
+        let bytes = self.describer.describe(audio, local);
+        Payload { content_type: "application/sdp".to_owned(), bytes }
+    }
+}
+
 /// What a session needs to know of the legs.
 #[derive(Debug)]
 pub struct Legs {
@@ -97,15 +120,8 @@ impl Negotiation {
     /// Reads the answer of `side` to our offer: only payload types that we offered count, only in the place where we
     /// offered them, and no media may flow where we offered none (RFC 3264 §6, §6.1).
     pub fn read_answer(&self, side: Side, body: &Bytes) -> Result<Stream, SdpError> {
-        let mut stream = self.read_offer(side, body)?;
-        let said = &self.said[side.index()];
-        stream.audio.direction = stream.audio.direction.answering(said.direction);
-        let in_place = stream.slot == self.describers[side.index()].audio_slot();
-        if in_place && stream.audio.retain(|format| said.types.contains(&format.payload_type)) {
-            Ok(stream)
-        } else {
-            Err(SdpError::NoAudio)
-        }
+        let stream = self.read_offer(side, body)?;
+        limited(stream, &self.said[side.index()], self.describers[side.index()].audio_slot())
     }
 
     /// The answer to an offer of `side` in which there is nothing new for the other side: another address, or the same
@@ -136,6 +152,54 @@ impl Negotiation {
         Some(Stream { audio, slots: Vec::new(), slot: 0 })
     }
 
+    /// Describes the caller to one who may take the company's place. What the company has put on hold is offered whole;
+    /// what the caller holds stays so. `session_id`: for our `o=` line on the new leg.
+    pub fn invite_newcomer(&self, session_id: u64) -> Option<(Newcomer, Payload)> {
+        let audio = self.unheld_caller()?;
+        let mut newcomer = Newcomer { describer: Describer::new(session_id), said: Said::default() };
+        let payload = newcomer.describe(&audio, self.local[Side::Company.index()]);
+        Some((newcomer, payload))
+    }
+
+    /// The same as an answer to the newcomer's own offer. Gives what of the offer is in force; `None`: no common codec.
+    pub fn answer_newcomer(&self, session_id: u64, offer: &Stream) -> Option<(Newcomer, Stream, Payload)> {
+        let (mut audio, mut stream) = (self.unheld_caller()?, offer.clone());
+        let same = |a: &Format, b: &Format| a.payload_type == b.payload_type && a.name == b.name;
+        audio.direction = audio.direction.answering(offer.audio.direction);
+        let common = audio.retain(|format| offer.audio.formats.iter().any(|other| same(format, other)));
+        if !common || !stream.audio.retain(|format| audio.formats.iter().any(|other| same(format, other))) {
+            return None;
+        }
+        let mut newcomer = Newcomer { describer: Describer::new(session_id), said: Said::default() };
+        newcomer.describer.learn(&offer.slots, offer.slot);
+        let payload = newcomer.describe(&audio, self.local[Side::Company.index()]);
+        Some((newcomer, stream, payload))
+    }
+
+    /// Reads a newcomer's answer, as [`Negotiation::read_answer`] does.
+    pub fn read_newcomer(&self, newcomer: &Newcomer, body: &Bytes) -> Result<Stream, SdpError> {
+        let stream = self.read_offer(Side::Company, body)?;
+        limited(stream, &newcomer.said, newcomer.describer.audio_slot())
+    }
+
+    /// The newcomer stands for the company from now on; its stream is still to be accepted.
+    pub fn welcome(&mut self, newcomer: Newcomer, signalling: IpAddr, nat: bool) {
+        let company = Side::Company.index();
+        self.describers[company] = newcomer.describer;
+        self.said[company] = newcomer.said;
+        self.signalling[company] = signalling;
+        self.nat[company] = nat;
+        self.accepted[company] = None;
+    }
+
+    fn unheld_caller(&self) -> Option<Audio> {
+        let mut audio = self.accepted[Side::Caller.index()].clone()?;
+        if audio.direction != Direction::SendOnly {
+            audio.direction = Direction::SendRecv;
+        }
+        Some(audio)
+    }
+
     /// The far side of `side` has not heard this description yet.
     pub fn is_news(&self, from: Side, stream: &Stream) -> bool {
         let to = from.other().index();
@@ -156,10 +220,7 @@ impl Negotiation {
     /// The description of `stream`, which `from` wrote, for the other side.
     pub fn cross(&mut self, from: Side, stream: &Stream) -> Payload {
         let to = from.other().index();
-        let said = &mut self.said[to];
-        said.direction = stream.audio.direction;
-        said.types.clear();
-        said.types.extend(stream.audio.formats.iter().map(|format| format.payload_type));
+        self.said[to].note(&stream.audio);
         let bytes = self.describers[to].describe(&stream.audio, self.local[to]);
         Payload { content_type: "application/sdp".to_owned(), bytes }
     }
@@ -202,6 +263,16 @@ impl Negotiation {
     pub fn codec(&self) -> Option<&str> {
         let company = self.accepted[Side::Company.index()].as_ref()?;
         company.formats.iter().find(|format| format.is_codec()).map(|format| format.name.as_str())
+    }
+}
+
+/// An answer, limited to what was offered and where.
+fn limited(mut stream: Stream, said: &Said, slot: usize) -> Result<Stream, SdpError> {
+    stream.audio.direction = stream.audio.direction.answering(said.direction);
+    if stream.slot == slot && stream.audio.retain(|format| said.types.contains(&format.payload_type)) {
+        Ok(stream)
+    } else {
+        Err(SdpError::NoAudio)
     }
 }
 

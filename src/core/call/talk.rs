@@ -32,7 +32,7 @@ impl Talk {
     }
 
     /// The first offer and its answer are complete, and the caller knows it.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.acked && !self.company_waits
     }
 
@@ -54,6 +54,7 @@ impl Call {
             AgentEvent::Acked { txn: None, request, .. } if side == Side::Caller => self.on_first_ack(request, ctx),
             AgentEvent::Acked { txn: Some(txn), request, .. } => self.on_answer_in_ack(side, *txn, request, ctx),
             AgentEvent::AckTimeout { .. } => self.on_ack_timeout(ctx),
+            AgentEvent::Bye { .. } if side == Side::Company && self.referrer_left() => self.drop_passing(ctx),
             AgentEvent::Bye { request, .. } => {
                 let lines = self.take_reasons(request, side.other(), ctx);
                 self.drop_pending(ctx);
@@ -160,10 +161,8 @@ impl Call {
             Some(rsip::Method::Invite | rsip::Method::Update) => self.on_offer(side, txn, request, ctx),
             Some(rsip::Method::Info | rsip::Method::Message) => self.relay(side, txn, request, ctx),
             Some(rsip::Method::Options) => ctx.agent.respond(ctx.now, txn, 200, Extra::default()),
-            // A transfer would let a message name a destination.
-            Some(rsip::Method::Refer) => ctx.agent.respond(ctx.now, txn, 603, Extra::default()),
-            // Of a subscription that we do not have (RFC 6665 §4.1.3).
-            Some(rsip::Method::Notify) => ctx.agent.respond(ctx.now, txn, 481, Extra::default()),
+            Some(rsip::Method::Refer) => self.on_refer(side, txn, request, ctx),
+            Some(rsip::Method::Notify) => self.on_notify(side, txn, request, ctx),
             _ => ctx.agent.respond(ctx.now, txn, 405, Extra::default()),
         }
     }
@@ -181,6 +180,8 @@ impl Call {
         }
         if status < 200
             || self.on_relayed(ours, status, ctx)
+            || self.on_notified(ours, status, ctx)
+            || self.on_refer_relayed(ours, status, ctx)
             || self.on_offer_response(side, ours, status, response, ctx)
         {
             return;

@@ -7,7 +7,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BanData, Body, CallData, DamageData, Event, FraudData, RecordingData, RefusedData};
+use super::{
+    BanData, Body, CallData, DamageData, Event, FraudData, RecordingData, RefusedData, Transferred, TrunkData,
+};
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
 use crate::time::Wall;
@@ -62,6 +64,7 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
     let body = match &*head.kind {
         "leaseline.call.started" => Body::CallStarted(read(text)?),
         "leaseline.call.answered" => Body::CallAnswered(read(text)?),
+        "leaseline.call.transferred" => Body::CallTransferred(read(text)?),
         "leaseline.call.ended" => Body::CallEnded(read(text)?),
         "leaseline.call.refused" => Body::CallRefused(read(text)?),
         "leaseline.call.crashed" => {
@@ -84,6 +87,8 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
             Body::NodeStarted { version: version.into_owned() }
         }
         "leaseline.node.stopped" => Body::NodeStopped,
+        "leaseline.trunk.registered" => Body::TrunkRegistered(read(text)?),
+        "leaseline.trunk.unregistered" => Body::TrunkUnregistered(read(text)?),
         "leaseline.journal.damaged" => Body::JournalDamaged(read(text)?),
         "leaseline.events.dropped" => {
             let Dropped { count } = read(text)?;
@@ -122,6 +127,7 @@ struct Object<'a> {
 #[serde(untagged)]
 enum Data<'a> {
     Call(&'a CallData),
+    Transferred(&'a Transferred),
     Refused(&'a RefusedData),
     Crashed(Crashed<'a>),
     Recording(&'a RecordingData),
@@ -131,6 +137,7 @@ enum Data<'a> {
     Signal(SignalWritten<'a>),
     Started(Started<'a>),
     Damage(&'a DamageData),
+    Trunk(&'a TrunkData),
     Dropped(Dropped),
     Nothing {},
 }
@@ -138,6 +145,7 @@ enum Data<'a> {
 fn data(body: &Body) -> Data<'_> {
     match body {
         Body::CallStarted(call) | Body::CallAnswered(call) | Body::CallEnded(call) => Data::Call(call),
+        Body::CallTransferred(transferred) => Data::Transferred(transferred),
         Body::CallRefused(refused) => Data::Refused(refused),
         Body::CallCrashed { call_id, panic } => Data::Crashed(Crashed { call_id: *call_id, panic: panic.into() }),
         Body::RecordingSealed(recording) => Data::Recording(recording),
@@ -150,6 +158,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::LeaseSignal { lease, signal } => Data::Signal(SignalWritten { lease, signal }),
         Body::NodeStarted { version } => Data::Started(Started { version: version.into() }),
         Body::NodeStopped => Data::Nothing {},
+        Body::TrunkRegistered(trunk) | Body::TrunkUnregistered(trunk) => Data::Trunk(trunk),
         Body::JournalDamaged(damage) => Data::Damage(damage),
         Body::EventsDropped { count } => Data::Dropped(Dropped { count: *count }),
     }
@@ -222,6 +231,7 @@ pub(crate) mod tests {
             sip_reason: None,
             stir: None,
             attribution: Attribution::default(),
+            transfers: Vec::new(),
             recording: None,
             media: None,
             route: None,
@@ -302,6 +312,12 @@ pub(crate) mod tests {
                 last_good_hash: "00".into(),
             }),
             Body::EventsDropped { count: 3 },
+            Body::TrunkRegistered(TrunkData {
+                trunk: "carrier".into(),
+                registrar: "sip:carrier.example".into(),
+                reason: None,
+                expires_at: Some(Wall(1_000)),
+            }),
         ]
     }
 

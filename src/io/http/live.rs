@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use crate::core::event::{Attribution, Body, CallData, Event};
+use crate::core::registration::TrunkState;
 use crate::ids::{CallId, E164};
 use crate::time::Wall;
 
@@ -38,6 +39,8 @@ pub enum LiveState {
 /// Calls in progress, from `call.started` to `call.ended`.
 pub struct LiveCalls {
     calls: Mutex<BTreeMap<CallId, LiveCall>>,
+    /// Registrations by the name of their trunk.
+    trunks: Mutex<BTreeMap<String, TrunkState>>,
     hangup: Box<dyn Fn(CallId) -> bool + Send + Sync>,
 }
 
@@ -50,7 +53,7 @@ impl std::fmt::Debug for LiveCalls {
 impl LiveCalls {
     /// `hangup` tells signalling to end a call; `false` when the command could not be queued.
     pub fn new(hangup: impl Fn(CallId) -> bool + Send + Sync + 'static) -> LiveCalls {
-        LiveCalls { calls: Mutex::default(), hangup: Box::new(hangup) }
+        LiveCalls { calls: Mutex::default(), trunks: Mutex::default(), hangup: Box::new(hangup) }
     }
 
     /// Every event passes here, in order. Bounded by the number of calls that signalling admits.
@@ -62,6 +65,21 @@ impl LiveCalls {
             Body::CallCrashed { call_id, .. } => self.remove(*call_id),
             _ => {}
         }
+    }
+
+    /// A registration has changed. Bounded by the number of trunks that a configuration may have.
+    pub fn on_trunk(&self, state: TrunkState) {
+        let mut trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.state == "gone" {
+            trunks.remove(&state.trunk);
+        } else {
+            trunks.insert(state.trunk.clone(), state);
+        }
+    }
+
+    /// How the registration of this trunk stands; `None` when it has none.
+    pub fn trunk(&self, name: &str) -> Option<TrunkState> {
+        self.trunks.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Oldest first.

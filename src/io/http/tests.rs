@@ -230,6 +230,7 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         sip_reason: None,
         stir: None,
         attribution: Attribution::default(),
+        transfers: Vec::new(),
         recording: None,
         media: None,
         route: None,

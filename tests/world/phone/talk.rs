@@ -102,7 +102,7 @@ impl Phone {
                 dialog.heard_direction = offered;
                 dialog.sdp_version += 1;
                 let text = sdp(me, dialog.sdp_version, answer, "8 101");
-                self.reply(from, request, status, Some(text))
+                self.reply(from, request, status, (status >= 200).then_some(text))
             }
             "NOTIFY" => {
                 let state = request.header("Subscription-State").unwrap_or("").to_owned();
@@ -114,6 +114,7 @@ impl Phone {
                 }
                 sent
             }
+            "INFO" if dialog.answering.mute_info => Vec::new(),
             "REFER" => {
                 dialog.referred.push(request.header("Refer-To").unwrap_or("").to_owned());
                 self.reply(from, request, 202, None)

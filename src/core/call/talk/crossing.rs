@@ -1,5 +1,11 @@
-//! Requests that cross from leg to leg with their body and nothing else: INFO and MESSAGE.
+//! Requests that cross from leg to leg with their body and nothing else: INFO and MESSAGE, by the rules of the caller's
+//! trunk, which hold in both directions.
 
+use std::borrow::Cow;
+
+use rsip::Method;
+
+use crate::config::{Passage, Within};
 use crate::core::agent::{ClientTxn, Extra, Payload, ServerTxn};
 use crate::core::call::{Call, Ctx};
 use crate::ids::Side;
@@ -13,19 +19,38 @@ pub(super) struct Passing {
     ours: ClientTxn,
 }
 
+/// What becomes of an INFO or MESSAGE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    Relay,
+    /// With this status, and this header.
+    Answer(u16, Option<(Cow<'static, str>, String)>),
+}
+
 impl Call {
     pub(super) fn relay(&mut self, side: Side, txn: ServerTxn, request: &Message, ctx: &mut Ctx<'_>) {
-        let full = self.talk().is_none_or(|talk| talk.passing.len() >= limits::CROSSING);
-        let (Some(leg), false) = (self.leg(side.other()), full) else {
+        if let Verdict::Answer(status, header) = verdict(&self.facts.trunk.within, request) {
+            let headers = header.into_iter().collect();
+            return ctx.agent.respond(ctx.now, txn, status, Extra { headers, ..Extra::default() });
+        }
+        let (Some(leg), true) = (self.leg(side.other()), self.may_pass()) else {
             return ctx.agent.respond(ctx.now, txn, 500, Extra::default());
         };
-        let body = request.body();
         let payload = request
             .header("Content-Type")
-            .filter(|_| !body.is_empty())
-            .map(|content_type| Payload { content_type: content_type.to_owned(), bytes: body.clone() });
-        let method = request.method().unwrap_or(rsip::Method::Info);
+            .map(|content_type| Payload { content_type: content_type.to_owned(), bytes: request.body() });
+        let method = request.method().unwrap_or(Method::Info);
         let ours = ctx.agent.request(ctx.now, leg, method, Extra { payload, ..Extra::default() });
+        self.pass(txn, ours);
+    }
+
+    /// There is room for one more request on its way across.
+    pub(in crate::core::call) fn may_pass(&mut self) -> bool {
+        self.talk().is_some_and(|talk| talk.passing.len() < limits::CROSSING)
+    }
+
+    /// The response to `ours` goes back in `txn`.
+    pub(in crate::core::call) fn pass(&mut self, txn: ServerTxn, ours: ClientTxn) {
         if let Some(talk) = self.talk() {
             talk.passing.push(Passing { txn, ours });
         }
@@ -36,14 +61,83 @@ impl Call {
         let Some(talk) = self.talk() else { return false };
         let Some(at) = talk.passing.iter().position(|passing| passing.ours == ours) else { return false };
         let passing = talk.passing.swap_remove(at);
+        // 408 is not for requests other than INVITE (RFC 4320 §4.2), and a challenge is between us and that side.
+        let status = match status {
+            408 => 504,
+            401 | 407 | 300..=399 | 503 => 500,
+            _ => status,
+        };
         ctx.agent.respond(ctx.now, passing.txn, status, Extra::default());
         true
     }
 
-    pub(super) fn drop_passing(&mut self, ctx: &mut Ctx<'_>) {
+    pub(in crate::core::call) fn drop_passing(&mut self, ctx: &mut Ctx<'_>) {
         let Some(talk) = self.talk() else { return };
         for passing in std::mem::take(&mut talk.passing) {
             ctx.agent.respond(ctx.now, passing.txn, 487, Extra::default());
         }
+    }
+}
+
+/// RFC 6086 §5.2: we declare no Info Package, so one that comes is answered 469; an INFO without body is an old
+/// keep-alive and answered 200.
+fn verdict(rules: &Within, request: &Message) -> Verdict {
+    let is_info = request.method() == Some(Method::Info);
+    if is_info && request.header("Info-Package").is_some() {
+        return Verdict::Answer(469, Some(("Recv-Info".into(), String::new())));
+    }
+    match if is_info { rules.info } else { rules.message } {
+        Passage::Refuse => return Verdict::Answer(if is_info { 405 } else { 403 }, None),
+        Passage::Absorb => return Verdict::Answer(200, None),
+        Passage::Relay => {}
+    }
+    if request.body().is_empty() {
+        return if is_info { Verdict::Answer(200, None) } else { Verdict::Relay };
+    }
+    if rules.content_types.iter().any(|content_type| request.has_content_type(content_type)) {
+        return Verdict::Relay;
+    }
+    Verdict::Answer(415, Some(("Accept".into(), rules.content_types.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn rules_of_info_and_message() {
+        let mut table = String::new();
+        for passage in [Passage::Relay, Passage::Absorb, Passage::Refuse] {
+            let rules = Within { info: passage, message: passage, ..Within::default() };
+            for (method, headers, body) in [
+                ("INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=5\r\n"),
+                ("INFO", "Content-Type: Application/DTMF-Relay; charset=x\r\n", "Signal=5\r\n"),
+                ("INFO", "Content-Type: application/xml\r\n", "<x/>"),
+                ("INFO", "", "Signal=5\r\n"),
+                ("INFO", "", ""),
+                ("INFO", "Info-Package: nil\r\nContent-Type: application/dtmf-relay\r\n", "Signal=5\r\n"),
+                ("MESSAGE", "Content-Type: text/plain\r\n", "hello"),
+                ("MESSAGE", "Content-Type: text/html\r\n", "<p>"),
+                ("MESSAGE", "", ""),
+            ] {
+                let text = format!(
+                    "{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP b;branch=z9hG4bKa\r\nMax-Forwards: 70\r\n\
+                     From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: x\r\nCSeq: 7 {method}\r\n{headers}\
+                     Content-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                let request = Message::parse(Bytes::from(text)).unwrap();
+                let shown = match verdict(&rules, &request) {
+                    Verdict::Relay => "crosses".to_owned(),
+                    Verdict::Answer(status, None) => status.to_string(),
+                    Verdict::Answer(status, Some((name, value))) => format!("{status} {name}: {value}"),
+                };
+                let asked = headers.trim_end().replace("\r\n", " | ");
+                table += &format!("{passage:?} {method} {asked} ({} bytes) -> {shown}\n", body.len());
+            }
+        }
+        insta::assert_snapshot!(table);
     }
 }

@@ -1,0 +1,41 @@
+//! INVITE with Replaces (RFC 3891): from the company's side it may name a leg of a call in progress.
+
+use std::sync::Arc;
+
+use super::B2bua;
+use crate::core::admission::Reject;
+use crate::core::agent::{Flow, LegId};
+use crate::core::call;
+use crate::core::call::transfer::Replaces;
+use crate::ids::Side;
+use crate::time::Now;
+use crate::wire::sip::Message;
+
+impl B2bua {
+    /// `true` when the INVITE was taken care of. A trunk's Replaces that names nothing of ours is a header like any other
+    /// that we do not know.
+    pub(super) fn on_replaces(&mut self, now: Now, leg: LegId, request: &Arc<Message>, flow: Flow) -> bool {
+        let Some(value) = request.header("Replaces") else { return false };
+        let replaces = Replaces::parse(value);
+        let named = replaces.as_ref().and_then(|replaces| {
+            let old = self.agent.find_dialog(&replaces.call_id, &replaces.to_tag, &replaces.from_tag)?;
+            let (call, side) = *self.legs.get(&old)?;
+            Some((replaces, old, call, side))
+        });
+        let is_trunk = self.settings.directory.trunk_of(&flow).is_some();
+        let reject = match named {
+            Some((replaces, old, call, Side::Company)) => {
+                let input = call::Input::Replace { leg, old, replaces, request, flow };
+                self.tell_call(now, call, input);
+                return true;
+            }
+            // A caller must not be cut off by an INVITE.
+            Some((.., Side::Caller)) => Reject::new(603, "replaces_caller"),
+            None if is_trunk => return false,
+            None if replaces.is_none() => Reject::new(400, "replaces_malformed"),
+            None => Reject::new(481, "replaces_unknown_dialog"),
+        };
+        self.turn_away(now, leg, None, "", reject);
+        true
+    }
+}
