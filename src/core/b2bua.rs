@@ -33,7 +33,7 @@ use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
 use crate::core::registration::{Registrations, TrunkState};
 use crate::core::route::{Desk, Question};
-use crate::core::{identity, number, route};
+use crate::core::{identity, number};
 use crate::ids::{CallId, E164, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};

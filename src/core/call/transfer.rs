@@ -185,11 +185,19 @@ impl Call {
             return self.transfer_failed(503, ctx);
         };
         let (facts, refer) = (&self.facts, &transfer.refer);
-        let rules = &ctx.settings.config.attribution;
-        let our_host = ctx.settings.our_host(&flow);
-        let data = &facts.data;
-        let mut lines =
-            headers::towards_company(data.call_id, &data.number, &facts.identity, &data.attribution, rules, &our_host);
+        let wording = headers::Wording {
+            data: &facts.data,
+            identity: &facts.identity,
+            invite: &facts.invite,
+            attribution: &ctx.settings.config.attribution,
+            our_host: &ctx.settings.our_host(&flow),
+            from: &facts.trunk,
+            to: self.way_out.as_ref().unwrap_or(&ctx.settings.plain),
+            uri: &refer.uri,
+            attempt: 1,
+            now: ctx.now.wall,
+        };
+        let headers::Worded { request_uri, from, to, mut lines } = wording.write();
         if let Some(replaces) = &refer.replaces {
             lines.push(("Replaces".into(), replaces.to_string()));
             lines.push(("Require".into(), "replaces".to_owned()));
@@ -199,9 +207,9 @@ impl Call {
         }
         let invite = Invite {
             flow,
-            request_uri: refer.uri.clone(),
-            from: headers::from(&facts.identity, &data.attribution, rules, &our_host),
-            to: format!("<{}>", refer.uri),
+            request_uri,
+            from,
+            to,
             max_forwards: facts.max_forwards,
             nat: facts.company.nat,
             reliable: Reliable::Off,
