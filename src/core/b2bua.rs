@@ -256,7 +256,7 @@ impl B2bua {
             session: None,
         };
         B2bua {
-            agent: Agent::new(Arc::new(agent_config), agent_seed),
+            agent: Agent::new(Arc::new(agent_config), agent_seed).with_replaces(),
             settings,
             leases,
             admission: Admission::default(),

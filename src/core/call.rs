@@ -198,6 +198,7 @@ impl Call {
             call_length: None,
             span: tracing::info_span!("call", %id),
         };
+        ctx.agent.set_transfers(call.facts.leg, call.transfers_of(Side::Caller));
         if let Some(Reject { status, code, .. }) = refused {
             call.refuse_caller(Why::new(Outcome::Rejected, code, HangupBy::System, status), None, ctx);
             call.finish(ctx);

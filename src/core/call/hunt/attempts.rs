@@ -212,7 +212,7 @@ impl Call {
             credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
             extra: Extra { headers: worded.lines, payload, phrase: None },
         };
-        let leg = ctx.agent.invite(ctx.now, invite);
+        let leg = ctx.agent.invite_taking(ctx.now, invite, self.transfers_of(Side::Company));
         ctx.new_legs.push(leg);
         self.legs.push(leg);
         let ring = target.destination.ring_timeout.unwrap_or(company.ring_timeout);
