@@ -2,6 +2,8 @@
 
 #[path = "flows/offers.rs"]
 mod offers;
+#[path = "flows/places.rs"]
+mod places;
 #[path = "flows/table.rs"]
 mod table;
 #[path = "flows/transfer.rs"]

@@ -185,6 +185,8 @@ enum Act {
 pub struct Phone {
     address: Option<SocketAddr>,
     answering: Answering,
+    /// How OPTIONS outside every dialog is answered: status and headers. `None`: not at all.
+    pub options: Option<(u16, Vec<(&'static str, String)>)>,
     pub dialogs: BTreeMap<String, Dialog>,
     /// Requests of ours without a final response.
     pending: Vec<Pending>,
@@ -203,7 +205,7 @@ type Sent = Vec<(SocketAddr, Bytes)>;
 
 impl Phone {
     pub fn new(answering: Answering) -> Phone {
-        Phone { answering, ..Phone::default() }
+        Phone { answering, options: Some((200, Vec::new())), ..Phone::default() }
     }
 
     pub fn at(mut self, address: SocketAddr) -> Phone {
@@ -592,6 +594,10 @@ impl Phone {
                 self.unacked.retain(|pending| pending.call != call);
                 self.reply(from, request, status, None)
             }
+            "OPTIONS" if !self.dialogs.contains_key(&call) => match self.options.clone() {
+                Some((status, headers)) => self.reply_with(from, request, status, &headers, None),
+                None => Vec::new(),
+            },
             _ => self.on_other(from, request, &call),
         }
     }
