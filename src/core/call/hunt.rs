@@ -1,8 +1,9 @@
 //! Before the answer: the company's destinations are tried in order.
 
-use crate::core::agent::{AgentEvent, Extra, Invite, Reliable};
+use crate::core::agent::{AgentEvent, Extra, Fork, Invite, Reliable};
 use crate::core::b2bua::Output;
 use crate::core::call::offer::{Legs, description};
+use crate::core::call::early::Final;
 use crate::core::call::talk::Talk;
 use crate::core::call::{Call, Ctx, State, ending, headers};
 use crate::core::event::{HangupBy, Outcome};
@@ -162,6 +163,7 @@ impl Call {
         };
         let leg = ctx.agent.invite_taking(ctx.now, invite, self.transfers_of(Side::Company));
         ctx.new_legs.push(leg);
+        self.early.invited(leg, self.facts.offer.is_some());
         self.legs.push(leg);
         self.company = Some(leg);
         let until = ctx.now.mono + facts.ring_timeout;
@@ -175,7 +177,9 @@ impl Call {
     /// Events of the destination being tried.
     pub(super) fn on_hunting(&mut self, event: &AgentEvent, ctx: &mut Ctx<'_>) {
         match event {
-            AgentEvent::Provisional { response, .. } => self.on_provisional(response, ctx),
+            AgentEvent::Provisional { fork, answer_due, response, .. } => {
+                self.on_provisional(fork.filter(|_| *answer_due), response, ctx);
+            }
             AgentEvent::Answered { response, .. } => self.on_answered(response, ctx),
             AgentEvent::Refused { leg, status, response } => {
                 if let Some(response) = response {
@@ -194,7 +198,8 @@ impl Call {
         }
     }
 
-    fn on_provisional(&mut self, response: &Message, ctx: &mut Ctx<'_>) {
+    /// `offering`: the fork whose offer this response is.
+    fn on_provisional(&mut self, offering: Option<Fork>, response: &Message, ctx: &mut Ctx<'_>) {
         let State::Hunting(Hunt { phase: Phase::Inviting { heard, ringing, .. }, .. }) = &mut self.state else {
             return;
         };
@@ -202,20 +207,26 @@ impl Call {
         *ringing = true;
         self.facts.data.ringing_at.get_or_insert(ctx.now.wall);
         self.learn(Side::Company, response);
-        let payload = self.company.and_then(|leg| self.on_early_description(leg, response, ctx));
+        let payload = self.company.and_then(|leg| match offering {
+            Some(fork) => self.on_early_offer(leg, fork, response, ctx),
+            None => self.on_early_description(leg, response, ctx),
+        });
         let extra = Extra { payload, ..Extra::default() };
         ctx.agent.provisional(ctx.now, self.facts.leg, response.status(), extra);
     }
 
     fn on_answered(&mut self, response: &Message, ctx: &mut Ctx<'_>) {
         let Some(company) = self.company else { return };
-        let delayed = self.facts.offer.is_none();
         self.learn(Side::Company, response);
-        let stream = if delayed {
-            let body = description(response);
-            body.and_then(|body| self.negotiation.as_ref()?.read_offer(Side::Company, &body).ok())
-        } else {
-            self.final_answer(company, response)
+        let mut delayed = false;
+        let stream = match self.final_description(company, response) {
+            Some(Final::Answer(stream)) => Some(stream),
+            Some(Final::Offer(stream)) => {
+                delayed = true;
+                Some(stream)
+            }
+            Some(Final::OfferToUs(offer)) => self.answer_for_caller(company, &offer, ctx),
+            None => None,
         };
         let Some(stream) = stream else {
             // RFC 3261 §13.2.2.4: an answer we cannot use is acknowledged and hung up.
@@ -234,7 +245,7 @@ impl Call {
             ctx.agent.ack(ctx.now, company, None);
         }
         self.accept(Side::Company, &stream, ctx);
-        let payload = self.cross(Side::Company, &stream);
+        let payload = if delayed { self.cross(Side::Company, &stream) } else { self.describe_answer(&stream) };
         ctx.agent.answer(ctx.now, self.facts.leg, Extra { payload, ..Extra::default() });
         self.connected(Talk::new(delayed), ctx);
     }
