@@ -149,6 +149,9 @@ impl Call {
             now: ctx.now.wall,
         };
         let worded = wording.write();
+        let dialogs = &ctx.settings.config.sip.dialogs;
+        // An offer in a provisional response of theirs would have nobody to answer it.
+        let reliable = if facts.offer.is_some() { dialogs.reliable } else { Reliable::Off };
         let invite = Invite {
             flow,
             request_uri: worded.request_uri,
@@ -156,8 +159,8 @@ impl Call {
             to: worded.to,
             max_forwards: facts.max_forwards,
             nat: facts.company_nat,
-            reliable: Reliable::Off,
-            session: None,
+            reliable,
+            session: dialogs.session(),
             credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
             extra: Extra { headers: worded.lines, payload, phrase: None },
         };
