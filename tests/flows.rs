@@ -248,6 +248,7 @@ fn what_a_refusal_becomes() {
     let mut world = world(silent.clone(), silent);
     let call = world.dial(Calling::default());
     world.settle();
-    table += &format!("100 only -> {:?} {:?}\n", world.phone(CARRIER).dialogs[&call].finals, world.ended()[0].reason);
+    let heard = world.phone(CARRIER).dialogs[&call].finals.clone();
+    table += &format!("100 only -> {heard:?} {:?}\n", world.ended()[0].reason);
     insta::assert_snapshot!(table);
 }

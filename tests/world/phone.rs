@@ -531,7 +531,7 @@ impl Phone {
                     .header("To", &dialog.remote)
                     .header("Call-ID", &dialog.call_id)
                     .header("CSeq", &format!("{number} ACK"));
-                if (first && !dialog.offers) || dialog.offerless.contains(&number) {
+                if (first && !dialog.offers && !dialog.agreed) || dialog.offerless.contains(&number) {
                     builder = builder.body("application/sdp", sdp(me, 1, "sendrecv", "8 101").as_bytes());
                 }
                 let ack = builder.finish().expect("a message");

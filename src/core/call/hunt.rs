@@ -150,8 +150,9 @@ impl Call {
         };
         let worded = wording.write();
         let dialogs = &ctx.settings.config.sip.dialogs;
-        // An offer in a provisional response of theirs would have nobody to answer it.
-        let reliable = if facts.offer.is_some() { dialogs.reliable } else { Reliable::Off };
+        // An offer in a provisional response of theirs must have somebody to answer it.
+        let is_answered = facts.offer.is_some() || ctx.agent.is_reliable(facts.leg);
+        let reliable = if is_answered { dialogs.reliable } else { Reliable::Off };
         let invite = Invite {
             flow,
             request_uri: worded.request_uri,
