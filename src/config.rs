@@ -31,7 +31,7 @@ use crate::core::lease::Channel;
 use crate::ids::E164;
 
 pub use caller::KnownCaller;
-pub use company::{Company, Destination};
+pub use company::{Company, Destination, During, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When};
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::Dialogs;
 pub use dns::Dns;

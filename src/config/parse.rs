@@ -7,6 +7,8 @@ mod destinations;
 mod dialogs;
 mod dns;
 mod media;
+mod rule;
+pub(super) mod schedule;
 mod sip;
 mod tls;
 mod trace;

@@ -19,6 +19,7 @@ use leaseline::core::agent::Flow;
 use leaseline::core::b2bua::{B2bua, Counts, Input, Output, Settings};
 use leaseline::core::event::{Body, CallData, Event, MediaSummary, RecordingState, RecordingSummary};
 use leaseline::core::lease::LeaseTable;
+use leaseline::core::locate::Hop;
 use leaseline::core::media::{LocalMedia, MediaCommand, MediaNotice, Remote};
 use leaseline::ids::{CallId, Side};
 use leaseline::time::{Mono, Now, Wall};
@@ -107,6 +108,8 @@ pub struct World {
     pub trunks: Vec<leaseline::core::registration::TrunkState>,
     pub media: BTreeMap<CallId, MediaState>,
     pub no_ports: bool,
+    /// Where names lead; others lead nowhere.
+    pub names: BTreeMap<String, Vec<Hop>>,
     pub random: ChaCha12Rng,
     faults: Faults,
     network: BinaryHeap<Reverse<Datagram>>,
@@ -140,6 +143,7 @@ impl World {
             trunks: Vec::new(),
             media: BTreeMap::new(),
             no_ports: false,
+            names: BTreeMap::new(),
             random,
             faults: Faults::default(),
             network: BinaryHeap::new(),
@@ -314,7 +318,10 @@ impl World {
                     self.send(transmit.flow.local, transmit.flow.remote, transmit.bytes);
                 }
                 Output::Media(call, command) => self.on_media(call, command),
-                Output::Resolve { asker, .. } => self.us.handle(self.now, Input::Resolved(asker, Vec::new())),
+                Output::Resolve { asker, query } => {
+                    let hops = self.names.get(&*query.host).cloned().unwrap_or_default();
+                    self.us.handle(self.now, Input::Resolved(asker, hops));
+                }
                 Output::Event(event) => {
                     let _ = writeln!(self.ladder, "   {:>7.3} event {}", self.seconds(), describe(&event));
                     self.events.push(event);
@@ -430,7 +437,7 @@ impl World {
 
     /// Everything that was sent and told, as a picture.
     pub fn ladder(&self) -> String {
-        let Counts { calls, legs, timers, admitted, agent, registrations: _ } = self.counts();
+        let Counts { calls, legs, timers, admitted, agent, .. } = self.counts();
         format!(
             "{}   left: calls {calls} legs {legs}+{} timers {timers} admitted {admitted} transactions {}+{}\n",
             self.ladder, agent.legs, agent.client_transactions, agent.server_transactions

@@ -32,8 +32,8 @@ pub(super) struct Early {
     told: Option<Told>,
     /// The company's offer that waits for the caller's PRACK.
     asked: Option<(LegId, Fork)>,
-    /// The leg whose INVITE had no offer.
-    offerless: Option<LegId>,
+    /// The legs whose INVITE had no offer.
+    offerless: Vec<LegId>,
 }
 
 /// What the caller got in a reliable response.
@@ -66,7 +66,9 @@ pub(super) enum Final {
 impl Early {
     /// An INVITE went out; without offer the company is to make it.
     pub(super) fn invited(&mut self, leg: LegId, offers: bool) {
-        self.offerless = (!offers).then_some(leg);
+        if !offers {
+            self.offerless.push(leg);
+        }
     }
 
     fn find(&self, leg: LegId, tag: &str) -> Option<&Said> {
@@ -83,6 +85,20 @@ impl Call {
         response: &Message,
         ctx: &mut Ctx<'_>,
     ) -> Option<Payload> {
+        let stream = self.remember_early(leg, response)?;
+        self.accept(Side::Company, &stream, ctx);
+        if self.early.told.is_some() {
+            return None;
+        }
+        let payload = self.cross(Side::Company, &stream);
+        if ctx.agent.is_reliable(self.facts.leg) {
+            self.early.told = Some(Told { stream, again: true });
+        }
+        payload
+    }
+
+    /// Keeps the description of a provisional response. `None` when it has none, or when its dialog has its answer.
+    pub(super) fn remember_early(&mut self, leg: LegId, response: &Message) -> Option<Stream> {
         self.facts.offer.as_ref()?;
         let body = description(response)?;
         let stream = self.negotiation.as_ref()?.read_answer(Side::Company, &body).ok()?;
@@ -98,15 +114,7 @@ impl Call {
             }
             None => return None,
         }
-        self.accept(Side::Company, &stream, ctx);
-        if self.early.told.is_some() {
-            return None;
-        }
-        let payload = self.cross(Side::Company, &stream);
-        if ctx.agent.is_reliable(self.facts.leg) {
-            self.early.told = Some(Told { stream, again: true });
-        }
-        payload
+        Some(stream)
     }
 
     /// An offer of the company in a reliable provisional response: the caller is asked. What cannot be asked is not
@@ -162,7 +170,7 @@ impl Call {
         }
         let negotiation = self.negotiation.as_ref()?;
         match description(response) {
-            Some(body) if self.early.offerless == Some(leg) => {
+            Some(body) if self.early.offerless.contains(&leg) => {
                 let offer = negotiation.read_offer(Side::Company, &body).ok()?;
                 Some(if self.facts.offer.is_some() { Final::OfferToUs(offer) } else { Final::Offer(offer) })
             }
@@ -177,7 +185,7 @@ impl Call {
         let signalling = ctx.agent.flow(leg)?.remote.ip();
         let negotiation = self.negotiation.as_mut()?;
         let (newcomer, stream, payload) = negotiation.answer_newcomer(session, offer)?;
-        negotiation.welcome(newcomer, signalling, self.facts.company_nat);
+        negotiation.welcome(newcomer, signalling, self.facts.company.nat);
         ctx.agent.ack(ctx.now, leg, Some(payload));
         Some(stream)
     }
