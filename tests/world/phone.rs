@@ -51,6 +51,8 @@ pub struct Answering {
     pub headers: Vec<(&'static str, String)>,
     /// Instead of the phone's own description.
     pub sdp: Option<String>,
+    /// Provisional responses go out reliably (RFC 3262), once; what they described is not said again.
+    pub reliable: bool,
 }
 
 impl Default for Answering {
@@ -71,6 +73,7 @@ impl Default for Answering {
             mute_bye: false,
             headers: Vec::new(),
             sdp: None,
+            reliable: false,
         }
     }
 }
@@ -135,6 +138,10 @@ pub struct Dialog {
     /// Final statuses of the first INVITE, each once for every different one.
     pub finals: Vec<u16>,
     pub provisionals: Vec<u16>,
+    /// Numbers of reliable provisional responses that were sent or acknowledged.
+    reliably: u32,
+    /// Offer and answer were exchanged before the final response.
+    agreed: bool,
     pub confirmed: bool,
     /// 2xx was sent or received and no BYE yet.
     pub up: bool,
@@ -247,6 +254,8 @@ impl Phone {
             offers: calling.offers,
             finals: Vec::new(),
             provisionals: Vec::new(),
+            reliably: 0,
+            agreed: false,
             confirmed: false,
             up: false,
             acked: false,
@@ -495,7 +504,7 @@ impl Phone {
                 if first && !dialog.provisionals.contains(&status) {
                     dialog.provisionals.push(status);
                 }
-                Vec::new()
+                self.acknowledge_early(now, call, response)
             }
             200..=299 => {
                 if let Some((ack, to)) = self.acks.get(&(call.to_owned(), number)) {
@@ -524,7 +533,7 @@ impl Phone {
                     .header("To", &dialog.remote)
                     .header("Call-ID", &dialog.call_id)
                     .header("CSeq", &format!("{number} ACK"));
-                if (first && !dialog.offers) || dialog.offerless.contains(&number) {
+                if (first && !dialog.offers && !dialog.agreed) || dialog.offerless.contains(&number) {
                     builder = builder.body("application/sdp", sdp(me, 1, "sendrecv", "8 101").as_bytes());
                 }
                 let ack = builder.finish().expect("a message");
@@ -636,6 +645,8 @@ impl Phone {
             offers: request.body().is_empty(),
             finals: Vec::new(),
             provisionals: Vec::new(),
+            reliably: 0,
+            agreed: false,
             confirmed: false,
             up: false,
             acked: false,
@@ -736,7 +747,15 @@ impl Phone {
         }
         let own = || sdp(me, 1, "sendrecv", "8 101");
         let (headers, instead) = (dialog.answering.headers.clone(), dialog.answering.sdp.clone());
-        let body = described.then(|| instead.unwrap_or_else(own));
+        let reliably = dialog.answering.reliable && status < 200;
+        let body = (described && !(dialog.agreed && !reliably)).then(|| instead.unwrap_or_else(own));
+        let mut headers = headers;
+        if reliably {
+            dialog.reliably += 1;
+            dialog.agreed |= described;
+            headers.push(("Require", "100rel".to_owned()));
+            headers.push(("RSeq", dialog.reliably.to_string()));
+        }
         let sent = self.reply_with(to, &request, status, &headers, body);
         if (200..300).contains(&status) {
             self.await_ack(now, call, &sent);
