@@ -7,14 +7,15 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use leaseline::core::b2bua::Counts;
+use leaseline::core::b2bua::{Counts, Settings};
 use leaseline::core::event::Body;
 use leaseline::wire::sip::Message;
 
 use world::phone::{Answering, Calling, Do, Phone};
-use world::{CARRIER, CONFIG, Meddle, OFFICE, SHOP, World};
+use world::{CARRIER, CONFIG, Meddle, OFFICE, SHOP, World, settings};
 
 const MEDDLES: [(&str, Meddle); 4] = [
     ("lost", Meddle::Lost),
@@ -90,8 +91,8 @@ fn after_the_answer(caller: &str, company: &str, order: (&str, u64, u64)) -> Sce
     Scenario { name: format!("caller {caller}, company {company}, {}", order.0), calling, shop }
 }
 
-fn play(scenario: &Scenario, meddle: Option<(usize, Meddle)>) -> (World, bool) {
-    let mut world = World::new(7, CONFIG);
+fn play(settings: &Arc<Settings>, scenario: &Scenario, meddle: Option<(usize, Meddle)>) -> (World, bool) {
+    let mut world = World::with_settings(7, settings.clone());
     world.meddle = meddle;
     world.add(CARRIER, Phone::new(Answering::default()));
     world.add(SHOP, Phone::new(scenario.shop.clone()));
@@ -175,10 +176,11 @@ fn heard(world: &World) -> String {
 
 /// Plays all of them. Gives the table, with the number of runs.
 fn table(scenarios: &[Scenario]) -> String {
+    let settings = settings(CONFIG);
     let mut table = String::new();
     let (mut runs, mut faults) = (0, Vec::new());
     for scenario in scenarios {
-        let (plain, quiet) = play(scenario, None);
+        let (plain, quiet) = play(&settings, scenario, None);
         let usual = verdict(&plain);
         let note = |world: &World, quiet, how: &str, faults: &mut Vec<String>| {
             if let Some(what) = fault(world, quiet) {
@@ -196,7 +198,7 @@ fn table(scenarios: &[Scenario]) -> String {
         for (name, meddle) in MEDDLES {
             let mut verdicts: BTreeMap<String, usize> = BTreeMap::new();
             for index in 0..messages.min(MESSAGES) {
-                let (world, quiet) = play(scenario, Some((index, meddle)));
+                let (world, quiet) = play(&settings, scenario, Some((index, meddle)));
                 note(&world, quiet, &format!("message {index} {name}"), &mut faults);
                 *verdicts.entry(verdict(&world)).or_default() += 1;
                 runs += 1;

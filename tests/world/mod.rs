@@ -73,6 +73,12 @@ pub enum Meddle {
     Late(u64),
 }
 
+pub fn settings(config: &str) -> Arc<Settings> {
+    let config = Config::parse(config, "test.toml", Path::new("")).expect("the test's configuration");
+    let listeners = config.sip.listen.clone();
+    Arc::new(Settings::new(Arc::new(config), listeners))
+}
+
 struct Datagram {
     at: Mono,
     order: u64,
@@ -135,12 +141,14 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, config: &str) -> World {
-        let config = Config::parse(config, "test.toml", Path::new("")).expect("the test's configuration");
+        World::with_settings(seed, settings(config))
+    }
+
+    /// Many worlds of one configuration read it once.
+    pub fn with_settings(seed: u64, settings: Arc<Settings>) -> World {
         let mut random = ChaCha12Rng::seed_from_u64(seed);
         let mut machine_seed = [0; 32];
         random.fill_bytes(&mut machine_seed);
-        let listeners = config.sip.listen.clone();
-        let settings = Arc::new(Settings::new(Arc::new(config), listeners));
         let start = Mono(1_000_000_000);
         World {
             now: Now { mono: start, wall: Wall::parse_rfc3339("2026-11-21T10:00:00Z").expect("a time") },
