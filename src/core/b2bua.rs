@@ -246,7 +246,7 @@ impl B2bua {
             session: None,
         };
         B2bua {
-            agent: Agent::new(Arc::new(agent_config), agent_seed),
+            agent: Agent::new(Arc::new(agent_config), agent_seed).with_replaces(),
             settings,
             leases,
             admission: Admission::default(),

@@ -172,7 +172,7 @@ impl Call {
         };
         let address = [ours(caller_family), ours(company_family)];
         ctx.media(id, MediaCommand::Open(Open { call: id, address }));
-        Call {
+        let call = Call {
             legs: vec![facts.leg],
             allows_update: [allows_update(&facts.invite).unwrap_or(false), false],
             facts,
@@ -189,7 +189,9 @@ impl Call {
             recording_started: false,
             call_length: None,
             span: tracing::info_span!("call", %id),
-        }
+        };
+        ctx.agent.set_transfers(call.facts.leg, call.transfers_of(Side::Caller));
+        call
     }
 
     pub fn id(&self) -> CallId {

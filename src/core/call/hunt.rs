@@ -160,7 +160,7 @@ impl Call {
             credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
             extra: Extra { headers: worded.lines, payload, phrase: None },
         };
-        let leg = ctx.agent.invite(ctx.now, invite);
+        let leg = ctx.agent.invite_taking(ctx.now, invite, self.transfers_of(Side::Company));
         ctx.new_legs.push(leg);
         self.legs.push(leg);
         self.company = Some(leg);
