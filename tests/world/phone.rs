@@ -39,6 +39,8 @@ pub struct Answering {
     pub reinvite_sdp: Option<String>,
     /// After the ACK.
     pub script: Vec<(Duration, Do)>,
+    /// After the INVITE, whatever was answered by then.
+    pub timed: Vec<(Duration, Do)>,
     /// Says BYE when NOTIFY tells it that its transfer succeeded.
     pub hangs_up_after_transfer: bool,
     /// 100 Trying at once.
@@ -67,6 +69,7 @@ impl Default for Answering {
             reinvite_direction: None,
             reinvite_sdp: None,
             script: Vec::new(),
+            timed: Vec::new(),
             hangs_up_after_transfer: false,
             trying: true,
             mute_info: false,
@@ -89,6 +92,8 @@ pub struct Calling {
     pub reinvites: Vec<(Duration, &'static str)>,
     /// After the 200.
     pub script: Vec<(Duration, Do)>,
+    /// After the INVITE, whatever was answered by then.
+    pub timed: Vec<(Duration, Do)>,
     pub acknowledges: bool,
     /// Offer in the INVITE; else in the 200, and the answer in our ACK.
     pub offers: bool,
@@ -111,6 +116,7 @@ impl Default for Calling {
             hang_up: Some(Duration::from_secs(10)),
             reinvites: Vec::new(),
             script: Vec::new(),
+            timed: Vec::new(),
             acknowledges: true,
             offers: true,
             headers: Vec::new(),
@@ -145,6 +151,8 @@ pub struct Dialog {
     pub confirmed: bool,
     /// 2xx was sent or received and no BYE yet.
     pub up: bool,
+    /// BYE was sent in the early dialog: a 2xx that crosses it makes no call.
+    left: bool,
     pub acked: bool,
     pub byes: u32,
     /// Direction in the last description from us.
@@ -186,6 +194,7 @@ enum Act {
     HangUp { call: String },
     Cancel { call: String },
     Do { call: String, what: Do },
+    Timed { call: String, what: Do },
 }
 
 #[derive(Debug, Default)]
@@ -258,6 +267,7 @@ impl Phone {
             agreed: false,
             confirmed: false,
             up: false,
+            left: false,
             acked: false,
             byes: 0,
             heard_direction: String::new(),
@@ -271,6 +281,7 @@ impl Phone {
             calling: Some(calling.clone()),
         };
         self.dialogs.insert(call_id.clone(), dialog);
+        self.by_the_clock(now, &call_id, &calling.timed);
         if let Some(after) = calling.cancel {
             self.act(now + after, Act::Cancel { call: call_id.clone() });
         }
@@ -379,6 +390,7 @@ impl Phone {
                 self.perform(now, &call, what)
             }
             Act::Do { .. } => Vec::new(),
+            Act::Timed { call, what } => self.on_time(now, &call, what),
         }
     }
 
@@ -517,7 +529,7 @@ impl Phone {
                     dialog.remote =
                         response.to().map(|_| response.header("To").unwrap_or("").to_owned()).expect("valid");
                     dialog.confirmed = true;
-                    dialog.up = true;
+                    dialog.up = !dialog.left && dialog.byes == 0;
                 }
                 if let Some(Ok(contact)) = response.contact() {
                     dialog.remote_target = contact.uri.text.to_owned();
@@ -649,6 +661,7 @@ impl Phone {
             agreed: false,
             confirmed: false,
             up: false,
+            left: false,
             acked: false,
             byes: 0,
             heard_direction: direction_of(request).unwrap_or_default(),
@@ -662,6 +675,7 @@ impl Phone {
             calling: None,
         };
         self.dialogs.insert(call.to_owned(), dialog);
+        self.by_the_clock(now, call, &answering.timed);
         let bytes_of = request.bytes().clone();
         for (after, status, described) in answering.ringing {
             self.act(
