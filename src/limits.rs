@@ -62,6 +62,9 @@ pub const REGISTER_PAUSE: Duration = Duration::from_secs(30);
 /// Longest pause (RFC 5626 §4.5 max-time), and the longest Retry-After that is believed.
 pub const REGISTER_PAUSE_MAX: Duration = Duration::from_secs(1_800);
 
+/// Places of one trunk that a round of probes asks: as many as a registration tries.
+pub const PROBE_PLACES: usize = 8;
+
 /// Lines of one SDP body.
 pub const SDP_LINES: usize = 512;
 /// Media descriptions of one SDP body.

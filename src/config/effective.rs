@@ -199,6 +199,11 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
         out.list("contacts", &register.contacts);
         out.text("expires", duration_text(register.expires));
     }
+    if let Some(probe) = &trunk.probe {
+        out.table("[trunk.probe]");
+        out.text("every", duration_text(probe.every));
+        out.text("timeout", duration_text(probe.timeout));
+    }
     if let Some(credentials) = &trunk.credentials {
         out.table("[trunk.credentials]");
         out.text("user", &credentials.user);

@@ -392,6 +392,21 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
         "cannot open",
     ),
     ("[[sink]]", "[sink]", 30, "sink", "[[sink]]"),
+    ("match = [\"127.0.0.0/8\"]", "match = [\"127.0.0.0/8\"]\n[trunk.probe]", 10, "trunk[0].probe", "nobody to ask"),
+    (
+        "match = [\"127.0.0.0/8\"]",
+        "match = [\"127.0.0.0/8\"]\naddress = \"sip:192.0.2.9\"\n[trunk.probe]\nevery = \"1s\"",
+        12,
+        "trunk[0].probe.every",
+        "must be from",
+    ),
+    (
+        "match = [\"127.0.0.0/8\"]",
+        "match = [\"127.0.0.0/8\"]\naddress = \"sip:192.0.2.9\"\n[trunk.probe]\nevery = \"5s\"\ntimeout = \"6s\"",
+        11,
+        "trunk[0].probe",
+        "longer than `every`",
+    ),
 ];
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod headers;
 mod identity;
+mod probe;
 mod register;
 mod stir;
 
@@ -13,6 +14,7 @@ use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
+pub use probe::Probe;
 pub use register::Register;
 pub use stir::{StirForward, StirRules, StirVerify};
 
@@ -73,6 +75,8 @@ pub struct Trunk {
     pub credentials: Option<Arc<Credentials>>,
     /// We register there; its calls then come from where the registrar is, too.
     pub register: Option<Register>,
+    /// It is asked whether it is there.
+    pub probe: Option<Probe>,
 }
 
 impl Trunk {
@@ -97,6 +101,7 @@ impl Trunk {
             within: Within::default(),
             credentials: None,
             register: None,
+            probe: None,
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::core::lease::LeaseTable;
 use crate::core::locate::{Asker, Hop, Names, Query, Reach};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
+use crate::core::probe::{ProbeState, Probes};
 use crate::core::registration::{Registrations, TrunkState};
 use crate::core::route::{Desk, Question};
 use crate::core::{identity, number};
@@ -38,6 +39,7 @@ use crate::time::{Mono, Now, Wakeup};
 use crate::wire::sip::{Message, Uri};
 
 mod door;
+mod probes;
 mod replaces;
 mod standing;
 
@@ -181,6 +183,8 @@ pub enum Output {
     Leg(CallId, Side, String),
     /// A trunk's registration has changed its state.
     Trunk(TrunkState),
+    /// A trunk was asked whether it is there.
+    Probe(ProbeState),
     /// An INVITE was refused at the door, for the metric.
     Refused(Refused),
 }
@@ -204,6 +208,8 @@ pub struct Counts {
     pub seats: usize,
     /// Registrations, kept or about to leave.
     pub registrations: usize,
+    /// Trunks that are asked whether they are there.
+    pub probes: usize,
     pub agent: AgentCounts,
 }
 
@@ -224,7 +230,8 @@ pub struct B2bua {
     desk: Desk,
     health: Health,
     registrations: Registrations,
-    /// The configuration's registrations have begun.
+    probes: Probes,
+    /// The configuration's registrations and probes have begun.
     begun: bool,
     calls: HashMap<CallId, Call>,
     legs: HashMap<LegId, (CallId, Side)>,
@@ -245,7 +252,8 @@ impl B2bua {
         let mut agent_seed = [0; 32];
         random.fill_bytes(&mut agent_seed);
         // Of its own, so that what the calls draw does not change with it.
-        let defence = Defence::new(u64::from_le_bytes(*seed.first_chunk().unwrap_or(&[0; 8])));
+        let own_seed = u64::from_le_bytes(*seed.first_chunk().unwrap_or(&[0; 8]));
+        let (defence, probes) = (Defence::new(own_seed), Probes::new(own_seed));
         let agent_config = AgentConfig {
             user_agent: settings.config.sip.user_agent.clone(),
             hosts: settings.hosts.clone(),
@@ -261,6 +269,7 @@ impl B2bua {
             desk: Desk::default(),
             health: Health::default(),
             registrations: Registrations::default(),
+            probes,
             begun: false,
             calls: HashMap::new(),
             legs: HashMap::new(),
@@ -287,8 +296,9 @@ impl B2bua {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
                 self.tell_call(now, call, call::Input::Resolved(question, hops));
             }
-            Input::Resolved(Asker::Trunk(_), hops) => {
+            Input::Resolved(Asker::Probe(id), hops) => {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
+                self.on_probes(now, |all, ctx| all.on_resolved(id, &hops, ctx));
             }
             Input::Resolved(Asker::Registrar(id), hops) => {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
@@ -305,11 +315,13 @@ impl B2bua {
             Input::Drain => {
                 self.admission.drain();
                 self.on_registrations(now, Registrations::drain);
+                self.on_probes(now, Probes::drain);
             }
             Input::Load(lag) => self.admission.loaded(now.mono, lag),
             Input::Reload(settings) => {
                 self.reload(settings);
                 self.on_registrations(now, Registrations::apply);
+                self.on_probes(now, Probes::apply);
             }
             Input::Remember { company, caller, destination } => {
                 self.desk.known.remember(&company, &caller, destination.into());
@@ -336,7 +348,7 @@ impl B2bua {
     /// When to come back, and why.
     pub fn poll_timeout(&self) -> Option<Wakeup> {
         let call = self.timers.first().map(|(at, _)| (*at, "call"));
-        let trunks = self.registrations_timeout();
+        let trunks = self.registrations_timeout().into_iter().chain(self.probes.poll_timeout());
         call.into_iter().chain(self.agent.poll_timeout()).chain(trunks).min_by_key(|(at, _)| *at)
     }
 
@@ -348,6 +360,7 @@ impl B2bua {
             admitted: self.admission.calls(),
             seats: self.desk.taken(),
             registrations: self.registrations.count(),
+            probes: self.probes.count(),
             agent: self.agent.counts(),
         }
     }
@@ -388,6 +401,9 @@ impl B2bua {
     fn on_timeout(&mut self, now: Now) {
         self.agent.handle_timeout(now);
         self.registrations_due(now);
+        if self.probes.is_due(now.mono) {
+            self.on_probes(now, Probes::on_timeout);
+        }
         while let Some((at, call)) = self.timers.first().copied()
             && at <= now.mono
         {
@@ -422,6 +438,7 @@ impl B2bua {
             }
             AgentEvent::Standalone { .. } => {
                 self.on_registrations(now, |all, ctx| all.on_answer(&event, ctx));
+                self.on_probes(now, |all, ctx| all.on_answer(&event, ctx));
             }
             AgentEvent::Cancelled { leg, .. }
             | AgentEvent::Acked { leg, .. }

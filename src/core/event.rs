@@ -377,6 +377,10 @@ pub enum Body {
     TrunkRegistered(TrunkData),
     /// We are not, or not any more; the reason says why.
     TrunkUnregistered(TrunkData),
+    /// A trunk answers our probes.
+    TrunkUp(ProbeData),
+    /// It does not, or says that it cannot take calls.
+    TrunkDown(ProbeData),
     /// The journal's disk did not take these events, and memory for them ran out.
     EventsDropped {
         count: u64,
@@ -394,6 +398,17 @@ pub struct TrunkData {
     /// Unless it is refreshed, which it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires_at: Option<Wall>,
+}
+
+/// `data` of `leaseline.trunk.up` and `.down`: told when it changes, and once at the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeData {
+    pub trunk: String,
+    /// `up`, `degraded` (it answers, and cannot take calls) or `down`.
+    pub state: String,
+    /// Stable code: `timeout`, `unreachable`, `unavailable`, `server_error`, `unresolved`, `unusable`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
 }
 
 /// `data` of `leaseline.journal.damaged`.
@@ -433,6 +448,8 @@ impl Body {
             Body::NodeStopped => "leaseline.node.stopped",
             Body::TrunkRegistered(_) => "leaseline.trunk.registered",
             Body::TrunkUnregistered(_) => "leaseline.trunk.unregistered",
+            Body::TrunkUp(_) => "leaseline.trunk.up",
+            Body::TrunkDown(_) => "leaseline.trunk.down",
             Body::JournalDamaged(_) => "leaseline.journal.damaged",
             Body::EventsDropped { .. } => "leaseline.events.dropped",
         }

@@ -46,9 +46,7 @@ impl Agent {
             }
             Phase::Confirmed | Phase::Hanging(_) | Phase::Over => {
                 if leg.our_invite.is_some() {
-                    // Their 2xx made the first offer; our ACK will answer it.
-                    let is_theirs = !leg.our_offer && leg.ack_due.is_some() && leg.acks.is_empty();
-                    return Some(if is_theirs { Standing::Theirs } else { Standing::Ours });
+                    return Some(Standing::Ours);
                 }
                 if leg.unacked.as_ref().is_some_and(|unacked| unacked.offers) {
                     return Some(Standing::Ours);

@@ -224,7 +224,7 @@ impl Call {
             max_forwards: facts.max_forwards,
             nat: facts.company.nat,
             reliable: Reliable::Off,
-            session: ctx.settings.config.sip.dialogs.session(),
+            session: None,
             credentials: trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
             extra: Extra { headers: lines, payload: Some(payload), phrase: None },
         };

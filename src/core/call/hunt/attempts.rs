@@ -201,9 +201,9 @@ impl Call {
         };
         let worded = wording.write();
         let dialogs = &ctx.settings.config.sip.dialogs;
-        // A reliable description is an answer or an offer: it needs the caller's offer, and one phone to talk to.
-        let one_answers = facts.offer.is_some() && facts.plan.parallel < 2;
-        let reliable = if one_answers { dialogs.reliable } else { Reliable::Off };
+        // An offer in a provisional response of theirs must have somebody to answer it: one caller, and not of several.
+        let is_asked = facts.plan.parallel < 2 && ctx.agent.is_reliable(facts.leg);
+        let reliable = if facts.offer.is_some() || is_asked { dialogs.reliable } else { Reliable::Off };
         let invite = Invite {
             flow,
             request_uri: worded.request_uri,
@@ -218,6 +218,7 @@ impl Call {
         };
         let leg = ctx.agent.invite_taking(ctx.now, invite, self.transfers_of(Side::Company));
         ctx.new_legs.push(leg);
+        self.early.invited(leg, self.facts.offer.is_some());
         self.legs.push(leg);
         let ring = target.destination.ring_timeout.unwrap_or(company.ring_timeout);
         let more_targets = self.has_more_targets();
