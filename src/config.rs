@@ -30,7 +30,7 @@ use crate::core::lease::Channel;
 use crate::ids::E164;
 
 pub use caller::KnownCaller;
-pub use company::{Company, Destination};
+pub use company::{Company, Destination, During, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When};
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dns::Dns;
 pub use problem::{Problem, Problems};

@@ -6,6 +6,8 @@ mod defence;
 mod destinations;
 mod dns;
 mod media;
+mod rule;
+pub(super) mod schedule;
 mod sip;
 mod tls;
 mod trace;

@@ -38,6 +38,13 @@ pub enum Source {
     Tls(Box<str>),
 }
 
+impl std::fmt::Display for Source {
+    /// As the configuration writes it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&super::value::source_text(self))
+    }
+}
+
 /// Who may send us calls.
 #[derive(Clone, Debug)]
 pub struct Trunk {

@@ -33,7 +33,8 @@ use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
 use crate::core::probe::{ProbeState, Probes};
 use crate::core::registration::{Registrations, TrunkState};
-use crate::core::{identity, number, route};
+use crate::core::route::{Desk, Question};
+use crate::core::{identity, number};
 use crate::ids::{CallId, E164, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
@@ -158,6 +159,12 @@ pub enum Input {
     /// No new calls from now on.
     Drain,
     Reload(Arc<Settings>),
+    /// This destination answered this caller in a call of an earlier run.
+    Remember {
+        company: String,
+        caller: String,
+        destination: String,
+    },
     /// Messages wait so long in our queue: what `io` has measured.
     Load(Duration),
     Timeout,
@@ -199,6 +206,8 @@ pub struct Counts {
     pub legs: usize,
     pub timers: usize,
     pub admitted: usize,
+    /// Places taken at destinations whose calls are counted.
+    pub seats: usize,
     /// Registrations, kept or about to leave.
     pub registrations: usize,
     /// Trunks that are asked whether they are there.
@@ -220,6 +229,7 @@ pub struct B2bua {
     settings: Arc<Settings>,
     leases: Arc<LeaseTable>,
     admission: Admission,
+    desk: Desk,
     health: Health,
     registrations: Registrations,
     probes: Probes,
@@ -254,10 +264,11 @@ impl B2bua {
             session: None,
         };
         B2bua {
-            agent: Agent::new(Arc::new(agent_config), agent_seed),
+            agent: Agent::new(Arc::new(agent_config), agent_seed).with_replaces(),
             settings,
             leases,
             admission: Admission::default(),
+            desk: Desk::default(),
             health: Health::default(),
             registrations: Registrations::default(),
             probes,
@@ -310,13 +321,25 @@ impl B2bua {
             }
             Input::Load(lag) => self.admission.loaded(now.mono, lag),
             Input::Reload(settings) => {
-                self.settings = settings;
+                self.reload(settings);
                 self.on_registrations(now, Registrations::apply);
                 self.on_probes(now, Probes::apply);
+            }
+            Input::Remember { company, caller, destination } => {
+                self.desk.known.remember(&company, &caller, destination.into());
             }
             Input::Timeout => self.on_timeout(now),
         }
         self.pump(now);
+    }
+
+    fn reload(&mut self, settings: Arc<Settings>) {
+        let companies = &settings.config.companies;
+        let counted = companies.iter().flat_map(|company| company.every_destination());
+        let counted: HashSet<&str> = counted.filter_map(|one| one.counted.as_deref()).collect();
+        let names: HashSet<&str> = companies.iter().map(|company| company.name.as_str()).collect();
+        self.desk.retain(|key| counted.contains(key), |name| names.contains(name));
+        self.settings = settings;
     }
 
     /// What is to be done next; `None` when everything is.
@@ -337,6 +360,7 @@ impl B2bua {
             legs: self.legs.len(),
             timers: self.timers.len(),
             admitted: self.admission.calls(),
+            seats: self.desk.taken(),
             registrations: self.registrations.count(),
             probes: self.probes.count(),
             agent: self.agent.counts(),
@@ -463,6 +487,7 @@ impl B2bua {
             now,
             agent: &mut self.agent,
             settings: &self.settings,
+            desk: &mut self.desk,
             health: &mut self.health,
             out: &mut self.out,
             new_legs: &mut new_legs,
@@ -496,6 +521,15 @@ impl B2bua {
         self.disarm(id);
         for leg in call.legs() {
             self.legs.remove(leg);
+        }
+        if let (Some(caller), Some(label)) = (&call.data().caller, call.answered_by())
+            && call.company().asks_for_known()
+        {
+            self.desk.known.remember(&call.data().company, caller, Arc::clone(label));
+        }
+        let (seats, talked) = call.seats();
+        for seat in seats {
+            self.desk.release(now.mono, seat, talked);
         }
         let ended = call.data().ended_at.unwrap_or(now.wall);
         self.admission.release(Now { wall: ended, ..now }, &call.into_admitted());
@@ -554,12 +588,16 @@ impl B2bua {
                     now,
                     agent: &mut self.agent,
                     settings: &settings,
+                    desk: &mut self.desk,
                     health: &mut self.health,
                     out: &mut self.out,
                     new_legs: &mut new_legs,
                 };
                 let call = Call::start(facts, &mut ctx);
-                self.calls.insert(id, call);
+                match call.is_ended() {
+                    true => self.forget(now, call),
+                    false => drop(self.calls.insert(id, call)),
+                }
             }
             Err(reject) => self.turn_away(now, leg, Some(trunk), &dialled, reject),
         }
@@ -586,10 +624,22 @@ impl B2bua {
         let offer = read_offer(invite, &settings)?;
         let identity = identity::admit(trunk, invite)?;
         let stir = identity.vouched(trunk, invite, &number, now.wall)?;
-        let mut targets = route::targets(&company, &number, identity.number.as_deref(), settings.names());
+        let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
+        let memory = settings.config.attribution.memory;
+        let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
+        let question = Question {
+            company: &company,
+            pool: &pool.name,
+            number: &number,
+            caller: identity.number.as_deref(),
+            attribution: &attribution,
+            at: now.wall,
+        };
+        let mut plan = self.desk.plan(&question, settings.names(), &mut self.random);
         let rules = &settings.config.fraud;
-        let has_destination = !targets.is_empty();
-        targets.retain(|target| fraud::cost(rules, &target.uri) != Cost::Denied);
+        let has_destination = !plan.targets.is_empty();
+        plan.targets.retain(|target| fraud::cost(rules, &target.uri) != Cost::Denied);
+        plan.parallel = plan.parallel.min(plan.targets.len());
         let ask = Ask {
             trunk,
             source: flow.remote.ip(),
@@ -597,18 +647,15 @@ impl B2bua {
             pool: &pool,
             number: &number,
             caller: identity.number.as_deref(),
-            destination: targets.first().map(|target| target.uri.as_str()),
-            is_costly: targets.first().is_some_and(|target| fraud::cost(rules, &target.uri) == Cost::Costly),
+            destination: plan.targets.first().map(|target| target.uri.as_str()),
+            is_costly: plan.targets.first().is_some_and(|target| fraud::cost(rules, &target.uri) == Cost::Costly),
         };
-        let admitted = if has_destination && targets.is_empty() {
+        let admitted = if has_destination && plan.targets.is_empty() {
             Err(Reject::new(403, "destination_denied"))
         } else {
             self.admission.check(now, &settings.config, &ask)
         };
         let admitted = admitted.inspect_err(|reject| self.suspect(now, &ask, *reject))?;
-        let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
-        let memory = settings.config.attribution.memory;
-        let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
         let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
         let data = CallData {
             call_id: self.call_id(now),
@@ -640,6 +687,7 @@ impl B2bua {
             transfers: Vec::new(),
             recording: None,
             media: None,
+            route: None,
         };
         Ok(NewCall {
             admitted,
@@ -650,13 +698,10 @@ impl B2bua {
             offer,
             identity,
             data,
-            company: Arc::clone(&company),
-            targets,
-            ring_timeout: company.ring_timeout,
-            final_statuses: company.final_statuses.clone(),
-            company_nat: company.nat,
+            plan,
             caller_nat: trunk.nat,
             recorded: company.recording.unwrap_or(settings.config.recording.enabled),
+            company,
             // RFC 7332 §4: a B2BUA counts the hop, or two of them call each other for ever.
             max_forwards: invite.max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1),
             session_ids: [self.random.next_u64(), self.random.next_u64()],

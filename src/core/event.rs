@@ -4,6 +4,7 @@
 pub mod cloud;
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -237,6 +238,37 @@ pub struct CallData {
     pub recording: Option<RecordingSummary>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub media: Option<MediaSummary>,
+    /// How the call was routed; in `call.ended`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub route: Option<Box<RouteData>>,
+}
+
+/// How a call was routed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteData {
+    /// `open`, `closed` or `holiday`; absent when the company has no schedule.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hours: Option<Cow<'static, str>>,
+    /// The rule that fitted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<String>,
+    /// Who chose the destinations: `company`, `rule`, or `known_caller` when the caller spoke to the first one before.
+    pub decided_by: Cow<'static, str>,
+    /// `order`, `parallel`, `weighted`, `round_robin` or `longest_idle`.
+    pub strategy: Cow<'static, str>,
+    /// Destinations in the order in which they came to an end.
+    pub attempts: Vec<RouteAttempt>,
+}
+
+/// One destination that was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteAttempt {
+    /// Its name, else its URI as configured.
+    pub destination: String,
+    /// 200: it answered. 487: we gave it up. Else what it meant for the caller.
+    pub status: u16,
+    /// How long it rang.
+    pub ring_ms: u64,
 }
 
 /// One change of the company's party within a call.

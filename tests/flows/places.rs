@@ -18,12 +18,12 @@ fn by_name() -> World {
     );
     let mut world = World::new(7, &one.replace("[[company]]", &format!("{}[[company]]", trunk("sip:pbx.example"))));
     let srv = |priority, target: &str| Srv { priority, weight: 0, port: 5060, target: target.into() };
-    world.names.insert(
+    world.dns.insert(
         Lookup::new(Kind::Srv, "_sip._udp.pbx.example"),
         Answer::Srv(vec![srv(10, "shop.pbx.example"), srv(20, "office.pbx.example")]),
     );
     for (name, address) in [("shop.pbx.example", [198, 51, 100, 1]), ("office.pbx.example", [198, 51, 100, 2])] {
-        world.names.insert(Lookup::new(Kind::A, name), Answer::Addresses(vec![address.into()]));
+        world.dns.insert(Lookup::new(Kind::A, name), Answer::Addresses(vec![address.into()]));
     }
     world.add(CARRIER, Phone::new(Answering::default()));
     world.add(OFFICE, Phone::new(Answering::default()));

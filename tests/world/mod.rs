@@ -110,8 +110,10 @@ pub struct World {
     pub probes: Vec<leaseline::core::probe::ProbeState>,
     pub media: BTreeMap<CallId, MediaState>,
     pub no_ports: bool,
+    /// Where names lead; others are looked up.
+    pub names: BTreeMap<String, Vec<Hop>>,
     /// DNS, as far as this world has one.
-    pub names: Answers,
+    pub dns: Answers,
     /// No question to DNS is ever answered.
     pub dns_is_mute: bool,
     pub random: ChaCha12Rng,
@@ -148,7 +150,8 @@ impl World {
             probes: Vec::new(),
             media: BTreeMap::new(),
             no_ports: false,
-            names: Answers::new(),
+            names: BTreeMap::new(),
+            dns: Answers::new(),
             dns_is_mute: false,
             random,
             faults: Faults::default(),
@@ -343,7 +346,10 @@ impl World {
 
     /// What DNS has, through the rules of RFC 3263; names that are not in the table do not exist.
     fn look_up(&self, query: &Query) -> Vec<Hop> {
-        let mut answers = self.names.clone();
+        if let Some(hops) = self.names.get(&*query.host) {
+            return hops.clone();
+        }
+        let mut answers = self.dns.clone();
         loop {
             match find(query, &self.us.settings().reach(), &answers, 7) {
                 Ok(hops) => return hops,
@@ -456,7 +462,7 @@ impl World {
 
     /// Everything that was sent and told, as a picture.
     pub fn ladder(&self) -> String {
-        let Counts { calls, legs, timers, admitted, agent, registrations: _, probes: _ } = self.counts();
+        let Counts { calls, legs, timers, admitted, agent, .. } = self.counts();
         format!(
             "{}   left: calls {calls} legs {legs}+{} timers {timers} admitted {admitted} transactions {}+{}\n",
             self.ladder, agent.legs, agent.client_transactions, agent.server_transactions

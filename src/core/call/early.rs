@@ -51,6 +51,13 @@ impl Call {
         response: &Message,
         ctx: &mut Ctx<'_>,
     ) -> Option<Payload> {
+        let stream = self.remember_early(leg, response)?;
+        self.accept(Side::Company, &stream, ctx);
+        self.cross(Side::Company, &stream)
+    }
+
+    /// Keeps the description of a provisional response. `None` when it has none, or when its dialog has its answer.
+    pub(super) fn remember_early(&mut self, leg: LegId, response: &Message) -> Option<Stream> {
         self.facts.offer.as_ref()?;
         let body = description(response)?;
         let stream = self.negotiation.as_ref()?.read_answer(Side::Company, &body).ok()?;
@@ -66,8 +73,7 @@ impl Call {
             }
             None => return None,
         }
-        self.accept(Side::Company, &stream, ctx);
-        self.cross(Side::Company, &stream)
+        Some(stream)
     }
 
     /// The answer of the 2xx that made the call, by the rule above.

@@ -239,6 +239,7 @@ pub(crate) mod tests {
             transfers: Vec::new(),
             recording: None,
             media: None,
+            route: None,
         }
     }
 
