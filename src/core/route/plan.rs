@@ -145,7 +145,7 @@ fn any(list: &[Glob], text: &str) -> bool {
 
 fn region_fits(list: &[String], caller: Option<&str>) -> bool {
     let region = caller.and_then(E164::parse).and_then(|number| number::region(&number));
-    region.is_some_and(|region| list.iter().any(|wanted| *wanted == region))
+    region.is_some_and(|region| list.contains(&region))
 }
 
 #[cfg(test)]
