@@ -9,9 +9,10 @@ use std::sync::Arc;
 use super::parse::schedule::span_text;
 use super::value::{duration_text, listener_text, size_text, source_text};
 use super::{
-    ClientCertificates, Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Fsync, Glob, Listener,
-    MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Then, Trunk, Ways,
+    ClientCertificates, Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Dialogs, Fsync, Glob,
+    Listener, MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Then, Trunk, Ways,
 };
+use crate::core::agent::Reliable;
 use crate::ids::E164;
 
 /// What stands in place of a secret.
@@ -62,6 +63,7 @@ impl Config {
         out.text("user_agent", &self.sip.user_agent);
         out.plain("calls_max", self.sip.calls_max);
         out.plain("calls_per_second_max", self.sip.calls_per_second_max);
+        write_dialogs(out, &self.sip.dialogs);
         out.text("call_length_max", duration_text(self.sip.call_length_max));
         out.text("overload_after", duration_text(self.sip.overload_after));
         self.write_streams(out);
@@ -311,6 +313,18 @@ fn destinations(list: &[Arc<Destination>]) -> String {
         if is_plain { quoted(&destination.uri) } else { format!("{{ {} }}", keys.join(", ")) }
     };
     format!("[{}]", list.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+fn write_dialogs(out: &mut Writer, dialogs: &Dialogs) {
+    let reliable = match dialogs.reliable {
+        Reliable::Off => "off",
+        Reliable::Supported => "supported",
+        Reliable::Required => "required",
+    };
+    out.text("reliable_provisional", reliable);
+    out.text("timer", if dialogs.timer { "supported" } else { "off" });
+    out.text("session_expires", duration_text(dialogs.session_expires));
+    out.text("min_se", duration_text(dialogs.min_se));
 }
 
 fn write_defence(out: &mut Writer, defence: &Defence) {

@@ -4,6 +4,7 @@ mod caller;
 mod company;
 mod defence;
 mod destinations;
+mod dialogs;
 mod dns;
 mod media;
 mod rule;

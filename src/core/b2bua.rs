@@ -15,9 +15,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::config::{Config, Destination, Listener, PoolKind, Source, Trunk};
 use crate::core::admission::{Admission, Ask, Reject};
-use crate::core::agent::{
-    Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Reliable, Transmit,
-};
+use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Transmit};
 use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
@@ -260,8 +258,8 @@ impl B2bua {
             user_agent: settings.config.sip.user_agent.clone(),
             hosts: settings.hosts.clone(),
             transactions_max: limits::TRANSACTIONS,
-            reliable: Reliable::Off,
-            session: None,
+            reliable: settings.config.sip.dialogs.reliable,
+            session: settings.config.sip.dialogs.session(),
         };
         B2bua {
             agent: Agent::new(Arc::new(agent_config), agent_seed).with_replaces(),

@@ -64,6 +64,22 @@ pub struct Faults {
     pub jitter_ms: u32,
 }
 
+/// What the network does to one datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meddle {
+    Lost,
+    /// A copy comes a moment later, when the first may have been answered.
+    Doubled,
+    /// By so many milliseconds.
+    Late(u64),
+}
+
+pub fn settings(config: &str) -> Arc<Settings> {
+    let config = Config::parse(config, "test.toml", Path::new("")).expect("the test's configuration");
+    let listeners = config.sip.listen.clone();
+    Arc::new(Settings::new(Arc::new(config), listeners))
+}
+
 struct Datagram {
     at: Mono,
     order: u64,
@@ -110,14 +126,16 @@ pub struct World {
     pub probes: Vec<leaseline::core::probe::ProbeState>,
     pub media: BTreeMap<CallId, MediaState>,
     pub no_ports: bool,
-    /// Where names lead; others are looked up.
+    /// Where names lead; others lead nowhere.
     pub names: BTreeMap<String, Vec<Hop>>,
-    /// DNS, as far as this world has one.
+    /// DNS, as far as this world has one: asked for names that `names` does not have.
     pub dns: Answers,
     /// No question to DNS is ever answered.
     pub dns_is_mute: bool,
     pub random: ChaCha12Rng,
     faults: Faults,
+    /// The how-manieth datagram is meddled with.
+    pub meddle: Option<(usize, Meddle)>,
     network: BinaryHeap<Reverse<Datagram>>,
     notices: BTreeMap<(Mono, u64), (CallId, MediaNotice)>,
     order: u64,
@@ -132,12 +150,14 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, config: &str) -> World {
-        let config = Config::parse(config, "test.toml", Path::new("")).expect("the test's configuration");
+        World::with_settings(seed, settings(config))
+    }
+
+    /// Many worlds of one configuration read it once.
+    pub fn with_settings(seed: u64, settings: Arc<Settings>) -> World {
         let mut random = ChaCha12Rng::seed_from_u64(seed);
         let mut machine_seed = [0; 32];
         random.fill_bytes(&mut machine_seed);
-        let listeners = config.sip.listen.clone();
-        let settings = Arc::new(Settings::new(Arc::new(config), listeners));
         let start = Mono(1_000_000_000);
         World {
             now: Now { mono: start, wall: Wall::parse_rfc3339("2026-11-21T10:00:00Z").expect("a time") },
@@ -155,6 +175,7 @@ impl World {
             dns_is_mute: false,
             random,
             faults: Faults::default(),
+            meddle: None,
             network: BinaryHeap::new(),
             notices: BTreeMap::new(),
             order: 0,
@@ -302,17 +323,29 @@ impl World {
     /// Puts a datagram on the network, which does to it what it likes.
     pub fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
         self.note(from, to, &bytes);
+        let meddle = self.meddle.filter(|(index, _)| *index == self.sent.len()).map(|(_, meddle)| meddle);
         self.sent.push((from, to, bytes.clone()));
+        let on_time = self.now.mono + Duration::from_millis(5);
+        match meddle {
+            None => {}
+            Some(Meddle::Lost) => return,
+            Some(Meddle::Late(ms)) => return self.carry(on_time + Duration::from_millis(ms), from, to, bytes),
+            Some(Meddle::Doubled) => self.carry(on_time + Duration::from_millis(40), from, to, bytes.clone()),
+        }
         let copies = 1 + u32::from(self.chance(self.faults.duplicate_permille));
         for _ in 0..copies {
             if self.chance(self.faults.loss_permille) {
                 continue;
             }
             let jitter = if self.faults.jitter_ms == 0 { 0 } else { self.random.next_u32() % self.faults.jitter_ms };
-            let at = self.now.mono + Duration::from_millis(u64::from(5 + jitter));
-            self.order += 1;
-            self.network.push(Reverse(Datagram { at, order: self.order, from, to, bytes: bytes.clone() }));
+            let at = on_time + Duration::from_millis(u64::from(jitter));
+            self.carry(at, from, to, bytes.clone());
         }
+    }
+
+    fn carry(&mut self, at: Mono, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
+        self.order += 1;
+        self.network.push(Reverse(Datagram { at, order: self.order, from, to, bytes }));
     }
 
     fn chance(&mut self, permille: u32) -> bool {
@@ -329,7 +362,7 @@ impl World {
                 Output::Media(call, command) => self.on_media(call, command),
                 Output::Resolve { .. } if self.dns_is_mute => {}
                 Output::Resolve { asker, query } => {
-                    let hops = self.look_up(&query);
+                    let hops = self.names.get(&*query.host).cloned().unwrap_or_else(|| self.look_up(&query));
                     self.us.handle(self.now, Input::Resolved(asker, hops));
                 }
                 Output::Event(event) => {
@@ -346,9 +379,6 @@ impl World {
 
     /// What DNS has, through the rules of RFC 3263; names that are not in the table do not exist.
     fn look_up(&self, query: &Query) -> Vec<Hop> {
-        if let Some(hops) = self.names.get(&*query.host) {
-            return hops.clone();
-        }
         let mut answers = self.dns.clone();
         loop {
             match find(query, &self.us.settings().reach(), &answers, 7) {

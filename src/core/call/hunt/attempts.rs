@@ -200,6 +200,10 @@ impl Call {
             now: ctx.now.wall,
         };
         let worded = wording.write();
+        let dialogs = &ctx.settings.config.sip.dialogs;
+        // An offer in a provisional response of theirs must have somebody to answer it: one caller, and not of several.
+        let is_asked = facts.plan.parallel < 2 && ctx.agent.is_reliable(facts.leg);
+        let reliable = if facts.offer.is_some() || is_asked { dialogs.reliable } else { Reliable::Off };
         let invite = Invite {
             flow,
             request_uri: worded.request_uri,
@@ -207,13 +211,14 @@ impl Call {
             to: worded.to,
             max_forwards: facts.max_forwards,
             nat: company.nat,
-            reliable: Reliable::Off,
-            session: None,
+            reliable,
+            session: dialogs.session(),
             credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
             extra: Extra { headers: worded.lines, payload, phrase: None },
         };
         let leg = ctx.agent.invite_taking(ctx.now, invite, self.transfers_of(Side::Company));
         ctx.new_legs.push(leg);
+        self.early.invited(leg, self.facts.offer.is_some());
         self.legs.push(leg);
         let ring = target.destination.ring_timeout.unwrap_or(company.ring_timeout);
         let more_targets = self.has_more_targets();

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::super::early::Final;
 use super::super::ending::{self, Next, Overflow, Why};
-use super::super::offer::description;
 use super::super::talk::Talk;
 use super::super::{Call, Ctx, State, headers};
 use super::attempts::{Attempt, Due};
-use crate::core::agent::{AgentEvent, Extra, LegId};
+use crate::core::agent::{AgentEvent, Extra, Fork, LegId};
 use crate::core::defence::fraud::{self, Cost};
 use crate::core::event::{HangupBy, Outcome, RouteAttempt, RouteData};
 use crate::core::health::Fault;
@@ -31,7 +31,9 @@ impl Call {
         let State::Hunting(hunt) = &mut self.state else { return };
         let Some(target) = hunt.attempt_of(leg).map(|attempt| attempt.target) else { return };
         match event {
-            AgentEvent::Provisional { response, .. } => self.on_provisional(target, leg, response, ctx),
+            AgentEvent::Provisional { fork, answer_due, response, .. } => {
+                self.on_provisional(target, leg, fork.filter(|_| *answer_due), response, ctx);
+            }
             AgentEvent::Answered { response, .. } => self.on_answered(target, leg, response, ctx),
             AgentEvent::Refused { status, response, .. } => {
                 if let Some(response) = response {
@@ -54,7 +56,15 @@ impl Call {
         }
     }
 
-    fn on_provisional(&mut self, target: usize, leg: LegId, response: &Message, ctx: &mut Ctx<'_>) {
+    /// `offering`: the fork whose offer this response is.
+    fn on_provisional(
+        &mut self,
+        target: usize,
+        leg: LegId,
+        offering: Option<Fork>,
+        response: &Message,
+        ctx: &mut Ctx<'_>,
+    ) {
         let State::Hunting(hunt) = &mut self.state else { return };
         let Some(attempt) = hunt.attempt_at(target) else { return };
         attempt.on_heard();
@@ -68,20 +78,26 @@ impl Call {
         }
         self.lead_media_to(target);
         self.learn(Side::Company, response);
-        let payload = self.on_early_description(leg, response, ctx);
+        let payload = match offering {
+            Some(fork) => self.on_early_offer(leg, fork, response, ctx),
+            None => self.on_early_description(leg, response, ctx),
+        };
         let extra = Extra { payload, ..Extra::default() };
         ctx.agent.provisional(ctx.now, self.facts.leg, response.status(), extra);
     }
 
     fn on_answered(&mut self, target: usize, leg: LegId, response: &Message, ctx: &mut Ctx<'_>) {
         self.lead_media_to(target);
-        let delayed = self.facts.offer.is_none();
         self.learn(Side::Company, response);
-        let stream = if delayed {
-            let body = description(response);
-            body.and_then(|body| self.negotiation.as_ref()?.read_offer(Side::Company, &body).ok())
-        } else {
-            self.final_answer(leg, response)
+        let mut delayed = false;
+        let stream = match self.final_description(leg, response) {
+            Some(Final::Answer(stream)) => Some(stream),
+            Some(Final::Offer(stream)) => {
+                delayed = true;
+                Some(stream)
+            }
+            Some(Final::OfferToUs(offer)) => self.answer_for_caller(leg, &offer, ctx),
+            None => None,
         };
         let Some(stream) = stream else {
             // RFC 3261 §13.2.2.4: an answer we cannot use is acknowledged and hung up.
@@ -107,7 +123,7 @@ impl Call {
             ctx.agent.ack(ctx.now, leg, None);
         }
         self.accept(Side::Company, &stream, ctx);
-        let payload = self.cross(Side::Company, &stream);
+        let payload = if delayed { self.cross(Side::Company, &stream) } else { self.describe_answer(&stream) };
         ctx.agent.answer(ctx.now, self.facts.leg, Extra { payload, ..Extra::default() });
         self.connected(Talk::new(delayed), ctx);
     }
