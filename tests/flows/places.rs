@@ -131,3 +131,28 @@ fn b27_a_resolver_that_never_answers() {
     let finals = &none.phone(CARRIER).dialogs[&call].finals;
     assert!(matches!(finals.as_slice(), [502 | 503]), "{finals:?}");
 }
+
+/// A name with two places, the first of them dead: one call waits for it, the next ones do not, until a probe is answered.
+#[test]
+fn calls_go_where_somebody_answers() {
+    let mut world = by_name();
+    let mut answered = Vec::new();
+    for (after, repaired) in [(0, false), (5, false), (40, true)] {
+        world.pass(after * SECOND);
+        if repaired {
+            world.add(SHOP, Phone::new(Answering::default()));
+            world.pass(70 * SECOND);
+            assert_eq!(world.us.health().count(), 0, "the probe was answered");
+        }
+        let call = world.dial(Calling::default());
+        let dialled = world.now.mono;
+        while world.phone(CARRIER).dialogs[&call].finals.is_empty() {
+            world.pass(Duration::from_millis(100));
+        }
+        let shop = world.phones.get(&SHOP.parse().expect("an address")).map_or(0, |shop| shop.dialogs.len());
+        answered.push((world.now.mono.since(dialled).as_secs(), world.phone(OFFICE).dialogs.len(), shop));
+        world.pass(15 * SECOND);
+    }
+    // Seconds until the answer, calls at the office, calls at the shop.
+    assert_eq!(answered, [(9, 1, 0), (1, 2, 0), (1, 2, 1)], "{}", world.ladder());
+}
