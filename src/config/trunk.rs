@@ -2,6 +2,7 @@
 
 mod headers;
 mod identity;
+mod probe;
 mod register;
 mod stir;
 
@@ -13,6 +14,7 @@ use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
+pub use probe::Probe;
 pub use register::Register;
 pub use stir::{StirForward, StirRules, StirVerify};
 
@@ -34,6 +36,13 @@ pub enum Source {
     Address(SocketAddr),
     /// Whose certificate is for this name (RFC 5922 §7.1), wherever it connects from. In lower case.
     Tls(Box<str>),
+}
+
+impl std::fmt::Display for Source {
+    /// As the configuration writes it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&super::value::source_text(self))
+    }
 }
 
 /// Who may send us calls.
@@ -66,6 +75,8 @@ pub struct Trunk {
     pub credentials: Option<Arc<Credentials>>,
     /// We register there; its calls then come from where the registrar is, too.
     pub register: Option<Register>,
+    /// It is asked whether it is there.
+    pub probe: Option<Probe>,
 }
 
 impl Trunk {
@@ -90,6 +101,7 @@ impl Trunk {
             within: Within::default(),
             credentials: None,
             register: None,
+            probe: None,
         }
     }
 }

@@ -19,6 +19,7 @@ use leaseline::core::agent::Flow;
 use leaseline::core::b2bua::{B2bua, Counts, Input, Output, Settings};
 use leaseline::core::event::{Body, CallData, Event, MediaSummary, RecordingState, RecordingSummary};
 use leaseline::core::lease::LeaseTable;
+use leaseline::core::locate::{Answer, Answers, Hop, Query, find};
 use leaseline::core::media::{LocalMedia, MediaCommand, MediaNotice, Remote};
 use leaseline::ids::{CallId, Side};
 use leaseline::time::{Mono, Now, Wall};
@@ -121,8 +122,16 @@ pub struct World {
     pub refused: Vec<&'static str>,
     /// States of registrations, as they came.
     pub trunks: Vec<leaseline::core::registration::TrunkState>,
+    /// States of probes, as they came.
+    pub probes: Vec<leaseline::core::probe::ProbeState>,
     pub media: BTreeMap<CallId, MediaState>,
     pub no_ports: bool,
+    /// Where names lead; others lead nowhere.
+    pub names: BTreeMap<String, Vec<Hop>>,
+    /// DNS, as far as this world has one: asked for names that `names` does not have.
+    pub dns: Answers,
+    /// No question to DNS is ever answered.
+    pub dns_is_mute: bool,
     pub random: ChaCha12Rng,
     faults: Faults,
     /// The how-manieth datagram is meddled with.
@@ -158,8 +167,12 @@ impl World {
             events: Vec::new(),
             refused: Vec::new(),
             trunks: Vec::new(),
+            probes: Vec::new(),
             media: BTreeMap::new(),
             no_ports: false,
+            names: BTreeMap::new(),
+            dns: Answers::new(),
+            dns_is_mute: false,
             random,
             faults: Faults::default(),
             meddle: None,
@@ -347,7 +360,11 @@ impl World {
                     self.send(transmit.flow.local, transmit.flow.remote, transmit.bytes);
                 }
                 Output::Media(call, command) => self.on_media(call, command),
-                Output::Resolve { asker, .. } => self.us.handle(self.now, Input::Resolved(asker, Vec::new())),
+                Output::Resolve { .. } if self.dns_is_mute => {}
+                Output::Resolve { asker, query } => {
+                    let hops = self.names.get(&*query.host).cloned().unwrap_or_else(|| self.look_up(&query));
+                    self.us.handle(self.now, Input::Resolved(asker, hops));
+                }
                 Output::Event(event) => {
                     let _ = writeln!(self.ladder, "   {:>7.3} event {}", self.seconds(), describe(&event));
                     self.events.push(event);
@@ -355,6 +372,18 @@ impl World {
                 Output::Refused(refused) => self.refused.push(refused.code),
                 Output::Leg(..) => {}
                 Output::Trunk(state) => self.trunks.push(state),
+                Output::Probe(state) => self.probes.push(state),
+            }
+        }
+    }
+
+    /// What DNS has, through the rules of RFC 3263; names that are not in the table do not exist.
+    fn look_up(&self, query: &Query) -> Vec<Hop> {
+        let mut answers = self.dns.clone();
+        loop {
+            match find(query, &self.us.settings().reach(), &answers, 7) {
+                Ok(hops) => return hops,
+                Err(wanted) => answers.extend(wanted.into_iter().map(|lookup| (lookup, Answer::Nothing))),
             }
         }
     }
@@ -463,7 +492,9 @@ impl World {
 
     /// Everything that was sent and told, as a picture.
     pub fn ladder(&self) -> String {
-        let Counts { calls, legs, timers, admitted, agent, registrations: _ } = self.counts();
+                Output::Resolve { .. } if self.dns_is_mute => {}
+                Output::Resolve { asker, query } => {
+                    let hops = self.names.get(&*query.host).cloned().unwrap_or_else(|| self.look_up(&query));
         format!(
             "{}   left: calls {calls} legs {legs}+{} timers {timers} admitted {admitted} transactions {}+{}\n",
             self.ladder, agent.legs, agent.client_transactions, agent.server_transactions
@@ -502,6 +533,9 @@ fn describe(event: &Event) -> String {
                 .map_or_else(String::new, |recording| format!("{:?}", recording.state).to_lowercase()),
         ),
         Body::CallStarted(data) => format!("{kind} {} attribution={}", data.number, data.attribution.method),
+        Body::TrunkUp(data) | Body::TrunkDown(data) => {
+            format!("{kind} {} {} {}", data.trunk, data.state, data.reason.as_deref().unwrap_or_default())
+        }
         Body::CallRefused(data) => format!("{kind} {} {}", data.sip_status, data.reason),
         _ => kind.to_owned(),
     }

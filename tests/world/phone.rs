@@ -53,6 +53,8 @@ pub struct Answering {
     pub headers: Vec<(&'static str, String)>,
     /// Instead of the phone's own description.
     pub sdp: Option<String>,
+    /// Provisional responses go out reliably (RFC 3262), once; what they described is not said again.
+    pub reliable: bool,
 }
 
 impl Default for Answering {
@@ -74,6 +76,7 @@ impl Default for Answering {
             mute_bye: false,
             headers: Vec::new(),
             sdp: None,
+            reliable: false,
         }
     }
 }
@@ -141,6 +144,10 @@ pub struct Dialog {
     /// Final statuses of the first INVITE, each once for every different one.
     pub finals: Vec<u16>,
     pub provisionals: Vec<u16>,
+    /// Numbers of reliable provisional responses that were sent or acknowledged.
+    reliably: u32,
+    /// Offer and answer were exchanged before the final response.
+    agreed: bool,
     pub confirmed: bool,
     /// 2xx was sent or received and no BYE yet.
     pub up: bool,
@@ -194,6 +201,8 @@ enum Act {
 pub struct Phone {
     address: Option<SocketAddr>,
     answering: Answering,
+    /// How OPTIONS outside every dialog is answered: status and headers. `None`: not at all.
+    pub options: Option<(u16, Vec<(&'static str, String)>)>,
     pub dialogs: BTreeMap<String, Dialog>,
     /// Requests of ours without a final response.
     pending: Vec<Pending>,
@@ -212,7 +221,7 @@ type Sent = Vec<(SocketAddr, Bytes)>;
 
 impl Phone {
     pub fn new(answering: Answering) -> Phone {
-        Phone { answering, ..Phone::default() }
+        Phone { answering, options: Some((200, Vec::new())), ..Phone::default() }
     }
 
     pub fn at(mut self, address: SocketAddr) -> Phone {
@@ -254,6 +263,8 @@ impl Phone {
             offers: calling.offers,
             finals: Vec::new(),
             provisionals: Vec::new(),
+            reliably: 0,
+            agreed: false,
             confirmed: false,
             up: false,
             left: false,
@@ -505,7 +516,7 @@ impl Phone {
                 if first && !dialog.provisionals.contains(&status) {
                     dialog.provisionals.push(status);
                 }
-                Vec::new()
+                self.acknowledge_early(now, call, response)
             }
             200..=299 => {
                 if let Some((ack, to)) = self.acks.get(&(call.to_owned(), number)) {
@@ -534,7 +545,7 @@ impl Phone {
                     .header("To", &dialog.remote)
                     .header("Call-ID", &dialog.call_id)
                     .header("CSeq", &format!("{number} ACK"));
-                if (first && !dialog.offers) || dialog.offerless.contains(&number) {
+                if (first && !dialog.offers && !dialog.agreed) || dialog.offerless.contains(&number) {
                     builder = builder.body("application/sdp", sdp(me, 1, "sendrecv", "8 101").as_bytes());
                 }
                 let ack = builder.finish().expect("a message");
@@ -604,6 +615,10 @@ impl Phone {
                 self.unacked.retain(|pending| pending.call != call);
                 self.reply(from, request, status, None)
             }
+            "OPTIONS" if !self.dialogs.contains_key(&call) => match self.options.clone() {
+                Some((status, headers)) => self.reply_with(from, request, status, &headers, None),
+                None => Vec::new(),
+            },
             _ => self.on_other(from, request, &call),
         }
     }
@@ -642,6 +657,8 @@ impl Phone {
             offers: request.body().is_empty(),
             finals: Vec::new(),
             provisionals: Vec::new(),
+            reliably: 0,
+            agreed: false,
             confirmed: false,
             up: false,
             left: false,
@@ -744,7 +761,15 @@ impl Phone {
         }
         let own = || sdp(me, 1, "sendrecv", "8 101");
         let (headers, instead) = (dialog.answering.headers.clone(), dialog.answering.sdp.clone());
-        let body = described.then(|| instead.unwrap_or_else(own));
+        let reliably = dialog.answering.reliable && status < 200;
+        let body = (described && !(dialog.agreed && !reliably)).then(|| instead.unwrap_or_else(own));
+        let mut headers = headers;
+        if reliably {
+            dialog.reliably += 1;
+            dialog.agreed |= described;
+            headers.push(("Require", "100rel".to_owned()));
+            headers.push(("RSeq", dialog.reliably.to_string()));
+        }
         let sent = self.reply_with(to, &request, status, &headers, body);
         if (200..300).contains(&status) {
             self.await_ack(now, call, &sent);

@@ -3,6 +3,7 @@
 mod credentials;
 mod headers;
 mod identity;
+mod probe;
 mod register;
 mod stir;
 
@@ -69,9 +70,11 @@ pub(super) fn trunk<'t>(
     ];
     let (register, login) = register.unzip();
     let login = login.flatten();
+    let address = r.text(s, "address", way_out).optional();
     let trunk = Trunk {
         sources,
-        address: r.text(s, "address", way_out).optional(),
+        probe: probe::probe(r, s, address.is_some() || register.is_some()),
+        address,
         dialled_in: choice(r, s, "dialled_in", &ways).unwrap_or(DialledIn::RequestUri),
         country: r.text(s, "country", country).optional(),
         prefix: r.text(s, "prefix", prefix).or(String::new()),

@@ -101,6 +101,19 @@ impl Phone {
         self.request_with(now, call, method, body, &headers, is_offer.then_some(what))
     }
 
+    /// PRACK of a reliable provisional response, with the answer when it made the offer (RFC 3262 §4).
+    pub(super) fn acknowledge_early(&mut self, now: Mono, call: &str, response: &Message) -> Sent {
+        let me = self.me();
+        let Some(dialog) = self.dialogs.get_mut(call) else { return Vec::new() };
+        let number = response.header("RSeq").and_then(|text| text.parse().ok());
+        let Some(number) = number.filter(|number| *number > dialog.reliably) else { return Vec::new() };
+        dialog.reliably = number;
+        let describes = !response.body().is_empty();
+        let body = (describes && !dialog.offers && !dialog.agreed).then(|| sdp(me, 1, "sendrecv", "8 101"));
+        dialog.agreed |= describes;
+        self.request(now, call, "PRACK", body, &[("RAck", format!("{number} 1 INVITE"))])
+    }
+
     /// Final response to a request within the call.
     pub(super) fn on_final(&mut self, now: Mono, call: &str, method: &str, response: &Message, again: Option<Do>) {
         let status = response.status();
@@ -171,7 +184,9 @@ impl Phone {
 
     /// An offer of ours has no answer yet.
     pub(super) fn is_offering(&self, call: &str) -> bool {
-        self.pending.iter().any(|pending| pending.call == call && (pending.invite || pending.again.is_some()))
+        let settled = self.dialogs.get(call).is_some_and(|dialog| dialog.agreed && !dialog.confirmed);
+        let offers = |pending: &super::Pending| (pending.invite && !settled) || pending.again.is_some();
+        self.pending.iter().any(|pending| pending.call == call && offers(pending))
     }
 }
 
