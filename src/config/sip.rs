@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dialogs::Dialogs;
 use super::Dns;
+use super::dialogs::Dialogs;
 use super::streams::Streams;
 use super::tls::Tls;
 

@@ -492,9 +492,7 @@ impl World {
 
     /// Everything that was sent and told, as a picture.
     pub fn ladder(&self) -> String {
-                Output::Resolve { .. } if self.dns_is_mute => {}
-                Output::Resolve { asker, query } => {
-                    let hops = self.names.get(&*query.host).cloned().unwrap_or_else(|| self.look_up(&query));
+        let Counts { calls, legs, timers, admitted, agent, .. } = self.counts();
         format!(
             "{}   left: calls {calls} legs {legs}+{} timers {timers} admitted {admitted} transactions {}+{}\n",
             self.ladder, agent.legs, agent.client_transactions, agent.server_transactions

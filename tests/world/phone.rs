@@ -762,7 +762,7 @@ impl Phone {
         let own = || sdp(me, 1, "sendrecv", "8 101");
         let (headers, instead) = (dialog.answering.headers.clone(), dialog.answering.sdp.clone());
         let reliably = dialog.answering.reliable && status < 200;
-        let body = (described && !(dialog.agreed && !reliably)).then(|| instead.unwrap_or_else(own));
+        let body = (described && (reliably || !dialog.agreed)).then(|| instead.unwrap_or_else(own));
         let mut headers = headers;
         if reliably {
             dialog.reliably += 1;
