@@ -1,5 +1,7 @@
 //! What a call looks like from outside, one ladder a behaviour. A change of behaviour is a change of a picture.
 
+#[path = "flows/login.rs"]
+mod login;
 #[path = "flows/offers.rs"]
 mod offers;
 #[path = "flows/table.rs"]

@@ -211,6 +211,7 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
         out.text("password", MASK);
         out.option("realm", credentials.realm.as_ref());
     }
+    trunk::write_login(out, trunk);
 }
 
 /// A list of destinations: a plain URI as a text, others as tables.
