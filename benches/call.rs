@@ -93,7 +93,8 @@ fn handle(machine: &mut B2bua, now: Now, input: Input, sent: &mut Vec<Bytes>) ->
                 | Output::Resolve { .. }
                 | Output::Refused(_)
                 | Output::Leg(..)
-                | Output::Trunk(_) => {}
+                | Output::Trunk(_)
+                | Output::Probe(_) => {}
             }
         }
     }

@@ -8,6 +8,7 @@ mod check;
 mod demo;
 mod ladder;
 mod replay;
+mod route;
 mod run;
 mod trace;
 mod verify;
@@ -38,6 +39,7 @@ enum Command {
     Call(call::Args),
     Answer(answer::Args),
     Replay(replay::Args),
+    Route(route::Args),
     Verify(verify::Args),
     Trace(trace::Args),
 }
@@ -92,6 +94,7 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Call(args) => call::execute(args),
         Command::Answer(args) => answer::execute(args),
         Command::Replay(args) => replay::execute(args),
+        Command::Route(args) => route::execute(args),
         Command::Verify(args) => verify::execute(args),
         Command::Trace(args) => trace::execute(args),
     }
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn the_commands_are_the_contracts() {
         let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["run", "demo", "check", "call", "answer", "replay", "verify", "trace"]);
+        assert_eq!(names, ["run", "demo", "check", "call", "answer", "replay", "route", "verify", "trace"]);
     }
 
     #[test]
@@ -176,6 +179,13 @@ mod tests {
             (vec!["call", "+442079460000", "--for", "5"], Exit::Usage),
             (vec!["verify"], Exit::Usage),
             (vec!["check"], Exit::Done),
+            (vec!["route"], Exit::Usage),
+            (vec!["route", "--codes"], Exit::Done),
+            (vec!["route", "+442079460000"], Exit::Done),
+            (vec!["route", "+442079460000", "--json"], Exit::Done),
+            (vec!["route", "+442079469999"], Exit::Bad),
+            (vec!["route", "+442079460000", "--trunk", "nobody"], Exit::Usage),
+            (vec!["route", "+442079460000", "--at", "noon"], Exit::Usage),
             (vec!["check", "--config", bad], Exit::Usage),
             (vec!["check", "--config", "no/such/file"], Exit::Usage),
             (vec!["replay", "no/such/file.pcap"], Exit::CouldNot),

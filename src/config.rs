@@ -7,6 +7,7 @@ mod check;
 mod company;
 mod defence;
 mod destination;
+mod dialogs;
 mod dns;
 mod effective;
 mod parse;
@@ -30,8 +31,9 @@ use crate::core::lease::Channel;
 use crate::ids::E164;
 
 pub use caller::KnownCaller;
-pub use company::{Company, Destination};
+pub use company::{Company, Destination, During, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When};
 pub use defence::{CompanyLimits, Defence, Fraud};
+pub use dialogs::Dialogs;
 pub use dns::Dns;
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
@@ -39,8 +41,8 @@ pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
 pub use trunk::{
-    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, NumberFormat, ReasonHeader,
-    Register, Rewrite, Source, StirForward, StirRules, StirVerify, Trunk,
+    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, NumberFormat, Probe,
+    ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Trunk,
 };
 pub use within::{Passage, TransferMode, TransferRules, Within};
 

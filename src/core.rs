@@ -28,6 +28,7 @@ pub mod media_quality;
 pub mod number;
 pub mod outbox;
 pub mod pool;
+pub mod probe;
 pub mod reason;
 pub mod recorder;
 pub mod registration;

@@ -120,7 +120,7 @@ impl Daemon {
         }
         let table = Arc::new(LeaseTable::new());
         let calls = Arc::new(Calls::default());
-        let (leases, spent) = recover(&journal, &data_dir, &calls)?;
+        let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, &config)?;
 
         let metrics = Arc::new(Metrics::new());
         let allocator = start_allocator(&config, &journal, &metrics, Arc::clone(&table), leases);
@@ -161,6 +161,9 @@ impl Daemon {
         });
         let mut b2bua = B2bua::new(Arc::clone(&settings), table, seed());
         b2bua.restore(spent);
+        for input in spoken.into_inputs() {
+            b2bua.handle(clock::now(), input);
+        }
         let for_signalling = Arc::clone(&settings);
         let signalling = std::thread::Builder::new()
             .name("signalling".into())
@@ -361,10 +364,12 @@ fn recover(
     journal: &Journal,
     data_dir: &std::path::Path,
     calls: &Calls,
-) -> Result<(Vec<LeaseRecord>, Spent), StartError> {
+    config: &Config,
+) -> Result<(Vec<LeaseRecord>, lost::Spoken, Spent), StartError> {
     let repaired = recordings::repair(data_dir);
     let mut unfinished = Unfinished::default();
     let mut leases = lost::Leases::default();
+    let mut spoken = lost::Spoken::new(config);
     let mut spent = Spent::default();
     let replayed = journal
         .replay(|record| {
@@ -373,6 +378,7 @@ fn recover(
                 calls.observe(record.seq, &event);
                 leases.observe(&event.body);
                 spent.observe(&event);
+                spoken.observe(event.body);
             }
         })
         .map_err(at("reading the journal"))?;
@@ -380,7 +386,7 @@ fn recover(
         tracing::error!(?problem, "damage in the journal: records there are not read");
     }
     lost::finish_calls(journal, data_dir, unfinished, repaired);
-    Ok((leases.into_records(), spent))
+    Ok((leases.into_records(), spoken, spent))
 }
 
 fn start_allocator(

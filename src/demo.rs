@@ -96,7 +96,7 @@ pub async fn run(config: Config, options: DemoOptions) -> Result<(), DemoError> 
 fn company_phone(config: &Config) -> Option<SocketAddr> {
     let company = config.companies.first()?;
     let any = E164::parse("+442079460000")?;
-    Some(route::targets(company, &any, None, &Names::default()).first()?.literal()?.remote)
+    Some(route::targets(&company.forward_to, &any, None, &Names::default()).first()?.literal()?.remote)
 }
 
 /// The company's phone: rings a second, answers, and talks until the caller hangs up.

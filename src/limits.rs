@@ -73,6 +73,9 @@ pub const REGISTER_PAUSE: Duration = Duration::from_secs(30);
 /// Longest pause (RFC 5626 §4.5 max-time), and the longest Retry-After that is believed.
 pub const REGISTER_PAUSE_MAX: Duration = Duration::from_secs(1_800);
 
+/// Places of one trunk that a round of probes asks: as many as a registration tries.
+pub const PROBE_PLACES: usize = 8;
+
 /// Lines of one SDP body.
 pub const SDP_LINES: usize = 512;
 /// Media descriptions of one SDP body.
@@ -145,6 +148,18 @@ pub const HTTP_BEAT_BURST: u32 = 2_000;
 pub const HTTP_BEAT_RATE: u32 = 50;
 /// A destination's name is looked up no longer than this; then the next destination is tried.
 pub const RESOLVE: Duration = Duration::from_secs(2);
+/// Open hours of one company's week, all days together.
+pub const SCHEDULE_SPANS: usize = 100;
+/// Holidays of one company: ten years of them.
+pub const SCHEDULE_HOLIDAYS: usize = 400;
+/// Rules of one company: each is asked for every call.
+pub const RULES: usize = 200;
+/// Patterns in one list of a rule.
+pub const RULE_PATTERNS: usize = 1_000;
+/// Callers of whom we know who answered them last, about 100 bytes each.
+pub const CALLERS_REMEMBERED: usize = 200_000;
+/// The whole ring time of a call: most callers hang up long before, and carriers cut a call that rings for three minutes.
+pub const RING_TOTAL: Duration = Duration::from_secs(120);
 /// A destination that says nothing at all, not even 100, is given up after this when there is another to try: five
 /// copies of the INVITE were sent by then, and a caller who hears nothing hangs up after ten seconds or so.
 pub const DESTINATION_SILENT: Duration = Duration::from_secs(8);

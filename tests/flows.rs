@@ -1,9 +1,13 @@
 //! What a call looks like from outside, one ladder a behaviour. A change of behaviour is a change of a picture.
 
+#[path = "flows/early.rs"]
+mod early;
 #[path = "flows/login.rs"]
 mod login;
 #[path = "flows/offers.rs"]
 mod offers;
+#[path = "flows/places.rs"]
+mod places;
 #[path = "flows/table.rs"]
 mod table;
 #[path = "flows/transfer.rs"]
@@ -228,4 +232,27 @@ fn options_is_answered_and_an_unknown_dialog_is_not() {
     world.pass(SECOND);
     world.inject(CARRIER, b"hello");
     insta::assert_snapshot!(world.settle());
+}
+
+/// B26: what the caller hears of what the company says, when no other destination is left.
+#[test]
+fn what_a_refusal_becomes() {
+    let mut table = String::new();
+    for status in [300, 302, 401, 403, 404, 407, 408, 480, 484, 486, 487, 488, 500, 503, 504, 600, 603, 606, 699] {
+        let mut world = world(refusing(status), refusing(status));
+        let call = world.dial(Calling::default());
+        world.settle();
+        let heard = world.phone(CARRIER).dialogs[&call].finals.clone();
+        let asked = [SHOP, OFFICE].map(|phone| world.phone(phone).dialogs.len());
+        let ended = world.ended()[0];
+        let (outcome, reason) = (ended.outcome, ended.reason.as_deref().unwrap_or(""));
+        table += &format!("{status} from {asked:?} -> {heard:?} {outcome:?} {reason}\n");
+    }
+    let silent = Answering { ringing: Vec::new(), answer: None, ..Answering::default() };
+    let mut world = world(silent.clone(), silent);
+    let call = world.dial(Calling::default());
+    world.settle();
+    let heard = world.phone(CARRIER).dialogs[&call].finals.clone();
+    table += &format!("100 only -> {heard:?} {:?}\n", world.ended()[0].reason);
+    insta::assert_snapshot!(table);
 }

@@ -12,7 +12,7 @@ use leaseline::core::b2bua::{Counts, Input};
 use leaseline::core::event::{Body, Outcome};
 use rand_core::Rng;
 
-use world::phone::{Answering, Calling, Phone};
+use world::phone::{Answering, Calling, Do, Phone};
 use world::{CARRIER, CONFIG, Faults, OFFICE, SHOP, World};
 
 /// Seeds of an ordinary run, and calls of one seed.
@@ -35,6 +35,30 @@ fn direction(world: &mut World) -> &'static str {
     ["sendonly", "sendrecv", "inactive", "recvonly"][below(world, 4) as usize]
 }
 
+/// What a phone asks for within a call: offers by UPDATE, and of the company's phones transfers, too.
+fn script(world: &mut World, refers: bool) -> Vec<(Duration, Do)> {
+    let count = below(world, 3);
+    let draw = |world: &mut World| {
+        let after = millis(world, 12_000);
+        let target = ["<sip:201@198.51.100.2>", "<sip:202@198.51.100.1>", "<sip:203@192.0.2.66>"];
+        let what = match below(world, 4) {
+            0 if refers => {
+                let to = target[below(world, 3) as usize].to_owned();
+                Do::Send("REFER", vec![("Refer-To", to)], None)
+            }
+            1 => Do::Update(None),
+            _ => Do::Update(Some(direction(world))),
+        };
+        (after, what)
+    };
+    (0..count).map(|_| draw(world)).collect()
+}
+
+fn allow(world: &mut World) -> Vec<(&'static str, String)> {
+    let takes_update = below(world, 2) == 0;
+    takes_update.then(|| ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE".to_owned())).into_iter().collect()
+}
+
 fn answering(world: &mut World) -> Answering {
     let ringing = (0..below(world, 3))
         .map(|_| {
@@ -51,6 +75,9 @@ fn answering(world: &mut World) -> Answering {
         reinvite_status: [200, 200, 200, 488, 500, 481][below(world, 6) as usize],
         trying: below(world, 4) != 0,
         mute_bye: below(world, 40) == 0,
+        script: script(world, true),
+        headers: allow(world),
+        hangs_up_after_transfer: below(world, 2) == 0,
         ..Answering::default()
     }
 }
@@ -62,6 +89,8 @@ fn calling(world: &mut World) -> Calling {
         reinvites: (0..below(world, 3)).map(|_| (millis(world, 10_000), direction(world))).collect(),
         acknowledges: below(world, 20) != 0,
         offers: below(world, 6) != 0,
+        script: script(world, false),
+        headers: allow(world),
         request_uri: format!(
             "sip:{}@203.0.113.1",
             ["+442079460500", "02079460500", "00442079460500"][below(world, 3) as usize]
@@ -72,7 +101,8 @@ fn calling(world: &mut World) -> Calling {
 
 /// One run. Panics on a broken promise.
 fn play(seed: u64) -> World {
-    let mut world = World::new(seed, CONFIG);
+    let config = CONFIG.replace("ring_timeout", "transfer = \"local\"\nring_timeout");
+    let mut world = World::new(seed, &config);
     let faults = match seed % 4 {
         0 => Faults::default(),
         1 => Faults { loss_permille: 0, duplicate_permille: 200, jitter_ms: 80 },

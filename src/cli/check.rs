@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::{Exit, complain, say};
 use crate::config::{Config, Problems};
 
-/// Read a configuration; print it as it will be used (secrets masked), or every problem in it.
+/// Read a configuration; print it as it will be used (secrets masked), or every problem in it. Comments at its end say
+/// what each trunk may send and where each pool's calls go.
 ///
 /// Exit 0, or 64 when there are problems.
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,9 @@ pub(super) fn execute(args: Args) -> Exit {
     let result = Config::load(args.config.as_deref());
     let exit = if result.is_ok() { Exit::Done } else { Exit::Usage };
     match (result, args.json) {
-        (Ok(config), false) => say(config.effective_toml().trim_end()),
+        (Ok(config), false) => {
+            say(format_args!("{}\n{}", config.effective_toml(), super::route::explain(&config).trim_end()));
+        }
         (Ok(_), true) => say(json(&Problems { problems: Vec::new() })),
         (Err(problems), false) => complain(problems),
         (Err(problems), true) => say(json(&problems)),

@@ -1,17 +1,39 @@
 //! `[[company]]`: whose numbers these are, and where their calls go.
 
+mod rule;
+mod schedule;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{TransferRules, Trunk};
+
+pub use rule::{During, Glob, Rule, When};
+pub use schedule::{Schedule, Span, Then};
 
 /// Whose numbers these are, and where their calls go.
 #[derive(Clone, Debug)]
 pub struct Company {
     pub name: String,
     pub forward_to: Vec<Arc<Destination>>,
+    /// How they are tried; default: in order.
+    pub strategy: Strategy,
+    /// When every destination was busy: these, in order, before the caller hears it.
+    pub busy: Option<Ways>,
+    /// When nobody answered, or nobody could be reached.
+    pub no_answer: Option<Ways>,
+    /// When calls are taken; none: always.
+    pub schedule: Option<Schedule>,
+    /// What happens outside these hours; none: refused with 480.
+    pub closed: Option<Then>,
+    /// The first that fits a call says where it goes.
+    pub rules: Vec<Arc<Rule>>,
     /// Ringing time per attempt; default 30 s.
     pub ring_timeout: Duration,
+    /// Ringing time of the whole call; default 2 min, or `ring_timeout` when that is longer.
+    pub ring_timeout_total: Duration,
+    /// Statuses after which the next address of the same destination is tried, as after 503; default none.
+    pub retry_statuses: Vec<u16>,
     /// Statuses of a destination that end the hunt at once; default none. 600, 603, 604 and 606 always do.
     pub final_statuses: Vec<u16>,
     pub nat: bool,
@@ -25,19 +47,87 @@ pub struct Company {
 impl Company {
     /// Every destination that stands anywhere in this company, in the order in which they are read.
     pub fn every_destination(&self) -> impl Iterator<Item = &Arc<Destination>> {
-        self.forward_to.iter()
+        let overflow = [&self.busy, &self.no_answer].into_iter().flatten();
+        let thens = self.closed.iter().chain(self.rules.iter().map(|rule| &rule.then));
+        let more = overflow.chain(thens.filter_map(Then::ways));
+        self.forward_to.iter().chain(more.flat_map(|ways| &ways.forward_to))
+    }
+
+    /// Some list of it is tried by who was idle longest.
+    pub(super) fn needs_idle_times(&self) -> bool {
+        let overflow = [&self.busy, &self.no_answer].into_iter().flatten();
+        let thens = self.closed.iter().chain(self.rules.iter().map(|rule| &rule.then));
+        let more = overflow.chain(thens.filter_map(Then::ways)).map(|ways| ways.strategy);
+        std::iter::once(self.strategy).chain(more).any(|strategy| strategy == Strategy::LongestIdle)
+    }
+
+    /// Some rule of it asks whether the caller spoke to somebody before.
+    pub fn asks_for_known(&self) -> bool {
+        self.rules.iter().any(|rule| rule.when.known.is_some())
     }
 
     pub(super) fn every_destination_mut(&mut self) -> impl Iterator<Item = &mut Arc<Destination>> {
-        self.forward_to.iter_mut()
+        let overflow = [&mut self.busy, &mut self.no_answer].into_iter().flatten();
+        // While a configuration is read nobody else has its rules.
+        let rules = self.rules.iter_mut().filter_map(|rule| Some(&mut Arc::get_mut(rule)?.then));
+        let more = overflow.chain(self.closed.iter_mut().chain(rules).filter_map(Then::ways_mut));
+        self.forward_to.iter_mut().chain(more.flat_map(|ways| &mut ways.forward_to))
+    }
+}
+
+/// Destinations, and how they are tried.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    pub forward_to: Vec<Arc<Destination>>,
+    pub strategy: Strategy,
+}
+
+/// How the destinations of a list are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// One after another, as written.
+    #[default]
+    Order,
+    /// All at once; who answers first has the call.
+    Parallel,
+    /// One after another, in an order drawn by weight.
+    Weighted,
+    /// One after another, beginning behind the one that the last call began with.
+    RoundRobin,
+    /// One after another, the one first whose last call ended longest ago.
+    LongestIdle,
+}
+
+impl Strategy {
+    pub const ALL: [(&'static str, Strategy); 5] = [
+        ("order", Strategy::Order),
+        ("parallel", Strategy::Parallel),
+        ("weighted", Strategy::Weighted),
+        ("round_robin", Strategy::RoundRobin),
+        ("longest_idle", Strategy::LongestIdle),
+    ];
+
+    /// As the configuration and the events write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Strategy::Order => "order",
+            Strategy::Parallel => "parallel",
+            Strategy::Weighted => "weighted",
+            Strategy::RoundRobin => "round_robin",
+            Strategy::LongestIdle => "longest_idle",
+        }
     }
 }
 
 /// Where a call may go: one entry of `forward_to`.
 #[derive(Clone, Debug)]
 pub struct Destination {
-    /// In events, and what a decision names; default: the URI.
+    /// In events, and what a decision names.
     pub name: Option<String>,
+    /// Its name, else its URI as written.
+    pub label: Arc<str>,
+    /// Its calls are counted under this key, which is the same after a reload; none: nobody asks for the count.
+    pub counted: Option<Arc<str>>,
     /// Request-URI; `{number}` and `{caller}` may stand in it.
     pub uri: String,
     /// The trunk that was named.
@@ -60,6 +150,8 @@ impl Destination {
     pub fn plain(uri: &str) -> Destination {
         Destination {
             name: None,
+            label: Arc::from(uri),
+            counted: None,
             uri: uri.to_owned(),
             trunk_name: None,
             number: None,
@@ -68,11 +160,6 @@ impl Destination {
             calls_max: None,
             ring_timeout: None,
         }
-    }
-
-    /// What it is called in events and decisions.
-    pub fn label(&self) -> &str {
-        self.name.as_deref().unwrap_or(&self.uri)
     }
 
     /// Where its next hop is looked up: at the trunk's `address` when the trunk was named and has one (an outbound proxy),

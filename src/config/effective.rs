@@ -6,11 +6,13 @@ mod within;
 use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 
+use super::parse::schedule::span_text;
 use super::value::{duration_text, listener_text, size_text, source_text};
 use super::{
-    ClientCertificates, Codecs, CompanyLimits, Config, Defence, Destination, DialledIn, Fsync, Listener, MinVersion,
-    Pool, PoolKind, Sink, Source, Trunk,
+    ClientCertificates, Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Dialogs, Fsync, Glob,
+    Listener, MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Then, Trunk, Ways,
 };
+use crate::core::agent::Reliable;
 use crate::ids::E164;
 
 /// What stands in place of a secret.
@@ -26,17 +28,7 @@ impl Config {
             write_trunk(&mut out, trunk);
         }
         for company in &self.companies {
-            out.table("[[company]]");
-            out.text("name", &company.name);
-            out.plain("forward_to", destinations(&company.forward_to));
-            out.text("ring_timeout", duration_text(company.ring_timeout));
-            out.plain("final_statuses", format!("{:?}", company.final_statuses));
-            out.plain("nat", company.nat);
-            within::of_company(&mut out, &company.transfer);
-            if let Some(recording) = company.recording {
-                out.plain("recording", recording);
-            }
-            write_limits(&mut out, &company.limits);
+            write_company(&mut out, company);
         }
         for site in &self.sites {
             out.table("[[site]]");
@@ -71,6 +63,7 @@ impl Config {
         out.text("user_agent", &self.sip.user_agent);
         out.plain("calls_max", self.sip.calls_max);
         out.plain("calls_per_second_max", self.sip.calls_per_second_max);
+        write_dialogs(out, &self.sip.dialogs);
         out.text("call_length_max", duration_text(self.sip.call_length_max));
         out.text("overload_after", duration_text(self.sip.overload_after));
         self.write_streams(out);
@@ -205,6 +198,11 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
         out.list("contacts", &register.contacts);
         out.text("expires", duration_text(register.expires));
     }
+    if let Some(probe) = &trunk.probe {
+        out.table("[trunk.probe]");
+        out.text("every", duration_text(probe.every));
+        out.text("timeout", duration_text(probe.timeout));
+    }
     if let Some(credentials) = &trunk.credentials {
         out.table("[trunk.credentials]");
         out.text("user", &credentials.user);
@@ -212,6 +210,88 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
         out.option("realm", credentials.realm.as_ref());
     }
     trunk::write_login(out, trunk);
+}
+
+fn write_company(out: &mut Writer, company: &Company) {
+    out.table("[[company]]");
+    out.text("name", &company.name);
+    out.plain("forward_to", destinations(&company.forward_to));
+    out.text("strategy", company.strategy.as_str());
+    out.text("ring_timeout", duration_text(company.ring_timeout));
+    out.text("ring_timeout_total", duration_text(company.ring_timeout_total));
+    out.plain("final_statuses", format!("{:?}", company.final_statuses));
+    out.plain("retry_statuses", format!("{:?}", company.retry_statuses));
+    out.plain("nat", company.nat);
+    within::of_company(out, &company.transfer);
+    if let Some(recording) = company.recording {
+        out.plain("recording", recording);
+    }
+    write_limits(out, &company.limits);
+    for (name, overflow) in [("busy", &company.busy), ("no_answer", &company.no_answer)] {
+        if let Some(ways) = overflow {
+            out.table(&format!("[company.{name}]"));
+            write_ways(out, ways);
+        }
+    }
+    if let Some(schedule) = &company.schedule {
+        write_schedule(out, schedule);
+    }
+    if let Some(closed) = &company.closed {
+        out.table("[company.closed]");
+        write_then(out, closed);
+    }
+    for rule in &company.rules {
+        write_rule(out, rule);
+    }
+}
+
+fn write_schedule(out: &mut Writer, schedule: &Schedule) {
+    out.table("[company.schedule]");
+    out.text("time_zone", &schedule.zone);
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    for (day, spans) in days.iter().zip(&schedule.week) {
+        out.list(day, spans.iter().map(|span| span_text(*span)));
+    }
+    out.list("holidays", &schedule.holidays);
+}
+
+fn write_rule(out: &mut Writer, rule: &Rule) {
+    out.table("[[company.rule]]");
+    out.text("name", &rule.name);
+    write_then(out, &rule.then);
+    out.table("[company.rule.when]");
+    let when = &rule.when;
+    let lists = [
+        ("source", &when.source),
+        ("medium", &when.medium),
+        ("campaign", &when.campaign),
+        ("pool", &when.pool),
+        ("number", &when.number),
+        ("caller", &when.caller),
+    ];
+    for (key, globs) in lists.iter().filter(|(_, globs)| !globs.is_empty()) {
+        out.list(key, globs.iter().map(Glob::as_str));
+    }
+    if !when.region.is_empty() {
+        out.list("region", &when.region);
+    }
+    if let Some(known) = when.known {
+        out.plain("known", known);
+    }
+    out.text("hours", when.hours.as_str());
+}
+
+fn write_then(out: &mut Writer, then: &Then) {
+    match then {
+        Then::Forward(ways) => write_ways(out, ways),
+        Then::Refuse(status) => out.plain("refuse", status),
+        Then::Usual => {}
+    }
+}
+
+fn write_ways(out: &mut Writer, ways: &Ways) {
+    out.plain("forward_to", destinations(&ways.forward_to));
+    out.text("strategy", ways.strategy.as_str());
 }
 
 /// A list of destinations: a plain URI as a text, others as tables.
@@ -234,6 +314,18 @@ fn destinations(list: &[Arc<Destination>]) -> String {
         if is_plain { quoted(&destination.uri) } else { format!("{{ {} }}", keys.join(", ")) }
     };
     format!("[{}]", list.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+fn write_dialogs(out: &mut Writer, dialogs: &Dialogs) {
+    let reliable = match dialogs.reliable {
+        Reliable::Off => "off",
+        Reliable::Supported => "supported",
+        Reliable::Required => "required",
+    };
+    out.text("reliable_provisional", reliable);
+    out.text("timer", if dialogs.timer { "supported" } else { "off" });
+    out.text("session_expires", duration_text(dialogs.session_expires));
+    out.text("min_se", duration_text(dialogs.min_se));
 }
 
 fn write_defence(out: &mut Writer, defence: &Defence) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Dns;
+use super::dialogs::Dialogs;
 use super::streams::Streams;
 use super::tls::Tls;
 
@@ -36,6 +37,8 @@ pub struct Sip {
     pub calls_max: usize,
     /// New calls per second over all trunks; 0: no limit.
     pub calls_per_second_max: u32,
+    /// What holds for every dialog.
+    pub dialogs: Dialogs,
     /// Longest call; then both sides get BYE. Default [`crate::limits::CALL_LENGTH`].
     pub call_length_max: Duration,
     pub dns: Dns,

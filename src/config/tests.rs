@@ -155,7 +155,20 @@ fn every_key_stands_in_the_builtin_file() {
             && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         {
             written.insert(format!("{section}.{key}"));
+            // Keys of the tables in a list.
+            let tables = line.contains("= [{").then(|| line.split(['{', ',', '}']).skip(1));
+            for inner in tables.into_iter().flatten().filter_map(|part| part.split_once(" = ")) {
+                written.insert(format!("{section}.{key}.{}", inner.0.trim()));
+            }
         }
+    }
+    // Both lists may hold every key; each shows the ones that fit it.
+    let lists = ["company.busy.forward_to.", "company.no_answer.forward_to.", "company.rule.forward_to."];
+    // Excluded by `refuse`, which the file shows.
+    written.extend(["company.closed.forward_to".to_owned(), "company.closed.strategy".to_owned()]);
+    for name in written.clone() {
+        let inner = lists.iter().find_map(|list| name.strip_prefix(list));
+        written.extend(inner.iter().flat_map(|key| lists.map(|list| format!("{list}{key}"))));
     }
     let known = parse::known_keys(&text);
     assert_eq!(known.difference(&written).collect::<Vec<_>>(), Vec::<&String>::new(), "known, but not in the file");
@@ -379,6 +392,21 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
         "cannot open",
     ),
     ("[[sink]]", "[sink]", 30, "sink", "[[sink]]"),
+    ("match = [\"127.0.0.0/8\"]", "match = [\"127.0.0.0/8\"]\n[trunk.probe]", 10, "trunk[0].probe", "nobody to ask"),
+    (
+        "match = [\"127.0.0.0/8\"]",
+        "match = [\"127.0.0.0/8\"]\naddress = \"sip:192.0.2.9\"\n[trunk.probe]\nevery = \"1s\"",
+        12,
+        "trunk[0].probe.every",
+        "must be from",
+    ),
+    (
+        "match = [\"127.0.0.0/8\"]",
+        "match = [\"127.0.0.0/8\"]\naddress = \"sip:192.0.2.9\"\n[trunk.probe]\nevery = \"5s\"\ntimeout = \"6s\"",
+        11,
+        "trunk[0].probe",
+        "longer than `every`",
+    ),
 ];
 
 #[test]

@@ -3,6 +3,7 @@
 mod headers;
 mod identity;
 mod login;
+mod probe;
 mod register;
 mod stir;
 
@@ -15,6 +16,7 @@ use crate::core::auth::Credentials;
 pub use headers::{HeaderRules, Rewrite};
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
 pub use login::{Login, LoginUser};
+pub use probe::Probe;
 pub use register::Register;
 pub use stir::{StirForward, StirRules, StirVerify};
 
@@ -36,6 +38,13 @@ pub enum Source {
     Address(SocketAddr),
     /// Whose certificate is for this name (RFC 5922 §7.1), wherever it connects from. In lower case.
     Tls(Box<str>),
+}
+
+impl std::fmt::Display for Source {
+    /// As the configuration writes it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&super::value::source_text(self))
+    }
 }
 
 /// Who may send us calls.
@@ -70,6 +79,8 @@ pub struct Trunk {
     pub register: Option<Register>,
     /// Users who log in to us and then are this trunk, wherever they come from.
     pub login: Option<Login>,
+    /// It is asked whether it is there.
+    pub probe: Option<Probe>,
 }
 
 impl Trunk {
@@ -95,6 +106,7 @@ impl Trunk {
             credentials: None,
             register: None,
             login: None,
+            probe: None,
         }
     }
 }

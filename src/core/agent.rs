@@ -6,6 +6,7 @@
 //! the ACK again (§13.2.2.4), a second 2xx of a fork gets ACK and BYE, CANCEL is answered 200 and BYE to an unknown
 //! dialog 481. What a *call* means (who is told, what crosses from leg to leg) is [`crate::core::call`]'s.
 
+mod abilities;
 mod challenge;
 mod checks;
 mod commands;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 
+pub use self::abilities::Transfers;
 use self::drops::Drops;
 pub use self::forks::Fork;
 use self::identity::{Branch, Identity, LocalTag};
@@ -237,6 +239,8 @@ pub struct AgentCounts {
 pub struct Agent {
     config: Arc<AgentConfig>,
     identity: Identity,
+    /// Its owner deals with Replaces.
+    replaces: bool,
     last_id: u64,
     legs: HashMap<LegId, Leg, FixedState>,
     by_tag: HashMap<LocalTag, LegId, FixedState>,
@@ -264,6 +268,7 @@ impl Agent {
         Agent {
             config,
             identity: Identity::new(seed),
+            replaces: false,
             last_id: 0,
             legs: HashMap::default(),
             by_tag: HashMap::default(),
@@ -377,7 +382,12 @@ impl Agent {
 
     // ── legs in which we are the UAC ──
     pub fn invite(&mut self, now: Now, invite: Invite) -> LegId {
-        self.send_invite(now.mono, &invite)
+        self.send_invite(now.mono, &invite, Transfers::None)
+    }
+
+    /// The same on a leg that takes transfers.
+    pub fn invite_taking(&mut self, now: Now, invite: Invite, transfers: Transfers) -> LegId {
+        self.send_invite(now.mono, &invite, transfers)
     }
 
     /// CANCEL, held back until the first provisional (RFC 3261 §9.1). A 2xx that crosses it gets ACK and BYE by the

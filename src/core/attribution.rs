@@ -187,7 +187,8 @@ fn next_field(template: &str) -> Option<(&str, &str, &str)> {
     Some((before, name, after))
 }
 
-fn field(attribution: &Attribution, name: &str) -> Option<String> {
+/// One field of the attribution by name, as [`source_line`] shows it.
+pub fn field(attribution: &Attribution, name: &str) -> Option<String> {
     let session = attribution.session.as_deref();
     let of = |key: &str| {
         let utm = session.and_then(|session| session.utm.get(key));

@@ -15,9 +15,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::config::{Config, Destination, Listener, PoolKind, Source, Trunk};
 use crate::core::admission::{Admission, Ask, Reject};
-use crate::core::agent::{
-    Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Reliable, Transmit,
-};
+use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Transmit};
 use crate::core::attribution;
 use crate::core::auth::server::Logins;
 use crate::core::call::offer::{Stream, description, read_stream};
@@ -32,8 +30,10 @@ use crate::core::lease::LeaseTable;
 use crate::core::locate::{Asker, Hop, Names, Query, Reach};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::media_address::OwnMedia;
+use crate::core::probe::{ProbeState, Probes};
 use crate::core::registration::{Registrations, TrunkState};
-use crate::core::{identity, number, route};
+use crate::core::route::{Desk, Question};
+use crate::core::{identity, number};
 use crate::ids::{CallId, E164, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
@@ -41,6 +41,7 @@ use crate::wire::sip::{Message, Uri};
 
 mod door;
 mod login;
+mod probes;
 mod replaces;
 mod standing;
 
@@ -158,6 +159,12 @@ pub enum Input {
     /// No new calls from now on.
     Drain,
     Reload(Arc<Settings>),
+    /// This destination answered this caller in a call of an earlier run.
+    Remember {
+        company: String,
+        caller: String,
+        destination: String,
+    },
     /// Messages wait so long in our queue: what `io` has measured.
     Load(Duration),
     Timeout,
@@ -178,6 +185,8 @@ pub enum Output {
     Leg(CallId, Side, String),
     /// A trunk's registration has changed its state.
     Trunk(TrunkState),
+    /// A trunk was asked whether it is there.
+    Probe(ProbeState),
     /// An INVITE was refused at the door, for the metric.
     Refused(Refused),
 }
@@ -197,8 +206,12 @@ pub struct Counts {
     pub legs: usize,
     pub timers: usize,
     pub admitted: usize,
+    /// Places taken at destinations whose calls are counted.
+    pub seats: usize,
     /// Registrations, kept or about to leave.
     pub registrations: usize,
+    /// Trunks that are asked whether they are there.
+    pub probes: usize,
     pub agent: AgentCounts,
 }
 
@@ -216,9 +229,11 @@ pub struct B2bua {
     settings: Arc<Settings>,
     leases: Arc<LeaseTable>,
     admission: Admission,
+    desk: Desk,
     health: Health,
     registrations: Registrations,
-    /// The configuration's registrations have begun.
+    probes: Probes,
+    /// The configuration's registrations and probes have begun.
     begun: bool,
     calls: HashMap<CallId, Call>,
     legs: HashMap<LegId, (CallId, Side)>,
@@ -242,21 +257,24 @@ impl B2bua {
         let mut agent_seed = [0; 32];
         random.fill_bytes(&mut agent_seed);
         // Of its own, so that what the calls draw does not change with it.
-        let defence = Defence::new(u64::from_le_bytes(*seed.first_chunk().unwrap_or(&[0; 8])));
+        let own_seed = u64::from_le_bytes(*seed.first_chunk().unwrap_or(&[0; 8]));
+        let (defence, probes) = (Defence::new(own_seed), Probes::new(own_seed));
         let agent_config = AgentConfig {
             user_agent: settings.config.sip.user_agent.clone(),
             hosts: settings.hosts.clone(),
             transactions_max: limits::TRANSACTIONS,
-            reliable: Reliable::Off,
-            session: None,
+            reliable: settings.config.sip.dialogs.reliable,
+            session: settings.config.sip.dialogs.session(),
         };
         B2bua {
-            agent: Agent::new(Arc::new(agent_config), agent_seed),
+            agent: Agent::new(Arc::new(agent_config), agent_seed).with_replaces(),
             settings,
             leases,
             admission: Admission::default(),
+            desk: Desk::default(),
             health: Health::default(),
             registrations: Registrations::default(),
+            probes,
             begun: false,
             calls: HashMap::new(),
             legs: HashMap::new(),
@@ -285,8 +303,9 @@ impl B2bua {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
                 self.tell_call(now, call, call::Input::Resolved(question, hops));
             }
-            Input::Resolved(Asker::Trunk(_), hops) => {
+            Input::Resolved(Asker::Probe(id), hops) => {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
+                self.on_probes(now, |all, ctx| all.on_resolved(id, &hops, ctx));
             }
             Input::Resolved(Asker::Registrar(id), hops) => {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
@@ -303,15 +322,29 @@ impl B2bua {
             Input::Drain => {
                 self.admission.drain();
                 self.on_registrations(now, Registrations::drain);
+                self.on_probes(now, Probes::drain);
             }
             Input::Load(lag) => self.admission.loaded(now.mono, lag),
             Input::Reload(settings) => {
-                self.settings = settings;
+                self.reload(settings);
                 self.on_registrations(now, Registrations::apply);
+                self.on_probes(now, Probes::apply);
+            }
+            Input::Remember { company, caller, destination } => {
+                self.desk.known.remember(&company, &caller, destination.into());
             }
             Input::Timeout => self.on_timeout(now),
         }
         self.pump(now);
+    }
+
+    fn reload(&mut self, settings: Arc<Settings>) {
+        let companies = &settings.config.companies;
+        let counted = companies.iter().flat_map(|company| company.every_destination());
+        let counted: HashSet<&str> = counted.filter_map(|one| one.counted.as_deref()).collect();
+        let names: HashSet<&str> = companies.iter().map(|company| company.name.as_str()).collect();
+        self.desk.retain(|key| counted.contains(key), |name| names.contains(name));
+        self.settings = settings;
     }
 
     /// What is to be done next; `None` when everything is.
@@ -322,7 +355,7 @@ impl B2bua {
     /// When to come back, and why.
     pub fn poll_timeout(&self) -> Option<Wakeup> {
         let call = self.timers.first().map(|(at, _)| (*at, "call"));
-        let trunks = self.registrations_timeout();
+        let trunks = self.registrations_timeout().into_iter().chain(self.probes.poll_timeout());
         call.into_iter().chain(self.agent.poll_timeout()).chain(trunks).min_by_key(|(at, _)| *at)
     }
 
@@ -332,7 +365,9 @@ impl B2bua {
             legs: self.legs.len(),
             timers: self.timers.len(),
             admitted: self.admission.calls(),
+            seats: self.desk.taken(),
             registrations: self.registrations.count(),
+            probes: self.probes.count(),
             agent: self.agent.counts(),
         }
     }
@@ -373,6 +408,9 @@ impl B2bua {
     fn on_timeout(&mut self, now: Now) {
         self.agent.handle_timeout(now);
         self.registrations_due(now);
+        if self.probes.is_due(now.mono) {
+            self.on_probes(now, Probes::on_timeout);
+        }
         while let Some((at, call)) = self.timers.first().copied()
             && at <= now.mono
         {
@@ -407,6 +445,7 @@ impl B2bua {
             }
             AgentEvent::Standalone { .. } => {
                 self.on_registrations(now, |all, ctx| all.on_answer(&event, ctx));
+                self.on_probes(now, |all, ctx| all.on_answer(&event, ctx));
             }
             AgentEvent::Cancelled { leg, .. }
             | AgentEvent::Acked { leg, .. }
@@ -453,6 +492,7 @@ impl B2bua {
             now,
             agent: &mut self.agent,
             settings: &self.settings,
+            desk: &mut self.desk,
             health: &mut self.health,
             out: &mut self.out,
             new_legs: &mut new_legs,
@@ -486,6 +526,15 @@ impl B2bua {
         self.disarm(id);
         for leg in call.legs() {
             self.legs.remove(leg);
+        }
+        if let (Some(caller), Some(label)) = (&call.data().caller, call.answered_by())
+            && call.company().asks_for_known()
+        {
+            self.desk.known.remember(&call.data().company, caller, Arc::clone(label));
+        }
+        let (seats, talked) = call.seats();
+        for seat in seats {
+            self.desk.release(now.mono, seat, talked);
         }
         let ended = call.data().ended_at.unwrap_or(now.wall);
         self.admission.release(Now { wall: ended, ..now }, &call.into_admitted());
@@ -548,12 +597,16 @@ impl B2bua {
                     now,
                     agent: &mut self.agent,
                     settings: &settings,
+                    desk: &mut self.desk,
                     health: &mut self.health,
                     out: &mut self.out,
                     new_legs: &mut new_legs,
                 };
                 let call = Call::start(facts, &mut ctx);
-                self.calls.insert(id, call);
+                match call.is_ended() {
+                    true => self.forget(now, call),
+                    false => drop(self.calls.insert(id, call)),
+                }
             }
             Err(reject) => self.turn_away(now, leg, Some(trunk), &dialled, reject),
         }
@@ -580,10 +633,22 @@ impl B2bua {
         let offer = read_offer(invite, &settings)?;
         let identity = identity::admit(trunk, invite)?;
         let stir = identity.vouched(trunk, invite, &number, now.wall)?;
-        let mut targets = route::targets(&company, &number, identity.number.as_deref(), settings.names());
+        let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
+        let memory = settings.config.attribution.memory;
+        let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
+        let question = Question {
+            company: &company,
+            pool: &pool.name,
+            number: &number,
+            caller: identity.number.as_deref(),
+            attribution: &attribution,
+            at: now.wall,
+        };
+        let mut plan = self.desk.plan(&question, settings.names(), &mut self.random);
         let rules = &settings.config.fraud;
-        let has_destination = !targets.is_empty();
-        targets.retain(|target| fraud::cost(rules, &target.uri) != Cost::Denied);
+        let has_destination = !plan.targets.is_empty();
+        plan.targets.retain(|target| fraud::cost(rules, &target.uri) != Cost::Denied);
+        plan.parallel = plan.parallel.min(plan.targets.len());
         let ask = Ask {
             trunk,
             source: flow.remote.ip(),
@@ -591,18 +656,15 @@ impl B2bua {
             pool: &pool,
             number: &number,
             caller: identity.number.as_deref(),
-            destination: targets.first().map(|target| target.uri.as_str()),
-            is_costly: targets.first().is_some_and(|target| fraud::cost(rules, &target.uri) == Cost::Costly),
+            destination: plan.targets.first().map(|target| target.uri.as_str()),
+            is_costly: plan.targets.first().is_some_and(|target| fraud::cost(rules, &target.uri) == Cost::Costly),
         };
-        let admitted = if has_destination && targets.is_empty() {
+        let admitted = if has_destination && plan.targets.is_empty() {
             Err(Reject::new(403, "destination_denied"))
         } else {
             self.admission.check(now, &settings.config, &ask)
         };
         let admitted = admitted.inspect_err(|reject| self.suspect(now, &ask, *reject))?;
-        let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
-        let memory = settings.config.attribution.memory;
-        let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
         let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
         let data = CallData {
             call_id: self.call_id(now),
@@ -634,6 +696,7 @@ impl B2bua {
             transfers: Vec::new(),
             recording: None,
             media: None,
+            route: None,
         };
         Ok(NewCall {
             admitted,
@@ -644,13 +707,10 @@ impl B2bua {
             offer,
             identity,
             data,
-            company: Arc::clone(&company),
-            targets,
-            ring_timeout: company.ring_timeout,
-            final_statuses: company.final_statuses.clone(),
-            company_nat: company.nat,
+            plan,
             caller_nat: trunk.nat,
             recorded: company.recording.unwrap_or(settings.config.recording.enabled),
+            company,
             // RFC 7332 §4: a B2BUA counts the hop, or two of them call each other for ever.
             max_forwards: invite.max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1),
             session_ids: [self.random.next_u64(), self.random.next_u64()],

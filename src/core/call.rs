@@ -16,10 +16,9 @@ pub mod transfer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::{Company, Trunk};
-use crate::core::admission::Admitted;
+use crate::core::admission::{Admitted, Reject};
 use crate::core::agent::{Agent, AgentEvent, Extra, Flow, LegId, Payload};
 use crate::core::b2bua::{Output, Settings};
 use crate::core::event::{
@@ -29,7 +28,7 @@ use crate::core::health::Health;
 use crate::core::identity::CallerIdentity;
 use crate::core::locate::Hop;
 use crate::core::media::{MediaCommand, MediaNotice, Open};
-use crate::core::route::Target;
+use crate::core::route::{Desk, Plan, Target};
 use crate::ids::{CallId, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup, Wall};
@@ -37,7 +36,7 @@ use crate::wire::sip::Message;
 
 use early::Early;
 use ending::Why;
-use hunt::Hunt;
+use hunt::{Hunt, Tried};
 use offer::{Negotiation, Stream};
 use talk::Talk;
 use talk::offers::Offer;
@@ -70,6 +69,8 @@ pub struct Ctx<'a> {
     pub now: Now,
     pub agent: &'a mut Agent,
     pub settings: &'a Settings,
+    /// Whose turn it is.
+    pub desk: &'a mut Desk,
     /// Which hops are down.
     pub health: &'a mut Health,
     pub out: &'a mut VecDeque<Output>,
@@ -101,10 +102,8 @@ pub struct NewCall {
     pub identity: CallerIdentity,
     pub data: CallData,
     pub company: Arc<Company>,
-    pub targets: Vec<Target>,
-    pub ring_timeout: Duration,
-    pub final_statuses: Vec<u16>,
-    pub company_nat: bool,
+    /// Where it goes.
+    pub plan: Plan,
     pub caller_nat: bool,
     pub recorded: bool,
     pub max_forwards: u8,
@@ -131,6 +130,10 @@ pub struct Call {
     allows_update: [bool; 2],
     /// Every leg this call ever had.
     legs: Vec<LegId>,
+    /// Places that it holds at destinations whose calls are counted.
+    seats: Vec<Arc<str>>,
+    /// Destinations that were tried.
+    tried: Vec<Tried>,
     media: Option<Box<MediaSummary>>,
     recording: Option<Box<RecordingSummary>>,
     recording_started: bool,
@@ -165,16 +168,21 @@ impl Call {
         ctx.event(id, Body::CallStarted(Box::new(facts.data.clone())));
         let caller_family = facts.offer.as_ref().map_or(facts.flow.remote.ip(), |stream| stream.audio.rtp.ip());
         let company_family =
-            facts.targets.first().and_then(Target::literal).map_or(caller_family, |hop| hop.remote.ip());
+            facts.plan.targets.first().and_then(Target::literal).map_or(caller_family, |hop| hop.remote.ip());
+        let refused = facts.plan.refused;
         let media = &ctx.settings.config.media;
         let ours = |family: std::net::IpAddr| {
             let fits = |ip: &std::net::IpAddr| ip.is_ipv4() == family.is_ipv4();
             Some(media.address).filter(fits).or(media.address6.filter(fits)).unwrap_or(media.address)
         };
         let address = [ours(caller_family), ours(company_family)];
-        ctx.media(id, MediaCommand::Open(Open { call: id, address }));
-        Call {
+        if refused.is_none() {
+            ctx.media(id, MediaCommand::Open(Open { call: id, address }));
+        }
+        let mut call = Call {
             legs: vec![facts.leg],
+            seats: Vec::new(),
+            tried: Vec::new(),
             allows_update: [allows_update(&facts.invite).unwrap_or(false), false],
             facts,
             state: State::Opening,
@@ -190,7 +198,13 @@ impl Call {
             recording_started: false,
             call_length: None,
             span: tracing::info_span!("call", %id),
+        };
+        ctx.agent.set_transfers(call.facts.leg, call.transfers_of(Side::Caller));
+        if let Some(Reject { status, code, .. }) = refused {
+            call.refuse_caller(Why::new(Outcome::Rejected, code, HangupBy::System, status), None, ctx);
+            call.finish(ctx);
         }
+        call
     }
 
     pub fn id(&self) -> CallId {
@@ -227,6 +241,22 @@ impl Call {
     /// Every leg this call ever had, for the owner's map.
     pub fn legs(&self) -> &[LegId] {
         &self.legs
+    }
+
+    /// Whose call it is.
+    pub fn company(&self) -> &Company {
+        &self.facts.company
+    }
+
+    /// Places that it still holds at destinations, and whether it was answered.
+    pub fn seats(&self) -> (&[Arc<str>], bool) {
+        (&self.seats, self.facts.data.answered_at.is_some())
+    }
+
+    /// The destination that answered, by its label.
+    pub fn answered_by(&self) -> Option<&Arc<str>> {
+        self.facts.data.answered_at?;
+        self.winner().map(|target| &target.destination.label)
     }
 
     /// The admission, for who counts the talk.
@@ -274,11 +304,7 @@ impl Call {
                 self.on_replaces(leg, old, replaces, request, flow, ctx);
             }
             Input::Leg(Side::Caller, _, event) => self.on_caller(event, ctx),
-            Input::Leg(Side::Company, leg, event) if self.company == Some(leg) => self.on_company(event, ctx),
-            Input::Leg(Side::Company, leg, event) => {
-                // Else a destination that was given up: the agent ends it alone.
-                self.on_transfer_event(leg, event, ctx);
-            }
+            Input::Leg(Side::Company, leg, event) => self.on_company(leg, event, ctx),
         }
         self.drop_orphaned_offer(ctx);
     }
@@ -297,11 +323,11 @@ impl Call {
                 AgentEvent::Cancelled { request, .. } | AgentEvent::Bye { request, .. },
             ) => {
                 let reason = self.take_reasons(request, Side::Company, ctx);
-                self.give_up_attempt(reason, ctx);
+                self.give_up_attempts(reason, ctx);
                 self.end(Why::cancelled(), ctx);
             }
             (State::Opening | State::Hunting(_), AgentEvent::Ended { reason, .. }) => {
-                self.give_up_attempt(Vec::new(), ctx);
+                self.give_up_attempts(Vec::new(), ctx);
                 self.end(Why::new(Outcome::Failed, reason, HangupBy::System, 504), ctx);
             }
             (State::Talking(_), _) => self.on_talking(Side::Caller, event, ctx),
@@ -316,11 +342,14 @@ impl Call {
         }
     }
 
-    fn on_company(&mut self, event: &AgentEvent, ctx: &mut Ctx<'_>) {
+    fn on_company(&mut self, leg: LegId, event: &AgentEvent, ctx: &mut Ctx<'_>) {
         match &self.state {
-            State::Hunting(_) => self.on_hunting(event, ctx),
-            State::Talking(_) => self.on_talking(Side::Company, event, ctx),
-            State::Opening | State::Ending { .. } | State::Ended => {}
+            State::Hunting(_) => self.on_hunting(leg, event, ctx),
+            State::Talking(_) if self.company == Some(leg) => self.on_talking(Side::Company, event, ctx),
+            // Else a destination that was given up: the agent ends it alone.
+            State::Opening | State::Talking(_) | State::Ending { .. } | State::Ended => {
+                self.on_transfer_event(leg, event, ctx);
+            }
         }
     }
 
@@ -365,8 +394,8 @@ impl Call {
     fn hang_up(&mut self, code: &'static str, ctx: &mut Ctx<'_>) {
         match &self.state {
             State::Opening | State::Hunting(_) => {
-                self.give_up_attempt(Vec::new(), ctx);
-                let why = Why { status: 480, ..Why::refused(crate::core::admission::Reject::new(480, code)) };
+                self.give_up_attempts(Vec::new(), ctx);
+                let why = Why { status: 480, ..Why::refused(Reject::new(480, code)) };
                 self.refuse_caller(why, None, ctx);
             }
             State::Talking(_) => {
@@ -478,6 +507,7 @@ impl Call {
         let mut data = self.facts.data.clone();
         data.recording = Some(recording);
         data.media = Some(media);
+        data.route = Some(Box::new(self.route_data()));
         ctx.event(id, Body::CallEnded(Box::new(data)));
         self.state = State::Ended;
     }

@@ -4,6 +4,7 @@
 pub mod cloud;
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -237,6 +238,37 @@ pub struct CallData {
     pub recording: Option<RecordingSummary>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub media: Option<MediaSummary>,
+    /// How the call was routed; in `call.ended`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub route: Option<Box<RouteData>>,
+}
+
+/// How a call was routed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteData {
+    /// `open`, `closed` or `holiday`; absent when the company has no schedule.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hours: Option<Cow<'static, str>>,
+    /// The rule that fitted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<String>,
+    /// Who chose the destinations: `company`, `rule`, or `known_caller` when the caller spoke to the first one before.
+    pub decided_by: Cow<'static, str>,
+    /// `order`, `parallel`, `weighted`, `round_robin` or `longest_idle`.
+    pub strategy: Cow<'static, str>,
+    /// Destinations in the order in which they came to an end.
+    pub attempts: Vec<RouteAttempt>,
+}
+
+/// One destination that was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteAttempt {
+    /// Its name, else its URI as configured.
+    pub destination: String,
+    /// 200: it answered. 487: we gave it up. Else what it meant for the caller.
+    pub status: u16,
+    /// How long it rang.
+    pub ring_ms: u64,
 }
 
 /// One change of the company's party within a call.
@@ -345,6 +377,10 @@ pub enum Body {
     TrunkRegistered(TrunkData),
     /// We are not, or not any more; the reason says why.
     TrunkUnregistered(TrunkData),
+    /// A trunk answers our probes.
+    TrunkUp(ProbeData),
+    /// It does not, or says that it cannot take calls.
+    TrunkDown(ProbeData),
     /// The journal's disk did not take these events, and memory for them ran out.
     EventsDropped {
         count: u64,
@@ -362,6 +398,17 @@ pub struct TrunkData {
     /// Unless it is refreshed, which it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires_at: Option<Wall>,
+}
+
+/// `data` of `leaseline.trunk.up` and `.down`: told when it changes, and once at the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeData {
+    pub trunk: String,
+    /// `up`, `degraded` (it answers, and cannot take calls) or `down`.
+    pub state: String,
+    /// Stable code: `timeout`, `unreachable`, `unavailable`, `server_error`, `unresolved`, `unusable`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
 }
 
 /// `data` of `leaseline.journal.damaged`.
@@ -401,6 +448,8 @@ impl Body {
             Body::NodeStopped => "leaseline.node.stopped",
             Body::TrunkRegistered(_) => "leaseline.trunk.registered",
             Body::TrunkUnregistered(_) => "leaseline.trunk.unregistered",
+            Body::TrunkUp(_) => "leaseline.trunk.up",
+            Body::TrunkDown(_) => "leaseline.trunk.down",
             Body::JournalDamaged(_) => "leaseline.journal.damaged",
             Body::EventsDropped { .. } => "leaseline.events.dropped",
         }

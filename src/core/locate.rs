@@ -98,10 +98,10 @@ pub struct Hop {
 pub enum Asker {
     /// A call, and the number it gave its question.
     Call(CallId, u32),
-    /// The registration or the probe of a trunk, by its number in the configuration.
-    Trunk(u32),
     /// A registration, by its own number.
     Registrar(u32),
+    /// A probe, by its own number.
+    Probe(u32),
 }
 
 /// The transport of this name in a URI, if we speak it.

@@ -68,6 +68,12 @@ pub fn display(number: &E164) -> String {
     }
 }
 
+/// The region of a number in ISO 3166 (`GB`), as its numbering plan tells it; `None` when no plan knows the number.
+pub fn region(number: &E164) -> Option<String> {
+    let parsed = PHONE_NUMBER_UTIL.parse(number.as_str(), None).ok()?;
+    parsed.get_region_code().map(|region| format!("{region:?}"))
+}
+
 /// A number as a trunk wants it written. What is no E.164 number stays as it is.
 pub fn written<'n>(number: &'n str, format: NumberFormat, country: Option<&str>) -> Cow<'n, str> {
     let Some(digits) = number.strip_prefix('+').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit())) else {

@@ -14,6 +14,8 @@ mod answer;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::core) use answer::retry_after;
+
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;

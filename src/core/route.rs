@@ -1,14 +1,24 @@
 //! Which number was dialled, who dials it, and where the call goes. Destinations come from the configuration only:
 //! nothing in a message can name one (no Route, no 3xx, no REFER).
 
+mod desk;
+mod hours;
+mod known;
+mod plan;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::config::{Company, Destination, DialledIn, Listener, Trunk};
+use crate::config::{Destination, DialledIn, Listener, Trunk};
 use crate::core::agent::Flow;
 use crate::core::locate::{Hop, Names, Query};
 use crate::ids::E164;
 use crate::wire::sip::{Message, NameAddr, Uri};
+
+pub use desk::Desk;
+pub use hours::{Hours, next_change};
+pub use known::Known;
+pub use plan::{Choice, Plan, Question, Way, choose};
 
 /// The user part that names the dialled number, where this trunk puts it, with escapes undone. `None` when that place
 /// is empty or unreadable.
@@ -51,10 +61,10 @@ pub struct Target {
     pub destination: Arc<Destination>,
 }
 
-/// The company's destinations in order. What cannot be read was refused when the configuration was loaded, so an
+/// Destinations in the order given. What cannot be read was refused when the configuration was loaded, so an
 /// unreadable one can only come from a caller text that does not fit; it is left out.
-pub fn targets(company: &Company, number: &E164, caller: Option<&str>, names: &Names) -> Vec<Target> {
-    company.forward_to.iter().filter_map(|destination| target(destination, number, caller, names)).collect()
+pub fn targets(list: &[Arc<Destination>], number: &E164, caller: Option<&str>, names: &Names) -> Vec<Target> {
+    list.iter().filter_map(|destination| target(destination, number, caller, names)).collect()
 }
 
 fn target(destination: &Arc<Destination>, number: &E164, caller: Option<&str>, names: &Names) -> Option<Target> {
@@ -181,24 +191,11 @@ mod tests {
 
     #[test]
     fn destinations_come_from_the_configuration() {
-        let company = Company {
-            name: "acme".into(),
-            forward_to: [
-                "sip:{number}@198.51.100.1",
-                "sip:{caller}@[2001:db8::1]:5070;transport=tcp",
-                "sip:desk@pbx.example:5062",
-            ]
-            .map(|uri| Arc::new(Destination::plain(uri)))
-            .into(),
-            ring_timeout: std::time::Duration::from_secs(30),
-            final_statuses: Vec::new(),
-            nat: false,
-            recording: None,
-            transfer: crate::config::TransferRules::default(),
-            limits: crate::config::CompanyLimits::default(),
-        };
+        let list =
+            ["sip:{number}@198.51.100.1", "sip:{caller}@[2001:db8::1]:5070;transport=tcp", "sip:desk@pbx.example:5062"]
+                .map(|uri| Arc::new(Destination::plain(uri)));
         let number = E164::parse("+442079460000").unwrap();
-        let found = targets(&company, &number, Some("+447700900123"), &Names::default());
+        let found = targets(&list, &number, Some("+447700900123"), &Names::default());
         let uris: Vec<&str> = found.iter().map(|target| target.uri.as_str()).collect();
         assert_eq!(
             uris,
@@ -212,7 +209,7 @@ mod tests {
         assert_eq!(found[1].literal().map(|hop| hop.remote), Some("[2001:db8::1]:5070".parse().unwrap()));
         assert_eq!((found[1].query.transport, found[2].literal()), (Some(rsip::Transport::Tcp), None));
         // A caller text that would change the URI does not stand in it.
-        let hostile = targets(&company, &number, Some("1@evil.example;x"), &Names::default());
+        let hostile = targets(&list, &number, Some("1@evil.example;x"), &Names::default());
         assert_eq!(hostile[1].uri, "sip:anonymous@[2001:db8::1]:5070;transport=tcp");
     }
 }

@@ -9,6 +9,7 @@ use crate::core::agent::Flow;
 use crate::core::b2bua::{Refused, Settings};
 use crate::core::event::{Body, CallData, Event};
 use crate::core::media::{MediaCommand, MediaNotice};
+use crate::core::probe::ProbeState;
 use crate::core::registration::TrunkState;
 use crate::demo::steps::Steps;
 use crate::ids::{CallId, Side};
@@ -106,6 +107,11 @@ impl Hooks for DaemonHooks {
     fn on_trunk(&mut self, state: TrunkState) {
         self.parts.metrics.trunk_registered(&state.trunk, state.registered);
         self.parts.live.on_trunk(state);
+    }
+
+    fn on_probe(&mut self, state: ProbeState) {
+        self.parts.metrics.trunk_up(&state.trunk, state.is_up());
+        self.parts.live.on_probe(state);
     }
 
     fn on_refused(&mut self, refused: Refused) {

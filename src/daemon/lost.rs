@@ -1,14 +1,17 @@
 //! What a crash left behind: calls without an end, and who held which number.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 
+use crate::config::Config;
+use crate::core::b2bua::Input;
 use crate::core::event::{Body, CallData, Event, RecordingData, RecordingSummary};
 use crate::core::pool::Record;
 use crate::ids::{CallId, LeaseId};
 use crate::io::clock;
 use crate::io::journal::{Journal, Unfinished, lost_in_crash};
 use crate::io::recordings::{self, Recovered};
+use crate::limits;
 
 /// The newest word on each lease, in order of first appearance: what the allocator is rebuilt from. Memory is bounded
 /// by the leases that the allocator itself would hold.
@@ -30,6 +33,43 @@ impl Leases {
         let mut records: Vec<(u64, Record)> = self.newest.into_values().collect();
         records.sort_unstable_by_key(|(order, _)| *order);
         records.into_iter().map(|(_, record)| record).collect()
+    }
+}
+
+/// Who answered whom, oldest first: what rules for known callers ask. Kept for companies that have such rules, and as
+/// much of it as signalling keeps.
+#[derive(Debug, Default)]
+pub(super) struct Spoken {
+    companies: HashSet<String>,
+    answered: VecDeque<(String, String, String)>,
+}
+
+impl Spoken {
+    pub(super) fn new(config: &Config) -> Spoken {
+        let asking = config.companies.iter().filter(|company| company.asks_for_known());
+        Spoken { companies: asking.map(|company| company.name.clone()).collect(), answered: VecDeque::new() }
+    }
+
+    pub(super) fn observe(&mut self, body: Body) {
+        let Body::CallEnded(call) = body else { return };
+        let CallData { company, caller: Some(caller), route: Some(route), answered_at: Some(_), .. } = *call else {
+            return;
+        };
+        if !self.companies.contains(&company) {
+            return;
+        }
+        let winner = route.attempts.into_iter().rev().find(|attempt| attempt.status == 200);
+        if let Some(winner) = winner {
+            if self.answered.len() >= limits::CALLERS_REMEMBERED {
+                self.answered.pop_front();
+            }
+            self.answered.push_back((company, caller, winner.destination));
+        }
+    }
+
+    pub(super) fn into_inputs(self) -> impl Iterator<Item = Input> {
+        let input = |(company, caller, destination)| Input::Remember { company, caller, destination };
+        self.answered.into_iter().map(input)
     }
 }
 

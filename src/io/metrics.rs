@@ -56,6 +56,8 @@ pub struct Sip {
     pub hops_down: Gauge,
     /// 1 while we are registered at a trunk.
     pub registered: Family<OfTrunk, Gauge>,
+    /// 1 while a trunk answers our probes, 0 while it does not; none when it is not asked.
+    pub trunk_up: Family<OfTrunk, Gauge>,
     pub connections_by: Family<OverTransport, Gauge>,
     /// Connections that never came to be: handshakes, limits, strangers.
     pub connections_failed: Family<Reason, Counter>,
@@ -321,6 +323,19 @@ impl Metrics {
         self.sip.registered.get_or_create(&OfTrunk { trunk: trunk.to_owned() }).set(i64::from(registered));
     }
 
+    /// What a trunk's probe has found; `None`: it is not asked any more.
+    pub fn trunk_up(&self, trunk: &str, up: Option<bool>) {
+        let labels = OfTrunk { trunk: trunk.to_owned() };
+        match up {
+            Some(up) => {
+                self.sip.trunk_up.get_or_create(&labels).set(i64::from(up));
+            }
+            None => {
+                self.sip.trunk_up.remove(&labels);
+            }
+        }
+    }
+
     /// Stream connections now, by transport; those that never came to be and those that ended, by reason, as totals
     /// since the start.
     pub fn sip_streams(
@@ -428,6 +443,7 @@ impl Metrics {
         r.register("dns_milliseconds", "Time that DNS servers took", m.dns_milliseconds.clone());
         r.register("sip_hops_down", "Next hops that failed and have not answered since", m.hops_down.clone());
         r.register("trunk_registered", "1 while we are registered at a trunk", m.registered.clone());
+        r.register("trunk_up", "1 while a trunk answers our probes", m.trunk_up.clone());
         r.register("sip_connections_by", "SIP stream connections by transport", m.connections_by.clone());
         let failed = m.connections_failed.clone();
         r.register("sip_connections_failed", "SIP connections that never came to be, by reason", failed);

@@ -23,6 +23,7 @@ use crate::core::defence::Ban;
 use crate::core::event::Event;
 use crate::core::locate::{Asker, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
+use crate::core::probe::ProbeState;
 use crate::core::registration::TrunkState;
 use crate::ids::{CallId, Side};
 use crate::io::clock;
@@ -81,6 +82,8 @@ pub trait Hooks {
     fn on_event(&mut self, event: Event);
     /// A trunk's registration has changed its state.
     fn on_trunk(&mut self, state: TrunkState);
+    /// A trunk was asked whether it is there.
+    fn on_probe(&mut self, state: ProbeState);
     fn on_refused(&mut self, refused: Refused);
     /// The configuration was read again.
     fn on_reload(&mut self, settings: &Arc<Settings>);
@@ -419,6 +422,7 @@ impl Signalling {
             Output::Refused(refused) => self.hooks.on_refused(refused),
             Output::Leg(call, side, sip_call_id) => self.hooks.on_leg(call, side, &sip_call_id),
             Output::Trunk(state) => self.hooks.on_trunk(state),
+            Output::Probe(state) => self.hooks.on_probe(state),
         }
     }
 

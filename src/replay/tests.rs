@@ -18,8 +18,13 @@ impl Told {
 
     fn say(mut self, at_ms: u64, from: &str, to: &str, text: &str) -> Told {
         let mut text = text.replace('\n', "\r\n");
-        let body = if text.contains("sdp") { SDP } else { "" };
-        text = text.replace("sdp", "Content-Type: application/sdp");
+        let held = format!("{SDP}a=sendonly\r\n");
+        let body = match (text.contains("held"), text.contains("sdp")) {
+            (true, _) => &held,
+            (false, true) => SDP,
+            (false, false) => "",
+        };
+        text = text.replace("held", "sdp").replace("sdp", "Content-Type: application/sdp");
         text.push_str(&format!("\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
         self.packets.push(Packet {
             at: 1_795_255_200_000_000_000 + at_ms * 1_000_000,
@@ -90,8 +95,8 @@ fn the_company_may_hang_up_and_ask() {
         .say(0, A, B, &request("INVITE", "sip:+442079460501@b", "i", "", 1, "\nsdp"))
         .say(10, B, A, &response("200 OK", "1 INVITE", "\nsdp"))
         .say(20, A, B, &request("ACK", "sip:sales@b", "k", ";tag=bb", 1, ""))
-        .say(300, B, A, &from_b("INVITE", 7, "\nsdp"))
-        .say(310, A, B, &response("200 OK", "7 INVITE", "\nsdp"))
+        .say(300, B, A, &from_b("INVITE", 7, "\nheld"))
+        .say(310, A, B, &response("200 OK", "7 INVITE", "\nheld"))
         .say(320, B, A, &from_b("ACK", 7, ""))
         .say(900, B, A, &from_b("BYE", 8, ""))
         .say(910, A, B, &response("200 OK", "8 BYE", ""))

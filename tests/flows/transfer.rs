@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use leaseline::core::event::Body;
+use leaseline::wire::sip::Message;
 
 use crate::SECOND;
 use crate::world::phone::{Answering, Calling, Do, Phone};
@@ -166,6 +167,56 @@ fn attended_transfer_to_a_dialog_of_the_pbx() {
     assert_eq!(transfers(&world), ["attended sip:sales@198.51.100.1:5060 -> sip:201@198.51.100.2:5060"]);
 }
 
+/// Many PBXs send REFER only to who names it.
+#[test]
+fn allow_and_supported_say_which_transfers_are_taken() {
+    let mut table = String::new();
+    for mode in ["refuse", "relay", "local"] {
+        let mut world = world(mode, Answering::default(), Answering::default());
+        world.dial(calling());
+        world.settle();
+        let to_caller = world.sent.iter().filter(|(_, to, _)| *to == CARRIER.parse().expect("an address"));
+        let answer = to_caller
+            .filter_map(|(.., bytes)| Message::parse(bytes.clone()).ok())
+            .find(|message| message.status() == 200 && message.method_token() == "INVITE")
+            .expect("an answer");
+        let invite = shop(&mut world).invite.clone().expect("an INVITE");
+        for (what, message) in [("INVITE to the company", invite), ("200 to the caller", answer)] {
+            let (allow, supported) = (message.header("Allow").unwrap_or(""), message.header("Supported").unwrap_or(""));
+            table += &format!("{mode}, {what}: {allow} | {supported}\n");
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// The target's trunk logs in with its own password; a target that is no trunk hears of none.
+#[test]
+fn a_transfer_logs_in_where_its_target_is() {
+    let challenge = "Digest realm=\"pbx\", nonce=\"n1\", algorithm=SHA-256, qop=\"auth\"".to_owned();
+    for (network, logs_in) in [("198.51.100.2", true), ("198.51.100.1", false)] {
+        let pbx = format!(
+            "[[trunk]]\nname = \"pbx\"\nmatch = [\"{network}\"]\n[trunk.credentials]\nuser = \"us\"\npassword = \"x1y2\"\n"
+        );
+        let config = CONFIG.replace("ring_timeout", "transfer = \"local\"\nring_timeout") + &pbx;
+        let mut world = World::new(7, &config);
+        world.add(CARRIER, Phone::new(Answering::default()));
+        world.add(SHOP, Phone::new(referring(vec![(SECOND, refer(OFFICE_201))])));
+        world.add(
+            OFFICE,
+            Phone::new(Answering {
+                answer: Some((SECOND, 401)),
+                headers: vec![("WWW-Authenticate", challenge.clone())],
+                ..Answering::default()
+            }),
+        );
+        world.dial(calling());
+        world.settle();
+        let invite = world.phone(OFFICE).dialogs.values().next().and_then(|dialog| dialog.invite.clone());
+        let invite = invite.expect("called");
+        assert_eq!(invite.header("Authorization").is_some(), logs_in, "{network}");
+    }
+}
+
 #[test]
 fn the_caller_hangs_up_while_it_is_transferred() {
     let office = Answering { answer: Some((10 * SECOND, 200)), ..Answering::default() };
@@ -223,7 +274,7 @@ fn an_invite_with_replaces_takes_over() {
         let from = if change == "stranger" { OFFICE } else { SHOP };
         let calling = Calling {
             request_uri: "sip:203.0.113.1".into(),
-            headers: vec![("Replaces", replaces)],
+            headers: vec![("Replaces", replaces), ("Require", "replaces".to_owned())],
             offers: change != "no offer",
             call_id: Some("takeover".to_owned()),
             ..calling()

@@ -20,6 +20,7 @@ use leaseline::core::agent::Flow;
 use leaseline::core::b2bua::{B2bua, Counts, Input, Output, Settings};
 use leaseline::core::event::{Body, CallData, Event, MediaSummary, RecordingState, RecordingSummary};
 use leaseline::core::lease::LeaseTable;
+use leaseline::core::locate::{Answer, Answers, Hop, Query, find};
 use leaseline::core::media::{LocalMedia, MediaCommand, MediaNotice, Remote};
 use leaseline::ids::{CallId, Side};
 use leaseline::time::{Mono, Now, Wall};
@@ -64,6 +65,22 @@ pub struct Faults {
     pub jitter_ms: u32,
 }
 
+/// What the network does to one datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meddle {
+    Lost,
+    /// A copy comes a moment later, when the first may have been answered.
+    Doubled,
+    /// By so many milliseconds.
+    Late(u64),
+}
+
+pub fn settings(config: &str) -> Arc<Settings> {
+    let config = Config::parse(config, "test.toml", Path::new("")).expect("the test's configuration");
+    let listeners = config.sip.listen.clone();
+    Arc::new(Settings::new(Arc::new(config), listeners))
+}
+
 struct Datagram {
     at: Mono,
     order: u64,
@@ -106,10 +123,20 @@ pub struct World {
     pub refused: Vec<&'static str>,
     /// States of registrations, as they came.
     pub trunks: Vec<leaseline::core::registration::TrunkState>,
+    /// States of probes, as they came.
+    pub probes: Vec<leaseline::core::probe::ProbeState>,
     pub media: BTreeMap<CallId, MediaState>,
     pub no_ports: bool,
+    /// Where names lead; others lead nowhere.
+    pub names: BTreeMap<String, Vec<Hop>>,
+    /// DNS, as far as this world has one: asked for names that `names` does not have.
+    pub dns: Answers,
+    /// No question to DNS is ever answered.
+    pub dns_is_mute: bool,
     pub random: ChaCha12Rng,
     faults: Faults,
+    /// The how-manieth datagram is meddled with.
+    pub meddle: Option<(usize, Meddle)>,
     network: BinaryHeap<Reverse<Datagram>>,
     notices: BTreeMap<(Mono, u64), (CallId, MediaNotice)>,
     order: u64,
@@ -124,12 +151,14 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, config: &str) -> World {
-        let config = Config::parse(config, "test.toml", Path::new("")).expect("the test's configuration");
+        World::with_settings(seed, settings(config))
+    }
+
+    /// Many worlds of one configuration read it once.
+    pub fn with_settings(seed: u64, settings: Arc<Settings>) -> World {
         let mut random = ChaCha12Rng::seed_from_u64(seed);
         let mut machine_seed = [0; 32];
         random.fill_bytes(&mut machine_seed);
-        let listeners = config.sip.listen.clone();
-        let settings = Arc::new(Settings::new(Arc::new(config), listeners));
         let start = Mono(1_000_000_000);
         World {
             now: Now { mono: start, wall: Wall::parse_rfc3339("2026-11-21T10:00:00Z").expect("a time") },
@@ -139,10 +168,15 @@ impl World {
             events: Vec::new(),
             refused: Vec::new(),
             trunks: Vec::new(),
+            probes: Vec::new(),
             media: BTreeMap::new(),
             no_ports: false,
+            names: BTreeMap::new(),
+            dns: Answers::new(),
+            dns_is_mute: false,
             random,
             faults: Faults::default(),
+            meddle: None,
             network: BinaryHeap::new(),
             notices: BTreeMap::new(),
             order: 0,
@@ -290,17 +324,29 @@ impl World {
     /// Puts a datagram on the network, which does to it what it likes.
     pub fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
         self.note(from, to, &bytes);
+        let meddle = self.meddle.filter(|(index, _)| *index == self.sent.len()).map(|(_, meddle)| meddle);
         self.sent.push((from, to, bytes.clone()));
+        let on_time = self.now.mono + Duration::from_millis(5);
+        match meddle {
+            None => {}
+            Some(Meddle::Lost) => return,
+            Some(Meddle::Late(ms)) => return self.carry(on_time + Duration::from_millis(ms), from, to, bytes),
+            Some(Meddle::Doubled) => self.carry(on_time + Duration::from_millis(40), from, to, bytes.clone()),
+        }
         let copies = 1 + u32::from(self.chance(self.faults.duplicate_permille));
         for _ in 0..copies {
             if self.chance(self.faults.loss_permille) {
                 continue;
             }
             let jitter = if self.faults.jitter_ms == 0 { 0 } else { self.random.next_u32() % self.faults.jitter_ms };
-            let at = self.now.mono + Duration::from_millis(u64::from(5 + jitter));
-            self.order += 1;
-            self.network.push(Reverse(Datagram { at, order: self.order, from, to, bytes: bytes.clone() }));
+            let at = on_time + Duration::from_millis(u64::from(jitter));
+            self.carry(at, from, to, bytes.clone());
         }
+    }
+
+    fn carry(&mut self, at: Mono, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
+        self.order += 1;
+        self.network.push(Reverse(Datagram { at, order: self.order, from, to, bytes }));
     }
 
     fn chance(&mut self, permille: u32) -> bool {
@@ -315,7 +361,11 @@ impl World {
                     self.send(transmit.flow.local, transmit.flow.remote, transmit.bytes);
                 }
                 Output::Media(call, command) => self.on_media(call, command),
-                Output::Resolve { asker, .. } => self.us.handle(self.now, Input::Resolved(asker, Vec::new())),
+                Output::Resolve { .. } if self.dns_is_mute => {}
+                Output::Resolve { asker, query } => {
+                    let hops = self.names.get(&*query.host).cloned().unwrap_or_else(|| self.look_up(&query));
+                    self.us.handle(self.now, Input::Resolved(asker, hops));
+                }
                 Output::Event(event) => {
                     let _ = writeln!(self.ladder, "   {:>7.3} event {}", self.seconds(), describe(&event));
                     self.events.push(event);
@@ -323,6 +373,18 @@ impl World {
                 Output::Refused(refused) => self.refused.push(refused.code),
                 Output::Leg(..) => {}
                 Output::Trunk(state) => self.trunks.push(state),
+                Output::Probe(state) => self.probes.push(state),
+            }
+        }
+    }
+
+    /// What DNS has, through the rules of RFC 3263; names that are not in the table do not exist.
+    fn look_up(&self, query: &Query) -> Vec<Hop> {
+        let mut answers = self.dns.clone();
+        loop {
+            match find(query, &self.us.settings().reach(), &answers, 7) {
+                Ok(hops) => return hops,
+                Err(wanted) => answers.extend(wanted.into_iter().map(|lookup| (lookup, Answer::Nothing))),
             }
         }
     }
@@ -431,7 +493,7 @@ impl World {
 
     /// Everything that was sent and told, as a picture.
     pub fn ladder(&self) -> String {
-        let Counts { calls, legs, timers, admitted, agent, registrations: _ } = self.counts();
+        let Counts { calls, legs, timers, admitted, agent, .. } = self.counts();
         format!(
             "{}   left: calls {calls} legs {legs}+{} timers {timers} admitted {admitted} transactions {}+{}\n",
             self.ladder, agent.legs, agent.client_transactions, agent.server_transactions
@@ -470,6 +532,9 @@ fn describe(event: &Event) -> String {
                 .map_or_else(String::new, |recording| format!("{:?}", recording.state).to_lowercase()),
         ),
         Body::CallStarted(data) => format!("{kind} {} attribution={}", data.number, data.attribution.method),
+        Body::TrunkUp(data) | Body::TrunkDown(data) => {
+            format!("{kind} {} {} {}", data.trunk, data.state, data.reason.as_deref().unwrap_or_default())
+        }
         Body::CallRefused(data) => format!("{kind} {} {}", data.sip_status, data.reason),
         _ => kind.to_owned(),
     }

@@ -39,6 +39,8 @@ pub struct Answering {
     pub reinvite_sdp: Option<String>,
     /// After the ACK.
     pub script: Vec<(Duration, Do)>,
+    /// After the INVITE, whatever was answered by then.
+    pub timed: Vec<(Duration, Do)>,
     /// Says BYE when NOTIFY tells it that its transfer succeeded.
     pub hangs_up_after_transfer: bool,
     /// 100 Trying at once.
@@ -51,6 +53,8 @@ pub struct Answering {
     pub headers: Vec<(&'static str, String)>,
     /// Instead of the phone's own description.
     pub sdp: Option<String>,
+    /// Provisional responses go out reliably (RFC 3262), once; what they described is not said again.
+    pub reliable: bool,
 }
 
 impl Default for Answering {
@@ -65,12 +69,14 @@ impl Default for Answering {
             reinvite_direction: None,
             reinvite_sdp: None,
             script: Vec::new(),
+            timed: Vec::new(),
             hangs_up_after_transfer: false,
             trying: true,
             mute_info: false,
             mute_bye: false,
             headers: Vec::new(),
             sdp: None,
+            reliable: false,
         }
     }
 }
@@ -86,6 +92,8 @@ pub struct Calling {
     pub reinvites: Vec<(Duration, &'static str)>,
     /// After the 200.
     pub script: Vec<(Duration, Do)>,
+    /// After the INVITE, whatever was answered by then.
+    pub timed: Vec<(Duration, Do)>,
     pub acknowledges: bool,
     /// Offer in the INVITE; else in the 200, and the answer in our ACK.
     pub offers: bool,
@@ -108,6 +116,7 @@ impl Default for Calling {
             hang_up: Some(Duration::from_secs(10)),
             reinvites: Vec::new(),
             script: Vec::new(),
+            timed: Vec::new(),
             acknowledges: true,
             offers: true,
             headers: Vec::new(),
@@ -135,9 +144,15 @@ pub struct Dialog {
     /// Final statuses of the first INVITE, each once for every different one.
     pub finals: Vec<u16>,
     pub provisionals: Vec<u16>,
+    /// Numbers of reliable provisional responses that were sent or acknowledged.
+    reliably: u32,
+    /// Offer and answer were exchanged before the final response.
+    agreed: bool,
     pub confirmed: bool,
     /// 2xx was sent or received and no BYE yet.
     pub up: bool,
+    /// BYE was sent in the early dialog: a 2xx that crosses it makes no call.
+    left: bool,
     pub acked: bool,
     pub byes: u32,
     /// Direction in the last description from us.
@@ -179,12 +194,15 @@ enum Act {
     HangUp { call: String },
     Cancel { call: String },
     Do { call: String, what: Do },
+    Timed { call: String, what: Do },
 }
 
 #[derive(Debug, Default)]
 pub struct Phone {
     address: Option<SocketAddr>,
     answering: Answering,
+    /// How OPTIONS outside every dialog is answered: status and headers. `None`: not at all.
+    pub options: Option<(u16, Vec<(&'static str, String)>)>,
     pub dialogs: BTreeMap<String, Dialog>,
     /// Requests of ours without a final response.
     pending: Vec<Pending>,
@@ -203,7 +221,7 @@ type Sent = Vec<(SocketAddr, Bytes)>;
 
 impl Phone {
     pub fn new(answering: Answering) -> Phone {
-        Phone { answering, ..Phone::default() }
+        Phone { answering, options: Some((200, Vec::new())), ..Phone::default() }
     }
 
     pub fn at(mut self, address: SocketAddr) -> Phone {
@@ -245,8 +263,11 @@ impl Phone {
             offers: calling.offers,
             finals: Vec::new(),
             provisionals: Vec::new(),
+            reliably: 0,
+            agreed: false,
             confirmed: false,
             up: false,
+            left: false,
             acked: false,
             byes: 0,
             heard_direction: String::new(),
@@ -260,6 +281,7 @@ impl Phone {
             calling: Some(calling.clone()),
         };
         self.dialogs.insert(call_id.clone(), dialog);
+        self.by_the_clock(now, &call_id, &calling.timed);
         if let Some(after) = calling.cancel {
             self.act(now + after, Act::Cancel { call: call_id.clone() });
         }
@@ -368,6 +390,7 @@ impl Phone {
                 self.perform(now, &call, what)
             }
             Act::Do { .. } => Vec::new(),
+            Act::Timed { call, what } => self.on_time(now, &call, what),
         }
     }
 
@@ -493,7 +516,7 @@ impl Phone {
                 if first && !dialog.provisionals.contains(&status) {
                     dialog.provisionals.push(status);
                 }
-                Vec::new()
+                self.acknowledge_early(now, call, response)
             }
             200..=299 => {
                 if let Some((ack, to)) = self.acks.get(&(call.to_owned(), number)) {
@@ -506,7 +529,7 @@ impl Phone {
                     dialog.remote =
                         response.to().map(|_| response.header("To").unwrap_or("").to_owned()).expect("valid");
                     dialog.confirmed = true;
-                    dialog.up = true;
+                    dialog.up = !dialog.left && dialog.byes == 0;
                 }
                 if let Some(Ok(contact)) = response.contact() {
                     dialog.remote_target = contact.uri.text.to_owned();
@@ -522,7 +545,7 @@ impl Phone {
                     .header("To", &dialog.remote)
                     .header("Call-ID", &dialog.call_id)
                     .header("CSeq", &format!("{number} ACK"));
-                if (first && !dialog.offers) || dialog.offerless.contains(&number) {
+                if (first && !dialog.offers && !dialog.agreed) || dialog.offerless.contains(&number) {
                     builder = builder.body("application/sdp", sdp(me, 1, "sendrecv", "8 101").as_bytes());
                 }
                 let ack = builder.finish().expect("a message");
@@ -592,6 +615,10 @@ impl Phone {
                 self.unacked.retain(|pending| pending.call != call);
                 self.reply(from, request, status, None)
             }
+            "OPTIONS" if !self.dialogs.contains_key(&call) => match self.options.clone() {
+                Some((status, headers)) => self.reply_with(from, request, status, &headers, None),
+                None => Vec::new(),
+            },
             _ => self.on_other(from, request, &call),
         }
     }
@@ -630,8 +657,11 @@ impl Phone {
             offers: request.body().is_empty(),
             finals: Vec::new(),
             provisionals: Vec::new(),
+            reliably: 0,
+            agreed: false,
             confirmed: false,
             up: false,
+            left: false,
             acked: false,
             byes: 0,
             heard_direction: direction_of(request).unwrap_or_default(),
@@ -645,6 +675,7 @@ impl Phone {
             calling: None,
         };
         self.dialogs.insert(call.to_owned(), dialog);
+        self.by_the_clock(now, call, &answering.timed);
         let bytes_of = request.bytes().clone();
         for (after, status, described) in answering.ringing {
             self.act(
@@ -730,7 +761,15 @@ impl Phone {
         }
         let own = || sdp(me, 1, "sendrecv", "8 101");
         let (headers, instead) = (dialog.answering.headers.clone(), dialog.answering.sdp.clone());
-        let body = described.then(|| instead.unwrap_or_else(own));
+        let reliably = dialog.answering.reliable && status < 200;
+        let body = (described && (reliably || !dialog.agreed)).then(|| instead.unwrap_or_else(own));
+        let mut headers = headers;
+        if reliably {
+            dialog.reliably += 1;
+            dialog.agreed |= described;
+            headers.push(("Require", "100rel".to_owned()));
+            headers.push(("RSeq", dialog.reliably.to_string()));
+        }
         let sent = self.reply_with(to, &request, status, &headers, body);
         if (200..300).contains(&status) {
             self.await_ack(now, call, &sent);

@@ -1,28 +1,45 @@
 //! `[[company]]`: whose numbers these are, and where their calls go.
 
-use super::super::Company;
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
+use super::super::{Company, Ways};
 use super::defence::company_limits;
-use super::destinations::destinations;
+use super::destinations::ways;
+use super::rule::rules;
+use super::schedule::{closed, schedule};
 use super::{MINUTE, SECOND, duration, named, within};
+use crate::limits;
 
 pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Option<Company> {
     let name = named(r, s, marks);
-    let forward_to = destinations(r, s, marks);
+    let Ways { forward_to, strategy } = ways(r, s, marks);
     let status = |text: &toml::de::DeValue<'_>| {
         let code = text.as_integer().and_then(|n| n.as_str().parse::<u16>().ok());
         code.filter(|code| (400..700).contains(code))
             .ok_or_else(|| "must be SIP statuses from 400 to 699, like [486]".to_owned())
     };
-    let final_statuses = r.get(s, "final_statuses", |value| {
-        let array = value.as_array().ok_or_else(|| "must be a list of SIP statuses, like [486]".to_owned())?;
-        array.iter().map(|item| status(item.get_ref())).collect::<Result<Vec<u16>, String>>()
-    });
+    let mut statuses = |key| {
+        let list = r.get(s, key, |value| {
+            let array = value.as_array().ok_or_else(|| "must be a list of SIP statuses, like [486]".to_owned())?;
+            array.iter().map(|item| status(item.get_ref())).collect::<Result<Vec<u16>, String>>()
+        });
+        list.or(Vec::new())
+    };
+    let (final_statuses, retry_statuses) = (statuses("final_statuses"), statuses("retry_statuses"));
+    let ring_timeout = duration(r, s, "ring_timeout", SECOND, 10 * MINUTE).or(30 * SECOND);
+    let total = duration(r, s, "ring_timeout_total", SECOND, 60 * MINUTE);
     let company = Company {
         forward_to,
-        ring_timeout: duration(r, s, "ring_timeout", SECOND, 10 * MINUTE).or(30 * SECOND),
-        final_statuses: final_statuses.or(Vec::new()),
+        strategy,
+        busy: overflow(r, s, "busy", marks),
+        no_answer: overflow(r, s, "no_answer", marks),
+        closed: closed(r, s, marks),
+        rules: rules(r, s, marks),
+        schedule: schedule(r, s),
+        ring_timeout,
+        ring_timeout_total: total.or(ring_timeout.max(limits::RING_TOTAL)),
+        final_statuses,
+        retry_statuses,
         nat: r.boolean(s, "nat").or(false),
         recording: r.boolean(s, "recording").optional(),
         transfer: within::of_company(r, s),
@@ -30,4 +47,13 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         name: name?,
     };
     Some(company)
+}
+
+/// `[company.busy]`, `[company.no_answer]`: destinations that come after the others.
+fn overflow<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, key: &'static str, marks: &mut Marks) -> Option<Ways> {
+    let mut table = r.section(s, key);
+    let is_there = table.is_present();
+    let ways = ways(r, &mut table, marks);
+    r.end(table);
+    is_there.then_some(ways)
 }

@@ -6,16 +6,31 @@ use std::sync::Arc;
 
 use super::super::check::Marks;
 use super::super::read::{Found, Item, Place, Reader, Section};
-use super::super::{Company, Destination, Source, Trunk, destination, value};
-use super::{MINUTE, SECOND, count, duration};
+use super::super::{Company, Destination, Source, Strategy, Trunk, Ways, destination, value};
+use super::{MINUTE, SECOND, choice, count, duration};
 use crate::limits;
 
+/// `forward_to` and `strategy` of a table.
+pub(super) fn ways<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Ways {
+    let forward_to = destinations(r, s, marks);
+    Ways { forward_to, strategy: choice(r, s, "strategy", &Strategy::ALL).unwrap_or_default() }
+}
+
+/// The same of a table that need not have them.
+pub(super) fn optional_ways<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Option<Ways> {
+    match r.items(s, "forward_to") {
+        Found::Absent => {
+            if choice(r, s, "strategy", &Strategy::ALL).is_some() {
+                r.problem(s.place(), "`strategy` is of no use without `forward_to`");
+            }
+            None
+        }
+        Found::Bad | Found::Is(..) => Some(ways(r, s, marks)),
+    }
+}
+
 /// The list under `forward_to`, which must be there. Trunks are filled in later by [`through_trunks`].
-pub(super) fn destinations<'t>(
-    r: &mut Reader<'t>,
-    s: &mut Section<'_, 't>,
-    marks: &mut Marks,
-) -> Vec<Arc<Destination>> {
+fn destinations<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Vec<Arc<Destination>> {
     let list = match r.items(s, "forward_to") {
         Found::Is(items, place) => {
             if items.is_empty() || items.len() > limits::DESTINATIONS {
@@ -74,6 +89,8 @@ fn one<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Option<Destination> {
     let weight = r.integer(s, "weight", 0..1_001).or(1);
     let destination = Destination {
         name: r.text(s, "name", value::name).optional(),
+        label: Arc::from(""),
+        counted: None,
         uri: uri.or(String::new()),
         trunk_name: trunk.optional(),
         number: number.optional(),
@@ -97,6 +114,7 @@ pub(super) fn through_trunks(
     let marks = marks.iter().filter(|marks| !marks.lost);
     for (company, marks) in companies.iter_mut().zip(marks) {
         let mut places = marks.destinations.iter();
+        let (name, idle_matters) = (company.name.clone(), company.needs_idle_times());
         for destination in company.every_destination_mut() {
             let place = places.next().cloned().unwrap_or_default();
             let Some(destination) = Arc::get_mut(destination) else { continue };
@@ -119,6 +137,10 @@ pub(super) fn through_trunks(
                 && let Ok(target) = destination::parse(&destination.uri)
             {
                 destination.trunk = by_host(trunks, &target).or_else(|| by_source(trunks, target.address?)).cloned();
+            }
+            destination.label = Arc::from(destination.name.as_deref().unwrap_or(&destination.uri));
+            if destination.calls_max.is_some() || idle_matters {
+                destination.counted = Some(Arc::from(format!("{name}/{}", destination.label)));
             }
         }
     }

@@ -7,6 +7,7 @@ use super::super::check::Places;
 use super::super::read::{Found, Item, Place, Reader, Section};
 use super::super::{Listener, Sip, Streams, value};
 use super::defence::{defence, overload_after};
+use super::dialogs;
 use super::dns::dns;
 use super::tls::tls;
 use super::{DAY, MINUTE, SECOND, count, duration, rate, small};
@@ -42,6 +43,7 @@ pub(super) fn sip<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, ports: (u1
             env!("CARGO_PKG_VERSION")
         )
         .to_owned()),
+        dialogs: dialogs::dialogs(r, &mut s),
         calls_max: count(r, &mut s, "calls_max", 1).unwrap_or(room.min(limits::CALLS)),
         calls_per_second_max: rate(r, &mut s),
         call_length_max: duration(r, &mut s, "call_length_max", MINUTE, DAY).or(limits::CALL_LENGTH),

@@ -4,6 +4,7 @@ mod credentials;
 mod headers;
 mod identity;
 mod login;
+mod probe;
 mod register;
 mod stir;
 
@@ -74,9 +75,11 @@ pub(super) fn trunk<'t>(
         ("codes", ReasonHeader::Codes),
     ];
     let (register, registers_with) = register.unzip();
+    let address = r.text(s, "address", way_out).optional();
     let trunk = Trunk {
         sources,
-        address: r.text(s, "address", way_out).optional(),
+        probe: probe::probe(r, s, address.is_some() || register.is_some()),
+        address,
         dialled_in: choice(r, s, "dialled_in", &ways).unwrap_or(DialledIn::RequestUri),
         country: r.text(s, "country", country).optional(),
         prefix: r.text(s, "prefix", prefix).or(String::new()),

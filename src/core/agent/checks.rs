@@ -7,7 +7,7 @@ use super::drops::DropReason;
 use crate::wire::multipart;
 use crate::wire::sip::{Message, Uri};
 
-/// Methods that we take, for Allow. What comes within a dialog may be more: its owner decides.
+/// Methods that we take outside of dialogs, or know where they belong. Within one a leg says more.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
 /// A refusal by the agent itself.
@@ -44,11 +44,11 @@ pub(super) fn allowed_outside(request: &Message) -> Result<(), Refusal> {
 }
 
 /// Whether the owner of a leg is asked about this method (§12.2.2).
-pub(super) fn allowed_inside(request: &Message) -> Result<(), Refusal> {
+pub(super) fn allowed_inside(request: &Message, allow: &'static str) -> Result<(), Refusal> {
     use Method::{Bye, Info, Invite, Message, Notify, Options, PRack, Refer, Update};
     match request.method() {
         Some(Invite | Bye | Update | Info | Options | Message | Refer | Notify | PRack) => Ok(()),
-        _ => Err(Refusal::with(405, DropReason::MethodNotAllowed, "Allow", ALLOW)),
+        _ => Err(Refusal::with(405, DropReason::MethodNotAllowed, "Allow", allow)),
     }
 }
 
@@ -65,7 +65,9 @@ pub(super) fn scheme(request: &Message) -> Result<(), Refusal> {
 /// Require and the body (§8.2.2.3, §8.2.3), inside and outside of dialogs.
 pub(super) fn understood(request: &Message, ours: Options) -> Result<(), Refusal> {
     let is_known = |option: &str| {
-        (ours.reliable && option.eq_ignore_ascii_case("100rel")) || (ours.timer && option.eq_ignore_ascii_case("timer"))
+        (ours.reliable && option.eq_ignore_ascii_case("100rel"))
+            || (ours.timer && option.eq_ignore_ascii_case("timer"))
+            || (ours.replaces && option.eq_ignore_ascii_case("replaces"))
     };
     let required: Vec<&str> =
         request.list("Require").filter(|option| !option.is_empty() && !is_known(option)).collect();
@@ -96,6 +98,8 @@ pub(super) fn understood(request: &Message, ours: Options) -> Result<(), Refusal
 pub(super) struct Options {
     pub(super) reliable: bool,
     pub(super) timer: bool,
+    /// In an INVITE that makes a dialog.
+    pub(super) replaces: bool,
 }
 
 /// Whether the sender of an INVITE takes reliable provisional responses (RFC 3262 §3).

@@ -10,7 +10,8 @@ use super::identity::Branch;
 use super::leg::{Leg, OurUpdate, PROVISIONAL_AGAIN, Phase, RELIABLY_AGAIN, SentAck, Unacked};
 use super::timers::Timed;
 use super::transactions::{Cancel, NewClient, Purpose};
-use super::{Agent, AgentEvent, ClientTxn, Extra, Flow, Invite, LegId, Payload, ServerTxn, checks, write};
+use super::write::Told;
+use super::{Agent, AgentEvent, ClientTxn, Extra, Flow, Invite, LegId, Payload, ServerTxn, Transfers, checks, write};
 use crate::core::dialog::{self, Dialog};
 use crate::core::transaction::{PATIENCE, Resend};
 use crate::limits::{SIP_FORKS, T2};
@@ -68,7 +69,7 @@ impl Agent {
         let Some(txn) = self.offered(id).filter(|_| (300..700).contains(&status)) else { return };
         let Some(entry) = self.servers.get(&txn) else { return };
         let flow = entry.flow;
-        match write::response(&self.config, &entry.request, flow, status, entry.to_tag, extra, &[]) {
+        match write::response(&self.config, &entry.request, flow, status, entry.to_tag, extra, &Told::default()) {
             Ok(bytes) => self.transmit(flow, bytes),
             Err(_) => self.drops.count(DropReason::Unwritable),
         }
@@ -88,20 +89,26 @@ impl Agent {
     /// 500 when the wanted one cannot be written, 0 when nothing did.
     pub(super) fn reply(&mut self, now: Mono, txn: ServerTxn, status: u16, extra: &Extra) -> u16 {
         let Some(entry) = self.servers.get(&txn).filter(|entry| entry.is_unanswered()) else { return 0 };
-        let session = entry.leg.and_then(|id| self.legs.get_mut(&id)).filter(|_| (200..300).contains(&status));
+        let leg = entry.leg.and_then(|id| self.legs.get_mut(&id));
+        // RFC 3311 §5.1: a reliable provisional response is where the far side learns of UPDATE.
+        let tells = (200..300).contains(&status) || (status < 200 && extra.has("RSeq"));
+        let describes_us = matches!(entry.request.method(), Some(Method::Invite | Method::Options | Method::Update));
         let is_refresh = matches!(entry.request.method(), Some(Method::Invite | Method::Update));
-        let options = match session.filter(|_| is_refresh) {
-            Some(leg) => leg.answer_session(now, &entry.request),
-            None => Vec::new(),
+        let mut told = Told::default();
+        if let Some(leg) = leg.filter(|_| tells && describes_us) {
+            (told.allow, told.supported) = (leg.transfers.allow(), leg.supported(true));
+            if status >= 200 && is_refresh {
+                told.session = leg.answer_session(now, &entry.request);
+            }
+        }
+        let write = |status, extra: &Extra, told: &Told| {
+            write::response(&self.config, &entry.request, entry.flow, status, entry.to_tag, extra, told)
         };
-        let write = |status, extra: &Extra, options: &[_]| {
-            write::response(&self.config, &entry.request, entry.flow, status, entry.to_tag, extra, options)
-        };
-        let (status, bytes) = match write(status, extra, &options) {
+        let (status, bytes) = match write(status, extra, &told) {
             Ok(bytes) => (status, bytes),
             Err(_) => {
                 self.drops.count(DropReason::Unwritable);
-                match write(500, &Extra::default(), &[]) {
+                match write(500, &Extra::default(), &Told::default()) {
                     Ok(bytes) if status >= 200 => (500, bytes),
                     _ => return 0,
                 }
@@ -172,12 +179,13 @@ impl Agent {
 
 // ── legs in which we are the UAC ──
 impl Agent {
-    pub(super) fn send_invite(&mut self, now: Mono, invite: &Invite) -> LegId {
+    pub(super) fn send_invite(&mut self, now: Mono, invite: &Invite, transfers: Transfers) -> LegId {
         let id = LegId(self.next_id());
         let (call_id, tag, branch) = (self.identity.call_id(), self.identity.tag(), self.identity.branch());
         let mut leg = Leg::new(Phase::Calling, &call_id, tag, invite.flow);
         leg.nat = invite.nat;
         leg.reliable = invite.reliable;
+        leg.transfers = transfers;
         leg.wants = invite.session;
         leg.our_offer = invite.extra.payload.is_some();
         let options = leg.option_lines(Method::Invite, true);
@@ -200,6 +208,7 @@ impl Agent {
                 call_id: &call_id,
                 cseq,
                 flow: invite.flow,
+                allow: transfers.allow(),
                 options: &options,
                 extra: &invite.extra,
             },
@@ -474,6 +483,7 @@ impl Agent {
                 call_id: &leg.call_id,
                 cseq,
                 flow,
+                allow: leg.transfers.allow(),
                 options: &leg.option_lines(method, false),
                 extra,
             },

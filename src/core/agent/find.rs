@@ -12,6 +12,11 @@ impl Agent {
         (!leg.is_over() && *leg.call_id == *call_id && *dialog.remote_tag == *their_tag).then_some(id)
     }
 
+    /// No offer stands in the leg's dialog, its first early one included: an UPDATE may make one.
+    pub fn may_offer(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(|leg| leg.dialog_of(None).is_some()) && self.standing_offer(leg, None).is_none()
+    }
+
     /// Where the far side's last message came from.
     pub fn flow(&self, leg: LegId) -> Option<Flow> {
         self.legs.get(&leg).map(|leg| leg.flow)

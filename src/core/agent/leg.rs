@@ -10,7 +10,7 @@ use super::forks::Early;
 use super::identity::LocalTag;
 use super::reliable::{Reliable, Sending};
 use super::session::{Session, SessionTimer};
-use super::{ClientTxn, Extra, Flow, ServerTxn};
+use super::{ClientTxn, Extra, Flow, ServerTxn, Transfers};
 use crate::core::dialog::Dialog;
 use crate::core::transaction::Resend;
 use crate::time::{Mono, Wakeup};
@@ -93,6 +93,8 @@ pub(super) struct Leg {
     /// Early dialogs that there ever were.
     pub(super) forks: usize,
     pub(super) reliable: Reliable,
+    /// What the owner takes.
+    pub(super) transfers: Transfers,
     /// The far side's INVITE takes reliable provisional responses.
     pub(super) takes_reliable: bool,
     /// Our first INVITE had a session description.
@@ -150,6 +152,7 @@ impl Leg {
             early: Vec::new(),
             forks: 0,
             reliable: Reliable::Off,
+            transfers: Transfers::None,
             takes_reliable: false,
             our_offer: false,
             their_offer: false,

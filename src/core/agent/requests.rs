@@ -167,7 +167,8 @@ impl Agent {
         if self.by_merge.contains_key(merge) {
             return Err(Refusal::new(482, DropReason::Merged));
         }
-        checks::understood(message, self.options())?;
+        let replaces = self.replaces && message.method() == Some(Method::Invite);
+        checks::understood(message, checks::Options { replaces, ..self.options() })?;
         checks::hops(message)?;
         if self.config.reliable == Reliable::Required
             && message.method() == Some(Method::Invite)
@@ -188,7 +189,8 @@ impl Agent {
 
     /// Option tags that we understand.
     pub(super) fn options(&self) -> checks::Options {
-        checks::Options { reliable: self.config.reliable != Reliable::Off, timer: self.config.session.is_some() }
+        let reliable = self.config.reliable != Reliable::Off;
+        checks::Options { reliable, timer: self.config.session.is_some(), replaces: false }
     }
 
     /// Refuses without keeping state: one answer for each copy, and none to strangers or to ACK.
@@ -203,7 +205,7 @@ impl Agent {
         }
         let extra = refusal.header.map(|(name, value)| Extra::header(name, value)).unwrap_or_default();
         let tag = self.identity.tag_for_bytes(message.bytes());
-        match write::response(&self.config, message, flow, refusal.status, Some(tag), &extra, &[]) {
+        match write::response(&self.config, message, flow, refusal.status, Some(tag), &extra, &write::Told::default()) {
             Ok(bytes) => self.transmit(flow, bytes),
             Err(_) => self.drops.count(DropReason::Unwritable),
         }

@@ -117,14 +117,10 @@ impl Leg {
         if !matches!(method, Method::Invite | Method::Update) {
             return lines;
         }
-        let reliable = first && self.reliable != super::Reliable::Off;
-        let supported = match (reliable, self.wants.is_some()) {
-            (false, false) => return lines,
-            (true, false) => "100rel",
-            (false, true) => "timer",
-            (true, true) => "100rel, timer",
-        };
-        lines.push(("Supported", supported.to_owned()));
+        let supported = self.supported(first);
+        if !supported.is_empty() {
+            lines.push(("Supported", supported.into_owned()));
+        }
         if first && self.reliable == super::Reliable::Required {
             lines.push(("Require", "100rel".to_owned()));
         }

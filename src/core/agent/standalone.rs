@@ -11,7 +11,7 @@ use super::challenge::Login;
 use super::drops::DropReason;
 use super::leg::{Leg, Phase};
 use super::transactions::{NewClient, Purpose};
-use super::{Agent, AgentEvent, ClientTxn, Extra, Flow, LegId, write};
+use super::{Agent, AgentEvent, ClientTxn, Extra, Flow, LegId, checks, write};
 use crate::core::auth::Credentials;
 use crate::time::Mono;
 use crate::wire::sip::Message;
@@ -53,6 +53,7 @@ impl Agent {
         let written = write::request(
             &self.config,
             &write::Outgoing {
+                allow: checks::ALLOW,
                 method: new.method,
                 request_uri: &new.request_uri,
                 routes: &[],

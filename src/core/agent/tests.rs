@@ -7,5 +7,6 @@ mod property;
 mod races;
 mod reliable;
 mod rules;
+mod session;
 mod standalone;
 mod world;

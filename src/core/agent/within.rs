@@ -64,7 +64,8 @@ impl Agent {
         message: &Message,
         ids: &Ids<'_>,
     ) -> Result<(), Refusal> {
-        checks::allowed_inside(message)?;
+        let allow = self.legs.get(&id).map_or(checks::ALLOW, |leg| leg.transfers.allow());
+        checks::allowed_inside(message, allow)?;
         checks::understood(message, self.options())?;
         let Some(leg) = self.legs.get_mut(&id) else { return Ok(()) };
         let number = ids.cseq.number;

@@ -23,6 +23,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) call_id: &'a str,
     pub(super) cseq: u32,
     pub(super) flow: Flow,
+    /// For Allow.
+    pub(super) allow: &'static str,
     /// About the leg's abilities and session timer.
     pub(super) options: &'a [(&'static str, String)],
     pub(super) extra: &'a Extra,
@@ -47,7 +49,7 @@ pub(super) fn request(config: &AgentConfig, new: &Outgoing<'_>) -> Result<Bytes,
         builder = builder.header("Contact", &contact(config, new.flow, new.request_uri));
     }
     if new.method == Method::Invite {
-        builder = builder.header("Allow", ALLOW);
+        builder = builder.header("Allow", new.allow);
     }
     for (name, value) in new.options {
         builder = builder.header(name, value);
@@ -58,6 +60,16 @@ pub(super) fn request(config: &AgentConfig, new: &Outgoing<'_>) -> Result<Bytes,
     with_extra(builder, new.extra).finish()
 }
 
+/// What a response within a leg says of it.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Empty: nothing.
+    pub(super) allow: &'static str,
+    pub(super) supported: Cow<'static, str>,
+    /// The session timer's lines.
+    pub(super) session: Vec<(&'static str, String)>,
+}
+
 /// A response to `request`, which came on `flow`.
 pub(super) fn response(
     config: &AgentConfig,
@@ -66,7 +78,7 @@ pub(super) fn response(
     status: u16,
     to_tag: Option<LocalTag>,
     extra: &Extra,
-    options: &[(&'static str, String)],
+    told: &Told,
 ) -> Result<Bytes, Forbidden> {
     // 100 is hop by hop and belongs to no dialog (RFC 3261 §8.2.6.1).
     let to_tag = to_tag.filter(|_| status != 100).map(|tag| tag.to_string());
@@ -76,16 +88,15 @@ pub(super) fn response(
     if (101..300).contains(&status) && method.is_some_and(has_contact) && !extra.has("Contact") {
         builder = builder.header("Contact", &contact(config, flow, request.request_uri()));
     }
-    let describes_us = matches!(method, Some(Method::Invite | Method::Options | Method::Update));
-    // RFC 3311 §5.1: a reliable provisional response is where the far side learns of UPDATE.
-    let tells = (200..300).contains(&status) || (status < 200 && extra.has("RSeq"));
-    if tells && describes_us && !extra.has("Allow") {
-        builder = builder.header("Allow", ALLOW);
+    // Outside of dialogs only OPTIONS asks what we can; within one it is the leg's.
+    let is_outside = told.allow.is_empty() && (200..300).contains(&status) && method == Some(Method::Options);
+    let (allow, supported) = if is_outside { (ALLOW, config.supported()) } else { (told.allow, &*told.supported) };
+    for (name, value) in [("Allow", allow), ("Supported", supported)] {
+        if !value.is_empty() && !extra.has(name) {
+            builder = builder.header(name, value);
+        }
     }
-    if tells && describes_us && !config.supported().is_empty() && !extra.has("Supported") {
-        builder = builder.header("Supported", config.supported());
-    }
-    for (name, value) in options {
+    for (name, value) in &told.session {
         builder = builder.header(name, value);
     }
     if (200..300).contains(&status) && method == Some(Method::Options) && !extra.has("Accept") {

@@ -76,7 +76,8 @@ impl World {
                 | Output::Resolve { .. }
                 | Output::Refused(_)
                 | Output::Leg(..)
-                | Output::Trunk(_) => {}
+                | Output::Trunk(_)
+                | Output::Probe(_) => {}
             }
         }
     }

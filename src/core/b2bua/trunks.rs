@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::B2bua;
 use crate::config::{DialledIn, Trunk};
 use crate::core::agent::{Flow, Trust};
+use crate::core::probe::Probes;
 use crate::core::registration::{self, Registrations};
 use crate::core::route;
 use crate::time::{Mono, Now, Wakeup};
@@ -31,13 +32,19 @@ impl B2bua {
 
     /// When registrations want to come back; at once before the first time.
     pub(super) fn registrations_timeout(&self) -> Option<Wakeup> {
-        let wanted = || self.settings.config.trunks.iter().any(|trunk| trunk.register.is_some());
-        if !self.begun && wanted() { Some((Mono(0), "first registration")) } else { self.registrations.poll_timeout() }
+        let wanted =
+            || self.settings.config.trunks.iter().any(|trunk| trunk.register.is_some() || trunk.probe.is_some());
+        if !self.begun && wanted() {
+            Some((Mono(0), "first registration or probe"))
+        } else {
+            self.registrations.poll_timeout()
+        }
     }
 
     pub(super) fn registrations_due(&mut self, now: Now) {
         if !std::mem::replace(&mut self.begun, true) {
             self.on_registrations(now, Registrations::apply);
+            self.on_probes(now, Probes::apply);
         }
         self.on_registrations(now, Registrations::on_timeout);
     }

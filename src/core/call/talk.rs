@@ -106,7 +106,7 @@ impl Call {
         let Some(talk) = self.talk() else { return };
         talk.acked = true;
         if !std::mem::take(&mut talk.company_waits) {
-            return;
+            return self.tell_what_won(ctx);
         }
         let payload = self.read_late_answer(Side::Caller, request, ctx);
         let complete = payload.is_some();
@@ -163,6 +163,8 @@ impl Call {
             Some(rsip::Method::Options) => ctx.agent.respond(ctx.now, txn, 200, Extra::default()),
             Some(rsip::Method::Refer) => self.on_refer(side, txn, request, ctx),
             Some(rsip::Method::Notify) => self.on_notify(side, txn, request, ctx),
+            // The answer has overtaken it.
+            Some(rsip::Method::PRack) => ctx.agent.respond(ctx.now, txn, 200, Extra::default()),
             _ => ctx.agent.respond(ctx.now, txn, 405, Extra::default()),
         }
     }

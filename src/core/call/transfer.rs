@@ -18,8 +18,8 @@ mod replaces;
 
 use std::sync::Arc;
 
-use crate::config::TransferMode;
-use crate::core::agent::{AgentEvent, Extra, Invite, LegId, Reliable, ServerTxn};
+use crate::config::{TransferMode, Trunk};
+use crate::core::agent::{AgentEvent, Extra, Invite, LegId, Reliable, ServerTxn, Transfers};
 use crate::core::b2bua::Output;
 use crate::core::call::offer::{Newcomer, Stream, description};
 use crate::core::call::{Call, Ctx, State, ending, headers};
@@ -97,6 +97,16 @@ impl Call {
             let text = format!("SIP;cause={status};text=\"{code}\"");
             let headers = vec![("Reason".into(), text)];
             ctx.agent.respond(ctx.now, txn, status, Extra { headers, ..Extra::default() });
+        }
+    }
+
+    /// What this side's Allow and Supported say of transfers.
+    pub(super) fn transfers_of(&self, side: Side) -> Transfers {
+        let relays = self.facts.trunk.within.transfer == TransferMode::Relay;
+        match (self.facts.company.transfer.mode, side) {
+            (TransferMode::Local, Side::Company) => Transfers::Replace,
+            (TransferMode::Relay, _) if relays => Transfers::Refer,
+            _ => Transfers::None,
         }
     }
 
@@ -184,6 +194,7 @@ impl Call {
         let (Some((hop, flow)), Some((newcomer, payload)), Some(transfer)) = (way, newcomer, &self.transfer) else {
             return self.transfer_failed(503, ctx);
         };
+        let trunk = self.trunk_towards(&transfer.refer, hop, ctx);
         let (facts, refer) = (&self.facts, &transfer.refer);
         let wording = headers::Wording {
             data: &facts.data,
@@ -192,7 +203,7 @@ impl Call {
             attribution: &ctx.settings.config.attribution,
             our_host: &ctx.settings.our_host(&flow),
             from: &facts.trunk,
-            to: self.way_out.as_ref().unwrap_or(&ctx.settings.plain),
+            to: trunk.as_ref().or(self.way_out.as_ref()).unwrap_or(&ctx.settings.plain),
             uri: &refer.uri,
             attempt: 1,
             now: ctx.now.wall,
@@ -214,10 +225,10 @@ impl Call {
             nat: facts.company.nat,
             reliable: Reliable::Off,
             session: None,
-            credentials: None,
+            credentials: trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
             extra: Extra { headers: lines, payload: Some(payload), phrase: None },
         };
-        let leg = ctx.agent.invite(ctx.now, invite);
+        let leg = ctx.agent.invite_taking(ctx.now, invite, self.transfers_of(Side::Company));
         ctx.new_legs.push(leg);
         self.legs.push(leg);
         let until = ctx.now.mono + facts.company.ring_timeout;
@@ -225,6 +236,18 @@ impl Call {
         if let Some(transfer) = &mut self.transfer {
             transfer.step = Step::Calling { leg, hop, newcomer: Box::new(newcomer), until };
         }
+    }
+
+    /// The trunk that the target is reached through: the destination's at that host, or the one whose address it is.
+    /// Another trunk's password is no business of the target.
+    fn trunk_towards(&self, refer: &Refer, hop: Hop, ctx: &Ctx<'_>) -> Option<Arc<Trunk>> {
+        let company = &self.facts.company;
+        let at_host = company.every_destination().find_map(|destination| {
+            let uri = destination.uri.replace(['{', '}'], "");
+            let is_there = Uri::parse(&uri).is_ok_and(|uri| uri.host.eq_ignore_ascii_case(&refer.host));
+            destination.trunk.clone().filter(|_| is_there)
+        });
+        at_host.or_else(|| ctx.settings.directory.trunk_for(hop.remote.ip()).cloned())
     }
 
     /// An event of a company leg that is not the one in the call; `false` when it is no business of a transfer.

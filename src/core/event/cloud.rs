@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BanData, Body, CallData, DamageData, Event, FraudData, RecordingData, RefusedData, Transferred, TrunkData,
+    BanData, Body, CallData, DamageData, Event, FraudData, ProbeData, RecordingData, RefusedData, Transferred,
+    TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
@@ -89,6 +90,8 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
         "leaseline.node.stopped" => Body::NodeStopped,
         "leaseline.trunk.registered" => Body::TrunkRegistered(read(text)?),
         "leaseline.trunk.unregistered" => Body::TrunkUnregistered(read(text)?),
+        "leaseline.trunk.up" => Body::TrunkUp(read(text)?),
+        "leaseline.trunk.down" => Body::TrunkDown(read(text)?),
         "leaseline.journal.damaged" => Body::JournalDamaged(read(text)?),
         "leaseline.events.dropped" => {
             let Dropped { count } = read(text)?;
@@ -138,6 +141,7 @@ enum Data<'a> {
     Started(Started<'a>),
     Damage(&'a DamageData),
     Trunk(&'a TrunkData),
+    Probe(&'a ProbeData),
     Dropped(Dropped),
     Nothing {},
 }
@@ -159,6 +163,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::NodeStarted { version } => Data::Started(Started { version: version.into() }),
         Body::NodeStopped => Data::Nothing {},
         Body::TrunkRegistered(trunk) | Body::TrunkUnregistered(trunk) => Data::Trunk(trunk),
+        Body::TrunkUp(probe) | Body::TrunkDown(probe) => Data::Probe(probe),
         Body::JournalDamaged(damage) => Data::Damage(damage),
         Body::EventsDropped { count } => Data::Dropped(Dropped { count: *count }),
     }
@@ -234,6 +239,7 @@ pub(crate) mod tests {
             transfers: Vec::new(),
             recording: None,
             media: None,
+            route: None,
         }
     }
 
@@ -311,6 +317,12 @@ pub(crate) mod tests {
                 last_good_hash: "00".into(),
             }),
             Body::EventsDropped { count: 3 },
+            Body::TrunkUp(ProbeData { trunk: "carrier".into(), state: "up".into(), reason: None }),
+            Body::TrunkDown(ProbeData {
+                trunk: "carrier".into(),
+                state: "degraded".into(),
+                reason: Some("unavailable".into()),
+            }),
             Body::TrunkRegistered(TrunkData {
                 trunk: "carrier".into(),
                 registrar: "sip:carrier.example".into(),

@@ -27,7 +27,7 @@ pub(super) fn min_expires(response: &Message) -> Option<u32> {
 }
 
 /// Retry-After, without its comment and parameters (RFC 3261 §20.33).
-pub(super) fn retry_after(response: &Message) -> Option<Duration> {
+pub(in crate::core) fn retry_after(response: &Message) -> Option<Duration> {
     let number = response.header("Retry-After")?.split([' ', ';', '(']).next()?;
     seconds(number).map(|seconds| Duration::from_secs(u64::from(seconds)))
 }

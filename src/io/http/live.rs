@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use crate::core::event::{Attribution, Body, CallData, Event};
+use crate::core::probe::ProbeState;
 use crate::core::registration::TrunkState;
 use crate::ids::{CallId, E164};
 use crate::time::Wall;
@@ -41,6 +42,8 @@ pub struct LiveCalls {
     calls: Mutex<BTreeMap<CallId, LiveCall>>,
     /// Registrations by the name of their trunk.
     trunks: Mutex<BTreeMap<String, TrunkState>>,
+    /// Probes by the name of their trunk.
+    probes: Mutex<BTreeMap<String, ProbeState>>,
     hangup: Box<dyn Fn(CallId) -> bool + Send + Sync>,
 }
 
@@ -53,7 +56,12 @@ impl std::fmt::Debug for LiveCalls {
 impl LiveCalls {
     /// `hangup` tells signalling to end a call; `false` when the command could not be queued.
     pub fn new(hangup: impl Fn(CallId) -> bool + Send + Sync + 'static) -> LiveCalls {
-        LiveCalls { calls: Mutex::default(), trunks: Mutex::default(), hangup: Box::new(hangup) }
+        LiveCalls {
+            calls: Mutex::default(),
+            trunks: Mutex::default(),
+            probes: Mutex::default(),
+            hangup: Box::new(hangup),
+        }
     }
 
     /// Every event passes here, in order. Bounded by the number of calls that signalling admits.
@@ -80,6 +88,21 @@ impl LiveCalls {
     /// How the registration of this trunk stands; `None` when it has none.
     pub fn trunk(&self, name: &str) -> Option<TrunkState> {
         self.trunks.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// A trunk was asked. Bounded as the registrations are.
+    pub fn on_probe(&self, state: ProbeState) {
+        let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.state == "gone" {
+            probes.remove(&state.trunk);
+        } else {
+            probes.insert(state.trunk.clone(), state);
+        }
+    }
+
+    /// What was found out about this trunk; `None` before the first answer, and when it is not asked.
+    pub fn probe(&self, name: &str) -> Option<ProbeState> {
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Oldest first.

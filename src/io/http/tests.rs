@@ -233,5 +233,6 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         transfers: Vec::new(),
         recording: None,
         media: None,
+        route: None,
     }
 }

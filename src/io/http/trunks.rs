@@ -1,4 +1,4 @@
-//! The trunks of the configuration, and how their registrations stand.
+//! The trunks of the configuration, how their registrations stand and whether they answer.
 
 use std::sync::Arc;
 
@@ -23,11 +23,22 @@ pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<Value> {
                 "last_error": now.as_ref().and_then(|now| now.last_error),
             })
         });
+        let probe = trunk.probe.map(|_| {
+            let now = state.live.probe(&trunk.name);
+            let rtt = now.as_ref().and_then(|now| now.rtt);
+            json!({
+                "state": now.as_ref().map_or("unknown", |now| now.state),
+                "last_change": now.as_ref().and_then(|now| now.last_change),
+                "last_error": now.as_ref().and_then(|now| now.last_error),
+                "rtt_ms": rtt.map(|rtt| (rtt.as_secs_f64() * 1e6).round() / 1e3),
+            })
+        });
         json!({
             "name": trunk.name,
             "match": trunk.sources.iter().map(source).collect::<Vec<_>>(),
             "address": trunk.address,
             "registration": registration,
+            "probe": probe,
         })
     };
     Json(json!({ "trunks": config.trunks.iter().map(row).collect::<Vec<_>>() }))

@@ -23,6 +23,8 @@ pub enum Do {
     /// Any method with header lines and a body of this type.
     Send(&'static str, Vec<(&'static str, String)>, Option<(&'static str, String)>),
     HangUp,
+    /// The final response to the first INVITE once more.
+    Again,
 }
 
 impl Phone {
@@ -30,6 +32,46 @@ impl Phone {
         for (after, what) in script {
             self.act(now + *after, Act::Do { call: call.to_owned(), what: what.clone() });
         }
+    }
+
+    pub(super) fn by_the_clock(&mut self, now: Mono, call: &str, timed: &[(Duration, Do)]) {
+        for (after, what) in timed {
+            self.act(now + *after, Act::Timed { call: call.to_owned(), what: what.clone() });
+        }
+    }
+
+    /// In the call when it is up, in its early dialog before, and not at all after.
+    pub(super) fn on_time(&mut self, now: Mono, call: &str, what: Do) -> Sent {
+        let is_unacked = self.unacked.iter().any(|pending| pending.call == call);
+        let Some(dialog) = self.dialogs.get_mut(call) else { return Vec::new() };
+        if matches!(what, Do::Again) {
+            return self.answer_again(call);
+        }
+        // Who answered waits for the ACK (RFC 3261 §14.1, §15).
+        if dialog.up && is_unacked {
+            self.act(now + Duration::from_millis(100), Act::Timed { call: call.to_owned(), what });
+            return Vec::new();
+        }
+        if dialog.up {
+            return self.perform(now, call, what);
+        }
+        let has_dialog = !dialog.ours || dialog.remote.contains(";tag=");
+        if !dialog.finals.is_empty() || !has_dialog {
+            return Vec::new();
+        }
+        if !matches!(what, Do::HangUp) {
+            return self.perform(now, call, what);
+        }
+        dialog.left = true;
+        self.acts.retain(|_, act| !matches!(act, Act::Respond { call: of, .. } if of == call));
+        self.request(now, call, "BYE", None, &[])
+    }
+
+    fn answer_again(&self, call: &str) -> Sent {
+        let invite = self.dialogs.get(call).filter(|dialog| !dialog.ours).and_then(|dialog| dialog.invite.as_ref());
+        let branch = invite.and_then(|invite| Some(invite.top_via().ok()?.branch()?.to_owned()));
+        let given = branch.and_then(|branch| self.given.get(&(branch, "INVITE".to_owned())));
+        given.and_then(|(given, to)| Some((*to, given.last()?.clone()))).into_iter().collect()
     }
 
     /// Does it now, on the call with this Call-ID.
@@ -44,6 +86,7 @@ impl Phone {
         };
         let (method, headers, body) = match &what {
             Do::HangUp => return self.hang_up(now, call),
+            Do::Again => return self.answer_again(call),
             Do::Reinvite(direction) => ("INVITE", Vec::new(), described(direction)),
             Do::Describe(text) => ("INVITE", Vec::new(), Some(("application/sdp", text.clone()))),
             Do::Offerless => {
@@ -56,6 +99,19 @@ impl Phone {
         };
         let is_offer = method == "INVITE" || method == "UPDATE";
         self.request_with(now, call, method, body, &headers, is_offer.then_some(what))
+    }
+
+    /// PRACK of a reliable provisional response, with the answer when it made the offer (RFC 3262 §4).
+    pub(super) fn acknowledge_early(&mut self, now: Mono, call: &str, response: &Message) -> Sent {
+        let me = self.me();
+        let Some(dialog) = self.dialogs.get_mut(call) else { return Vec::new() };
+        let number = response.header("RSeq").and_then(|text| text.parse().ok());
+        let Some(number) = number.filter(|number| *number > dialog.reliably) else { return Vec::new() };
+        dialog.reliably = number;
+        let describes = !response.body().is_empty();
+        let body = (describes && !dialog.offers && !dialog.agreed).then(|| sdp(me, 1, "sendrecv", "8 101"));
+        dialog.agreed |= describes;
+        self.request(now, call, "PRACK", body, &[("RAck", format!("{number} 1 INVITE"))])
     }
 
     /// Final response to a request within the call.
@@ -128,7 +184,9 @@ impl Phone {
 
     /// An offer of ours has no answer yet.
     pub(super) fn is_offering(&self, call: &str) -> bool {
-        self.pending.iter().any(|pending| pending.call == call && (pending.invite || pending.again.is_some()))
+        let settled = self.dialogs.get(call).is_some_and(|dialog| dialog.agreed && !dialog.confirmed);
+        let offers = |pending: &super::Pending| (pending.invite && !settled) || pending.again.is_some();
+        self.pending.iter().any(|pending| pending.call == call && offers(pending))
     }
 }
 

@@ -222,8 +222,8 @@ proptest! {
             hear(&mut world, &mut owners);
         }
         world.chaos = None;
-        // Everybody gives up. What was still on the wire may open new legs: twice.
-        for _ in 0..2 {
+        // Everybody gives up. What was still on the wire may open new legs, until the last INVITE has timed out.
+        for _ in 0..16 {
             world.run(ms(5_000));
             hear(&mut world, &mut owners);
             for (node, owner) in owners.iter().enumerate() {

@@ -93,13 +93,13 @@ impl Offer {
 impl Call {
     /// A re-INVITE or UPDATE of this side.
     pub(in crate::core::call) fn on_offer(&mut self, side: Side, txn: ServerTxn, request: &Message, ctx: &mut Ctx<'_>) {
-        let is_update = request.method() == Some(Method::Update);
+        let is_update = request.method() != Some(Method::Invite);
         let body = description(request);
         if is_update && body.is_none() {
             // It refreshes the target or the session of this leg (RFC 3311 §5.1, RFC 4028), and each leg has its own.
             return ctx.agent.respond(ctx.now, txn, 200, Extra::default());
         }
-        match self.offer_door(side, is_update) {
+        match self.offer_door(side, is_update, ctx) {
             Door::Open => {}
             Door::Glare => return ctx.agent.respond(ctx.now, txn, 491, Extra::default()),
             Door::Busy => {
@@ -119,6 +119,7 @@ impl Call {
             && let Some(answer) = self.negotiation.as_mut().and_then(|held| held.answer_alone(side, stream))
         {
             self.accept(side, stream, ctx);
+            self.renewed(side, stream);
             let payload = self.cross(side.other(), &answer);
             return ctx.agent.respond(ctx.now, txn, 200, Extra { payload, ..Extra::default() });
         }
@@ -144,7 +145,7 @@ impl Call {
     }
 
     /// Whether an offer of this side may cross now (RFC 3261 §14.2, RFC 3311 §5.2).
-    fn offer_door(&self, side: Side, is_update: bool) -> Door {
+    fn offer_door(&self, side: Side, is_update: bool, ctx: &Ctx<'_>) -> Door {
         let (theirs_waits, ours_waits) = match (&self.offer, &self.state) {
             (Offer::Crossing(crossing), _) => (crossing.from == side, crossing.from != side),
             // The other side made the offer, we passed it to `from`.
@@ -153,7 +154,8 @@ impl Call {
             (Offer::Idle, State::Talking(talk)) if talk.is_settled() => (false, false),
             // The first answer is still to come in the caller's ACK, or the ACK itself is.
             (Offer::Idle, State::Talking(talk)) => (talk.company_waits() && side == Side::Company, true),
-            (Offer::Idle, _) if self.early.is_agreed() => (false, false),
+            // The agent has looked at the leg that it came on.
+            (Offer::Idle, _) if self.leg(side.other()).is_some_and(|leg| ctx.agent.may_offer(leg)) => (false, false),
             (Offer::Idle, _) => (side == Side::Caller, true),
         };
         match (theirs_waits, ours_waits) {
@@ -234,12 +236,23 @@ impl Call {
             return;
         };
         match &offered {
-            Some(offered) => self.accept(from, offered, ctx),
+            Some(offered) => {
+                self.accept(from, offered, ctx);
+                self.renewed(from, offered);
+            }
             None => self.offer = Offer::Answering { from, txn },
         }
         self.accept(side, &answer, ctx);
+        self.renewed(side, &answer);
         let payload = self.cross(side, &answer);
         ctx.agent.respond(ctx.now, txn, 200, Extra { payload, ..Extra::default() });
+    }
+
+    /// Before the answer other things hang on what is in force.
+    fn renewed(&mut self, side: Side, stream: &Stream) {
+        if let (Some(leg), false) = (self.company, matches!(self.state, State::Talking(_))) {
+            self.renew_early(leg, side, stream);
+        }
     }
 
     /// ACK of `side` with the answer to what the other side has offered in its 2xx.

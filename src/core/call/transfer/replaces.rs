@@ -63,6 +63,7 @@ impl Call {
         ctx.new_legs.push(leg);
         self.legs.push(leg);
         ctx.agent.set_nat(leg, self.facts.company.nat);
+        ctx.agent.set_transfers(leg, self.transfers_of(Side::Company));
         ctx.agent.answer(ctx.now, leg, Extra { payload: Some(payload), ..Extra::default() });
         self.take_company(leg, newcomer, &stream, flow.remote.ip(), ctx);
         self.learn(Side::Company, request);

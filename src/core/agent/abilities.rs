@@ -1,0 +1,65 @@
+//! What a leg takes besides calls, as Allow and Supported tell the far side. Many PBXs send no REFER to who does not
+//! name it.
+
+use std::borrow::Cow;
+
+use super::leg::Leg;
+use super::{Agent, LegId, Reliable};
+
+/// Transfers that the owner of a leg takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transfers {
+    #[default]
+    None,
+    /// REFER and its NOTIFYs.
+    Refer,
+    /// The same, and INVITE with Replaces (RFC 3891).
+    Replace,
+}
+
+impl Transfers {
+    /// Methods that may come within the dialog.
+    pub(super) const fn allow(self) -> &'static str {
+        match self {
+            Transfers::None => "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, MESSAGE",
+            Transfers::Refer | Transfers::Replace => {
+                "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, MESSAGE, REFER, NOTIFY"
+            }
+        }
+    }
+}
+
+impl Leg {
+    /// Option tags of this leg, empty when there are none (RFC 3261 §20.37). `reliable`: the message is of an INVITE
+    /// whose provisional responses may be reliable.
+    pub(super) fn supported(&self, reliable: bool) -> Cow<'static, str> {
+        let reliable = reliable && self.reliable != Reliable::Off;
+        let all =
+            [(reliable, "100rel"), (self.wants.is_some(), "timer"), (self.transfers == Transfers::Replace, "replaces")];
+        let mut tags = all.into_iter().filter_map(|(has, tag)| has.then_some(tag));
+        match (tags.next(), tags.next()) {
+            (None, _) => Cow::Borrowed(""),
+            (Some(only), None) => Cow::Borrowed(only),
+            (Some(first), Some(second)) => {
+                let rest: String = tags.flat_map(|tag| [", ", tag]).collect();
+                Cow::Owned(format!("{first}, {second}{rest}"))
+            }
+        }
+    }
+}
+
+impl Agent {
+    /// This agent's owner deals with Replaces: an INVITE that requires it is not refused here.
+    #[must_use]
+    pub fn with_replaces(mut self) -> Agent {
+        self.replaces = true;
+        self
+    }
+
+    /// What the owner takes on this leg, for every Allow and Supported from now on.
+    pub fn set_transfers(&mut self, leg: LegId, transfers: Transfers) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.transfers = transfers;
+        }
+    }
+}
