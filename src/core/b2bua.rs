@@ -577,7 +577,7 @@ impl B2bua {
         }
         let settings = Arc::clone(&self.settings);
         let logged_in = self.logged_in.take().map(|trunk| {
-            let dialled = route::dialled(&trunk, &request).unwrap_or_default();
+            let dialled = crate::core::route::dialled(&trunk, &request).unwrap_or_default();
             (trunk, dialled)
         });
         let Some((trunk, dialled)) = logged_in.or_else(|| self.trunk_of(&request, flow)) else {

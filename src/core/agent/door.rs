@@ -43,7 +43,7 @@ impl Agent {
             return false;
         }
         let tag = self.identity.tag_for_bytes(request.bytes());
-        match write::response(&self.config, request, flow, status, Some(tag), extra, &[]) {
+        match write::response(&self.config, request, flow, status, Some(tag), extra, &write::Told::default()) {
             Ok(bytes) if bytes.len() <= longest => {
                 self.transmit(flow, bytes);
                 true
