@@ -43,6 +43,17 @@ pub const AUTH_USER: usize = 128;
 /// Realm of a login: longer than any host name in use.
 pub const AUTH_REALM: usize = 256;
 
+/// Users that log in to one trunk.
+pub const LOGIN_USERS: usize = 1_024;
+/// How long an answer to our challenge is taken; after it the peer hears `stale` and answers again.
+pub const LOGIN_NONCE: Duration = Duration::from_secs(300);
+/// Nonces in use at once, whose counts are kept: 218 logins a second, in 4 MB.
+pub const LOGIN_NONCES: usize = 65_536;
+/// Messages of one source that are read before it has logged in, a second: two for each call of an office.
+pub const LOGINS_PER_SECOND: u32 = 50;
+/// Places for the rates of sources: a forged flood from everywhere takes little of each.
+pub const LOGIN_RATES: usize = 4_096;
+
 /// Parameters of one challenge or of one Authorization (RFC 7616 names twelve).
 pub const AUTH_PARAMS: usize = 24;
 /// Challenges of one response: three algorithms of two realms, and schemes that we do not know.

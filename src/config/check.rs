@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::read::{Found, Place, Reader};
 use super::value::source_text;
-use super::{Config, Listener, Pool, Sink, Source, destination};
+use super::{Config, Listener, Login, Pool, Sink, Source, destination};
 use crate::ids::E164;
 
 /// Where the things stand that the checks speak about. Names in the order of the tables that were read whole.
@@ -73,6 +73,7 @@ pub(super) fn across(r: &mut Reader<'_>, config: &Config, places: &Places) {
     unique(r, "pool", config.pools.iter().map(|p| p.name.as_str()), &places.pools);
     unique(r, "sink", config.sinks.iter().map(sink_name), &places.sinks);
     sources(r, config, places);
+    logins(r, config, places);
     let owner = numbers(r, config, places);
     references(r, config, places);
     destinations(r, config, places, &owner);
@@ -188,6 +189,29 @@ fn sources(r: &mut Reader<'_>, config: &Config, places: &Places) {
                 let message = format!("`{source}` belongs to trunk `{other}` already; a source has one trunk, once");
                 r.problem(marks.item(i).1, message);
             }
+        }
+    }
+}
+
+/// A name that logs in says whose call it is; and we ask for it before we know who is there, so in one way only.
+fn logins(r: &mut Reader<'_>, config: &Config, places: &Places) {
+    let mut seen: HashMap<&str, &str> = HashMap::new();
+    let mut first: Option<(&Login, &str)> = None;
+    for (trunk, marks) in config.trunks.iter().zip(kept(&places.trunks)) {
+        let Some(login) = &trunk.login else { continue };
+        let place = marks.key("login");
+        for user in &login.users {
+            if let Some(other) = seen.insert(&user.user, &trunk.name) {
+                let message =
+                    format!("user `{}` logs in to trunk `{other}` already; a user has one trunk, once", user.user);
+                r.problem(place, message);
+            }
+        }
+        let (of_first, name) = *first.get_or_insert((login, &trunk.name));
+        if (&of_first.realm, &of_first.algorithms) != (&login.realm, &login.algorithms) {
+            let message =
+                format!("`realm` and `algorithms` must be those of trunk `{name}`: we ask before we know who it is");
+            r.problem(place, message);
         }
     }
 }

@@ -210,6 +210,7 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
         out.text("password", MASK);
         out.option("realm", credentials.realm.as_ref());
     }
+    trunk::write_login(out, trunk);
 }
 
 fn write_company(out: &mut Writer, company: &Company) {

@@ -550,3 +550,30 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn logins_are_checked_across_trunks() {
+    let text = |rest: &str| {
+        format!(
+            "[[trunk]]\nname = \"a\"\n[trunk.login]\nusers = [{{ user = \"x\", password = \"one\" }}]\n\
+             [[trunk]]\nname = \"b\"\n[trunk.login]\n{rest}\n"
+        )
+    };
+    let good = read(&text("users = [{ user = \"y\", password = \"two\" }]")).expect("good");
+    assert!(good.effective_toml().contains("users = [{ user = \"y\", password = \"…\" }]"));
+    assert!(good.trunks.iter().all(|trunk| trunk.sources.is_empty()));
+    for (rest, problem) in [
+        ("users = [{ user = \"x\", password = \"two\" }]", "user `x` logs in to trunk `a` already"),
+        ("users = [{ user = \"y\", password = \"two\" }]\nrealm = \"other\"", "must be those of trunk `a`"),
+        ("users = [{ user = \"y\", password = \"two\" }]\nalgorithms = [\"MD5\"]", "must be those of trunk `a`"),
+        ("users = [{ user = \"y\", password = \"two\" }]\nalgorithms = [\"MD5-sess\"]", "is not an algorithm"),
+        ("users = [{ user = \"y\", password = \"two\" }]\nalgorithms = [\"MD5\", \"md5\"]", "each once"),
+        ("users = []", "`users` has 0 users"),
+        ("users = [\"y\"]", "must be a table"),
+        ("users = [{ user = \"y\" }]", "trunk[1].login.users[0].password"),
+        ("realm = \"leaseline\"", "trunk[1].login.users"),
+    ] {
+        let problems = read(&text(rest)).expect_err(rest).to_string();
+        assert!(problems.contains(problem), "{rest}\n{problems}");
+    }
+}

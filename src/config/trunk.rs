@@ -2,6 +2,7 @@
 
 mod headers;
 mod identity;
+mod login;
 mod probe;
 mod register;
 mod stir;
@@ -14,6 +15,7 @@ use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
+pub use login::{Login, LoginUser};
 pub use probe::Probe;
 pub use register::Register;
 pub use stir::{StirForward, StirRules, StirVerify};
@@ -75,6 +77,8 @@ pub struct Trunk {
     pub credentials: Option<Arc<Credentials>>,
     /// We register there; its calls then come from where the registrar is, too.
     pub register: Option<Register>,
+    /// Users who log in to us and then are this trunk, wherever they come from.
+    pub login: Option<Login>,
     /// It is asked whether it is there.
     pub probe: Option<Probe>,
 }
@@ -101,6 +105,7 @@ impl Trunk {
             within: Within::default(),
             credentials: None,
             register: None,
+            login: None,
             probe: None,
         }
     }

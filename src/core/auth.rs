@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod digest;
+pub mod server;
 
 use std::sync::Arc;
 

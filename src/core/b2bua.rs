@@ -17,6 +17,7 @@ use crate::config::{Config, Destination, Listener, PoolKind, Source, Trunk};
 use crate::core::admission::{Admission, Ask, Reject};
 use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Transmit};
 use crate::core::attribution;
+use crate::core::auth::server::Logins;
 use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
 use crate::core::defence::Defence;
@@ -39,6 +40,7 @@ use crate::time::{Mono, Now, Wakeup};
 use crate::wire::sip::{Message, Uri};
 
 mod door;
+mod login;
 mod probes;
 mod replaces;
 mod standing;
@@ -240,6 +242,9 @@ pub struct B2bua {
     out: VecDeque<Output>,
     random: ChaCha12Rng,
     defence: Defence,
+    logins: Logins,
+    /// Whose credentials the message shows that is being handled.
+    logged_in: Option<Arc<Trunk>>,
     /// The next inputs of this call panic, so many.
     #[cfg(test)]
     panic_in: Option<(CallId, u32)>,
@@ -278,6 +283,8 @@ impl B2bua {
             out: VecDeque::new(),
             random,
             defence,
+            logins: Logins::new(&seed),
+            logged_in: None,
             #[cfg(test)]
             panic_in: None,
         }
@@ -569,7 +576,11 @@ impl B2bua {
             return;
         }
         let settings = Arc::clone(&self.settings);
-        let Some((trunk, dialled)) = self.trunk_of(&request, flow) else {
+        let logged_in = self.logged_in.take().map(|trunk| {
+            let dialled = crate::core::route::dialled(&trunk, &request).unwrap_or_default();
+            (trunk, dialled)
+        });
+        let Some((trunk, dialled)) = logged_in.or_else(|| self.trunk_of(&request, flow)) else {
             // A destination of ours that calls us: known, but nobody's trunk.
             return self.turn_away(now, leg, None, "", Reject::new(403, "not_a_trunk"));
         };

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::config::{Company, Config, KnownCaller, Pool, Source, Trunk};
 use crate::core::agent::{Flow, NameId};
+use crate::core::auth::server::Users;
 use crate::core::locate::Names;
 use crate::ids::E164;
 
@@ -23,6 +24,7 @@ pub struct Directory {
     lengths: [Vec<u8>; 2],
     by_address: HashMap<SocketAddr, Arc<Trunk>, foldhash::fast::RandomState>,
     by_name: HashMap<NameId, Arc<Trunk>, foldhash::fast::RandomState>,
+    users: Option<Users>,
 }
 
 /// Whose a number is.
@@ -78,7 +80,7 @@ impl Directory {
             of_family.sort_unstable_by(|a, b| b.cmp(a));
             of_family.dedup();
         }
-        Directory { numbers, callers, trunks, lengths, by_address, by_name }
+        Directory { numbers, callers, trunks, lengths, by_address, by_name, users: Users::of(config) }
     }
 
     /// Whose number this is; `None`: none of ours.
@@ -119,6 +121,11 @@ impl Directory {
     /// Whether this is the name of a trunk's certificate.
     pub fn is_trunk_name(&self, name: NameId) -> bool {
         self.by_name.contains_key(&name)
+    }
+
+    /// Who may log in; `None`: nobody.
+    pub fn users(&self) -> Option<&Users> {
+        self.users.as_ref()
     }
 
     /// What is known of a caller: by the company that is called, else by all.

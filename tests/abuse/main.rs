@@ -12,6 +12,7 @@ mod defence;
 mod descriptions;
 mod doors;
 mod fraud;
+mod login;
 mod money;
 mod raw;
 mod text;

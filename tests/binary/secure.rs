@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use leaseline::core::auth::digest::{Algorithm, Qop, Signed};
 use leaseline::wire::sip::Message;
+use leaseline::wire::sip::auth::AuthValue;
 use leaseline::wire::sip::build::Builder;
 use leaseline::wire::sip::frame::{Frame, Framer};
 use nix::sys::signal::Signal;
@@ -252,7 +254,16 @@ fn over_tls(node: &Node, from: [u8; 4], config: Arc<ClientConfig>) -> std::io::R
 
 /// The handshake's HTTP status when it is refused.
 fn over_wss(node: &Node, config: Arc<ClientConfig>, headers: &[(&'static str, &str)]) -> Result<Line, u16> {
-    let stream = secure(node, TRUSTED, 8443, config).unwrap();
+    over_wss_from(node, TRUSTED, config, headers)
+}
+
+fn over_wss_from(
+    node: &Node,
+    from: [u8; 4],
+    config: Arc<ClientConfig>,
+    headers: &[(&'static str, &str)],
+) -> Result<Line, u16> {
+    let stream = secure(node, from, 8443, config).unwrap();
     let here = stream.sock.local_addr().unwrap();
     let mut request = format!("wss://{}:8443/", node.address).into_client_request().unwrap();
     for (name, value) in headers {
@@ -446,6 +457,62 @@ fn a_browser_calls_over_wss_and_is_hung_up() {
     assert_eq!(socket.read().unwrap(), tungstenite::Message::Pong("x".into()));
     socket.send(tungstenite::Message::text("\r\n\r\n")).unwrap();
     assert_eq!(socket.read().unwrap(), tungstenite::Message::text("\r\n"));
+    stage.node.stop();
+}
+
+/// The Authorization for an INVITE that answers the first challenge.
+fn authorization(refusal: &Message, uri: &str, password: &str) -> String {
+    let challenge = AuthValue::read(refusal.header("WWW-Authenticate").unwrap()).unwrap().remove(0);
+    let [realm, nonce, name] = ["realm", "nonce", "algorithm"].map(|name| challenge.param(name).unwrap());
+    let algorithm = Algorithm::parse(name).unwrap();
+    let key = algorithm.key("office", realm, password, nonce, "c");
+    let signed = Signed { method: "INVITE", uri, body: b"", nonce, nc: "00000001", cnonce: "c", qop: Qop::Auth };
+    let response = algorithm.response(&key, &signed);
+    format!(
+        "Digest username=\"office\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
+         response=\"{response}\", algorithm={name}, qop=auth, nc=00000001, cnonce=\"c\""
+    )
+}
+
+#[test]
+fn a_browser_of_nobodys_address_logs_in_over_wss() {
+    let mut stage = Stage::new("", |address| format!("\"sips:desk@{address}:5080\""));
+    stage.node.extra += "[[trunk]]\nname = \"office\"\ncountry = \"GB\"\n\
+                         [trunk.login]\nusers = [{ user = \"office\", password = \"correct horse\" }]\n";
+    stage.node.write_config();
+    stage.node.start();
+    let desk = Desk::new(&stage, &[ip(stage.node.address)]);
+    let headers = [("Sec-WebSocket-Protocol", "sip"), ("Origin", ORIGIN)];
+    let mut browser = over_wss_from(&stage.node, FOREIGN, stage.plain_config(), &headers).unwrap();
+    let uri = format!("sip:{NUMBER}@{}", stage.node.sip());
+    let mut cseq = 0;
+    let mut invite = |browser: &mut Line, login: Option<&str>| {
+        cseq += 1;
+        let mut invite = browser.request("INVITE", &uri, &format!("<{uri}>"), "login", cseq);
+        if let Some(login) = login {
+            invite = invite.header("Authorization", login);
+        }
+        assert!(browser.say(&invite.body("application/sdp", sdp(&stage.node).as_bytes()).finish().unwrap()));
+    };
+    invite(&mut browser, None);
+    let refusal = browser.hear_status(401);
+    assert_eq!(refusal.headers("WWW-Authenticate").count(), 3);
+    invite(&mut browser, Some(&authorization(&refusal, &uri, "wrong")));
+    let refusal = browser.hear_status(401);
+    invite(&mut browser, Some(&authorization(&refusal, &uri, "correct horse")));
+    let mut company = desk.accept();
+    answer(&stage.node, &mut company);
+    let ok = browser.hear_status(200);
+    let to = ok.header("To").unwrap().to_owned();
+    let target = ok.contact().unwrap().unwrap().uri.text.to_owned();
+    assert!(browser.say(&browser.request("ACK", &target, &to, "login", 3).finish().unwrap()));
+    stage.node.wait_for_events("call.answered", 1);
+    assert!(browser.say(&browser.request("BYE", &target, &to, "login", 4).finish().unwrap()));
+    browser.hear_status(200);
+    let bye = company.hear_request("BYE");
+    ok_to(&mut company, &bye);
+    let ended = stage.node.wait_for_events("call.ended", 1).remove(0);
+    assert_eq!((&ended["outcome"], &ended["trunk"]), (&"answered".into(), &"office".into()), "{ended}");
     stage.node.stop();
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
+pub mod login;
 pub mod phone;
 
 use std::cmp::Reverse;

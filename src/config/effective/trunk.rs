@@ -1,10 +1,11 @@
 //! Tables of a trunk, as they will be used.
 
 use super::super::{
-    DisplayRule, HeaderRules, IdentityRules, IdentitySource, NumberFormat, ReasonHeader, Rewrite, StirForward,
-    StirRules, StirVerify, Trunk,
+    DisplayRule, HeaderRules, IdentityRules, IdentitySource, LoginUser, NumberFormat, ReasonHeader, Rewrite,
+    StirForward, StirRules, StirVerify, Trunk,
 };
-use super::{Writer, quoted};
+use super::{MASK, Writer, quoted};
+use crate::core::auth::digest::{Algorithm, Hash};
 
 /// Keys and tables of the trunk that speak of identity.
 pub(super) fn write(out: &mut Writer, trunk: &Trunk) {
@@ -90,4 +91,13 @@ fn write_stir(out: &mut Writer, rules: &StirRules) {
     out.text("sign", attest.map_or("off", |attest| attest.as_str()));
     out.option("key_file", rules.key_file.as_ref().map(|file| file.display()));
     out.option("certificate_url", rules.signer.as_ref().map(|signer| signer.certificate_url()));
+}
+
+pub(super) fn write_login(out: &mut Writer, trunk: &Trunk) {
+    let Some(login) = &trunk.login else { return };
+    out.table("[trunk.login]");
+    let one = |user: &LoginUser| format!("{{ user = {}, password = {} }}", quoted(&user.user), quoted(MASK));
+    out.plain("users", format_args!("[{}]", login.users.iter().map(one).collect::<Vec<_>>().join(", ")));
+    out.text("realm", &login.realm);
+    out.list("algorithms", login.algorithms.iter().map(|hash: &Hash| Algorithm { hash: *hash, session: false }.name()));
 }

@@ -3,6 +3,7 @@
 mod credentials;
 mod headers;
 mod identity;
+mod login;
 mod probe;
 mod register;
 mod stir;
@@ -24,12 +25,17 @@ pub(super) fn trunk<'t>(
     let sources = r.list(s, "match", value::source);
     let register = register::register(r, s, name.as_deref());
     // Where we register is where its calls come from.
-    let sources =
-        if register.is_some() && sources.is_absent() { Found::Is(Vec::new(), s.place().clone()) } else { sources };
+    let login = login::login(r, s);
+    if login.is_some() {
+        marks.keys.insert("login", s.place().clone());
+    }
+    // Who logs in may come from anywhere.
+    let is_found = register.is_some() || login.is_some();
+    let sources = if is_found && sources.is_absent() { Found::Is(Vec::new(), s.place().clone()) } else { sources };
     let sources = match r.required(s, "match", sources, "the addresses of the trunk, like [\"192.0.2.10\"]") {
         None => Vec::new(),
         Some(sources) => {
-            if sources.is_empty() && register.is_none() || sources.len() > limits::TRUNK_SOURCES {
+            if sources.is_empty() && !is_found || sources.len() > limits::TRUNK_SOURCES {
                 let message = match sources.len() {
                     0 => "is empty: nobody could call; write the addresses of the trunk, like [\"192.0.2.10\"]"
                         .to_owned(),
@@ -68,8 +74,7 @@ pub(super) fn trunk<'t>(
         ("responses", ReasonHeader::Responses),
         ("codes", ReasonHeader::Codes),
     ];
-    let (register, login) = register.unzip();
-    let login = login.flatten();
+    let (register, registers_with) = register.unzip();
     let address = r.text(s, "address", way_out).optional();
     let trunk = Trunk {
         sources,
@@ -88,8 +93,9 @@ pub(super) fn trunk<'t>(
         identity: identity::identity(r, s),
         headers: headers::headers(r, s),
         stir: stir::stir(r, s),
-        credentials: credentials::credentials(r, s, name.as_deref()).or(login),
+        credentials: credentials::credentials(r, s, name.as_deref()).or(registers_with.flatten()),
         register,
+        login,
         name: name?,
     };
     Some(trunk)

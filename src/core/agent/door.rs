@@ -8,9 +8,10 @@
 
 use memchr::memchr_iter;
 
-use super::Agent;
-use super::identity::{Branch, LocalTag};
+use super::identity::{Branch, Ids, LocalTag, transaction_key};
+use super::{Agent, Extra, Flow, write};
 use crate::limits;
+use crate::wire::sip::Message;
 
 impl Agent {
     /// Whether this may be part of a transaction or dialog that exists. `true` proves nothing.
@@ -27,6 +28,28 @@ impl Agent {
             return !self.servers.is_empty() || marks(bytes, b"tag").any(|value| self.is_our_tag(value));
         }
         marks(bytes, b"tag").any(|value| self.is_our_tag(value))
+    }
+
+    /// A copy of a request whose transaction runs.
+    pub fn is_copy(&self, request: &Message) -> bool {
+        let key = |ids: &Ids<'_>| transaction_key(request, ids, request.method_token());
+        Ids::read(request).is_ok_and(|ids| self.by_key.contains_key(&key(&ids)))
+    }
+
+    /// Answers a request that belongs to nothing once, without state, in no more than `longest` bytes. `false` when it
+    /// cannot be.
+    pub fn answer_once(&mut self, flow: Flow, request: &Message, status: u16, extra: &Extra, longest: usize) -> bool {
+        if Ids::read(request).is_err() {
+            return false;
+        }
+        let tag = self.identity.tag_for_bytes(request.bytes());
+        match write::response(&self.config, request, flow, status, Some(tag), extra, &write::Told::default()) {
+            Ok(bytes) if bytes.len() <= longest => {
+                self.transmit(flow, bytes);
+                true
+            }
+            _ => false,
+        }
     }
 
     fn is_our_branch(&self, value: &[u8]) -> bool {

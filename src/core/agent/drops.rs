@@ -42,7 +42,13 @@ pub enum DropReason {
     ChallengeUnfit,
     /// A 401 or 407 to our credentials.
     LoginRefused,
+    /// Somebody who must log in first sends too much.
+    LoginRate,
     // Refused.
+    /// 401 to somebody who may log in.
+    Challenged,
+    /// 401 to credentials that are wrong.
+    LoginWrong,
     /// 400.
     Malformed,
     /// 505.
@@ -87,7 +93,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [DropReason; 38] = {
+    pub const ALL: [DropReason; 41] = {
         use DropReason::*;
         [
             NotSip,
@@ -108,6 +114,9 @@ impl DropReason {
             ChallengeElsewhere,
             ChallengeUnfit,
             LoginRefused,
+            LoginRate,
+            Challenged,
+            LoginWrong,
             Malformed,
             Version,
             MethodNotAllowed,
@@ -156,6 +165,9 @@ impl DropReason {
             DropReason::ChallengeElsewhere => "challenge_elsewhere",
             DropReason::ChallengeUnfit => "challenge_unfit",
             DropReason::LoginRefused => "login_refused",
+            DropReason::LoginRate => "login_rate",
+            DropReason::Challenged => "challenged",
+            DropReason::LoginWrong => "login_wrong",
             DropReason::Malformed => "malformed",
             DropReason::Version => "version",
             DropReason::MethodNotAllowed => "method_not_allowed",

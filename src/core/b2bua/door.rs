@@ -9,7 +9,7 @@ use super::{B2bua, Output, Refused};
 use crate::config::{ReasonHeader, Trunk};
 use crate::core::admission::{Ask, Reject, Spent};
 use crate::core::agent::drops::DropReason;
-use crate::core::agent::{Extra, Flow, LegId};
+use crate::core::agent::{Extra, Flow, LegId, Trust};
 use crate::core::call::reasons;
 use crate::core::defence::{Ban, Verdict};
 use crate::core::event::{Body, Event, FraudData, RefusedData};
@@ -27,18 +27,38 @@ impl B2bua {
         if self.is_known(source.ip()) || self.agent.may_belong(bytes) {
             return true;
         }
-        let verdict = self.defence.on_stranger(now, &self.settings.config.sip.defence, source.ip(), bytes);
+        match self.may_log_in(now.mono, source.ip(), bytes) {
+            Some(true) => return true,
+            Some(false) => {
+                self.agent.dropped(DropReason::Stranger);
+                return false;
+            }
+            None => {}
+        }
+        self.on_stranger(now, source.ip(), bytes);
+        false
+    }
+
+    pub(super) fn on_stranger(&mut self, now: Now, source: IpAddr, bytes: &[u8]) {
+        let verdict = self.defence.on_stranger(now, &self.settings.config.sip.defence, source, bytes);
         self.agent.dropped(if verdict == Verdict::Dropped { DropReason::Stranger } else { DropReason::Banned });
         if let Verdict::NewlyBanned(Some(ban)) = verdict {
             self.tell_ban(now, ban);
         }
-        false
     }
 
     pub(super) fn on_datagram(&mut self, now: Now, flow: Flow, bytes: Bytes) {
         // Whose certificate was verified needs no known address.
         if flow.name.is_none() && !self.is_welcome(now, flow.remote, &bytes) {
             return;
+        }
+        self.logged_in = None;
+        if self.must_log_in(&flow, &bytes) {
+            match self.log_in(now, flow, &bytes) {
+                Some(trunk) => self.logged_in = trunk,
+                None => return,
+            }
+            return self.agent.handle_datagram(now, flow, bytes, Trust::Known);
         }
         if bytes.starts_with(b"OPTIONS ") {
             let (rules, source) = (&self.settings.config.sip.defence, flow.remote.ip());
@@ -78,7 +98,7 @@ impl B2bua {
         self.admission.restore(spent);
     }
 
-    fn tell_ban(&mut self, now: Now, ban: Ban) {
+    pub(super) fn tell_ban(&mut self, now: Now, ban: Ban) {
         if let Some(suppressed) = self.defence.refusal_lines.may_tell(now.mono) {
             tracing::warn!(address = %ban.address, reason = ban.reason, suppressed, "banned");
         }

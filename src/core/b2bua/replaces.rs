@@ -28,7 +28,7 @@ impl B2bua {
             let (call, side) = *self.legs.get(&old)?;
             Some((replaces, old, call, side))
         });
-        let is_trunk = self.settings.directory.trunk_of(&flow).is_some();
+        let is_trunk = self.logged_in.is_some() || self.settings.directory.trunk_of(&flow).is_some();
         let reject = match named {
             Some((replaces, old, call, Side::Company)) => {
                 let input = call::Input::Replace { leg, old, replaces, request, flow };

@@ -29,6 +29,9 @@ impl Settings {
         if self.is_peer(source) {
             return Door::Known;
         }
+        if self.directory.users().is_some() {
+            return Door::Login;
+        }
         let is_asked = self.config.sip.tls.client_certificates != ClientCertificates::Off;
         if is_secure(transport) && is_asked && self.directory.has_names() { Door::Certificate } else { Door::Closed }
     }

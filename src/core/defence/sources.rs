@@ -21,7 +21,8 @@ use crate::time::{Mono, Now, Wall};
 pub const FAILED_LOGIN: u32 = 5;
 const SCANNER: u32 = 10;
 const GARBAGE: u32 = 2;
-const USUAL: u32 = 1;
+/// Points of a message that may be an honest one.
+pub const USUAL: u32 = 1;
 
 /// Places among which an address may choose.
 const WAYS: usize = 4;
@@ -183,7 +184,7 @@ impl Sources {
 }
 
 /// An IPv4 address, or the /64 of an IPv6 address: who has one address of it has all.
-fn subscriber(source: IpAddr) -> IpAddr {
+pub fn subscriber(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
@@ -191,7 +192,7 @@ fn subscriber(source: IpAddr) -> IpAddr {
 }
 
 /// How bad a message is, without reading it.
-pub(super) fn points(bytes: &[u8]) -> (u32, Why) {
+pub fn points(bytes: &[u8]) -> (u32, Why) {
     const METHODS: [&[u8]; 15] = [
         b"INVITE ",
         b"OPTIONS ",
