@@ -34,7 +34,7 @@ begin() {
 }
 
 # configuration: prints the configuration that start_leaseline uses. FORWARD, RING, RECORDING, SOURCE
-# and NAT change it, EXTRA is added.
+# and NAT change it, LISTEN and EXTRA are added.
 configuration() {
     local forward=${FORWARD:-}
     [ -n "$forward" ] || forward="\"sip:{number}@$COMPANY:5080\""
@@ -44,7 +44,7 @@ id = "$TEST"
 data_dir = "$DATA"
 drain = "5s"
 [sip]
-listen = ["udp://$NODE:5060", "tcp://$NODE:5060"]
+listen = ["udp://$NODE:5060", "tcp://$NODE:5060"${LISTEN:-}]
 [media]
 address = "$NODE"
 ports = "20000-27999"
