@@ -11,7 +11,7 @@ const FLAGS = [
 
 export class Browser {
   // Starts chromedriver and one Chromium with a profile of its own.
-  static async start({ width = 1200, height = 1000 } = {}) {
+  static async start({ width = 1200, height = 1000, insecure = false } = {}) {
     const browser = new Browser();
     browser.profile = await mkdtemp(join(tmpdir(), 'leaseline-browser-'));
     browser.driver = spawn(process.env.CHROMEDRIVER || 'chromedriver', ['--port=0'], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -31,7 +31,7 @@ export class Browser {
       const options = { args };
       if (process.env.CHROMIUM) options.binary = process.env.CHROMIUM;
       const session = await browser.send('POST', '', {
-        capabilities: { alwaysMatch: { browserName: 'chrome', 'goog:chromeOptions': options, 'goog:loggingPrefs': { browser: 'ALL' } } },
+        capabilities: { alwaysMatch: { browserName: 'chrome', acceptInsecureCerts: insecure, 'goog:chromeOptions': options, 'goog:loggingPrefs': { browser: 'ALL' } } },
       });
       browser.url += `/${session.sessionId}`;
       return browser;

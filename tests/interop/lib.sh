@@ -34,8 +34,12 @@ begin() {
 }
 
 # configuration: prints the configuration that start_leaseline uses. FORWARD, RING, RECORDING, SOURCE
-# and NAT change it, EXTRA is added.
+# and NAT change it, LISTEN and EXTRA are added. With EXAMPLE it is that file of config/examples.
 configuration() {
+    if [ -n "${EXAMPLE:-}" ]; then
+        example "$EXAMPLE"
+        return
+    fi
     local forward=${FORWARD:-}
     [ -n "$forward" ] || forward="\"sip:{number}@$COMPANY:5080\""
     cat <<TOML
@@ -44,7 +48,7 @@ id = "$TEST"
 data_dir = "$DATA"
 drain = "5s"
 [sip]
-listen = ["udp://$NODE:5060", "tcp://$NODE:5060"]
+listen = ["udp://$NODE:5060", "tcp://$NODE:5060"${LISTEN:-}]
 [media]
 address = "$NODE"
 ports = "20000-27999"
@@ -82,6 +86,13 @@ channel = { source = "billboard", medium = "offline", campaign = "ring road" }
 kind = "jsonl"
 ${EXTRA:-}
 TOML
+}
+
+# example NAME: a worked example of config/examples with this test's addresses in place of those for documentation.
+example() {
+    sed -e "s/203\.0\.113\.7/$NODE/g; s/192\.0\.2\.10/${CARRIER:-$CALLER}/g; s/198\.51\.100\.20/${PBX:-$COMPANY}/g" \
+        -e "s#^data_dir = .*#data_dir = \"$DATA\"#; s#^listen = \"127\.0\.0\.1:8080\"#listen = \"$NODE:8080\"#" \
+        "$ROOT/config/examples/$1.toml"
 }
 
 # start_leaseline: returns when it takes calls.

@@ -3,8 +3,9 @@
 # Record-Route keeps it in the path of every dialog; a node that drains gets no new call and loses none.
 . "$(dirname "$0")/lib.sh"
 begin kamailio_front
+EXAMPLE=kamailio-front
 FRONT=$NET.10 NODE2=$NET.11
-SOURCE=$FRONT
+CARRIER=$FRONT
 cat >kamailio.cfg <<CFG
 #!KAMAILIO
 debug=1
