@@ -94,7 +94,10 @@ fn sdp(at: SocketAddr) -> String {
 fn over_tcp() -> Node {
     let mut node = Node::new("");
     let address = node.address;
-    node.extra = format!("[[company]]\nname = \"acme\"\nforward_to = [\"sip:sales@{address}:5080;transport=tcp\"]\n");
+    // These peers ask more than a peer should.
+    node.extra = format!(
+        "[sip.defence]\noptions_per_second_max = 0\n[[company]]\nname = \"acme\"\nforward_to = [\"sip:sales@{address}:5080;transport=tcp\"]\n"
+    );
     node.write_config();
     node.start();
     node

@@ -15,6 +15,7 @@ key = "key.pem"
 name = "browsers"
 [trunk.login]
 users = [{ user = "browser", password = "a browser secret" }]
+algorithms = ["MD5"]
 TOML
 )
 start_leaseline
