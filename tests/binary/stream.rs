@@ -96,7 +96,8 @@ fn over_tcp() -> Node {
     let address = node.address;
     // These peers ask more than a peer should.
     node.extra = format!(
-        "[sip.defence]\noptions_per_second_max = 0\n[[company]]\nname = \"acme\"\nforward_to = [\"sip:sales@{address}:5080;transport=tcp\"]\n"
+        "[sip.defence]\noptions_per_second_max = 0\n\
+         [[company]]\nname = \"acme\"\nforward_to = [\"sip:sales@{address}:5080;transport=tcp\"]\n"
     );
     node.write_config();
     node.start();
