@@ -1,5 +1,6 @@
 // A browser phone (SIP.js in headless Chromium) calls a tracking number over secure WebSocket, with digest:
-// `node tests/browser/phone.mjs wss://HOST:PORT NUMBER FOLDER`, FOLDER holding an unpacked sip.js package.
+// `node tests/browser/phone.mjs wss://HOST:PORT NUMBER FOLDER PORT`, FOLDER holding an unpacked sip.js package, PORT
+// the page's, whose origin our configuration names.
 // Signalling is the browser's; the session description is a plain one of our own, because media of browsers is encrypted.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -7,9 +8,9 @@ import { createServer } from 'node:http';
 import { join, normalize } from 'node:path';
 import { Browser } from './webdriver.mjs';
 
-const [server, number, folder] = process.argv.slice(2);
-if (!folder) {
-  console.error('usage: node tests/browser/phone.mjs wss://HOST:PORT NUMBER FOLDER');
+const [server, number, folder, port] = process.argv.slice(2);
+if (!port) {
+  console.error('usage: node tests/browser/phone.mjs wss://HOST:PORT NUMBER FOLDER PORT');
   process.exit(64);
 }
 
@@ -29,8 +30,8 @@ const pages = createServer(async (request, response) => {
     response.end();
   }
 });
-await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve));
-const base = `http://127.0.0.1:${pages.address().port}`;
+await new Promise((resolve) => pages.listen(Number(port), '127.0.0.1', resolve));
+const base = `http://127.0.0.1:${port}`;
 
 // Runs in the page.
 const place = `

@@ -7,7 +7,10 @@ tar xzf sip.js-*.tgz
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$NODE" \
     -addext "subjectAltName=IP:$NODE" -keyout key.pem -out certificate.pem 2>/dev/null
 LISTEN=", \"wss://$NODE:8443\""
+PAGE=28099
 EXTRA=$(cat <<TOML
+[sip.websocket]
+origins = ["http://127.0.0.1:$PAGE"]
 [sip.tls]
 certificate = "certificate.pem"
 key = "key.pem"
@@ -21,7 +24,7 @@ TOML
 start_leaseline
 CALLS=1 TALK=1500
 company uas_answer
-check "a browser's phone calls" node "$ROOT/tests/browser/phone.mjs" "wss://$NODE:8443" "$NUMBER" "$WORK/package"
+check "a browser's phone calls" node "$ROOT/tests/browser/phone.mjs" "wss://$NODE:8443" "$NUMBER" "$WORK/package" $PAGE
 ended "answered, ended by the caller" '.outcome == "answered" and .hangup_by == "caller" and .trunk == "browsers"'
 quiet
 stop_leaseline

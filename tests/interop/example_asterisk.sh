@@ -81,7 +81,7 @@ check "a transferred caller hears the new party to its end" test "$CALLER_EXIT" 
 check "Asterisk gets the caller at the new extension" grep -q 'TRANSFERRED caller=+44' ast-run/log/full
 ended "one call, with its transfer and one recording" '.number == "+442079460502" and .outcome == "answered" and
     (.transfers | length) == 1 and .recording.state == "complete" and .talk_ms > 3500'
-tones left=400 right=1100 right=1700 left!=1100 left!=1700
+tones left=400 right=1100+1700 left!=1100 left!=1700
 quiet
 check "Asterisk reaches us with OPTIONS" \
     bash -c "LD_LIBRARY_PATH=$AST_LIBRARIES $AST_HOME/root/usr/sbin/asterisk -C $WORK/ast/asterisk.conf -rx 'pjsip show contacts' | grep -q Avail"

@@ -6,7 +6,7 @@ begin ip_trunk
 EXAMPLE=ip-trunk
 # The example's PBX listens where SIPp does here.
 PBX=$COMPANY
-configuration() { example ip-trunk | sed -e "s/$COMPANY:5060/$COMPANY:5080/; s/every = \"30s\"/every = \"1s\"/"; }
+configuration() { example ip-trunk | sed -e "s/$COMPANY:5060/$COMPANY:5080/; s/every = \"30s\"/every = \"5s\"\ntimeout = \"1s\"/"; }
 start_leaseline
 
 TALK=1000

@@ -50,7 +50,8 @@ def main():
         elif key == 'longer':
             good, found = seconds >= float(value), f'{seconds:.2f} s'
         else:
-            hits, loud = share(sides[key.rstrip('!')], int(value), rate)
+            shares = [share(sides[key.rstrip('!')], int(one), rate) for one in value.split('+')]
+            hits, loud = sum(hits for hits, _ in shares), shares[0][1]
             found = f'{hits:.0%} of {loud} frames'
             good = hits <= 0.05 if key.endswith('!') else hits >= 0.9 and loud >= 10
         if not good:

@@ -248,13 +248,14 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// Whether credentials for `signed` are for this Request-URI. Peers differ in port and parameters; who is called, and
-/// where, must be the same.
+/// Whether credentials for `signed` are for this Request-URI. Peers differ in port and parameters, and some sign the
+/// host alone; who is called, where that is signed, and where must be the same. A copy of credentials for another number
+/// is caught by its `nc` all the same.
 fn is_same(signed: &str, requested: &str) -> bool {
     let (Ok(signed), Ok(requested)) = (Uri::parse(signed), Uri::parse(requested)) else { return false };
     signed.scheme.eq_ignore_ascii_case(requested.scheme)
         && signed.host.eq_ignore_ascii_case(requested.host)
-        && signed.user == requested.user
+        && (signed.user.is_none() || signed.user == requested.user)
         && signed.opaque == requested.opaque
 }
 

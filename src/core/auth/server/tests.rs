@@ -117,6 +117,7 @@ fn d05_what_is_let_in() {
         ("unknown user", Try { user: "nobody", ..GOOD }, "Wrong"),
         ("unknown user, no password", Try { user: "nobody", password: "", ..GOOD }, "Wrong"),
         ("another's password", Try { password: "staple", ..GOOD }, "Wrong"),
+        ("for the host alone", Try { signed_uri: "sip:203.0.113.1:5060", ..GOOD }, "office"),
         ("for another number", Try { signed_uri: "sip:+442079460501@203.0.113.1", ..GOOD }, "Wrong"),
         ("for another host", Try { signed_uri: "sip:+442079460500@203.0.113.2", ..GOOD }, "Wrong"),
         ("for another method", Try { method: "REGISTER", ..GOOD }, "Wrong"),
