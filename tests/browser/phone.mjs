@@ -90,7 +90,7 @@ try {
     const said = await inPage(server, number, 'browser', 'a browser secret', 1500);
     assert.deepEqual(said.states, ['Establishing', 'Established', 'Terminated']);
     assert.ok(said.statuses.includes(180) && said.statuses.includes(200), `${said.statuses}`);
-    assert.match(said.heard.at(-1), /^m=audio \d+ RTP\/AVP 8/);
+    assert.match(said.heard.at(-1), /^m=audio \d+ RTP\/AVP 0/);
   });
   await check('a wrong password is not let in', async () => {
     const said = await inPage(server, number, 'browser', 'not it', 100);
