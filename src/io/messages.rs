@@ -109,8 +109,9 @@ impl Messages {
         if inner.bytes_max == 0 {
             return None;
         }
-        // A message of a stream is a slice of what was read: it must not keep the rest alive.
-        let bytes = Bytes::copy_from_slice(bytes);
+        // A message of a stream is a slice of what was read: it must not keep the rest alive. A datagram has its own bytes.
+        let is_datagram = flow.transport == rsip::Transport::Udp;
+        let bytes = if is_datagram { bytes.clone() } else { Bytes::copy_from_slice(bytes) };
         let message = Message { at, seen, side: Side::Caller, flow: *flow, bytes };
         match owner {
             Some((call, side)) => {
