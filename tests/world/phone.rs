@@ -1,6 +1,7 @@
 //! A telephone for the simulated world: shares the reader and writer of messages with the product, but keeps its own
 //! simple idea of transactions and dialogs, so that a misreading of the RFC on our side meets a second opinion.
 
+mod reliable;
 mod talk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +54,7 @@ pub struct Answering {
     pub headers: Vec<(&'static str, String)>,
     /// Instead of the phone's own description.
     pub sdp: Option<String>,
-    /// Provisional responses go out reliably (RFC 3262), once; what they described is not said again.
+    /// Provisional responses go out reliably (RFC 3262) when the other side can; what they described is not said again.
     pub reliable: bool,
 }
 
@@ -95,6 +96,8 @@ pub struct Calling {
     /// After the INVITE, whatever was answered by then.
     pub timed: Vec<(Duration, Do)>,
     pub acknowledges: bool,
+    /// PRACK so long after a reliable provisional response. `None`: never.
+    pub pracks: Option<Duration>,
     /// Offer in the INVITE; else in the 200, and the answer in our ACK.
     pub offers: bool,
     /// More header lines.
@@ -118,6 +121,7 @@ impl Default for Calling {
             script: Vec::new(),
             timed: Vec::new(),
             acknowledges: true,
+            pracks: Some(Duration::ZERO),
             offers: true,
             headers: Vec::new(),
             formats: "8 0 101",
@@ -144,8 +148,10 @@ pub struct Dialog {
     /// Final statuses of the first INVITE, each once for every different one.
     pub finals: Vec<u16>,
     pub provisionals: Vec<u16>,
-    /// Numbers of reliable provisional responses that were sent or acknowledged.
-    reliably: u32,
+    /// The last reliable provisional response that was sent or acknowledged.
+    pub reliably: u32,
+    /// Responses that wait for a PRACK.
+    held: Vec<(u16, bool, Bytes)>,
     /// Offer and answer were exchanged before the final response.
     agreed: bool,
     pub confirmed: bool,
@@ -186,6 +192,8 @@ struct Pending {
     branch: String,
     /// The offer that it carries, to be made again after glare.
     again: Option<Do>,
+    /// Of a reliable provisional response: its number, and whether it describes.
+    reliable: Option<(u32, bool)>,
 }
 
 #[derive(Debug, Clone)]
@@ -193,6 +201,7 @@ enum Act {
     Respond { call: String, status: u16, described: bool, bytes_of: Bytes },
     HangUp { call: String },
     Cancel { call: String },
+    Prack { call: String, response: Bytes },
     Do { call: String, what: Do },
     Timed { call: String, what: Do },
 }
@@ -208,6 +217,8 @@ pub struct Phone {
     pending: Vec<Pending>,
     /// 2xx of ours that wait for ACK.
     unacked: Vec<Pending>,
+    /// Reliable provisional responses of ours that wait for PRACK.
+    unpracked: Vec<Pending>,
     /// Responses we gave, by branch and method, and until when.
     given: BTreeMap<(String, String), (Vec<Bytes>, SocketAddr)>,
     acks: BTreeMap<(String, u32), (Bytes, SocketAddr)>,
@@ -239,7 +250,8 @@ impl Phone {
     }
 
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let repeats = self.pending.iter().chain(&self.unacked).map(|pending| pending.next.min(pending.until)).min();
+        let all = self.pending.iter().chain(&self.unacked).chain(&self.unpracked);
+        let repeats = all.map(|pending| pending.next.min(pending.until)).min();
         let acts = self.acts.keys().next().map(|(at, _)| *at);
         repeats.into_iter().chain(acts).min()
     }
@@ -264,6 +276,7 @@ impl Phone {
             finals: Vec::new(),
             provisionals: Vec::new(),
             reliably: 0,
+            held: Vec::new(),
             agreed: false,
             confirmed: false,
             up: false,
@@ -353,13 +366,14 @@ impl Phone {
             invite: method == "INVITE",
             branch,
             again,
+            reliable: None,
         });
         vec![(to, bytes)]
     }
 
     pub fn handle_timeout(&mut self, now: Mono) -> Sent {
         let mut sent = Vec::new();
-        for pending in self.pending.iter_mut().chain(&mut self.unacked) {
+        for pending in self.pending.iter_mut().chain(&mut self.unacked).chain(&mut self.unpracked) {
             if pending.next <= now && pending.until > now {
                 sent.push((pending.to, pending.bytes.clone()));
                 let interval = pending.interval * 2;
@@ -369,6 +383,7 @@ impl Phone {
         }
         self.pending.retain(|pending| pending.until > now);
         self.unacked.retain(|pending| pending.until > now);
+        sent.extend(self.give_up_reliable(now));
         while let Some((key, act)) = self.acts.first_key_value().map(|(key, act)| (*key, act.clone()))
             && key.0 <= now
         {
@@ -385,6 +400,9 @@ impl Phone {
             }
             Act::HangUp { call } => self.hang_up(now, &call),
             Act::Cancel { call } => self.cancel(now, &call),
+            Act::Prack { call, response } => {
+                self.prack(now, &call, &Message::parse(response).expect("kept as it came"))
+            }
             Act::Do { call, what: Do::HangUp } => self.hang_up(now, &call),
             Act::Do { call, what } if self.dialogs.get(&call).is_some_and(|dialog| dialog.up) => {
                 self.perform(now, &call, what)
@@ -445,6 +463,7 @@ impl Phone {
             invite: false,
             branch: format!("cancel {branch}"),
             again: None,
+            reliable: None,
         });
         vec![(to, bytes)]
     }
@@ -516,7 +535,7 @@ impl Phone {
                 if first && !dialog.provisionals.contains(&status) {
                     dialog.provisionals.push(status);
                 }
-                self.acknowledge_early(now, call, response)
+                self.hear_reliable(now, call, response)
             }
             200..=299 => {
                 if let Some((ack, to)) = self.acks.get(&(call.to_owned(), number)) {
@@ -613,8 +632,10 @@ impl Phone {
                     None => 481,
                 };
                 self.unacked.retain(|pending| pending.call != call);
+                self.unpracked.retain(|pending| pending.call != call);
                 self.reply(from, request, status, None)
             }
+            "PRACK" => self.on_prack(now, from, request, &call),
             "OPTIONS" if !self.dialogs.contains_key(&call) => match self.options.clone() {
                 Some((status, headers)) => self.reply_with(from, request, status, &headers, None),
                 None => Vec::new(),
@@ -658,6 +679,7 @@ impl Phone {
             finals: Vec::new(),
             provisionals: Vec::new(),
             reliably: 0,
+            held: Vec::new(),
             agreed: false,
             confirmed: false,
             up: false,
@@ -728,6 +750,7 @@ impl Phone {
                 invite: false,
                 branch: String::new(),
                 again: None,
+                reliable: None,
             });
         }
     }
@@ -739,7 +762,9 @@ impl Phone {
         let mut sent = self.reply(from, request, if matches { 200 } else { 481 }, None);
         if let (true, true, Some(invite)) = (pending, matches, invite) {
             self.acts.retain(|_, act| !matches!(act, Act::Respond { call: of, .. } if of == call));
+            self.unpracked.retain(|pending| pending.call != call);
             if let Some(dialog) = self.dialogs.get_mut(call) {
+                dialog.held.clear();
                 dialog.finals.push(487);
             }
             sent.extend(self.reply(from, &invite, 487, None));
@@ -749,11 +774,19 @@ impl Phone {
 
     fn respond_later(&mut self, now: Mono, call: &str, status: u16, described: bool, bytes_of: Bytes) -> Sent {
         let me = self.me();
-        let request = Message::parse(bytes_of).expect("kept as it came");
+        let request = Message::parse(bytes_of.clone()).expect("kept as it came");
+        let outstanding = self.unpracked.iter().find(|pending| pending.call == call).and_then(|one| one.reliable);
         let Some(dialog) = self.dialogs.get_mut(call).filter(|dialog| dialog.finals.is_empty()) else {
             return Vec::new();
         };
         let to = dialog.peer;
+        let options = ["Supported", "Require"].into_iter().flat_map(|name| request.list(name));
+        let reliably = dialog.answering.reliable && status < 200 && options.into_iter().any(|tag| tag == "100rel");
+        // RFC 3262 §3: one at a time, and no 2xx while a description waits for its PRACK.
+        if outstanding.is_some_and(|(_, described)| reliably || (described && (200..300).contains(&status))) {
+            dialog.held.push((status, described, bytes_of));
+            return Vec::new();
+        }
         if status >= 200 {
             dialog.finals.push(status);
             dialog.up = status < 300;
@@ -761,7 +794,6 @@ impl Phone {
         }
         let own = || sdp(me, 1, "sendrecv", "8 101");
         let (headers, instead) = (dialog.answering.headers.clone(), dialog.answering.sdp.clone());
-        let reliably = dialog.answering.reliable && status < 200;
         let body = (described && (reliably || !dialog.agreed)).then(|| instead.unwrap_or_else(own));
         let mut headers = headers;
         if reliably {
@@ -770,7 +802,13 @@ impl Phone {
             headers.push(("Require", "100rel".to_owned()));
             headers.push(("RSeq", dialog.reliably.to_string()));
         }
+        let number = dialog.reliably;
         let sent = self.reply_with(to, &request, status, &headers, body);
+        if reliably {
+            self.await_prack(now, call, &sent, (number, described));
+        } else if status >= 200 {
+            self.unpracked.retain(|pending| pending.call != call);
+        }
         if (200..300).contains(&status) {
             self.await_ack(now, call, &sent);
         }
@@ -812,7 +850,7 @@ impl Phone {
 
     /// Still busy with something: a leak on the phone's own side.
     pub fn is_quiet(&self) -> bool {
-        self.pending.is_empty() && self.unacked.is_empty() && self.acts.is_empty()
+        self.pending.is_empty() && self.unacked.is_empty() && self.unpracked.is_empty() && self.acts.is_empty()
     }
 }
 
