@@ -10,6 +10,8 @@ mod login;
 mod offers;
 #[path = "flows/places.rs"]
 mod places;
+#[path = "flows/races.rs"]
+mod races;
 #[path = "flows/sessions.rs"]
 mod sessions;
 #[path = "flows/table.rs"]

@@ -185,6 +185,19 @@ fn a_caller_that_never_pracks() {
     assert_eq!((ended.reason.as_deref(), ended.sip_status), (Some("no_prack"), Some(504)));
 }
 
+/// The company hangs up while our 200 waits for the caller's PRACK: the caller is refused, and that is what is told.
+#[test]
+fn the_company_leaves_before_the_callers_prack() {
+    let shop = Answering { ringing: vec![(SECOND, 183, true)], hang_up: Some(SECOND), ..ringing(false) };
+    let mut world = world(shop, Answering::default());
+    let call = world.dial(Calling { pracks: Some(4 * SECOND), hang_up: None, ..asks_for_reliable() });
+    world.settle();
+    assert_eq!(world.phone(CARRIER).dialogs[&call].finals, [480]);
+    let ended = world.ended()[0];
+    assert_eq!((ended.reason.as_deref(), ended.sip_status), (Some("company_hung_up"), Some(480)));
+    assert_eq!(ended.outcome.map(|outcome| outcome.as_str()), Some("failed"));
+}
+
 /// `Require: 100rel` of a caller, and what `off` and `required` make of both kinds of callers.
 #[test]
 fn what_callers_say_of_100rel() {

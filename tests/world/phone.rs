@@ -1,6 +1,8 @@
 //! A telephone for the simulated world: shares the reader and writer of messages with the product, but keeps its own
 //! simple idea of transactions and dialogs, so that a misreading of the RFC on our side meets a second opinion.
 
+mod cancel;
+mod reinvite;
 mod reliable;
 mod talk;
 
@@ -34,6 +36,8 @@ pub struct Answering {
     pub reinvite: Option<(Duration, &'static str)>,
     /// How a re-INVITE or UPDATE is answered.
     pub reinvite_status: u16,
+    /// And after how long; until then a re-INVITE has its 100.
+    pub reinvite_after: Duration,
     /// And with which direction, whatever was offered.
     pub reinvite_direction: Option<&'static str>,
     /// And with this description.
@@ -50,6 +54,8 @@ pub struct Answering {
     pub mute_info: bool,
     /// Takes BYE without a word.
     pub mute_bye: bool,
+    /// How BYE is answered.
+    pub bye_status: u16,
     /// More header lines of the final response.
     pub headers: Vec<(&'static str, String)>,
     /// Instead of the phone's own description.
@@ -67,6 +73,7 @@ impl Default for Answering {
             hang_up_headers: Vec::new(),
             reinvite: None,
             reinvite_status: 200,
+            reinvite_after: Duration::ZERO,
             reinvite_direction: None,
             reinvite_sdp: None,
             script: Vec::new(),
@@ -75,6 +82,7 @@ impl Default for Answering {
             trying: true,
             mute_info: false,
             mute_bye: false,
+            bye_status: 200,
             headers: Vec::new(),
             sdp: None,
             reliable: false,
@@ -96,6 +104,8 @@ pub struct Calling {
     /// After the INVITE, whatever was answered by then.
     pub timed: Vec<(Duration, Do)>,
     pub acknowledges: bool,
+    /// ACK of the first 200 so long after it.
+    pub ack_after: Duration,
     /// PRACK so long after a reliable provisional response. `None`: never.
     pub pracks: Option<Duration>,
     /// Offer in the INVITE; else in the 200, and the answer in our ACK.
@@ -121,6 +131,7 @@ impl Default for Calling {
             script: Vec::new(),
             timed: Vec::new(),
             acknowledges: true,
+            ack_after: Duration::ZERO,
             pracks: Some(Duration::ZERO),
             offers: true,
             headers: Vec::new(),
@@ -202,6 +213,8 @@ enum Act {
     HangUp { call: String },
     Cancel { call: String },
     Prack { call: String, response: Bytes },
+    Ack { call: String, number: u32, bytes: Bytes },
+    Reanswer { call: String, bytes_of: Bytes },
     Do { call: String, what: Do },
     Timed { call: String, what: Do },
 }
@@ -222,6 +235,10 @@ pub struct Phone {
     /// Responses we gave, by branch and method, and until when.
     given: BTreeMap<(String, String), (Vec<Bytes>, SocketAddr)>,
     acks: BTreeMap<(String, u32), (Bytes, SocketAddr)>,
+    /// Calls whose ACK is still to come.
+    acking: BTreeSet<String>,
+    /// re-INVITEs that have no final response, by branch.
+    reinvited: BTreeMap<String, Bytes>,
     acts: BTreeMap<(Mono, u64), Act>,
     serial: u64,
     /// Requests as they came: method and status we gave.
@@ -398,6 +415,16 @@ impl Phone {
             Act::Respond { call, status, described, bytes_of } => {
                 self.respond_later(now, &call, status, described, bytes_of)
             }
+            Act::Ack { call, number, bytes } => {
+                let to = self.dialogs.get(&call).expect("its call").peer;
+                self.acks.insert((call, number), (bytes.clone(), to));
+                vec![(to, bytes)]
+            }
+            Act::Reanswer { call, bytes_of } => {
+                let request = Message::parse(bytes_of).expect("kept as it came");
+                self.reinvited.remove(&branch_of(&request));
+                self.answer_reinvite(now, &request, &call)
+            }
             Act::HangUp { call } => self.hang_up(now, &call),
             Act::Cancel { call } => self.cancel(now, &call),
             Act::Prack { call, response } => {
@@ -427,45 +454,6 @@ impl Phone {
             }
             _ => Vec::new(),
         }
-    }
-
-    fn cancel(&mut self, now: Mono, call: &str) -> Sent {
-        let Some(dialog) = self.dialogs.get(call).filter(|dialog| dialog.finals.is_empty()) else { return Vec::new() };
-        let Some(invite) = self.pending.iter().find(|pending| pending.call == call && pending.invite) else {
-            // RFC 3261 §9.1 lets CANCEL out after a provisional response; the INVITE's own branch is needed.
-            return self.cancel_with(now, call, dialog_branch(dialog));
-        };
-        let branch = invite.branch.clone();
-        self.cancel_with(now, call, Some(branch))
-    }
-
-    fn cancel_with(&mut self, now: Mono, call: &str, branch: Option<String>) -> Sent {
-        let me = self.me();
-        let (Some(branch), Some(dialog)) = (branch, self.dialogs.get(call)) else { return Vec::new() };
-        let calling = dialog.calling.as_ref().expect("our call");
-        let bytes = Builder::request("CANCEL", &calling.request_uri)
-            .header("Via", &format!("SIP/2.0/UDP {me};branch={branch};rport"))
-            .header("Max-Forwards", "70")
-            .header("From", &dialog.local)
-            .header("To", &format!("<{}>", calling.request_uri))
-            .header("Call-ID", &dialog.call_id)
-            .header("CSeq", "1 CANCEL")
-            .finish()
-            .expect("a message");
-        let to = dialog.peer;
-        self.pending.push(Pending {
-            call: call.to_owned(),
-            bytes: bytes.clone(),
-            to,
-            next: now + T1,
-            interval: T1,
-            until: now + LIFE,
-            invite: false,
-            branch: format!("cancel {branch}"),
-            again: None,
-            reliable: None,
-        });
-        vec![(to, bytes)]
     }
 
     pub fn handle(&mut self, now: Mono, from: SocketAddr, bytes: Bytes) -> Sent {
@@ -554,7 +542,8 @@ impl Phone {
                     dialog.remote_target = contact.uri.text.to_owned();
                 }
                 let calling = dialog.calling.clone();
-                if first && calling.as_ref().is_some_and(|calling| !calling.acknowledges) {
+                if first && calling.as_ref().is_some_and(|calling| !calling.acknowledges) || self.acking.contains(call)
+                {
                     return Vec::new();
                 }
                 let mut builder = Builder::request("ACK", &dialog.remote_target)
@@ -569,7 +558,13 @@ impl Phone {
                 }
                 let ack = builder.finish().expect("a message");
                 let to = dialog.peer;
-                self.acks.insert((call.to_owned(), number), (ack.clone(), to));
+                let ack_after = calling.as_ref().filter(|_| first).map_or(Duration::ZERO, |calling| calling.ack_after);
+                if ack_after.is_zero() {
+                    self.acks.insert((call.to_owned(), number), (ack.clone(), to));
+                } else {
+                    self.acking.insert(call.to_owned());
+                    self.act(now + ack_after, Act::Ack { call: call.to_owned(), number, bytes: ack.clone() });
+                }
                 if first && let Some(calling) = calling {
                     self.script(now, call, &calling.script);
                     for (after, direction) in calling.reinvites {
@@ -579,7 +574,7 @@ impl Phone {
                         self.act(now + after, Act::HangUp { call: call.to_owned() });
                     }
                 }
-                vec![(to, ack)]
+                if ack_after.is_zero() { vec![(to, ack)] } else { Vec::new() }
             }
             _ => {
                 if first && !dialog.finals.contains(&status) {
@@ -627,13 +622,15 @@ impl Phone {
                         if dialog.answering.mute_bye {
                             return Vec::new();
                         }
-                        200
+                        dialog.answering.bye_status
                     }
                     None => 481,
                 };
                 self.unacked.retain(|pending| pending.call != call);
                 self.unpracked.retain(|pending| pending.call != call);
-                self.reply(from, request, status, None)
+                let mut sent = self.reply(from, request, status, None);
+                sent.extend(self.drop_reinvites(&call));
+                sent
             }
             "PRACK" => self.on_prack(now, from, request, &call),
             "OPTIONS" if !self.dialogs.contains_key(&call) => match self.options.clone() {
@@ -711,33 +708,6 @@ impl Phone {
         if answering.trying { self.reply(from, request, 100, None) } else { Vec::new() }
     }
 
-    fn on_reinvite(&mut self, now: Mono, from: SocketAddr, request: &Message, call: &str) -> Sent {
-        let me = self.me();
-        let offers_out = self.is_offering(call);
-        let Some(dialog) = self.dialogs.get_mut(call).filter(|dialog| dialog.up) else {
-            return self.reply(from, request, 481, None);
-        };
-        // Both sides at once (RFC 3261 §14.2).
-        if offers_out {
-            return self.reply(from, request, 491, None);
-        }
-        let status = dialog.answering.reinvite_status;
-        if status >= 300 {
-            return self.reply(from, request, status, None);
-        }
-        let offered = direction_of(request).unwrap_or_default();
-        let answer = dialog.answering.reinvite_direction.unwrap_or(talk::answer_to(&offered));
-        dialog.heard_direction = offered;
-        dialog.sdp_version += 1;
-        let own = sdp(me, dialog.sdp_version, answer, "8 101");
-        let body = dialog.answering.reinvite_sdp.clone().unwrap_or(own);
-        let sent = self.reply(from, request, status, Some(body).filter(|body| status >= 200 && !body.is_empty()));
-        if status >= 200 {
-            self.await_ack(now, call, &sent);
-        }
-        sent
-    }
-
     fn await_ack(&mut self, now: Mono, call: &str, sent: &Sent) {
         for (to, bytes) in sent {
             self.unacked.push(Pending {
@@ -753,23 +723,6 @@ impl Phone {
                 reliable: None,
             });
         }
-    }
-
-    fn on_cancel(&mut self, from: SocketAddr, request: &Message, branch: &str, call: &str) -> Sent {
-        let invite = self.dialogs.get(call).and_then(|dialog| dialog.invite.clone());
-        let pending = self.dialogs.get(call).is_some_and(|dialog| dialog.finals.is_empty());
-        let matches = self.given.contains_key(&(branch.to_owned(), "INVITE".to_owned()));
-        let mut sent = self.reply(from, request, if matches { 200 } else { 481 }, None);
-        if let (true, true, Some(invite)) = (pending, matches, invite) {
-            self.acts.retain(|_, act| !matches!(act, Act::Respond { call: of, .. } if of == call));
-            self.unpracked.retain(|pending| pending.call != call);
-            if let Some(dialog) = self.dialogs.get_mut(call) {
-                dialog.held.clear();
-                dialog.finals.push(487);
-            }
-            sent.extend(self.reply(from, &invite, 487, None));
-        }
-        sent
     }
 
     fn respond_later(&mut self, now: Mono, call: &str, status: u16, described: bool, bytes_of: Bytes) -> Sent {
@@ -852,6 +805,10 @@ impl Phone {
     pub fn is_quiet(&self) -> bool {
         self.pending.is_empty() && self.unacked.is_empty() && self.unpracked.is_empty() && self.acts.is_empty()
     }
+}
+
+fn branch_of(request: &Message) -> String {
+    request.top_via().expect("valid").branch().unwrap_or("").to_owned()
 }
 
 fn dialog_branch(dialog: &Dialog) -> Option<String> {

@@ -77,7 +77,7 @@ impl Call {
             AgentEvent::Ended { reason, .. } => {
                 self.drop_pending(ctx);
                 self.bye(side.other(), Vec::new(), ctx);
-                // The 200 was held back for the PRACK: the caller has heard 504 instead.
+                // Our 200 was held back for the PRACK: the caller has heard 504 instead.
                 let never_told = Why::new(Outcome::Failed, reason, HangupBy::System, 504);
                 self.end(if *reason == "no_prack" { never_told } else { Why::by_system(reason) }, ctx);
             }

@@ -25,6 +25,8 @@ pub enum Do {
     HangUp,
     /// The final response to the first INVITE once more.
     Again,
+    /// CANCEL of a re-INVITE that waits.
+    Cancel,
 }
 
 impl Phone {
@@ -89,6 +91,7 @@ impl Phone {
         let (method, headers, body) = match &what {
             Do::HangUp => return self.hang_up(now, call),
             Do::Again => return self.answer_again(call),
+            Do::Cancel => return self.cancel_reinvite(now, call),
             Do::Reinvite(direction) => ("INVITE", Vec::new(), described(direction)),
             Do::Describe(text) => ("INVITE", Vec::new(), Some(("application/sdp", text.clone()))),
             Do::Offerless => {
