@@ -63,6 +63,8 @@ pub const AUTH_VALUE: usize = 1_024;
 
 /// Contacts of one registration: a pair of sites.
 pub const REGISTER_CONTACTS: usize = 4;
+/// Places of a Service-Route that are kept; a longer one is not followed.
+pub const SERVICE_ROUTES: usize = 8;
 /// Places of a registrar that are tried before a pause.
 pub const REGISTER_PLACES: usize = 8;
 /// A broken connection is registered anew after this and as much again, drawn: all clients of a registrar that starts
@@ -327,6 +329,10 @@ pub const CONFIG_TABLES: usize = 10_000;
 pub const NUMBERS: usize = 1_000_000;
 /// Sources of one trunk.
 pub const TRUNK_SOURCES: usize = 1_000;
+/// Codecs of one trunk.
+pub const TRUNK_CODECS: usize = 16;
+/// Longest name of a codec.
+pub const CODEC_NAME: usize = 32;
 /// Destinations of one company: a caller does not wait for more.
 pub const DESTINATIONS: usize = 16;
 /// Keys of a static channel.

@@ -37,6 +37,7 @@ use crate::core::{identity, number};
 use crate::ids::{CallId, E164, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
+use crate::wire::sdp::SdpError;
 use crate::wire::sip::{Message, Uri};
 
 mod door;
@@ -494,6 +495,7 @@ impl B2bua {
             settings: &self.settings,
             desk: &mut self.desk,
             health: &mut self.health,
+            registrations: &self.registrations,
             out: &mut self.out,
             new_legs: &mut new_legs,
         };
@@ -599,6 +601,7 @@ impl B2bua {
                     settings: &settings,
                     desk: &mut self.desk,
                     health: &mut self.health,
+                    registrations: &self.registrations,
                     out: &mut self.out,
                     new_legs: &mut new_legs,
                 };
@@ -630,7 +633,7 @@ impl B2bua {
         });
         self.is_search(now, trunk, dialled, owned.is_some());
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
-        let offer = read_offer(invite, &settings)?;
+        let offer = read_offer(invite, trunk, &settings)?;
         let identity = identity::admit(trunk, invite)?;
         let stir = identity.vouched(trunk, invite, &number, now.wall)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
@@ -726,11 +729,14 @@ impl B2bua {
 }
 
 /// The offer of an INVITE, if it has one; 488 when there is nothing in it for us.
-fn read_offer(invite: &Message, settings: &Settings) -> Result<Option<Stream>, Reject> {
+fn read_offer(invite: &Message, trunk: &Trunk, settings: &Settings) -> Result<Option<Stream>, Reject> {
     let Some(body) = description(invite) else { return Ok(None) };
-    read_stream(&body, settings.config.media.codecs).map(Some).map_err(|error| {
+    let read = read_stream(&body, settings.config.media.codecs);
+    let read =
+        read.and_then(|mut stream| if stream.limit(&trunk.codecs) { Ok(stream) } else { Err(SdpError::NoAudio) });
+    read.map(Some).map_err(|error| {
         let code = match error {
-            crate::wire::sdp::SdpError::NoAudio => "no_common_codec",
+            SdpError::NoAudio => "no_common_codec",
             _ => "bad_session_description",
         };
         Reject::new(488, code)

@@ -45,6 +45,12 @@ pub const CODES: &[Code] = &[
     code("not_a_trunk", 403, false, "a destination of ours calls us, and is nobody's trunk"),
     code("replaces_malformed", 400, false, "INVITE from the company's side with a Replaces that cannot be read"),
     code("replaces_unknown_dialog", 481, false, "the same, naming no dialog of ours (RFC 3891)"),
+    code(
+        "replaces_early_dialog",
+        481,
+        false,
+        "the same, naming a caller's leg that was not answered yet (RFC 3891 §3)",
+    ),
     code("replaces_caller", 603, false, "INVITE with Replaces that names a caller's leg: nobody may cut a caller off"),
     code(
         "privacy_not_possible",
