@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::read::{Found, Place, Reader};
 use super::value::source_text;
 use super::{Codecs, Config, Listener, Login, Pool, Sink, Source, destination};
-use crate::core::media::recordable;
+use crate::core::media::is_recordable;
 use crate::ids::E164;
 
 /// Where the things stand that the checks speak about. Names in the order of the tables that were read whole.
@@ -220,9 +220,8 @@ fn logins(r: &mut Reader<'_>, config: &Config, places: &Places) {
 
 /// A trunk that only knows codecs which are not relayed could have no call at all.
 fn codecs(r: &mut Reader<'_>, config: &Config, places: &Places) {
-    let relayed = recordable();
     for (trunk, marks) in config.trunks.iter().zip(kept(&places.trunks)) {
-        let is_relayed = |name: &str| config.media.codecs == Codecs::Any || relayed.contains(name);
+        let is_relayed = |name: &str| config.media.codecs == Codecs::Any || is_recordable(name);
         if !trunk.codecs.is_empty() && !trunk.codecs.iter().any(|name| is_relayed(name)) {
             let message = "none of these is relayed: `media.codecs` is \"recordable\", which is PCMA and PCMU; \
                            add one of them, or set it to \"any\"";
