@@ -18,6 +18,8 @@ mod sessions;
 mod table;
 #[path = "flows/transfer.rs"]
 mod transfer;
+#[path = "flows/trunks.rs"]
+mod trunks;
 mod world;
 
 #[path = "flows/identity.rs"]

@@ -8,6 +8,7 @@
 mod attempts;
 mod outcome;
 mod parallel;
+mod pickup;
 
 use crate::core::call::offer::Legs;
 use crate::core::call::{Call, Ctx, State, ending};
@@ -61,6 +62,7 @@ impl Call {
             advertise: media.advertise,
             caller_signalling: self.facts.flow.remote.ip(),
             caller_nat: self.facts.caller_nat,
+            caller_codecs: self.facts.trunk.codecs.clone(),
             session_ids: self.facts.session_ids,
         };
         self.negotiation = Some(super::Negotiation::new(media.codecs, ctx.settings.own_media().clone(), &legs));

@@ -212,6 +212,7 @@ impl Call {
             now: ctx.now.wall,
         };
         let headers::Worded { request_uri, from, to, mut lines } = wording.write();
+        lines.extend(ctx.service_route(trunk.as_ref()));
         if let Some(replaces) = &refer.replaces {
             lines.push(("Replaces".into(), replaces.to_string()));
             lines.push(("Require".into(), "replaces".to_owned()));
