@@ -8,6 +8,7 @@ mod hostile;
 mod life;
 mod limits;
 mod node;
+mod races;
 mod router;
 mod secure;
 mod sinks;

@@ -7,7 +7,7 @@ pub mod login;
 pub mod phone;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -117,6 +117,7 @@ pub struct MediaState {
 pub struct World {
     pub now: Now,
     pub us: B2bua,
+    settings: Arc<Settings>,
     pub us_at: SocketAddr,
     pub phones: BTreeMap<SocketAddr, Phone>,
     pub events: Vec<Event>,
@@ -137,6 +138,10 @@ pub struct World {
     pub dns_is_mute: bool,
     pub random: ChaCha12Rng,
     faults: Faults,
+    /// Nothing goes to this party or comes from it between these two times.
+    pub cut: Option<(SocketAddr, Mono, Mono)>,
+    /// Calls that were in progress when we crashed.
+    pub lost_in_crash: BTreeSet<String>,
     /// The how-manieth datagram is meddled with.
     pub meddle: Option<(usize, Meddle)>,
     network: BinaryHeap<Reverse<Datagram>>,
@@ -163,6 +168,7 @@ impl World {
         random.fill_bytes(&mut machine_seed);
         let start = Mono(1_000_000_000);
         World {
+            settings: settings.clone(),
             now: Now { mono: start, wall: Wall::parse_rfc3339("2026-11-21T10:00:00Z").expect("a time") },
             us: B2bua::new(settings, Arc::new(LeaseTable::new()), machine_seed),
             us_at: US.parse().expect("an address"),
@@ -179,6 +185,8 @@ impl World {
             dns_is_mute: false,
             random,
             faults: Faults::default(),
+            cut: None,
+            lost_in_crash: BTreeSet::new(),
             meddle: None,
             network: BinaryHeap::new(),
             notices: BTreeMap::new(),
@@ -268,6 +276,27 @@ impl World {
         }
     }
 
+    /// We crash and are started again: no call is known any more, and the media of all is closed.
+    pub fn crash(&mut self) {
+        let of_kind = |kind: fn(&Body) -> bool| {
+            self.events
+                .iter()
+                .filter(|event| kind(&event.body))
+                .map(|event| event.subject.clone())
+                .collect::<BTreeSet<_>>()
+        };
+        let started = of_kind(|body| matches!(body, Body::CallStarted(_)));
+        let ended = of_kind(|body| matches!(body, Body::CallEnded(_)));
+        self.lost_in_crash.extend(started.difference(&ended).cloned());
+        let mut seed = [0; 32];
+        self.random.fill_bytes(&mut seed);
+        self.us = B2bua::new(self.settings.clone(), Arc::new(LeaseTable::new()), seed);
+        self.notices.clear();
+        for media in self.media.values_mut() {
+            media.closed = true;
+        }
+    }
+
     /// Lets exactly this much time pass.
     pub fn pass(&mut self, time: Duration) {
         let until = self.now.mono + time;
@@ -329,6 +358,10 @@ impl World {
         self.note(from, to, &bytes);
         let meddle = self.meddle.filter(|(index, _)| *index == self.sent.len()).map(|(_, meddle)| meddle);
         self.sent.push((from, to, bytes.clone()));
+        let now = self.now.mono;
+        if self.cut.is_some_and(|(who, since, until)| (who == from || who == to) && (since..until).contains(&now)) {
+            return;
+        }
         let on_time = self.now.mono + Duration::from_millis(5);
         match meddle {
             None => {}
