@@ -207,6 +207,9 @@ impl Call {
         };
         let mut worded = wording.write();
         worded.lines.extend(ctx.service_route(target.trunk.as_ref()));
+        if let Some(breadth) = self.breadth_of(index) {
+            worded.lines.push(("Max-Breadth".into(), breadth.to_string()));
+        }
         let dialogs = &ctx.settings.config.sip.dialogs;
         // An offer in a provisional response of theirs must have somebody to answer it: one caller, and not of several.
         let is_asked = facts.plan.parallel < 2 && ctx.agent.is_reliable(facts.leg);
