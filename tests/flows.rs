@@ -2,6 +2,8 @@
 
 #[path = "flows/early.rs"]
 mod early;
+#[path = "flows/large.rs"]
+mod large;
 #[path = "flows/login.rs"]
 mod login;
 #[path = "flows/offers.rs"]

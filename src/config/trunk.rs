@@ -10,7 +10,7 @@ mod stir;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::Within;
+use super::{LargeRequests, Within};
 use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
@@ -63,6 +63,8 @@ pub struct Trunk {
     pub trust_identity: bool,
     /// Symmetric media may be learned (same IP, five in sequence), and in-dialog requests go to the packet's source.
     pub nat: bool,
+    /// What requests do that are too large for a datagram; default: as `[sip]` says.
+    pub large_requests: LargeRequests,
     pub calls_max: usize,
     pub calls_per_second_max: u32,
     /// How numbers are written towards the trunk.
@@ -95,6 +97,7 @@ impl Trunk {
             prefix: String::new(),
             trust_identity: true,
             nat: false,
+            large_requests: LargeRequests::default(),
             calls_max: 1,
             calls_per_second_max: 0,
             number_format: NumberFormat::default(),

@@ -7,6 +7,7 @@
 //! dialog 481. What a *call* means (who is told, what crosses from leg to leg) is [`crate::core::call`]'s.
 
 mod abilities;
+mod bounces;
 mod challenge;
 mod checks;
 mod commands;
@@ -15,6 +16,7 @@ pub mod drops;
 mod find;
 mod forks;
 mod identity;
+mod large;
 mod leg;
 mod offers;
 pub mod reliable;
@@ -39,12 +41,14 @@ pub use self::abilities::Transfers;
 use self::drops::Drops;
 pub use self::forks::Fork;
 use self::identity::{Branch, Identity, LocalTag};
+use self::large::Large;
 use self::leg::Leg;
 pub use self::reliable::Reliable;
 pub use self::session::SessionTimer;
 pub use self::standalone::Standalone;
 use self::timers::{Timed, Timers};
 use self::transactions::{ClientEntry, ServerEntry};
+use crate::config::LargeRequests;
 use crate::core::auth::Credentials;
 use crate::core::hosts::Hosts;
 use crate::core::transaction::Action;
@@ -122,6 +126,8 @@ pub struct Failure {
     pub connection: u64,
     /// Name for which the connection was.
     pub name: Option<NameId>,
+    /// No connection was there, and none could be made.
+    pub refused: bool,
     /// Stable code: `refused`, `tls_name_mismatch`, ….
     pub why: &'static str,
 }
@@ -129,13 +135,18 @@ pub struct Failure {
 impl Failure {
     /// A datagram's destination.
     pub const fn of_datagram(remote: SocketAddr, why: &'static str) -> Failure {
-        Failure { transport: rsip::Transport::Udp, remote, connection: 0, name: None, why }
+        Failure { transport: rsip::Transport::Udp, remote, connection: 0, name: None, refused: false, why }
     }
 
     /// The connection of this flow.
     pub const fn of(flow: &Flow, why: &'static str) -> Failure {
         let Flow { transport, remote, connection, name, .. } = *flow;
-        Failure { transport, remote, connection, name, why }
+        Failure { transport, remote, connection, name, refused: false, why }
+    }
+
+    /// The same when it never came to be, because of the far side or the way there.
+    pub const fn refused(flow: &Flow, why: &'static str) -> Failure {
+        Failure { refused: true, ..Failure::of(flow, why) }
     }
 
     /// Whether what went out on this flow is lost. A flow without a connection of its own went over any connection to
@@ -170,6 +181,8 @@ pub struct Invite {
     pub session: Option<SessionTimer>,
     /// What a challenge to this leg's requests is answered with; `None`: it is a failure.
     pub credentials: Option<Arc<Credentials>>,
+    /// What requests of this leg do that are too large for a datagram.
+    pub large: LargeRequests,
     pub extra: Extra,
 }
 
@@ -254,6 +267,7 @@ pub struct Agent {
     by_key: HashMap<Box<str>, ServerTxn>,
     by_merge: HashMap<Box<str>, ServerTxn>,
     timers: Timers,
+    large: Large,
     transmits: VecDeque<Transmit>,
     events: VecDeque<AgentEvent>,
     drops: Drops,
@@ -279,6 +293,7 @@ impl Agent {
             by_key: HashMap::new(),
             by_merge: HashMap::new(),
             timers: Timers::default(),
+            large: Large::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             drops: Drops::default(),
@@ -311,8 +326,13 @@ impl Agent {
     /// of those only what has heard nothing yet.
     pub fn handle_transport_error(&mut self, now: Now, failure: &Failure) {
         self.failed.clear();
+        self.note_refused(now.mono, failure);
         for txn in self.clients_to(failure.transport, failure.remote) {
             let Some(entry) = self.clients.get(&txn).filter(|entry| failure.concerns(&entry.flow)) else { continue };
+            if entry.datagram.is_some() && self.fall_back(now.mono, txn) {
+                continue;
+            }
+            let Some(entry) = self.clients.get(&txn) else { continue };
             self.failed.push((entry.leg, failure.why));
             self.client_failed(now.mono, txn);
         }

@@ -293,7 +293,7 @@ impl Streams {
                 let flow = self.close(id)?;
                 let transport = name(flow.transport);
                 tracing::info!(transport, remote = %flow.remote, why, "no SIP connection");
-                Some(Input::Unreachable(Failure::of(&flow, why)))
+                Some(Input::Unreachable(Failure::refused(&flow, why)))
             }
             StreamEvent::Closed { id, why } => {
                 let flow = self.close(id)?;
