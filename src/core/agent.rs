@@ -8,6 +8,7 @@
 
 mod abilities;
 mod bounces;
+mod callers;
 mod challenge;
 mod checks;
 mod commands;
@@ -31,7 +32,7 @@ mod write;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -227,7 +228,7 @@ pub enum AgentEvent {
     /// The agent has refreshed the session by re-INVITE; the far side's answer to the unchanged offer may have changed.
     Refreshed { leg: LegId, response: Arc<Message> },
     /// The agent has ended the leg (final response or BYE is out): `no_prack`, `session_expired`,
-    /// `session_refresh_failed`.
+    /// `session_refresh_failed`, `caller_unreachable`.
     Ended { leg: LegId, reason: &'static str },
     /// Response to our in-dialog request; provisional ones too. A 2xx to a re-INVITE wants `ack`. No `response`: 408,
     /// 503, 491, 481 … of our own.
@@ -263,6 +264,8 @@ pub struct Agent {
     /// By transport and address, for the network's errors.
     by_peer: BTreeSet<(u8, SocketAddr, ClientTxn)>,
     servers: HashMap<ServerTxn, ServerEntry, FixedState>,
+    /// INVITEs that came on connections, by transport and address.
+    by_source: BTreeSet<(u8, IpAddr, ServerTxn)>,
     // Keys that the far side chooses: a hasher that it cannot steer.
     by_key: HashMap<Box<str>, ServerTxn>,
     by_merge: HashMap<Box<str>, ServerTxn>,
@@ -290,6 +293,7 @@ impl Agent {
             by_branch: HashMap::default(),
             by_peer: BTreeSet::new(),
             servers: HashMap::default(),
+            by_source: BTreeSet::new(),
             by_key: HashMap::new(),
             by_merge: HashMap::new(),
             timers: Timers::default(),
@@ -327,6 +331,7 @@ impl Agent {
     pub fn handle_transport_error(&mut self, now: Now, failure: &Failure) {
         self.failed.clear();
         self.note_refused(now.mono, failure);
+        self.on_callers_connection(now.mono, failure);
         for txn in self.clients_to(failure.transport, failure.remote) {
             let Some(entry) = self.clients.get(&txn).filter(|entry| failure.concerns(&entry.flow)) else { continue };
             if entry.datagram.is_some() && self.fall_back(now.mono, txn) {
@@ -523,7 +528,7 @@ impl Agent {
         assert_eq!(self.counts(), AgentCounts::default(), "{ladder}");
         let indexes = [self.by_tag.len(), self.by_branch.len(), self.by_peer.len(), self.by_key.len()];
         assert_eq!(indexes, [0; 4], "{ladder}");
-        assert_eq!((self.by_merge.len(), self.timers.len()), (0, 0), "{ladder}");
+        assert_eq!((self.by_merge.len(), self.by_source.len(), self.timers.len()), (0, 0, 0), "{ladder}");
         assert!(self.transmits.is_empty() && self.events.is_empty(), "{ladder}");
     }
 }

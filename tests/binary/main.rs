@@ -2,12 +2,17 @@
 //! waits are for events, with a deadline.
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
+mod connections;
 mod crash;
 mod hostile;
+mod large;
 mod life;
 mod limits;
+mod line;
 mod node;
+mod papers;
 mod router;
 mod secure;
 mod sinks;
 mod stream;
+mod websocket;

@@ -83,6 +83,8 @@ pub(super) struct ServerEntry {
     /// For the To header of responses, when the request has none.
     pub(super) to_tag: Option<LocalTag>,
     pub(super) leg: Option<LegId>,
+    /// The connection that it came on is gone.
+    pub(super) is_lost: bool,
     armed: Option<Mono>,
 }
 
@@ -276,8 +278,10 @@ impl Agent {
             leg.transactions += 1;
         }
         let NewServer { key, merge, request, flow, to_tag, leg } = new;
-        let entry = ServerEntry { machine, key, merge, request, flow, last: None, to_tag, leg, armed: None };
+        let entry =
+            ServerEntry { machine, key, merge, request, flow, last: None, to_tag, leg, is_lost: false, armed: None };
         self.servers.insert(txn, entry);
+        self.index_caller(txn, true);
         self.arm_server(txn);
         txn
     }
@@ -324,6 +328,7 @@ impl Agent {
     }
 
     pub(super) fn remove_server(&mut self, txn: ServerTxn) {
+        self.index_caller(txn, false);
         let Some(mut entry) = self.servers.remove(&txn) else { return };
         self.timers.set(Timed::Server(txn), &mut entry.armed, None);
         self.by_key.remove(&entry.key);

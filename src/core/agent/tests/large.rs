@@ -287,3 +287,44 @@ fn what_was_heard_is_not_ended_by_icmp() {
     assert_eq!(world.agents[A].counts().legs, 1, "the INVITE's own transaction absorbs copies of its 200 for a while");
     world.quiet();
 }
+
+// ── callers whose connection is gone ──
+
+/// C12: nobody can be told anything.
+#[test]
+fn a_caller_that_nobody_can_answer_is_over() {
+    for answered in [false, true] {
+        let mut world = World::new();
+        world.transport = Transport::Tcp;
+        let invite = Hand::default().text().replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+        let here = Flow { connection: 7, remote: "127.0.0.9:41000".parse().unwrap(), ..world.flow(A, peer()) };
+        let bytes = Bytes::from(invite);
+        world.on(A, |agent, now| agent.handle_datagram(now, here, bytes, Trust::Known));
+        let leg = world.invited(A);
+        world.on(A, |agent, now| agent.trying(now, leg));
+        // Of another connection, and of one to the same place before ours was lost.
+        let other = Failure::of(&Flow { connection: 9, ..here }, "destination_unreachable");
+        let refused = Failure::refused(&Flow { connection: 11, remote: peer(), ..here }, "destination_unreachable");
+        let gone = Failure::of(&here, "destination_unreachable");
+        for failure in [&other, &refused, &gone, &other] {
+            world.on(A, |agent, now| agent.handle_transport_error(now, failure));
+        }
+        world.no_event(A);
+        // What was said last is said again, on another connection.
+        for _ in 0..2 {
+            world.mail_of("SIP/2.0 100");
+        }
+        match answered {
+            true => world.on(A, |agent, now| agent.answer(now, leg, sdp())),
+            false => world.on(A, |agent, now| agent.provisional(now, leg, 180, Extra::default())),
+        }
+        world.on(A, |agent, now| agent.handle_transport_error(now, &refused));
+        match (answered, world.event(A)) {
+            (true, AgentEvent::AckTimeout { .. }) => {}
+            (false, AgentEvent::Ended { reason: "caller_unreachable", .. }) => {}
+            (_, other) => panic!("{other:?}"),
+        }
+        world.on(A, |agent, now| agent.bye(now, leg, Extra::default()));
+        world.quiet();
+    }
+}
