@@ -2,6 +2,8 @@
 
 #[path = "flows/early.rs"]
 mod early;
+#[path = "flows/forks.rs"]
+mod forks;
 #[path = "flows/large.rs"]
 mod large;
 #[path = "flows/login.rs"]
@@ -10,10 +12,16 @@ mod login;
 mod offers;
 #[path = "flows/places.rs"]
 mod places;
+#[path = "flows/races.rs"]
+mod races;
+#[path = "flows/sessions.rs"]
+mod sessions;
 #[path = "flows/table.rs"]
 mod table;
 #[path = "flows/transfer.rs"]
 mod transfer;
+#[path = "flows/trunks.rs"]
+mod trunks;
 mod world;
 
 #[path = "flows/identity.rs"]

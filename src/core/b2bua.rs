@@ -33,18 +33,22 @@ use crate::core::media_address::OwnMedia;
 use crate::core::probe::{ProbeState, Probes};
 use crate::core::registration::{Registrations, TrunkState};
 use crate::core::route::{Desk, Question};
+use crate::core::stir::Answer;
 use crate::core::{identity, number};
 use crate::ids::{CallId, E164, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
+use crate::wire::sdp::SdpError;
 use crate::wire::sip::{Message, Uri};
 
+mod certificates;
 mod door;
 mod login;
 mod probes;
 mod replaces;
 mod standing;
 
+use certificates::Certificates;
 pub use standing::Door;
 
 /// What signalling reads; swapped whole on reload.
@@ -159,6 +163,11 @@ pub enum Input {
     Bounced(SocketAddr, Bytes),
     Media(CallId, MediaNotice),
     Resolved(Asker, Vec<Hop>),
+    /// What stands at the URL of an [`Output::Fetch`]; `None`: nothing that can be used.
+    Fetched {
+        url: Box<str>,
+        answer: Option<Answer>,
+    },
     /// Somebody in charge ends one call; the code says why.
     HangUp(CallId, &'static str),
     /// The same for every call.
@@ -186,6 +195,10 @@ pub enum Output {
     Resolve {
         asker: Asker,
         query: Query,
+    },
+    /// Get what stands at this https URL, whose host the configuration has; answered by [`Input::Fetched`].
+    Fetch {
+        url: Box<str>,
     },
     Event(Event),
     /// A leg of a call came to be: this is its SIP Call-ID.
@@ -219,6 +232,8 @@ pub struct Counts {
     pub registrations: usize,
     /// Trunks that are asked whether they are there.
     pub probes: usize,
+    /// INVITEs that wait for a certificate.
+    pub parked: usize,
     pub agent: AgentCounts,
 }
 
@@ -228,6 +243,9 @@ pub struct Live {
     pub data: CallData,
     pub phase: &'static str,
 }
+
+/// Keyed by what we draw ourselves: nobody outside can choose keys that collide.
+type Ours<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
 /// See the module.
 #[derive(Debug)]
@@ -242,16 +260,17 @@ pub struct B2bua {
     probes: Probes,
     /// The configuration's registrations and probes have begun.
     begun: bool,
-    calls: HashMap<CallId, Call>,
-    legs: HashMap<LegId, (CallId, Side)>,
+    calls: Ours<CallId, Box<Call>>,
+    legs: Ours<LegId, (CallId, Side)>,
     timers: BTreeSet<(Mono, CallId)>,
-    armed: HashMap<CallId, Mono>,
+    armed: Ours<CallId, Mono>,
     out: VecDeque<Output>,
     random: ChaCha12Rng,
     defence: Defence,
     logins: Logins,
     /// Whose credentials the message shows that is being handled.
     logged_in: Option<Arc<Trunk>>,
+    certificates: Certificates,
     /// The next inputs of this call panic, so many.
     #[cfg(test)]
     panic_in: Option<(CallId, u32)>,
@@ -283,15 +302,16 @@ impl B2bua {
             registrations: Registrations::default(),
             probes,
             begun: false,
-            calls: HashMap::new(),
-            legs: HashMap::new(),
+            calls: Ours::default(),
+            legs: Ours::default(),
             timers: BTreeSet::new(),
-            armed: HashMap::new(),
+            armed: Ours::default(),
             out: VecDeque::new(),
             random,
             defence,
             logins: Logins::new(&seed),
             logged_in: None,
+            certificates: Certificates::default(),
             #[cfg(test)]
             panic_in: None,
         }
@@ -319,6 +339,7 @@ impl B2bua {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
                 self.on_registrations(now, |all, ctx| all.on_resolved(id, hops, ctx));
             }
+            Input::Fetched { url, answer } => self.on_fetched(now, &url, answer.as_ref()),
             Input::HangUp(call, code) => self.tell_call(now, call, call::Input::HangUp(code)),
             Input::HangUpAll(code) => {
                 let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
@@ -364,7 +385,8 @@ impl B2bua {
     pub fn poll_timeout(&self) -> Option<Wakeup> {
         let call = self.timers.first().map(|(at, _)| (*at, "call"));
         let trunks = self.registrations_timeout().into_iter().chain(self.probes.poll_timeout());
-        call.into_iter().chain(self.agent.poll_timeout()).chain(trunks).min_by_key(|(at, _)| *at)
+        let parked = self.certificates.poll_timeout();
+        call.into_iter().chain(self.agent.poll_timeout()).chain(trunks).chain(parked).min_by_key(|(at, _)| *at)
     }
 
     pub fn counts(&self) -> Counts {
@@ -376,6 +398,7 @@ impl B2bua {
             seats: self.desk.taken(),
             registrations: self.registrations.count(),
             probes: self.probes.count(),
+            parked: self.certificates.parked(),
             agent: self.agent.counts(),
         }
     }
@@ -416,6 +439,7 @@ impl B2bua {
     fn on_timeout(&mut self, now: Now) {
         self.agent.handle_timeout(now);
         self.registrations_due(now);
+        self.certificates_due(now);
         if self.probes.is_due(now.mono) {
             self.on_probes(now, Probes::on_timeout);
         }
@@ -470,6 +494,8 @@ impl B2bua {
                 // A leg without a call is one that its call has let go: the agent finishes it alone.
                 if let Some((call, side)) = self.legs.get(&leg).copied() {
                     self.tell_call(now, call, call::Input::Leg(side, leg, &event));
+                } else {
+                    self.certificates.forget(leg);
                 }
             }
         }
@@ -485,7 +511,7 @@ impl B2bua {
             self.admission.answered(answered, call.admitted_mut());
         }
         if call.is_ended() {
-            self.forget(now, call);
+            self.forget(now, *call);
         } else {
             self.arm(id, call.poll_timeout());
             self.calls.insert(id, call);
@@ -502,6 +528,7 @@ impl B2bua {
             settings: &self.settings,
             desk: &mut self.desk,
             health: &mut self.health,
+            registrations: &self.registrations,
             out: &mut self.out,
             new_legs: &mut new_legs,
         };
@@ -583,7 +610,6 @@ impl B2bua {
         if self.on_replaces(now, leg, &request, flow) {
             return;
         }
-        let settings = Arc::clone(&self.settings);
         let logged_in = self.logged_in.take().map(|trunk| {
             let dialled = crate::core::route::dialled(&trunk, &request).unwrap_or_default();
             (trunk, dialled)
@@ -592,11 +618,26 @@ impl B2bua {
             // A destination of ours that calls us: known, but nobody's trunk.
             return self.turn_away(now, leg, None, "", Reject::new(403, "not_a_trunk"));
         };
-        let trunk = &trunk;
+        let caller = (trunk, dialled);
+        if !self.park(now, leg, &request, flow, &caller) {
+            self.begin_call(now, leg, &request, flow, &caller);
+        }
+    }
+
+    /// An INVITE of a trunk, with the number that it dials, becomes a call or is refused.
+    fn begin_call(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        request: &Arc<Message>,
+        flow: Flow,
+        (trunk, dialled): &(Arc<Trunk>, String),
+    ) {
+        let settings = Arc::clone(&self.settings);
         if let Err(reject) = self.admission.node_has_room(now.mono, &settings.config) {
             return self.turn_away(now, leg, Some(trunk), "", reject);
         }
-        match self.admit(now, leg, &request, flow, trunk, &dialled) {
+        match self.admit(now, leg, request, flow, trunk, dialled) {
             Ok(facts) => {
                 let id = facts.data.call_id;
                 self.own_leg(leg, id, Side::Caller);
@@ -607,16 +648,17 @@ impl B2bua {
                     settings: &settings,
                     desk: &mut self.desk,
                     health: &mut self.health,
+                    registrations: &self.registrations,
                     out: &mut self.out,
                     new_legs: &mut new_legs,
                 };
-                let call = Call::start(facts, &mut ctx);
+                let call = Box::new(Call::start(facts, &mut ctx));
                 match call.is_ended() {
-                    true => self.forget(now, call),
+                    true => self.forget(now, *call),
                     false => drop(self.calls.insert(id, call)),
                 }
             }
-            Err(reject) => self.turn_away(now, leg, Some(trunk), &dialled, reject),
+            Err(reject) => self.turn_away(now, leg, Some(trunk), dialled, reject),
         }
     }
 
@@ -638,9 +680,9 @@ impl B2bua {
         });
         self.is_search(now, trunk, dialled, owned.is_some());
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
-        let offer = read_offer(invite, &settings)?;
+        let offer = read_offer(invite, trunk, &settings)?;
         let identity = identity::admit(trunk, invite)?;
-        let stir = identity.vouched(trunk, invite, &number, now.wall)?;
+        let stir = identity.vouched(trunk, &self.certificates.fetched, invite, &number, now.wall)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
         let memory = settings.config.attribution.memory;
         let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
@@ -734,11 +776,14 @@ impl B2bua {
 }
 
 /// The offer of an INVITE, if it has one; 488 when there is nothing in it for us.
-fn read_offer(invite: &Message, settings: &Settings) -> Result<Option<Stream>, Reject> {
+fn read_offer(invite: &Message, trunk: &Trunk, settings: &Settings) -> Result<Option<Stream>, Reject> {
     let Some(body) = description(invite) else { return Ok(None) };
-    read_stream(&body, settings.config.media.codecs).map(Some).map_err(|error| {
+    let read = read_stream(&body, settings.config.media.codecs);
+    let read =
+        read.and_then(|mut stream| if stream.limit(&trunk.codecs) { Ok(stream) } else { Err(SdpError::NoAudio) });
+    read.map(Some).map_err(|error| {
         let code = match error {
-            crate::wire::sdp::SdpError::NoAudio => "no_common_codec",
+            SdpError::NoAudio => "no_common_codec",
             _ => "bad_session_description",
         };
         Reject::new(488, code)

@@ -14,6 +14,7 @@ pub mod reasons;
 mod talk;
 pub mod transfer;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use crate::core::health::Health;
 use crate::core::identity::CallerIdentity;
 use crate::core::locate::Hop;
 use crate::core::media::{MediaCommand, MediaNotice, Open};
+use crate::core::registration::Registrations;
 use crate::core::route::{Desk, Plan, Target};
 use crate::ids::{CallId, Side};
 use crate::limits;
@@ -73,6 +75,7 @@ pub struct Ctx<'a> {
     pub desk: &'a mut Desk,
     /// Which hops are down.
     pub health: &'a mut Health,
+    pub registrations: &'a Registrations,
     pub out: &'a mut VecDeque<Output>,
     /// Legs that came to be, for the owner's map from leg to call.
     pub new_legs: &'a mut Vec<LegId>,
@@ -81,6 +84,13 @@ pub struct Ctx<'a> {
 impl Ctx<'_> {
     fn media(&mut self, call: CallId, command: MediaCommand) {
         self.out.push_back(Output::Media(call, command));
+    }
+
+    /// Route of an INVITE through this trunk, when it has named one (RFC 3608).
+    fn service_route(&self, trunk: Option<&Arc<Trunk>>) -> impl Iterator<Item = (Cow<'static, str>, String)> {
+        let trunk = trunk.filter(|trunk| trunk.register.is_some());
+        let route = trunk.and_then(|trunk| self.registrations.service_route(&trunk.name));
+        route.into_iter().flatten().map(|place| ("Route".into(), place.to_string()))
     }
 
     fn event(&mut self, subject: CallId, body: Body) {
@@ -137,6 +147,8 @@ pub struct Call {
     media: Option<Box<MediaSummary>>,
     recording: Option<Box<RecordingSummary>>,
     recording_started: bool,
+    /// The company had answered, and the caller never heard it: our 200 was waiting for a PRACK.
+    caller_refused: bool,
     /// Closes what signalling cannot close itself: the longest talk.
     call_length: Option<Mono>,
     /// One span a call: what is logged while it is handled carries its id.
@@ -197,6 +209,7 @@ impl Call {
             media: None,
             recording: None,
             recording_started: false,
+            caller_refused: false,
             call_length: None,
             span: tracing::info_span!("call", %id),
         };
@@ -424,6 +437,7 @@ impl Call {
 
     fn bye(&mut self, side: Side, headers: headers::Lines, ctx: &mut Ctx<'_>) {
         if let Some(leg) = self.leg(side) {
+            self.caller_refused |= side == Side::Caller && ctx.agent.is_unanswered(leg);
             ctx.agent.bye(ctx.now, leg, Extra { headers, ..Extra::default() });
         }
     }
@@ -436,7 +450,10 @@ impl Call {
     }
 
     /// Nobody is connected from now on: the media threads close, and the world is told when they have.
-    fn end(&mut self, why: Why, ctx: &mut Ctx<'_>) {
+    fn end(&mut self, mut why: Why, ctx: &mut Ctx<'_>) {
+        if self.caller_refused {
+            (why.outcome, why.status) = (Outcome::Failed, 480);
+        }
         self.default_cause(&why);
         self.drop_offer(487, ctx);
         self.drop_transfer(ctx);

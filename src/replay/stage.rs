@@ -220,6 +220,8 @@ impl<'a> Stage<'a> {
             }
             // Destinations are literal addresses.
             Output::Resolve { asker, .. } => inputs.push_back(Input::Resolved(asker, Vec::new())),
+            // A replay asks nobody.
+            Output::Fetch { url } => inputs.push_back(Input::Fetched { url, answer: None }),
             Output::Event(event) => {
                 self.step(StepKind::Event(event.body.kind(), outcome(&event.body)));
                 self.performed.events.push(event);

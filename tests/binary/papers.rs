@@ -30,6 +30,11 @@ impl Authority {
         Authority(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
+    /// A certificate of its own making.
+    pub(crate) fn sign(&self, params: &CertificateParams, key: &KeyPair) -> String {
+        params.clone().signed_by(key, &self.0).unwrap().pem()
+    }
+
     pub(crate) fn pem(&self) -> String {
         let certificate: &rcgen::Certificate = self.0.as_ref();
         certificate.pem()

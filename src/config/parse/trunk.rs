@@ -5,6 +5,7 @@ mod headers;
 mod identity;
 mod login;
 mod probe;
+mod reach;
 mod register;
 mod stir;
 
@@ -71,6 +72,12 @@ pub(super) fn trunk<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, node: &Sip,
     ];
     let (register, registers_with) = register.unzip();
     let address = r.text(s, "address", way_out).optional();
+    let (codecs, codecs_at) = reach::codecs(r, s);
+    if let Some(place) = codecs_at {
+        marks.keys.insert("codecs", place);
+    }
+    let registrar = register.as_ref().map(|register| register.registrar.as_str());
+    let transports = reach::transports(r, s, [("address", address.as_deref()), ("register.registrar", registrar)]);
     let trunk = Trunk {
         sources,
         probe: probe::probe(r, s, address.is_some() || register.is_some()),
@@ -83,6 +90,8 @@ pub(super) fn trunk<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, node: &Sip,
         large_requests: sip::large_requests(r, s).unwrap_or(node.large_requests),
         calls_max: count(r, s, "calls_max", 1).unwrap_or(node.calls_max),
         calls_per_second_max: rate(r, s),
+        codecs,
+        transports,
         number_format: choice(r, s, "number_format", &formats).unwrap_or_default(),
         reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),
         within: within::of_trunk(r, s),

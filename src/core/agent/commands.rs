@@ -71,9 +71,13 @@ impl Agent {
         self.end_leg(now, id);
     }
 
-    pub(super) fn send_away(&mut self, id: LegId, status: u16, extra: &Extra) {
+    pub(super) fn send_away(&mut self, now: Mono, id: LegId, status: u16, extra: &Extra) {
         let Some(txn) = self.offered(id).filter(|_| (300..700).contains(&status)) else { return };
         let Some(entry) = self.servers.get(&txn) else { return };
+        if entry.last_response().is_some() {
+            // Who has our 100 does not ask again (RFC 3261 §17.1.1.2): the refusal must be repeated until its ACK.
+            return self.send_refusal(now, id, status, extra);
+        }
         let flow = entry.flow;
         match write::response(&self.config, &entry.request, flow, status, entry.to_tag, extra, &Told::default()) {
             Ok(bytes) => self.transmit(flow, bytes),
@@ -195,7 +199,7 @@ impl Agent {
         leg.transfers = transfers;
         leg.wants = invite.session;
         leg.our_offer = invite.extra.payload.is_some();
-        let options = leg.option_lines(Method::Invite, true);
+        let (supported, options) = leg.option_lines(Method::Invite, true);
         let home = invite.flow.remote.ip();
         leg.login = invite.credentials.clone().map(|credentials| Box::new(Login::new(credentials, home)));
         leg.local = format!("{};tag={tag}", invite.from).into();
@@ -216,6 +220,7 @@ impl Agent {
                 cseq,
                 flow: invite.flow,
                 allow: transfers.allow(),
+                supported,
                 options: &options,
                 extra: &invite.extra,
             },
@@ -477,6 +482,7 @@ impl Agent {
         let leg = self.legs.get(&id)?;
         let addressing = dialog.addressing();
         let flow = if leg.nat { leg.flow } else { dialog::next_hop(addressing.next_hop, leg.flow) };
+        let (supported, options) = leg.option_lines(method, false);
         let written = write::request(
             &self.config,
             &write::Outgoing {
@@ -491,7 +497,8 @@ impl Agent {
                 cseq,
                 flow,
                 allow: leg.transfers.allow(),
-                options: &leg.option_lines(method, false),
+                supported,
+                options: &options,
                 extra,
             },
         );

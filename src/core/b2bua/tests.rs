@@ -74,6 +74,7 @@ impl World {
                 }
                 Output::Media(..)
                 | Output::Resolve { .. }
+                | Output::Fetch { .. }
                 | Output::Refused(_)
                 | Output::Leg(..)
                 | Output::Trunk(_)

@@ -105,7 +105,14 @@ impl Call {
     pub(super) fn try_target(&mut self, index: usize, ctx: &mut Ctx<'_>) {
         let Some(target) = self.facts.plan.targets.get(index) else { return };
         self.facts.data.forwarded_to = Some(target.uri.clone());
+        let talks = target.trunk.as_ref().map(|trunk| &trunk.codecs);
+        let fits = self.facts.offer.as_ref().zip(talks).is_none_or(|(offer, codecs)| offer.fits(codecs));
         let mut attempt = Attempt::new(index, ctx.now.mono);
+        if !fits {
+            // The caller has nothing that this trunk may talk with.
+            let why = Why::new(Outcome::Failed, "no_common_codec", HangupBy::System, 488);
+            return self.note_failure(&attempt, why, ctx.now);
+        }
         if !ctx.desk.take(&target.destination) {
             let full = Why::new(Outcome::Busy, "destination_full", HangupBy::System, 486);
             return self.note_failure(&attempt, full, ctx.now);
@@ -169,19 +176,18 @@ impl Call {
     fn invite(&mut self, index: usize, hop: Hop, ctx: &mut Ctx<'_>) -> bool {
         let Some(target) = self.facts.plan.targets.get(index) else { return false };
         let Some(flow) = route::flow_towards(hop, &ctx.settings.listeners) else { return false };
-        if ctx.settings.is_ours(hop.remote) {
+        let out = target.trunk.as_ref().unwrap_or(&ctx.settings.plain);
+        if ctx.settings.is_ours(hop.remote) || !out.transports.allows(hop.transport) {
             // RFC 5393: a destination that leads back to us would fork for ever.
             return false;
         }
         let company = &self.facts.company;
+        let nat = company.nat || out.nat;
         let payload = match (&self.facts.offer, &mut self.negotiation) {
-            (Some(offer), Some(negotiation)) => {
-                negotiation.company_at(hop.remote.ip(), company.nat);
-                Some(negotiation.cross(Side::Caller, offer))
-            }
-            (None, Some(negotiation)) => {
-                negotiation.company_at(hop.remote.ip(), company.nat);
-                None
+            (offer, Some(negotiation)) => {
+                negotiation.company_talks(&out.codecs);
+                negotiation.company_at(hop.remote.ip(), nat);
+                offer.as_ref().map(|offer| negotiation.cross(Side::Caller, offer))
             }
             (_, None) => None,
         };
@@ -194,12 +200,13 @@ impl Call {
             attribution: &ctx.settings.config.attribution,
             our_host: &ctx.settings.our_host(&flow),
             from: &facts.trunk,
-            to: target.trunk.as_ref().unwrap_or(&ctx.settings.plain),
+            to: out,
             uri: &target.uri,
             attempt: index + 1,
             now: ctx.now.wall,
         };
-        let worded = wording.write();
+        let mut worded = wording.write();
+        worded.lines.extend(ctx.service_route(target.trunk.as_ref()));
         let dialogs = &ctx.settings.config.sip.dialogs;
         // An offer in a provisional response of theirs must have somebody to answer it: one caller, and not of several.
         let is_asked = facts.plan.parallel < 2 && ctx.agent.is_reliable(facts.leg);
@@ -210,7 +217,7 @@ impl Call {
             from: worded.from,
             to: worded.to,
             max_forwards: facts.max_forwards,
-            nat: company.nat,
+            nat,
             reliable,
             session: dialogs.session(),
             credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),

@@ -74,9 +74,10 @@ impl Call {
         attempt.ringing.get_or_insert(ctx.now.mono);
         self.facts.data.ringing_at.get_or_insert(ctx.now.wall);
         if hunt.attempts.len() > 1 {
+            self.talk_as(target, ctx);
             return self.on_one_of_many(leg, response, ctx);
         }
-        self.lead_media_to(target);
+        self.lead_media_to(target, ctx);
         self.learn(Side::Company, response);
         let payload = match offering {
             Some(fork) => self.on_early_offer(leg, fork, response, ctx),
@@ -87,9 +88,10 @@ impl Call {
     }
 
     fn on_answered(&mut self, target: usize, leg: LegId, response: &Message, ctx: &mut Ctx<'_>) {
-        self.lead_media_to(target);
+        self.lead_media_to(target, ctx);
         self.learn(Side::Company, response);
-        let mut delayed = false;
+        let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or_default();
+        let (mut delayed, mut after_prack) = (false, false);
         let stream = match self.final_description(leg, response) {
             Some(Final::Answer(stream)) => Some(stream),
             Some(Final::Offer(stream)) => {
@@ -97,6 +99,10 @@ impl Call {
                 Some(stream)
             }
             Some(Final::OfferToUs(offer)) => self.answer_for_caller(leg, &offer, ctx),
+            Some(Final::OfferAfterPrack(offer)) => {
+                (delayed, after_prack) = (true, true);
+                Some(offer)
+            }
             None => None,
         };
         let Some(stream) = stream else {
@@ -122,8 +128,21 @@ impl Call {
         if !delayed {
             ctx.agent.ack(ctx.now, leg, None);
         }
-        self.accept(Side::Company, &stream, ctx);
-        let payload = if delayed { self.cross(Side::Company, &stream) } else { self.describe_answer(&stream) };
+        self.lead(leg, tag);
+        let payload = match (delayed, after_prack) {
+            (_, true) => {
+                self.keep_offer(stream);
+                None
+            }
+            (true, false) => {
+                self.accept(Side::Company, &stream, ctx);
+                self.cross(Side::Company, &stream)
+            }
+            (false, _) => {
+                self.accept(Side::Company, &stream, ctx);
+                self.describe_answer(&stream)
+            }
+        };
         ctx.agent.answer(ctx.now, self.facts.leg, Extra { payload, ..Extra::default() });
         self.connected(Talk::new(delayed), ctx);
     }
@@ -282,14 +301,26 @@ impl Call {
     }
 
     /// The company's media is at this destination: of several that ring, the last one that was asked need not be it.
-    fn lead_media_to(&mut self, target: usize) {
+    fn lead_media_to(&mut self, target: usize, ctx: &Ctx<'_>) {
         if target >= self.facts.plan.parallel || self.facts.plan.parallel < 2 {
             return;
         }
         let State::Hunting(hunt) = &mut self.state else { return };
         let hop = hunt.attempt_at(target).and_then(|attempt| attempt.hop);
         if let (Some(hop), Some(negotiation)) = (hop, &mut self.negotiation) {
-            negotiation.company_at(hop.remote.ip(), self.facts.company.nat);
+            let trunk = self.facts.plan.targets.get(target).and_then(|target| target.trunk.as_ref());
+            let nat = self.facts.company.nat || trunk.is_some_and(|trunk| trunk.nat);
+            negotiation.company_at(hop.remote.ip(), nat);
+        }
+        self.talk_as(target, ctx);
+    }
+
+    /// What comes from this destination is read by the rules of its trunk: of several that ring, the last one that was
+    /// asked may belong to another.
+    pub(super) fn talk_as(&mut self, target: usize, ctx: &Ctx<'_>) {
+        let trunk = self.facts.plan.targets.get(target).and_then(|target| target.trunk.as_ref());
+        if let Some(negotiation) = &mut self.negotiation {
+            negotiation.company_talks(&trunk.unwrap_or(&ctx.settings.plain).codecs);
         }
     }
 }
