@@ -231,6 +231,7 @@ impl Call {
             reliable: dialogs.reliable,
             session: dialogs.session(),
             credentials: trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
+            large: wording.to.large_requests,
             extra: Extra { headers: lines, payload: Some(payload), phrase: None },
         };
         let leg = ctx.agent.invite_taking(ctx.now, invite, self.transfers_of(Side::Company));

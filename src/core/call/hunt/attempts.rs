@@ -224,6 +224,7 @@ impl Call {
             reliable,
             session: dialogs.session(),
             credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
+            large: wording.to.large_requests,
             extra: Extra { headers: worded.lines, payload, phrase: None },
         };
         let leg = ctx.agent.invite_taking(ctx.now, invite, self.transfers_of(Side::Company));
