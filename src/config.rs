@@ -31,7 +31,9 @@ use crate::core::lease::Channel;
 use crate::ids::E164;
 
 pub use caller::KnownCaller;
-pub use company::{Company, Destination, During, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When};
+pub use company::{
+    Company, Decide, Destination, During, Fallback, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When,
+};
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::Dialogs;
 pub use dns::Dns;

@@ -220,6 +220,8 @@ impl<'a> Stage<'a> {
             }
             // Destinations are literal addresses.
             Output::Resolve { asker, .. } => inputs.push_back(Input::Resolved(asker, Vec::new())),
+            // Nobody is asked: the capture shows where the call went.
+            Output::Decide(ask) => inputs.push_back(Input::Decided(ask.call, Err("decision_unreachable"))),
             Output::Event(event) => {
                 self.step(StepKind::Event(event.body.kind(), outcome(&event.body)));
                 self.performed.events.push(event);

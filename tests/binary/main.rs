@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
 mod crash;
+mod decide;
 mod hostile;
 mod life;
 mod limits;

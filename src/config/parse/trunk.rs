@@ -11,6 +11,7 @@ mod stir;
 use super::super::check::Marks;
 use super::super::read::{Found, Reader, Section};
 use super::super::{DialledIn, NumberFormat, ReasonHeader, Source, Trunk, destination, value};
+use super::destinations::redirects;
 use super::{choice, count, named, rate, within};
 use crate::limits;
 
@@ -89,6 +90,7 @@ pub(super) fn trunk<'t>(
         calls_per_second_max: rate(r, s),
         number_format: choice(r, s, "number_format", &formats).unwrap_or_default(),
         reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),
+        redirects: redirects(r, s).unwrap_or(false),
         within: within::of_trunk(r, s),
         identity: identity::identity(r, s),
         headers: headers::headers(r, s),

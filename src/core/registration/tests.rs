@@ -103,7 +103,7 @@ impl World {
                     self.asked.push(asker);
                 }
                 Output::Refused(refused) => self.note(&format!("refused {}", refused.code)),
-                Output::Media(..) | Output::Leg(..) | Output::Probe(_) => {}
+                Output::Media(..) | Output::Decide(_) | Output::Leg(..) | Output::Probe(_) => {}
             }
         }
     }
