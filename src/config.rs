@@ -35,7 +35,7 @@ pub use company::{
     Company, Decide, Destination, During, Fallback, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When,
 };
 pub use defence::{CompanyLimits, Defence, Fraud};
-pub use dialogs::Dialogs;
+pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
 pub use problem::{Problem, Problems};
 pub use sip::{Listener, Sip};
