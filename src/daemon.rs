@@ -123,6 +123,8 @@ impl Daemon {
         }
         let table = Arc::new(LeaseTable::new());
         let calls = Arc::new(Calls::default());
+        let observer = Arc::clone(&calls);
+        journal.observe(move |seq, event| observer.observe(seq, event));
         let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, &config)?;
 
         let metrics = Arc::new(Metrics::new());
@@ -189,7 +191,7 @@ impl Daemon {
             metrics: Arc::clone(&metrics),
             allocator: allocator.clone(),
             journal: journal.clone(),
-            calls: Arc::clone(&calls),
+            calls,
             live,
             messages: Arc::clone(&messages),
             readiness: Arc::clone(&readiness),
@@ -201,9 +203,6 @@ impl Daemon {
             // The sender is gone: so is everything else.
             let _ = stopped.wait_for(|stop| *stop).await;
         }));
-        let after = recovery.last_seq;
-        let (followed, follower) = (journal.clone(), calls);
-        tokio::spawn(async move { follower.follow(&followed, after).await });
         journal.append(Event {
             time: clock::wall(),
             subject: config.load().node.id.clone(),

@@ -230,6 +230,9 @@ pub struct Live {
     pub phase: &'static str,
 }
 
+/// Keyed by what we draw ourselves: nobody outside can choose keys that collide.
+type Ours<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+
 /// See the module.
 #[derive(Debug)]
 pub struct B2bua {
@@ -244,10 +247,10 @@ pub struct B2bua {
     probes: Probes,
     /// The configuration's registrations and probes have begun.
     begun: bool,
-    calls: HashMap<CallId, Call>,
-    legs: HashMap<LegId, (CallId, Side)>,
+    calls: Ours<CallId, Box<Call>>,
+    legs: Ours<LegId, (CallId, Side)>,
     timers: BTreeSet<(Mono, CallId)>,
-    armed: HashMap<CallId, Mono>,
+    armed: Ours<CallId, Mono>,
     out: VecDeque<Output>,
     random: ChaCha12Rng,
     defence: Defence,
@@ -286,10 +289,10 @@ impl B2bua {
             registrations: Registrations::default(),
             probes,
             begun: false,
-            calls: HashMap::new(),
-            legs: HashMap::new(),
+            calls: Ours::default(),
+            legs: Ours::default(),
             timers: BTreeSet::new(),
-            armed: HashMap::new(),
+            armed: Ours::default(),
             out: VecDeque::new(),
             random,
             defence,
@@ -490,7 +493,7 @@ impl B2bua {
             self.admission.answered(answered, call.admitted_mut());
         }
         if call.is_ended() {
-            self.forget(now, call);
+            self.forget(now, *call);
         } else {
             self.arm(id, call.poll_timeout());
             self.calls.insert(id, call);
@@ -624,9 +627,9 @@ impl B2bua {
                     out: &mut self.out,
                     new_legs: &mut new_legs,
                 };
-                let call = Call::start(facts, &mut ctx);
+                let call = Box::new(Call::start(facts, &mut ctx));
                 if call.is_ended() {
-                    self.forget(now, call);
+                    self.forget(now, *call);
                 } else {
                     self.arm(id, call.poll_timeout());
                     self.calls.insert(id, call);

@@ -7,7 +7,7 @@ use rsip::Transport;
 
 use crate::config::Listener;
 
-/// Hosts of the listeners that are not known by their own address.
+/// Hosts of the listeners.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
     listeners: Vec<(Transport, SocketAddr, Box<str>)>,
@@ -21,10 +21,11 @@ impl Hosts {
     pub fn new(listeners: &[Listener], advertise: Option<&str>) -> Hosts {
         let host_of = |listener: &Listener| {
             let own = listener.advertise.as_deref().map(Box::from);
-            own.or_else(|| advertise.map(|host| shared(listener, host)))
+            let own = own.or_else(|| advertise.map(|host| shared(listener, host)));
+            own.unwrap_or_else(|| listener.address.to_string().into())
         };
-        let named = |listener: &Listener| Some((listener.transport, listener.address, host_of(listener)?));
-        Hosts { listeners: listeners.iter().filter_map(named).collect(), other: advertise.map(Box::from) }
+        let named = |listener: &Listener| (listener.transport, listener.address, host_of(listener));
+        Hosts { listeners: listeners.iter().map(named).collect(), other: advertise.map(Box::from) }
     }
 
     /// Host (and port) of messages that leave from this listener.

@@ -1,7 +1,6 @@
 //! The words that signalling and the media threads say to each other. Signalling decides, media executes; media never
 //! waits for signalling.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -100,7 +99,7 @@ pub enum MediaNotice {
     Recorded(Box<RecordingSummary>),
 }
 
-/// Codecs that can be recorded; used to limit offers.
-pub fn recordable() -> BTreeSet<&'static str> {
-    BTreeSet::from(["PCMU", "PCMA"])
+/// Whether this codec can be recorded; used to limit offers.
+pub fn is_recordable(codec: &str) -> bool {
+    matches!(codec, "PCMU" | "PCMA")
 }

@@ -99,26 +99,6 @@ impl Calls {
         self.inner.write().unwrap_or_else(PoisonError::into_inner).observe(call, seq, &event.body);
     }
 
-    /// Follows the journal behind `after` for ever.
-    pub async fn follow(&self, journal: &Journal, after: u64) {
-        let mut follow = journal.follow(after);
-        loop {
-            match follow.next(limits::JOURNAL_READ).await {
-                Ok(records) => {
-                    for record in records {
-                        if let Ok((_, event)) = record.event() {
-                            self.observe(record.seq, &event);
-                        }
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the journal cannot be read; the list of calls is behind");
-                    tokio::time::sleep(limits::JOURNAL_RETRY).await;
-                }
-            }
-        }
-    }
-
     pub fn list(&self, filter: &Filter) -> Page {
         let limit = filter.limit.unwrap_or(50).clamp(1, limits::CALLS_PAGE);
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
@@ -373,29 +353,22 @@ mod tests {
         assert_eq!(calls.inner.read().unwrap().calls.len(), limits::CALLS_LISTED + 1);
     }
 
-    #[tokio::test]
-    async fn one_call_comes_with_its_events_from_the_journal() {
+    #[test]
+    fn one_call_comes_with_its_events_from_the_journal() {
         let dir = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(dir.path(), journal::tests::options()).unwrap();
         let calls = Arc::new(Calls::default());
-        let following = {
-            let (calls, journal) = (calls.clone(), journal.clone());
-            tokio::spawn(async move { calls.follow(&journal, 0).await })
-        };
+        let observer = calls.clone();
+        journal.observe(move |seq, event| observer.observe(seq, event));
         for event in [started(1), started(2), ended(1, Outcome::Busy)] {
             calls.observe(0, &event);
             assert!(journal.append(event));
         }
-        let arrived = async {
-            while calls.inner.read().unwrap().calls[&CallId(1)].events != [1, 3] {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("the end arrives");
+        assert!(journal.flush(Duration::from_secs(20)));
+        assert_eq!(calls.inner.read().unwrap().calls[&CallId(1)].events, [1, 3]);
         let detail = calls.detail(&journal, CallId(1)).unwrap().unwrap();
         let kinds: Vec<&str> = detail.events.iter().filter_map(|event| event["type"].as_str()).collect();
         assert_eq!(kinds, ["leaseline.call.started", "leaseline.call.ended"]);
         assert!(calls.detail(&journal, CallId(3)).unwrap().is_none());
-        following.abort();
     }
 }

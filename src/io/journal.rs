@@ -41,7 +41,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -168,6 +168,7 @@ impl Journal {
             last,
             folder,
             queue_max: limits::JOURNAL_QUEUE,
+            observer: OnceLock::new(),
         });
         if let Some(damage) = &recovery.damage {
             let body = Body::JournalDamaged(damage.clone());
@@ -190,6 +191,13 @@ impl Journal {
             self.shared.wake.notify_one();
         }
         taken
+    }
+
+    /// Has this told of every record from now on, with its number, as soon as it is on the disk and before followers
+    /// are; on the writing thread, which waits for it. A projection in memory is kept so without reading what was just
+    /// written. The first one given stays.
+    pub fn observe(&self, observer: impl Fn(u64, &Event) + Send + Sync + 'static) {
+        let _ = self.shared.observer.set(Box::new(observer));
     }
 
     /// Waits until all that was appended before is on the disk. `false`: not within `patience`, or the disk refuses.
@@ -346,7 +354,11 @@ struct Shared {
     last: watch::Sender<u64>,
     folder: PathBuf,
     queue_max: usize,
+    observer: OnceLock<Observer>,
 }
+
+/// See [`Journal::observe`].
+type Observer = Box<dyn Fn(u64, &Event) + Send + Sync>;
 
 #[derive(Default)]
 struct Queue {

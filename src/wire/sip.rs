@@ -29,6 +29,7 @@ pub use name_addr::NameAddr;
 pub use params::Params;
 pub use salvage::Salvage;
 pub use uri::Uri;
+pub use validate::Essentials;
 pub use via::{CSeq, Via};
 
 use head::{Head, Start};
@@ -155,7 +156,7 @@ impl Message {
 
     /// All Via values, topmost first.
     pub fn vias(&self) -> impl Iterator<Item = &str> {
-        self.list("Via")
+        self.places(name::VIA).map(|place| self.head.text(&self.bytes, place)).flat_map(CommaList)
     }
 
     pub fn top_via(&self) -> Result<Via<'_>, Malformed> {
@@ -182,11 +183,16 @@ impl Message {
 
     /// Whether the body is of this media type (case-insensitive, parameters ignored).
     pub fn has_content_type(&self, media_type: &str) -> bool {
-        let parts = |text: &str| {
-            let (kind, sub) = text.split(';').next().unwrap_or_default().split_once('/')?;
-            Some((text::trim_str(kind).to_ascii_lowercase(), text::trim_str(sub).to_ascii_lowercase()))
-        };
-        self.header("Content-Type").and_then(parts).is_some_and(|written| Some(written) == parts(media_type))
+        fn parts(text: &str) -> Option<(&str, &str)> {
+            let bare = text::split_at(text, b';').map_or(text, |(bare, _)| bare);
+            let (kind, sub) = text::split_at(bare, b'/')?;
+            Some((text::trim_str(kind), text::trim_str(sub)))
+        }
+        let first = self.places(name::CONTENT_TYPE).next();
+        let written = first.and_then(|place| parts(self.head.text(&self.bytes, place)));
+        written.zip(parts(media_type)).is_some_and(|((kind, sub), (wanted_kind, wanted_sub))| {
+            kind.eq_ignore_ascii_case(wanted_kind) && sub.eq_ignore_ascii_case(wanted_sub)
+        })
     }
 
     /// The only line of a header that must not stand twice.

@@ -7,7 +7,7 @@ use rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
 use super::checks::BRANCH_COOKIE;
-use crate::wire::sip::{CSeq, Malformed, Message, Via};
+use crate::wire::sip::{CSeq, Essentials, Malformed, Message, Via};
 
 /// The fields that say where a message belongs, read once.
 #[derive(Clone, Copy, Debug)]
@@ -24,16 +24,8 @@ pub(super) struct Ids<'a> {
 impl<'a> Ids<'a> {
     /// Refuses whatever lacks what every message must have (RFC 3261 §8.1.1), or is too long to become a key of ours.
     pub(super) fn read(message: &'a Message) -> Result<Ids<'a>, Malformed> {
-        message.validate()?;
-        let via = message.top_via()?;
-        Ok(Ids {
-            call_id: message.call_id()?,
-            from_tag: message.from()?.tag().unwrap_or(""),
-            to_tag: message.to()?.tag(),
-            cseq: message.cseq()?,
-            via,
-            branch: via.branch(),
-        })
+        let Essentials { via, branch, from_tag, to_tag, call_id, cseq } = message.essentials()?;
+        Ok(Ids { call_id, from_tag: from_tag.unwrap_or(""), to_tag, cseq, via, branch })
     }
 }
 

@@ -10,7 +10,7 @@ mod outcome;
 mod parallel;
 pub(super) mod redirect;
 
-use crate::core::call::offer::{Legs, description};
+use crate::core::call::offer::Legs;
 use crate::core::call::{Call, Ctx, State, ending};
 use crate::core::event::{HangupBy, Outcome};
 use crate::core::media::LocalMedia;
@@ -66,10 +66,7 @@ impl Call {
         };
         self.negotiation = Some(super::Negotiation::new(media.codecs, ctx.settings.own_media().clone(), &legs));
         if let Some(offer) = self.facts.offer.clone() {
-            if let Some(body) = description(&self.facts.invite)
-                && let Some(negotiation) = &self.negotiation
-                && negotiation.read_offer(Side::Caller, &body).is_err()
-            {
+            if self.negotiation.as_ref().is_some_and(|all| all.check_address(Side::Caller, &offer).is_err()) {
                 let why = Why::new(Outcome::Failed, "bad_media_address", HangupBy::System, 488);
                 return self.refuse_caller(why, None, ctx);
             }

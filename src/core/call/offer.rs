@@ -209,7 +209,7 @@ impl Negotiation {
     /// A stream that no packet may ever be sent to is refused before it is believed. One exception: programs of one
     /// machine share the loopback address, and a phone there may name a port of our range by chance. Its call goes on,
     /// and the relay, which asks again, sends nothing there and believes nothing from there.
-    fn check_address(&self, side: Side, stream: &Stream) -> Result<(), SdpError> {
+    pub fn check_address(&self, side: Side, stream: &Stream) -> Result<(), SdpError> {
         let rtp = stream.audio.rtp;
         let reachable = media_address::is_hold(rtp) || rtp.is_ipv4() == self.local[side.index()].is_ipv4();
         let verdict = media_address::is_acceptable(rtp, &self.own);
@@ -280,10 +280,9 @@ fn limited(mut stream: Stream, said: &Said, slot: usize) -> Result<Stream, SdpEr
 /// offer without a codec for us costs nothing.
 pub fn read_stream(body: &Bytes, codecs: Codecs) -> Result<Stream, SdpError> {
     let (slot, mut audio, slots) = Sdp::parse(body)?.into_audio()?;
-    let recordable = media::recordable();
     let wanted = match codecs {
         Codecs::Any => audio.retain(|_| true),
-        Codecs::Recordable => audio.retain(|format| !format.is_codec() || recordable.contains(format.name.as_str())),
+        Codecs::Recordable => audio.retain(|format| !format.is_codec() || media::is_recordable(&format.name)),
     };
     if media_address::is_hold(audio.rtp) {
         // The other side is given an address of ours: that nothing is to be sent must stand in words (RFC 3264 §8.4).

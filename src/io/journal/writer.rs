@@ -89,6 +89,8 @@ struct Batch {
     taken: u64,
     bytes: Vec<u8>,
     records: Vec<Record>,
+    /// What the records say, in their order.
+    events: Vec<Event>,
 }
 
 impl<S: Storage> Writer<S> {
@@ -140,6 +142,7 @@ impl<S: Storage> Writer<S> {
             seq += 1;
             prev = record::encode(seq, prev, &text, &mut batch.bytes);
             batch.records.push(Record { seq, hash: prev, event: text.into() });
+            batch.events.push(event);
         }
         batch
     }
@@ -193,6 +196,9 @@ impl<S: Storage> Writer<S> {
     }
 
     fn publish(&self, batch: Batch) {
+        if let Some(observer) = self.shared.observer.get() {
+            batch.records.iter().zip(&batch.events).for_each(|(record, event)| observer(record.seq, event));
+        }
         self.shared.index().extend(batch.records, self.tip.len);
         self.shared.last.send_replace(self.tip.seq);
         self.shared.queue().settled += batch.taken;

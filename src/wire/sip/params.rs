@@ -5,6 +5,17 @@ use super::text::{self, Class};
 /// `paramchar` without escapes.
 static URI_PARAM: Class = text::class(b"-_.!~*'()[]/:&+$");
 
+/// Bytes of a header parameter's value that is not quoted.
+static VALUE: Class = {
+    let mut table = [true; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = !matches!(byte as u8, 0..=b' ' | 0x7f | b'"' | b'<' | b'>' | b',' | b';');
+        byte += 1;
+    }
+    table
+};
+
 /// The parameters of a list in order, as they stand: `(name, value)`, trimmed, a quoted value without its quotes and
 /// with its escapes.
 #[derive(Clone, Debug)]
@@ -93,6 +104,6 @@ fn is_header_value(value: &str) -> bool {
     match value.as_bytes() {
         [] => false,
         quoted @ [b'"', ..] => text::quoted_len(quoted) == Some(quoted.len()),
-        plain => plain.iter().all(|&b| !matches!(b, 0..=b' ' | 0x7f | b'"' | b'<' | b'>' | b',' | b';')),
+        plain => plain.iter().all(|&b| VALUE[usize::from(b)]),
     }
 }

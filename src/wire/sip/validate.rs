@@ -3,7 +3,8 @@
 use super::fault::{Field, Malformed};
 use super::head::Start;
 use super::uri::Uri;
-use super::{Message, NameAddr, name};
+use super::via::{CSeq, Via};
+use super::{Message, name};
 use crate::limits;
 
 /// Headers that decide something and must not stand twice; the ones everybody needs are looked at by their accessors.
@@ -33,6 +34,20 @@ static ONCE_BIT: [u16; name::COUNT + 1] = {
 
 const MAGIC_COOKIE: &str = "z9hG4bK";
 
+/// What every message says of where it belongs, read once.
+#[derive(Clone, Copy, Debug)]
+pub struct Essentials<'a> {
+    /// The topmost Via.
+    pub via: Via<'a>,
+    /// Of that Via.
+    pub branch: Option<&'a str>,
+    /// `None` with peers of RFC 2543.
+    pub from_tag: Option<&'a str>,
+    pub to_tag: Option<&'a str>,
+    pub call_id: &'a str,
+    pub cseq: CSeq<'a>,
+}
+
 impl Message {
     /// Whether From, To, Call-ID, CSeq and the topmost Via are there once and readable, and nothing that must not
     /// stand twice does. Requests: also the Request-URI, Max-Forwards, the method in CSeq and the Contact of an INVITE.
@@ -42,21 +57,30 @@ impl Message {
     /// The first fault found. A request that has one is answered with [`Malformed::status`] (never an ACK), a response
     /// is dropped.
     pub fn validate(&self) -> Result<(), Malformed> {
+        self.essentials().map(drop)
+    }
+
+    /// As [`Message::validate`], and what it has read on the way.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn essentials(&self) -> Result<Essentials<'_>, Malformed> {
         let via = self.top_via()?;
-        let branch = via.branch().unwrap_or_default();
-        let from = self.from()?;
-        let to = self.to()?;
+        let branch = via.branch();
+        let (from_tag, to_tag) = (self.from()?.tag(), self.to()?.tag());
         let cseq = self.cseq()?;
-        short(self.call_id()?)?;
-        short(branch)?;
-        short_tag(&from)?;
-        short_tag(&to)?;
+        let call_id = self.call_id()?;
+        for token in [Some(call_id), branch, from_tag, to_tag].into_iter().flatten() {
+            short(token)?;
+        }
         self.validate_once()?;
-        if self.vias().nth(limits::SIP_VIAS).is_some() {
+        let lines = self.head.spans.iter().filter(|span| span.id == name::VIA).count();
+        let single = lines == 1 && !self.raw(name::VIA).any(|line| line.contains(&b','));
+        if !single && self.vias().nth(limits::SIP_VIAS).is_some() {
             return Err(Malformed::TooManyVias);
         }
         if let Start::Request { .. } = self.head.start {
-            if branch.eq_ignore_ascii_case(MAGIC_COOKIE) {
+            if branch.is_some_and(|branch| branch.eq_ignore_ascii_case(MAGIC_COOKIE)) {
                 return Err(Malformed::EmptyBranch);
             }
             if cseq.method != self.method_token() {
@@ -64,7 +88,7 @@ impl Message {
             }
             self.validate_request()?;
         }
-        Ok(())
+        Ok(Essentials { via, branch, from_tag, to_tag, call_id, cseq })
     }
 
     fn validate_request(&self) -> Result<(), Malformed> {
@@ -94,10 +118,6 @@ impl Message {
         }
         Ok(())
     }
-}
-
-fn short_tag(address: &NameAddr<'_>) -> Result<(), Malformed> {
-    short(address.tag().unwrap_or_default())
 }
 
 fn short(token: &str) -> Result<(), Malformed> {
