@@ -43,8 +43,8 @@ pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
 pub use trunk::{
-    DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, NumberFormat, Probe,
-    ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Trunk,
+    CodecList, DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, NumberFormat,
+    Probe, ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Transports, Trunk,
 };
 pub use within::{Passage, TransferMode, TransferRules, Within};
 

@@ -63,6 +63,8 @@ pub const AUTH_VALUE: usize = 1_024;
 
 /// Contacts of one registration: a pair of sites.
 pub const REGISTER_CONTACTS: usize = 4;
+/// Places of a Service-Route that are kept; a longer one is not followed.
+pub const SERVICE_ROUTES: usize = 8;
 /// Places of a registrar that are tried before a pause.
 pub const REGISTER_PLACES: usize = 8;
 /// A broken connection is registered anew after this and as much again, drawn: all clients of a registrar that starts
@@ -345,6 +347,10 @@ pub const DECISION_REST_MAX: Duration = Duration::from_secs(60);
 pub const REDIRECT_DEPTH: u8 = 3;
 pub const REDIRECT_CONTACTS: usize = 4;
 pub const REDIRECTS: usize = 8;
+/// Codecs of one trunk.
+pub const TRUNK_CODECS: usize = 16;
+/// Longest name of a codec.
+pub const CODEC_NAME: usize = 32;
 /// Destinations of one company: a caller does not wait for more.
 pub const DESTINATIONS: usize = 16;
 /// Keys of a static channel.
@@ -519,6 +525,26 @@ pub const PASSPORT_AGE: Duration = Duration::from_secs(60);
 pub const STIR_CHAIN: usize = 64;
 /// Certificates that the configuration names: the providers of a country.
 pub const STIR_CERTIFICATES: usize = 2_000;
+/// Certificates that were fetched and are kept: more would be another country's providers.
+pub const STIR_FETCHED: usize = 500;
+/// Certificates that are fetched at once; a call that names one more is judged without it.
+pub const STIR_FETCHES: usize = 8;
+/// Calls that wait for certificates at once; more are judged without.
+pub const STIR_PARKED: usize = 500;
+/// The longest that a fetch may take; what comes later than a call waits serves the next one.
+pub const STIR_FETCH: Duration = Duration::from_secs(5);
+/// What could not be fetched is not asked for again so long, whatever calls name it.
+pub const STIR_FETCH_AGAIN: Duration = Duration::from_secs(30);
+/// A certificate whose server does not say how long it may be kept is kept so long,
+pub const STIR_FETCH_KEPT: Duration = Duration::from_secs(3_600);
+/// and one whose server says longer at most so long.
+pub const STIR_FETCH_KEPT_MAX: Duration = Duration::from_secs(86_400);
+/// Bytes of one answer: a chain of three certificates has about 4 KB.
+pub const STIR_FETCH_BYTES: usize = 64 * 1024;
+/// Longest URL that is fetched.
+pub const STIR_URL: usize = 512;
+/// Hosts of one trunk that certificates are fetched from.
+pub const STIR_HOSTS: usize = 64;
 /// Bytes of one PEM file.
 pub const STIR_FILE: u64 = 256 * 1024;
 /// Entries of one TNAuthList.

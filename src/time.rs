@@ -58,6 +58,11 @@ impl Wall {
         u64::try_from((self.0 - earlier.0) / 1_000).unwrap_or(0)
     }
 
+    /// Whole seconds since the epoch; 0 before it.
+    pub fn seconds(self) -> u64 {
+        u64::try_from(self.0 / 1_000_000).unwrap_or(0)
+    }
+
     /// RFC 3339 in UTC with milliseconds: `2026-11-21T10:00:00.123Z`.
     pub fn to_rfc3339(self) -> String {
         let ts = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);

@@ -12,6 +12,8 @@ mod places;
 mod table;
 #[path = "flows/transfer.rs"]
 mod transfer;
+#[path = "flows/trunks.rs"]
+mod trunks;
 mod world;
 
 #[path = "flows/identity.rs"]

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::read::{Found, Place, Reader};
 use super::value::source_text;
-use super::{Config, Listener, Login, Pool, Sink, Source, destination};
+use super::{Codecs, Config, Listener, Login, Pool, Sink, Source, destination};
+use crate::core::media::is_recordable;
 use crate::ids::E164;
 
 /// Where the things stand that the checks speak about. Names in the order of the tables that were read whole.
@@ -74,6 +75,7 @@ pub(super) fn across(r: &mut Reader<'_>, config: &Config, places: &Places) {
     unique(r, "sink", config.sinks.iter().map(sink_name), &places.sinks);
     sources(r, config, places);
     logins(r, config, places);
+    codecs(r, config, places);
     let owner = numbers(r, config, places);
     references(r, config, places);
     destinations(r, config, places, &owner);
@@ -212,6 +214,18 @@ fn logins(r: &mut Reader<'_>, config: &Config, places: &Places) {
             let message =
                 format!("`realm` and `algorithms` must be those of trunk `{name}`: we ask before we know who it is");
             r.problem(place, message);
+        }
+    }
+}
+
+/// A trunk that only knows codecs which are not relayed could have no call at all.
+fn codecs(r: &mut Reader<'_>, config: &Config, places: &Places) {
+    for (trunk, marks) in config.trunks.iter().zip(kept(&places.trunks)) {
+        let is_relayed = |name: &str| config.media.codecs == Codecs::Any || is_recordable(name);
+        if !trunk.codecs.is_empty() && !trunk.codecs.iter().any(|name| is_relayed(name)) {
+            let message = "none of these is relayed: `media.codecs` is \"recordable\", which is PCMA and PCMU; \
+                           add one of them, or set it to \"any\"";
+            r.problem(marks.key("codecs"), message);
         }
     }
 }

@@ -580,3 +580,34 @@ fn logins_are_checked_across_trunks() {
         assert!(problems.contains(problem), "{rest}\n{problems}");
     }
 }
+
+#[test]
+fn what_a_trunk_may_use_is_checked() {
+    let trunk = |keys: &str| format!("[[trunk]]\nname = \"carrier\"\nmatch = [\"192.0.2.1\"]\n{keys}\n");
+    for (keys, wrong) in [
+        ("codecs = [\"PCMA\", \"pcmu\"]", ""),
+        ("codecs = [\"telephone-event\"]", "is no codec"),
+        ("codecs = [\"P C\"]", "is not a codec"),
+        ("codecs = [\"G729\"]", "none of these is relayed"),
+        ("transports = [\"udp\", \"tls\"]", ""),
+        ("transports = []", "is empty"),
+        ("transports = [\"sctp\"]", "is not one of"),
+        ("transports = [\"tcp\"]\naddress = \"sip:192.0.2.1\"", "`address` leads over udp"),
+        ("transports = [\"udp\"]\naddress = \"sip:sbc.example;transport=tcp\"", "`address` leads over tcp"),
+        ("transports = [\"tcp\"]\naddress = \"sip:sbc.example\"", ""),
+        (
+            "transports = [\"tls\"]\n[trunk.register]\nregistrar = \"sip:192.0.2.1\"\nuser = \"a\"",
+            "`register.registrar` leads over udp",
+        ),
+        ("[trunk.stir]\nfetch_hosts = [\"cr.example\", \"192.0.2.7:8443\"]", ""),
+        ("[trunk.stir]\nfetch_hosts = [\"https://cr.example/\"]", "fetch_hosts[0]"),
+        ("[trunk.stir]\nfetch_timeout = \"20s\"", "must be from"),
+    ] {
+        let said = read(&trunk(keys)).err().map(|problems| problems.to_string()).unwrap_or_default();
+        assert_eq!(said.is_empty(), wrong.is_empty(), "{keys}: {said}");
+        assert!(said.contains(wrong), "{keys}: {said}");
+    }
+    let relayed = format!("[media]\ncodecs = \"any\"\n{}", trunk("codecs = [\"G729\"]"));
+    let config = read(&relayed).expect("any codec is relayed");
+    assert_eq!(config.trunks[0].codecs.iter().map(|name| &**name).collect::<Vec<_>>(), ["G729"]);
+}

@@ -4,6 +4,7 @@ mod headers;
 mod identity;
 mod login;
 mod probe;
+mod reach;
 mod register;
 mod stir;
 
@@ -17,6 +18,7 @@ pub use headers::{HeaderRules, Rewrite};
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
 pub use login::{Login, LoginUser};
 pub use probe::Probe;
+pub use reach::{CodecList, Transports};
 pub use register::Register;
 pub use stir::{StirForward, StirRules, StirVerify};
 
@@ -65,6 +67,10 @@ pub struct Trunk {
     pub nat: bool,
     pub calls_max: usize,
     pub calls_per_second_max: u32,
+    /// What its legs may talk with.
+    pub codecs: CodecList,
+    /// What its requests and ours may go over.
+    pub transports: Transports,
     /// How numbers are written towards the trunk.
     pub number_format: NumberFormat,
     pub reason_header: ReasonHeader,
@@ -99,6 +105,8 @@ impl Trunk {
             nat: false,
             calls_max: 1,
             calls_per_second_max: 0,
+            codecs: CodecList::default(),
+            transports: Transports::ANY,
             number_format: NumberFormat::default(),
             reason_header: ReasonHeader::default(),
             identity: IdentityRules::default(),

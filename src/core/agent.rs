@@ -376,8 +376,8 @@ impl Agent {
     }
 
     /// The same once and without any state (RFC 3261 §8.2.7): for refusals at the door.
-    pub fn turn_away(&mut self, _now: Now, leg: LegId, status: u16, extra: Extra) {
-        self.send_away(leg, status, &extra);
+    pub fn turn_away(&mut self, now: Now, leg: LegId, status: u16, extra: Extra) {
+        self.send_away(now.mono, leg, status, &extra);
     }
 
     // ── legs in which we are the UAC ──

@@ -34,18 +34,22 @@ use crate::core::media_address::OwnMedia;
 use crate::core::probe::{ProbeState, Probes};
 use crate::core::registration::{Registrations, TrunkState};
 use crate::core::route::{Desk, Question};
+use crate::core::stir::Answer;
 use crate::core::{identity, number};
 use crate::ids::{CallId, E164, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
+use crate::wire::sdp::SdpError;
 use crate::wire::sip::{Message, Uri};
 
+mod certificates;
 mod door;
 mod login;
 mod probes;
 mod replaces;
 mod standing;
 
+use certificates::Certificates;
 pub(in crate::core) use door::fraud_suspected;
 pub use standing::Door;
 
@@ -156,6 +160,11 @@ pub enum Input {
     Resolved(Asker, Vec<Hop>),
     /// Answer to [`Output::Decide`]: what the webhook said, or the stable code of why it said nothing.
     Decided(CallId, Result<Bytes, &'static str>),
+    /// What stands at the URL of an [`Output::Fetch`]; `None`: nothing that can be used.
+    Fetched {
+        url: Box<str>,
+        answer: Option<Answer>,
+    },
     /// Somebody in charge ends one call; the code says why.
     HangUp(CallId, &'static str),
     /// The same for every call.
@@ -186,6 +195,10 @@ pub enum Output {
     },
     /// Ask a company's webhook where a call goes; answered by [`Input::Decided`], once, within the question's time.
     Decide(Box<decide::Ask>),
+    /// Get what stands at this https URL, whose host the configuration has; answered by [`Input::Fetched`].
+    Fetch {
+        url: Box<str>,
+    },
     Event(Event),
     /// A leg of a call came to be: this is its SIP Call-ID.
     Leg(CallId, Side, String),
@@ -220,6 +233,8 @@ pub struct Counts {
     pub registrations: usize,
     /// Trunks that are asked whether they are there.
     pub probes: usize,
+    /// INVITEs that wait for a certificate.
+    pub parked: usize,
     pub agent: AgentCounts,
 }
 
@@ -257,6 +272,7 @@ pub struct B2bua {
     logins: Logins,
     /// Whose credentials the message shows that is being handled.
     logged_in: Option<Arc<Trunk>>,
+    certificates: Certificates,
     /// The next inputs of this call panic, so many.
     #[cfg(test)]
     panic_in: Option<(CallId, u32)>,
@@ -298,6 +314,7 @@ impl B2bua {
             defence,
             logins: Logins::new(&seed),
             logged_in: None,
+            certificates: Certificates::default(),
             #[cfg(test)]
             panic_in: None,
         }
@@ -325,6 +342,7 @@ impl B2bua {
                 self.on_registrations(now, |all, ctx| all.on_resolved(id, hops, ctx));
             }
             Input::Decided(call, answer) => self.tell_call(now, call, call::Input::Decided(answer)),
+            Input::Fetched { url, answer } => self.on_fetched(now, &url, answer.as_ref()),
             Input::HangUp(call, code) => self.tell_call(now, call, call::Input::HangUp(code)),
             Input::HangUpAll(code) => {
                 let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
@@ -371,7 +389,8 @@ impl B2bua {
     pub fn poll_timeout(&self) -> Option<Wakeup> {
         let call = self.timers.first().map(|(at, _)| (*at, "call"));
         let trunks = self.registrations_timeout().into_iter().chain(self.probes.poll_timeout());
-        call.into_iter().chain(self.agent.poll_timeout()).chain(trunks).min_by_key(|(at, _)| *at)
+        let parked = self.certificates.poll_timeout();
+        call.into_iter().chain(self.agent.poll_timeout()).chain(trunks).chain(parked).min_by_key(|(at, _)| *at)
     }
 
     pub fn counts(&self) -> Counts {
@@ -384,6 +403,7 @@ impl B2bua {
             decisions: self.decisions.pending(),
             registrations: self.registrations.count(),
             probes: self.probes.count(),
+            parked: self.certificates.parked(),
             agent: self.agent.counts(),
         }
     }
@@ -424,6 +444,7 @@ impl B2bua {
     fn on_timeout(&mut self, now: Now) {
         self.agent.handle_timeout(now);
         self.registrations_due(now);
+        self.certificates_due(now);
         if self.probes.is_due(now.mono) {
             self.on_probes(now, Probes::on_timeout);
         }
@@ -478,6 +499,8 @@ impl B2bua {
                 // A leg without a call is one that its call has let go: the agent finishes it alone.
                 if let Some((call, side)) = self.legs.get(&leg).copied() {
                     self.tell_call(now, call, call::Input::Leg(side, leg, &event));
+                } else {
+                    self.certificates.forget(leg);
                 }
             }
         }
@@ -513,6 +536,7 @@ impl B2bua {
             admission: &mut self.admission,
             alarms: &mut self.defence.alarms,
             health: &mut self.health,
+            registrations: &self.registrations,
             out: &mut self.out,
             new_legs: &mut new_legs,
         };
@@ -597,7 +621,6 @@ impl B2bua {
         if self.on_replaces(now, leg, &request, flow) {
             return;
         }
-        let settings = Arc::clone(&self.settings);
         let logged_in = self.logged_in.take().map(|trunk| {
             let dialled = crate::core::route::dialled(&trunk, &request).unwrap_or_default();
             (trunk, dialled)
@@ -606,11 +629,26 @@ impl B2bua {
             // A destination of ours that calls us: known, but nobody's trunk.
             return self.turn_away(now, leg, None, "", Reject::new(403, "not_a_trunk"));
         };
-        let trunk = &trunk;
+        let caller = (trunk, dialled);
+        if !self.park(now, leg, &request, flow, &caller) {
+            self.begin_call(now, leg, &request, flow, &caller);
+        }
+    }
+
+    /// An INVITE of a trunk, with the number that it dials, becomes a call or is refused.
+    fn begin_call(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        request: &Arc<Message>,
+        flow: Flow,
+        (trunk, dialled): &(Arc<Trunk>, String),
+    ) {
+        let settings = Arc::clone(&self.settings);
         if let Err(reject) = self.admission.node_has_room(now.mono, &settings.config) {
             return self.turn_away(now, leg, Some(trunk), "", reject);
         }
-        match self.admit(now, leg, &request, flow, trunk, &dialled) {
+        match self.admit(now, leg, request, flow, trunk, dialled) {
             Ok(facts) => {
                 let id = facts.data.call_id;
                 self.own_leg(leg, id, Side::Caller);
@@ -624,6 +662,7 @@ impl B2bua {
                     admission: &mut self.admission,
                     alarms: &mut self.defence.alarms,
                     health: &mut self.health,
+                    registrations: &self.registrations,
                     out: &mut self.out,
                     new_legs: &mut new_legs,
                 };
@@ -635,7 +674,7 @@ impl B2bua {
                     self.calls.insert(id, call);
                 }
             }
-            Err(reject) => self.turn_away(now, leg, Some(trunk), &dialled, reject),
+            Err(reject) => self.turn_away(now, leg, Some(trunk), dialled, reject),
         }
     }
 
@@ -657,9 +696,9 @@ impl B2bua {
         });
         self.is_search(now, trunk, dialled, owned.is_some());
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
-        let offer = read_offer(invite, &settings)?;
+        let offer = read_offer(invite, trunk, &settings)?;
         let identity = identity::admit(trunk, invite)?;
-        let stir = identity.vouched(trunk, invite, &number, now.wall)?;
+        let stir = identity.vouched(trunk, &self.certificates.fetched, invite, &number, now.wall)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
         let memory = settings.config.attribution.memory;
         let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
@@ -755,11 +794,14 @@ impl B2bua {
 }
 
 /// The offer of an INVITE, if it has one; 488 when there is nothing in it for us.
-fn read_offer(invite: &Message, settings: &Settings) -> Result<Option<Stream>, Reject> {
+fn read_offer(invite: &Message, trunk: &Trunk, settings: &Settings) -> Result<Option<Stream>, Reject> {
     let Some(body) = description(invite) else { return Ok(None) };
-    read_stream(&body, settings.config.media.codecs).map(Some).map_err(|error| {
+    let read = read_stream(&body, settings.config.media.codecs);
+    let read =
+        read.and_then(|mut stream| if stream.limit(&trunk.codecs) { Ok(stream) } else { Err(SdpError::NoAudio) });
+    read.map(Some).map_err(|error| {
         let code = match error {
-            crate::wire::sdp::SdpError::NoAudio => "no_common_codec",
+            SdpError::NoAudio => "no_common_codec",
             _ => "bad_session_description",
         };
         Reject::new(488, code)

@@ -18,6 +18,7 @@ pub mod reasons;
 mod talk;
 pub mod transfer;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use crate::core::health::Health;
 use crate::core::identity::CallerIdentity;
 use crate::core::locate::Hop;
 use crate::core::media::{MediaCommand, MediaNotice, Open};
+use crate::core::registration::Registrations;
 use crate::core::route::{Desk, Plan, Target};
 use crate::ids::{CallId, Side};
 use crate::limits;
@@ -88,6 +90,7 @@ pub struct Ctx<'a> {
     pub alarms: &'a mut Alarms,
     /// Which hops are down.
     pub health: &'a mut Health,
+    pub registrations: &'a Registrations,
     pub out: &'a mut VecDeque<Output>,
     /// Legs that came to be, for the owner's map from leg to call.
     pub new_legs: &'a mut Vec<LegId>,
@@ -96,6 +99,13 @@ pub struct Ctx<'a> {
 impl Ctx<'_> {
     fn media(&mut self, call: CallId, command: MediaCommand) {
         self.out.push_back(Output::Media(call, command));
+    }
+
+    /// Route of an INVITE through this trunk, when it has named one (RFC 3608).
+    fn service_route(&self, trunk: Option<&Arc<Trunk>>) -> impl Iterator<Item = (Cow<'static, str>, String)> {
+        let trunk = trunk.filter(|trunk| trunk.register.is_some());
+        let route = trunk.and_then(|trunk| self.registrations.service_route(&trunk.name));
+        route.into_iter().flatten().map(|place| ("Route".into(), place.to_string()))
     }
 
     fn event(&mut self, subject: CallId, body: Body) {

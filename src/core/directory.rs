@@ -25,6 +25,8 @@ pub struct Directory {
     by_address: HashMap<SocketAddr, Arc<Trunk>, foldhash::fast::RandomState>,
     by_name: HashMap<NameId, Arc<Trunk>, foldhash::fast::RandomState>,
     users: Option<Users>,
+    /// Some trunk may not use every transport.
+    bars_transports: bool,
 }
 
 /// Whose a number is.
@@ -80,7 +82,9 @@ impl Directory {
             of_family.sort_unstable_by(|a, b| b.cmp(a));
             of_family.dedup();
         }
-        Directory { numbers, callers, trunks, lengths, by_address, by_name, users: Users::of(config) }
+        let bars_transports = config.trunks.iter().any(|trunk| trunk.transports.is_limited());
+        let users = Users::of(config);
+        Directory { numbers, callers, trunks, lengths, by_address, by_name, users, bars_transports }
     }
 
     /// Whose number this is; `None`: none of ours.
@@ -97,8 +101,18 @@ impl Directory {
     }
 
     /// The trunk that a message belongs to: by the verified name of its connection, else by its exact source, else by
-    /// the network.
+    /// the network. None when it came over a transport that its trunk may not use.
     pub fn trunk_of(&self, flow: &Flow) -> Option<&Arc<Trunk>> {
+        self.named_by(flow).filter(|trunk| trunk.transports.allows(flow.transport))
+    }
+
+    /// Some trunk may not use every transport: else nobody needs to ask.
+    pub fn bars_transports(&self) -> bool {
+        self.bars_transports
+    }
+
+    /// The same, whatever it came over.
+    pub fn named_by(&self, flow: &Flow) -> Option<&Arc<Trunk>> {
         let by_name = flow.name.and_then(|name| self.by_name.get(&name));
         let by_address = || {
             // Most configurations name no port: nothing is hashed then.

@@ -8,7 +8,7 @@ mod privacy;
 use crate::config::{DisplayRule, IdentitySource, StirVerify, Trunk};
 use crate::core::admission::Reject;
 use crate::core::route::user_of;
-use crate::core::stir::{self, StirData};
+use crate::core::stir::{self, Fetched, StirData};
 use crate::ids::E164;
 use crate::limits;
 use crate::time::Wall;
@@ -47,6 +47,7 @@ impl CallerIdentity {
     pub fn vouched(
         &self,
         trunk: &Trunk,
+        fetched: &Fetched,
         request: &Message,
         dialled: &E164,
         now: Wall,
@@ -56,7 +57,7 @@ impl CallerIdentity {
         }
         let caller = self.number.as_deref().or(self.hidden.as_deref());
         let claim = stir::Claim { caller, dialled: dialled.as_str() };
-        match stir::verify(&trunk.stir.store, request, claim, now) {
+        match stir::verify(&trunk.stir.store, fetched, request, claim, now) {
             (_, Some(fault)) if trunk.stir.verify == StirVerify::Require => Err(Reject::new(fault.status, fault.code)),
             (data, _) => Ok(Some(data)),
         }

@@ -226,6 +226,7 @@ impl Probe {
             && way(trunk) == way(&self.trunk)
             && trunk.credentials == self.trunk.credentials
             && trunk.register == self.trunk.register
+            && trunk.transports == self.trunk.transports
     }
 
     fn on_timeout(&mut self, random: &mut ChaCha12Rng, ctx: &mut Ctx<'_>) {
@@ -260,7 +261,8 @@ impl Probe {
     fn ask(&mut self, hops: &[Hop], random: &mut ChaCha12Rng, ctx: &mut Ctx<'_>) {
         let usable = |hop: &&Hop| {
             let ip = hop.remote.ip();
-            !ip.is_unspecified() && !ip.is_multicast() && !ctx.settings.is_ours(hop.remote)
+            let may = self.trunk.transports.allows(hop.transport);
+            may && !ip.is_unspecified() && !ip.is_multicast() && !ctx.settings.is_ours(hop.remote)
         };
         let mut asked = Vec::new();
         for hop in hops.iter().filter(usable).take(limits::PROBE_PLACES) {

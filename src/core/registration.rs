@@ -85,6 +85,8 @@ struct Registration {
     expires: u32,
     /// What was granted last.
     granted: Option<Granted>,
+    /// Service-Route of the last 2xx (RFC 3608 §5): Route of our requests over this trunk while it is granted.
+    service_route: Vec<Box<str>>,
     failures: u32,
     last_error: Option<&'static str>,
     /// What was told by an event: `None` before the first.
@@ -124,6 +126,7 @@ impl Registrations {
                 trunk.name == one.trunk.name
                     && trunk.register.as_ref() == Some(&one.register)
                     && trunk.credentials == one.trunk.credentials
+                    && trunk.transports == one.trunk.transports
             })
         };
         for one in self.all.iter_mut().filter(|one| !wanted(one)) {
@@ -207,6 +210,13 @@ impl Registrations {
         self.all.iter().find(is_it).map(|one| &one.trunk)
     }
 
+    /// Route of our own calls through this trunk: what its registrar has asked for. Where they go is what the
+    /// configuration says all the same: that is the outbound proxy, which passes them on along the route (RFC 3261 §8.1.2).
+    pub fn service_route(&self, trunk: &str) -> Option<&[Box<str>]> {
+        let one = self.all.iter().find(|one| one.granted.is_some() && one.trunk.name == trunk)?;
+        Some(&one.service_route)
+    }
+
     /// How many there are that have not left.
     pub fn count(&self) -> usize {
         self.all.len()
@@ -238,6 +248,7 @@ impl Registration {
             place: 0,
             expires: u32::try_from(register.expires.as_secs()).unwrap_or(u32::MAX),
             granted: None,
+            service_route: Vec::new(),
             failures: 0,
             last_error: None,
             told: None,
@@ -262,7 +273,11 @@ impl Registration {
         if !matches!(self.state, State::Resolving { .. }) {
             return;
         }
-        let usable = |hop: &Hop| !hop.remote.ip().is_unspecified() && !hop.remote.ip().is_multicast();
+        let transports = self.trunk.transports;
+        let usable = |hop: &Hop| {
+            let ip = hop.remote.ip();
+            !ip.is_unspecified() && !ip.is_multicast() && transports.allows(hop.transport)
+        };
         self.hops = hops.into_iter().filter(usable).take(limits::REGISTER_PLACES).collect();
         if self.hops.is_empty() {
             return self.failed("registrar_unresolved", None, ctx);
@@ -331,6 +346,7 @@ impl Registration {
             _ => return self.failed("contact_not_bound", None, ctx),
         };
         let granted = Duration::from_secs(u64::from(seconds));
+        self.service_route = answer::service_route(response);
         let now = ctx.now;
         let expires_at = Wall(now.wall.0.saturating_add(i64::from(seconds) * 1_000_000));
         self.granted = self.hop().map(|hop| Granted { until: now.mono + granted, expires_at, hop });

@@ -1,9 +1,11 @@
 //! STIR/SHAKEN (RFC 8224, 8225, 8226, 8588, 8946): who vouches for the caller's number, and how far that holds.
 //!
-//! Nothing is fetched: an `info` URL only names a certificate that the configuration has. Time is given, so that the
-//! same message has the same verdict in a replay.
+//! An `info` URL names a certificate that the configuration has, or one at a host that the configuration lets be asked:
+//! [`wanted`] says which those are, and somebody else fetches them. Nothing else that a message names is ever fetched. Time
+//! is given, so that the same message has the same verdict in a replay.
 
 mod certificate;
+mod fetched;
 mod passport;
 mod sign;
 
@@ -14,6 +16,7 @@ use crate::time::Wall;
 use crate::wire::sip::Message;
 
 pub use certificate::Store;
+pub use fetched::{Answer, Fetched, wanted};
 pub use sign::{Attest, Signer};
 
 use passport::Passport;
@@ -80,7 +83,14 @@ pub struct Claim<'a> {
 
 /// Verifies the Identity headers of an INVITE. `Ok` when the caller's number is vouched for; the data says more in both
 /// cases.
-pub fn verify(store: &Store, invite: &Message, claim: Claim<'_>, now: Wall) -> (StirData, Option<Fault>) {
+pub fn verify(
+    store: &Store,
+    fetched: &Fetched,
+    invite: &Message,
+    claim: Claim<'_>,
+    now: Wall,
+) -> (StirData, Option<Fault>) {
+    let known = Known { store, fetched, seconds: now.seconds() };
     let tokens: Vec<Result<Passport, Fault>> = invite
         .headers("Identity")
         .take(limits::PASSPORTS)
@@ -89,7 +99,7 @@ pub fn verify(store: &Store, invite: &Message, claim: Claim<'_>, now: Wall) -> (
     let of_caller = |passport: &&Passport| matches!(passport.ppt.as_deref(), None | Some("shaken"));
     let mut fault = tokens.iter().find_map(|token| token.as_ref().err().copied()).unwrap_or(ABSENT);
     for passport in tokens.iter().flatten().filter(of_caller) {
-        match verify_call(store, passport, &tokens, claim, now) {
+        match verify_call(known, passport, &tokens, claim) {
             Ok((authority, diverted_from)) => {
                 let data = StirData { authority, diverted_from, ..data_of(passport, PASSED, "verified") };
                 return (data, None);
@@ -136,11 +146,10 @@ fn digits(number: &str) -> Option<String> {
 
 /// The caller's own PASSporT, and the way from its destination to the number that was dialled (RFC 8946 §5).
 fn verify_call(
-    store: &Store,
+    known: Known<'_>,
     passport: &Passport,
     tokens: &[Result<Passport, Fault>],
     claim: Claim<'_>,
-    now: Wall,
 ) -> Result<(Vec<String>, Vec<String>), Fault> {
     let caller = claim.caller.and_then(digits).ok_or(CALLER_MISMATCH)?;
     let dialled = digits(claim.dialled).ok_or(DIALLED_MISMATCH)?;
@@ -156,25 +165,46 @@ fn verify_call(
                 && next.div.as_ref().is_some_and(|from| at.dest.contains(from) && !diverted_from.contains(from))
         };
         let next = tokens.iter().flatten().find(sent_on).ok_or(DIALLED_MISMATCH)?;
-        check(store, next, next.div.as_deref().unwrap_or_default(), now)?;
+        check(known, next, next.div.as_deref().unwrap_or_default())?;
         diverted_from.extend(next.div.clone());
         at = next;
     }
-    let authority = check(store, passport, &caller, now)?;
+    let authority = check(known, passport, &caller)?;
     Ok((authority, diverted_from))
 }
 
 /// One PASSporT by itself: fresh, signed, by a certificate that is trusted and speaks for `number`.
-fn check(store: &Store, passport: &Passport, number: &str, now: Wall) -> Result<Vec<String>, Fault> {
-    let seconds = u64::try_from(now.0 / 1_000_000).unwrap_or(0);
-    if passport.iat.abs_diff(seconds) > limits::PASSPORT_AGE.as_secs() {
+fn check(known: Known<'_>, passport: &Passport, number: &str) -> Result<Vec<String>, Fault> {
+    if !is_fresh(passport, known.seconds) {
         return Err(STALE);
     }
-    let found = store.verify(&passport.x5u, passport.signing_input.as_bytes(), &passport.signature, seconds)?;
+    let found = known.verify(&passport.x5u, passport.signing_input.as_bytes(), &passport.signature)?;
     if !found.covers(number) {
         return Err(NOT_AUTHORITATIVE);
     }
     Ok(found.shown())
+}
+
+/// RFC 8224 §4.1.
+fn is_fresh(passport: &Passport, seconds: u64) -> bool {
+    passport.iat.abs_diff(seconds) <= limits::PASSPORT_AGE.as_secs()
+}
+
+/// All certificates that are known now.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    store: &'a Store,
+    fetched: &'a Fetched,
+    seconds: u64,
+}
+
+impl Known<'_> {
+    /// Those of the configuration first; fetched ones where this trunk's rules let them be fetched.
+    fn verify(&self, url: &str, message: &[u8], signature: &[u8]) -> Result<certificate::Authority, Fault> {
+        let fetched = || self.fetched.chain(url, self.seconds).filter(|_| self.store.may_fetch(url));
+        let chain = self.store.chain(url).or_else(fetched).ok_or(NO_CERTIFICATE)?;
+        self.store.verify(chain, message, signature, self.seconds)
+    }
 }
 
 #[cfg(test)]

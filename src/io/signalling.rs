@@ -27,6 +27,7 @@ use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::probe::ProbeState;
 use crate::core::registration::TrunkState;
 use crate::ids::{CallId, Side};
+use crate::io::certificates::Fetcher;
 use crate::io::clock;
 use crate::io::dns::{Dns, DnsFigures};
 use crate::io::sip_stream::{self, StreamFigures, Streams};
@@ -186,6 +187,8 @@ async fn serve(
         pending: VecDeque::new(),
         measured: Measured::default(),
         resolved: VecDeque::new(),
+        wanted: VecDeque::new(),
+        fetcher: Fetcher::default(),
         dns,
         armed: None,
         rearm: Rc::new(Notify::new()),
@@ -355,6 +358,7 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
             finish_turn(&signalling);
         });
     }
+    fetch_wanted(signalling);
     let signalling = signalling.borrow();
     let next = signalling.b2bua.poll_timeout().map(|(at, _)| at);
     let earlier = match (next, signalling.armed) {
@@ -367,6 +371,26 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
     }
 }
 
+/// Certificates that calls wait for, fetched beside the machine like names.
+fn fetch_wanted(signalling: &Rc<RefCell<Signalling>>) {
+    loop {
+        let Some(url) = signalling.borrow_mut().wanted.pop_front() else { break };
+        let signalling = Rc::clone(signalling);
+        tokio::task::spawn_local(async move {
+            let mut fetcher = signalling.borrow().fetcher.clone();
+            let answer = fetcher.fetch(&url).await;
+            let mut held = signalling.borrow_mut();
+            held.fetcher = fetcher;
+            if let Err(crate::io::certificates::Failure(code)) = &answer {
+                tracing::warn!(%url, code, "no certificate");
+            }
+            held.handle(Input::Fetched { url, answer: answer.ok() });
+            drop(held);
+            finish_turn(&signalling);
+        });
+    }
+}
+
 struct Signalling {
     b2bua: B2bua,
     hooks: Box<dyn Hooks>,
@@ -376,6 +400,9 @@ struct Signalling {
     pending: VecDeque<Input>,
     measured: Measured,
     resolved: VecDeque<(Asker, Query)>,
+    /// URLs of certificates.
+    wanted: VecDeque<Box<str>>,
+    fetcher: Fetcher,
     dns: Dns,
     armed: Option<Mono>,
     rearm: Rc<Notify>,
@@ -425,6 +452,7 @@ impl Signalling {
             }
             Output::Resolve { asker, query } => self.resolved.push_back((asker, query)),
             Output::Decide(ask) => self.hooks.on_decide(*ask),
+            Output::Fetch { url } => self.wanted.push_back(url),
             Output::Event(event) => self.hooks.on_event(event),
             Output::Refused(refused) => self.hooks.on_refused(refused),
             Output::Leg(call, side, sip_call_id) => self.hooks.on_leg(call, side, &sip_call_id),

@@ -2,6 +2,7 @@
 //! waits are for events, with a deadline.
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
+mod certificates;
 mod crash;
 mod decide;
 mod hostile;

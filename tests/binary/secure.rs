@@ -24,17 +24,17 @@ use crate::node::{NUMBER, Node, PATIENCE, holds};
 
 // ── certificates ──
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, PEM.
 #[derive(Clone)]
-struct Paper {
+pub(crate) struct Paper {
     certificate: String,
     key: String,
 }
 
 impl Authority {
-    fn new() -> Authority {
+    pub(crate) fn new() -> Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -43,12 +43,17 @@ impl Authority {
         Authority(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
-    fn pem(&self) -> String {
+    /// A certificate of its own making.
+    pub(crate) fn sign(&self, params: &CertificateParams, key: &KeyPair) -> String {
+        params.clone().signed_by(key, &self.0).unwrap().pem()
+    }
+
+    pub(crate) fn pem(&self) -> String {
         let certificate: &rcgen::Certificate = self.0.as_ref();
         certificate.pem()
     }
 
-    fn issue(&self, names: &[SanType]) -> Paper {
+    pub(crate) fn issue(&self, names: &[SanType]) -> Paper {
         self.issue_until(names, 2040)
     }
 
@@ -68,7 +73,7 @@ impl Paper {
         fs::write(dir.join(format!("{name}.key")), &self.key).unwrap();
     }
 
-    fn parts(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    pub(crate) fn parts(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes()).map(Result::unwrap).collect();
         (chain, PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap())
     }
@@ -82,7 +87,7 @@ fn uri(text: &str) -> SanType {
     SanType::URI(text.try_into().unwrap())
 }
 
-fn ip(address: Ipv4Addr) -> SanType {
+pub(crate) fn ip(address: Ipv4Addr) -> SanType {
     SanType::IpAddress(address.into())
 }
 

@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use leaseline::core::stir::{Attest, Claim, Signer, Store, verify};
+use leaseline::core::b2bua::{Counts, Input};
+use leaseline::core::stir::{Answer, Attest, Claim, Fetched, Signer, Store, verify};
 use leaseline::ids::CallId;
 use leaseline::time::Wall;
 use leaseline::wire::sip::Message;
 
-use super::refusing;
 use super::world::phone::{Answering, Calling, Phone};
 use super::world::{CARRIER, OFFICE, SHOP, World};
+use super::{SECOND, refusing};
 
 /// The carrier is believed; the shop is reached through a trunk with rules of its own, the office through none.
 fn world(carrier: &str, shop: &str, answering: Answering) -> World {
@@ -331,11 +332,151 @@ fn a_call_that_is_sent_on_says_who_vouched_for_it() {
     store.add_roots(&read("roots.pem")).expect("roots");
     store.add_chain(CERTIFICATE_URL, &read("shaken.pem")).expect("a chain");
     let claim = Claim { caller: Some("+447700900123"), dialled: "+442079460500" };
-    let (found, fault) = verify(&store, &invite, claim, the_beginning());
+    let (found, fault) = verify(&store, &Fetched::default(), &invite, claim, the_beginning());
     assert_eq!((fault, found.code.as_str()), (None, "verified"));
     // Nobody vouched for this one: the verdict says so, and we attest what we know.
     let unsigned = dialled(world(&sti.verify("tag"), &out, Answering::default()), &[]);
     let invite = unsigned.sent_to(SHOP).remove(0);
     assert!(invite.header("Identity").is_some_and(|value| value.ends_with("ppt=\"shaken\"")));
     assert_eq!(unsigned.ended()[0].stir.as_ref().map(|stir| stir.code.as_str()), Some("identity_missing"));
+}
+
+// ── certificates that are fetched ──
+
+/// A world whose carrier's certificates may be fetched from `host`.
+fn fetching(sti: &Sti, how: &str, host: &str) -> World {
+    let path = sti.folder.path().display();
+    let rules = format!(
+        "reason_header = \"codes\"\n[trunk.stir]\nverify = \"{how}\"\ntrusted_file = \"{path}/roots.pem\"\n\
+         fetch_hosts = [\"{host}\"]\nfetch_timeout = \"1500ms\""
+    );
+    world(&rules, "", Answering::default())
+}
+
+fn vouched_call(sti: &Sti, world: &World) -> Calling {
+    let signer = Signer::new(&sti.key, CERTIFICATE_URL, Some(Attest::Full)).expect("a signer");
+    let identity = signer.shaken(CallId(1), "+447700900123", "+442079460500", world.now.wall).expect("a number");
+    Calling {
+        headers: vec![("Identity", identity)],
+        from: Some("<sip:+447700900123@x>".to_owned()),
+        ..Calling::default()
+    }
+}
+
+fn answer(sti: &Sti, world: &mut World, cache_control: Option<&str>) {
+    let body = std::fs::read(sti.folder.path().join("shaken.pem")).expect("a file").into();
+    let answer = Some(Answer { body, cache_control: cache_control.map(str::to_owned) });
+    world.input(Input::Fetched { url: CERTIFICATE_URL.into(), answer });
+}
+
+fn verdicts(world: &World) -> Vec<String> {
+    let code = |ended: &&leaseline::core::event::CallData| ended.stir.as_ref().map(|stir| stir.code.clone());
+    world.ended().iter().filter_map(code).collect()
+}
+
+#[test]
+fn a_certificate_is_fetched_once_and_kept_as_long_as_it_may_be() {
+    let sti = sti();
+    let mut world = fetching(&sti, "tag", "CR.example");
+    // Two calls wait for one certificate.
+    for _ in 0..2 {
+        let calling = vouched_call(&sti, &world);
+        world.dial(calling);
+    }
+    world.pass(SECOND);
+    assert_eq!(world.fetches, [CERTIFICATE_URL]);
+    assert_eq!((world.counts().parked, world.us.live().len()), (2, 0));
+    assert!(world.sent_to(CARRIER).iter().all(|message| message.status() == 100));
+    answer(&sti, &mut world, Some("max-age=600"));
+    assert_eq!((world.counts().parked, world.us.live().len()), (0, 2));
+    world.pass(60 * SECOND);
+    // Within its time it is known; after that it is fetched again.
+    for (wait, fetched) in [(0, 1), (300, 1), (400, 2)] {
+        world.pass(wait * SECOND);
+        let calling = vouched_call(&sti, &world);
+        world.dial(calling);
+        world.pass(SECOND);
+        assert_eq!(world.fetches.len(), fetched);
+    }
+    answer(&sti, &mut world, Some("no-store"));
+    world.settle();
+    assert_eq!(verdicts(&world), ["verified"; 5]);
+    assert_eq!(world.counts(), Counts::default());
+}
+
+#[test]
+fn a_certificate_that_does_not_come_holds_up_no_call() {
+    let sti = sti();
+    // The verdict says so; what comes late serves the next call.
+    let mut late = fetching(&sti, "tag", "cr.example");
+    let calling = vouched_call(&sti, &late);
+    late.dial(calling);
+    late.pass(Duration::from_millis(1_400));
+    assert_eq!(late.us.live().len(), 0);
+    late.pass(Duration::from_millis(200));
+    assert_eq!(late.us.live().len(), 1, "1.5 s are over");
+    answer(&sti, &mut late, None);
+    late.pass(SECOND);
+    let calling = vouched_call(&sti, &late);
+    late.dial(calling);
+    late.settle();
+    assert_eq!((verdicts(&late).join(" ").as_str(), late.fetches.len()), ("certificate_unavailable verified", 1));
+    // A failure is remembered for half a minute.
+    let mut failed = fetching(&sti, "require", "cr.example");
+    for (wait, fetched) in [(0, 1), (10, 1), (31, 2)] {
+        failed.pass(wait * SECOND);
+        let calling = vouched_call(&sti, &failed);
+        failed.dial(calling);
+        failed.pass(SECOND / 10);
+        assert_eq!(failed.fetches.len(), fetched);
+        failed.input(Input::Fetched { url: CERTIFICATE_URL.into(), answer: None });
+    }
+    let ladder = failed.settle();
+    assert_eq!(failed.refused, ["certificate_unavailable"; 3]);
+    insta::assert_snapshot!(ladder);
+    assert_eq!(failed.counts(), Counts::default());
+    // An answer that nobody has asked for is none.
+    let mut unasked = fetching(&sti, "tag", "cr.example");
+    answer(&sti, &mut unasked, None);
+    let calling = vouched_call(&sti, &unasked);
+    unasked.dial(calling);
+    unasked.pass(SECOND);
+    assert_eq!(unasked.fetches.len(), 1);
+}
+
+#[test]
+fn only_what_the_configuration_lets_be_fetched_is() {
+    let sti = sti();
+    let mut other = fetching(&sti, "tag", "other.example");
+    let calling = vouched_call(&sti, &other);
+    other.dial(calling);
+    other.settle();
+    // Not this caller's, too old, and not for a number of ours.
+    let mut none = fetching(&sti, "tag", "cr.example");
+    let stranger = Calling { from: Some("<sip:+447700900999@x>".to_owned()), ..vouched_call(&sti, &none) };
+    let old = vouched_call(&sti, &none);
+    let unknown = Calling { request_uri: "sip:+442079460599@203.0.113.1".into(), ..vouched_call(&sti, &none) };
+    none.dial(stranger);
+    none.dial(unknown);
+    none.pass(90 * SECOND);
+    none.dial(old);
+    none.settle();
+    assert_eq!((other.fetches.len(), none.fetches.len()), (0, 0));
+    assert_eq!(verdicts(&other), ["certificate_unavailable"]);
+    assert_eq!(verdicts(&none), ["identity_caller_mismatch", "identity_stale"]);
+}
+
+#[test]
+fn a_caller_gives_up_while_a_certificate_is_fetched() {
+    let sti = sti();
+    let mut world = fetching(&sti, "tag", "cr.example");
+    let calling = Calling { cancel: Some(SECOND), ..vouched_call(&sti, &world) };
+    let call = world.dial(calling);
+    world.pass(3 * SECOND);
+    assert_eq!(world.counts().parked, 0);
+    answer(&sti, &mut world, None);
+    world.settle();
+    assert_eq!(world.phone(CARRIER).dialogs[&call].finals, [487]);
+    assert!(world.ended().is_empty() && world.sent_to(SHOP).is_empty());
+    assert_eq!(world.counts(), Counts::default());
 }

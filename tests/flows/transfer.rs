@@ -294,3 +294,66 @@ fn an_invite_with_replaces_takes_over() {
     }
     insta::assert_snapshot!(table);
 }
+
+/// A phone of the company takes a call that rings at another one (RFC 3891 §3): the early dialog is one that we began. One
+/// that the caller began is none of theirs.
+#[test]
+fn an_invite_with_replaces_picks_up() {
+    let mut table = String::new();
+    for (mode, change) in [
+        ("local", ""),
+        ("local", "early-only"),
+        ("refuse", ""),
+        ("local", "unknown"),
+        ("local", "stranger"),
+        ("local", "no offer"),
+        ("local", "no codec"),
+        ("local", "caller's"),
+    ] {
+        let mut world =
+            world(mode, Answering { answer: Some((5 * SECOND, 200)), ..Answering::default() }, Answering::default());
+        let caller = world.dial(calling());
+        world.pass(SECOND);
+        let ringing = shop(&mut world).invite.clone().expect("an INVITE");
+        let ringing_id = ringing.call_id().expect("valid").to_owned();
+        let ours = ringing.from().expect("valid").tag().unwrap_or("").to_owned();
+        let theirs = if change == "unknown" { "other".to_owned() } else { format!("to-{ringing_id}") };
+        let early = if change == "early-only" { ";early-only" } else { "" };
+        let mut replaces = format!("{ringing_id};to-tag={ours};from-tag={theirs}{early}");
+        if change == "caller's" {
+            let rings = world.phone(CARRIER).dialogs[&caller].invite.clone().expect("180");
+            let tag = |name: leaseline::wire::sip::NameAddr<'_>| name.tag().unwrap_or("").to_owned();
+            let (to, from) = (tag(rings.to().expect("valid")), tag(rings.from().expect("valid")));
+            replaces = format!("{caller};to-tag={to};from-tag={from}");
+        }
+        let from = if change == "stranger" { OFFICE } else { SHOP };
+        let calling = Calling {
+            request_uri: "sip:203.0.113.1".into(),
+            headers: vec![("Replaces", replaces), ("Require", "replaces".to_owned())],
+            offers: change != "no offer",
+            formats: if change == "no codec" { "18" } else { "8 0 101" },
+            call_id: Some("pickup".to_owned()),
+            ..calling()
+        };
+        let (now, us) = (world.now.mono, world.us_at);
+        let (new, sent) = world.phone(from).call(now, us, calling);
+        for (to, bytes) in sent {
+            world.send(from.parse().expect("an address"), to, bytes);
+        }
+        let ladder = world.settle();
+        let finals = world.phone(from).dialogs[&new].finals.clone();
+        let old = world.phone(SHOP).dialogs[&ringing_id].finals.clone();
+        let ended = world.ended()[0].clone();
+        table += &format!(
+            "{mode} {change}: {finals:?}, the ringing phone {old:?}, call {:?} after {} s of ringing, {:?}, {:?}\n",
+            ended.outcome,
+            ended.ring_ms / 1000,
+            ended.attribution.kind,
+            transfers(&world)
+        );
+        if (mode, change) == ("local", "") {
+            insta::assert_snapshot!("picked_up", ladder);
+        }
+    }
+    insta::assert_snapshot!(table);
+}

@@ -128,6 +128,8 @@ pub struct World {
     pub trunks: Vec<leaseline::core::registration::TrunkState>,
     /// States of probes, as they came.
     pub probes: Vec<leaseline::core::probe::ProbeState>,
+    /// URLs of certificates that were wanted, as they came.
+    pub fetches: Vec<String>,
     pub media: BTreeMap<CallId, MediaState>,
     pub no_ports: bool,
     /// Where names lead; others lead nowhere.
@@ -177,6 +179,7 @@ impl World {
             refused: Vec::new(),
             trunks: Vec::new(),
             probes: Vec::new(),
+            fetches: Vec::new(),
             media: BTreeMap::new(),
             no_ports: false,
             names: BTreeMap::new(),
@@ -396,6 +399,7 @@ impl World {
                         self.decisions.insert(at, (ask.call, answer.map(Bytes::from)));
                     }
                 }
+                Output::Fetch { url } => self.fetches.push(url.into()),
                 Output::Event(event) => {
                     let _ = writeln!(self.ladder, "   {:>7.3} event {}", self.seconds(), describe(&event));
                     self.events.push(event);

@@ -75,7 +75,7 @@ fn lines(trunk: &Trunk, config: &Config, example: Option<&E164>) -> Vec<(&'stati
         let what = if require { "must be vouched for (STIR), else refused" } else { "STIR is verified, for the event" };
         lines.push(("", what.to_owned()));
     }
-    lines.push(("audio", audio(config)));
+    lines.push(("audio", audio(trunk, config)));
     lines.push(("timers", timers(config)));
     lines.push(("passes", passes(trunk)));
     if let Some(login) = &trunk.login {
@@ -100,7 +100,9 @@ fn limits(trunk: &Trunk, config: &Config) -> String {
     let own = rate(trunk.calls_per_second_max, "");
     let source = rate(config.sip.defence.source_calls_per_second_max, " from one address");
     let nat = if trunk.nat { "; behind NAT" } else { "" };
-    format!("{} calls at once{own}{source}{nat}", trunk.calls_max)
+    let transports: Vec<&str> = trunk.transports.names().collect();
+    let over = if trunk.transports.is_limited() { format!("; over {}", transports.join(", ")) } else { String::new() };
+    format!("{} calls at once{own}{source}{over}{nat}", trunk.calls_max)
 }
 
 fn dialled(trunk: &Trunk, example: Option<&E164>) -> String {
@@ -136,10 +138,14 @@ fn caller(trunk: &Trunk) -> String {
     format!("{trust}: {from}; withheld ones are {withheld}; names are {display}")
 }
 
-fn audio(config: &Config) -> String {
-    match config.media.codecs {
-        Codecs::Recordable => "PCMA, PCMU and telephone-event; an offer without them is refused with 488".to_owned(),
-        Codecs::Any => "whatever is offered; recorded when it is PCMA or PCMU".to_owned(),
+fn audio(trunk: &Trunk, config: &Config) -> String {
+    let all = match config.media.codecs {
+        Codecs::Recordable => "PCMA, PCMU and telephone-event; an offer without them is refused with 488",
+        Codecs::Any => "whatever is offered; recorded when it is PCMA or PCMU",
+    };
+    match trunk.codecs.join(", ") {
+        none if none.is_empty() => all.to_owned(),
+        own => format!("of {own}: {all}"),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::core::auth::digest::{Algorithm, Hash};
 
 /// Keys and tables of the trunk that speak of identity.
 pub(super) fn write(out: &mut Writer, trunk: &Trunk) {
+    out.list("codecs", trunk.codecs.iter());
+    out.list("transports", trunk.transports.names());
     let format = match trunk.number_format {
         NumberFormat::E164 => "e164",
         NumberFormat::Plain => "plain",
@@ -81,6 +83,8 @@ fn write_stir(out: &mut Writer, rules: &StirRules) {
     out.text("verify", verify);
     out.option("trusted_file", rules.trusted_file.as_ref().map(|file| file.display()));
     out.map("certificate_file", rules.certificate_file.iter().map(|(url, file)| (url.as_str(), file.as_str())));
+    out.list("fetch_hosts", rules.store.hosts());
+    out.text("fetch_timeout", super::duration_text(rules.fetch_timeout));
     out.plain("verstat", rules.verstat);
     let forward = match rules.forward {
         StirForward::Drop => "drop",

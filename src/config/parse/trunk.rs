@@ -5,6 +5,7 @@ mod headers;
 mod identity;
 mod login;
 mod probe;
+mod reach;
 mod register;
 mod stir;
 
@@ -77,6 +78,12 @@ pub(super) fn trunk<'t>(
     ];
     let (register, registers_with) = register.unzip();
     let address = r.text(s, "address", way_out).optional();
+    let (codecs, codecs_at) = reach::codecs(r, s);
+    if let Some(place) = codecs_at {
+        marks.keys.insert("codecs", place);
+    }
+    let registrar = register.as_ref().map(|register| register.registrar.as_str());
+    let transports = reach::transports(r, s, [("address", address.as_deref()), ("register.registrar", registrar)]);
     let trunk = Trunk {
         sources,
         probe: probe::probe(r, s, address.is_some() || register.is_some()),
@@ -88,6 +95,8 @@ pub(super) fn trunk<'t>(
         nat: r.boolean(s, "nat").or(false),
         calls_max: count(r, s, "calls_max", 1).unwrap_or(calls_max),
         calls_per_second_max: rate(r, s),
+        codecs,
+        transports,
         number_format: choice(r, s, "number_format", &formats).unwrap_or_default(),
         reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),
         redirects: redirects(r, s).unwrap_or(false),

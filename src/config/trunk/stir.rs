@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::core::stir::{Signer, Store};
 
@@ -29,16 +30,34 @@ pub enum StirForward {
 }
 
 /// `[trunk.stir]`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct StirRules {
     pub verify: StirVerify,
     pub store: Arc<Store>,
     /// Files of the store, as configured: roots, and certificates by URL.
     pub trusted_file: Option<PathBuf>,
     pub certificate_file: BTreeMap<String, String>,
+    /// The longest that a call waits for a certificate; the hosts that are asked stand in `store`.
+    pub fetch_timeout: Duration,
     pub forward: StirForward,
     /// The verdict goes out beside the number (`verstat`).
     pub verstat: bool,
     pub signer: Option<Arc<Signer>>,
     pub key_file: Option<PathBuf>,
+}
+
+impl Default for StirRules {
+    fn default() -> StirRules {
+        StirRules {
+            verify: StirVerify::Off,
+            store: Arc::default(),
+            trusted_file: None,
+            certificate_file: BTreeMap::new(),
+            fetch_timeout: Duration::from_secs(2),
+            forward: StirForward::Drop,
+            verstat: false,
+            signer: None,
+            key_file: None,
+        }
+    }
 }

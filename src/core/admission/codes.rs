@@ -45,6 +45,12 @@ pub const CODES: &[Code] = &[
     code("not_a_trunk", 403, false, "a destination of ours calls us, and is nobody's trunk"),
     code("replaces_malformed", 400, false, "INVITE from the company's side with a Replaces that cannot be read"),
     code("replaces_unknown_dialog", 481, false, "the same, naming no dialog of ours (RFC 3891)"),
+    code(
+        "replaces_early_dialog",
+        481,
+        false,
+        "the same, naming a caller's leg that was not answered yet (RFC 3891 §3)",
+    ),
     code("replaces_caller", 603, false, "INVITE with Replaces that names a caller's leg: nobody may cut a caller off"),
     code(
         "privacy_not_possible",
@@ -67,7 +73,12 @@ pub const CODES: &[Code] = &[
     code("identity_caller_mismatch", 438, false, "somebody else is vouched for, or the caller has no number"),
     code("identity_dialled_mismatch", 438, false, "the signature is for a call to another number"),
     code("identity_signature", 438, false, "the signature is not the certificate's"),
-    code("certificate_unavailable", 436, false, "[trunk.stir] certificate_file has nothing for this URL"),
+    code(
+        "certificate_unavailable",
+        436,
+        false,
+        "[trunk.stir]: no certificate_file for this URL, and it cannot be fetched",
+    ),
     code("certificate_not_trusted", 437, false, "the certificate leads to no root of trusted_file, or has run out"),
     code("certificate_not_authoritative", 437, false, "the certificate does not speak for the caller's number"),
     code("no_common_codec", 488, false, "the offer has no audio that we take"),

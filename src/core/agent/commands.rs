@@ -71,9 +71,13 @@ impl Agent {
         self.end_leg(now, id);
     }
 
-    pub(super) fn send_away(&mut self, id: LegId, status: u16, extra: &Extra) {
+    pub(super) fn send_away(&mut self, now: Mono, id: LegId, status: u16, extra: &Extra) {
         let Some(txn) = self.offered(id).filter(|_| (300..700).contains(&status)) else { return };
         let Some(entry) = self.servers.get(&txn) else { return };
+        if entry.last_response().is_some() {
+            // Who has our 100 does not ask again (RFC 3261 §17.1.1.2): the refusal must be repeated until its ACK.
+            return self.send_refusal(now, id, status, extra);
+        }
         let flow = entry.flow;
         match write::response(&self.config, &entry.request, flow, status, entry.to_tag, extra, &Told::default()) {
             Ok(bytes) => self.transmit(flow, bytes),

@@ -4,12 +4,13 @@ use super::identity::LocalTag;
 use super::{Agent, Flow, LegId};
 
 impl Agent {
-    /// The leg of a dialog: its Call-ID, our tag and the far side's (RFC 3891 §3).
+    /// The leg of a dialog, early or not: its Call-ID, our tag and the far side's (RFC 3891 §3).
     pub fn find_dialog(&self, call_id: &str, our_tag: &str, their_tag: &str) -> Option<LegId> {
         let id = *self.by_tag.get(&LocalTag::parse(our_tag)?)?;
         let leg = self.legs.get(&id)?;
-        let dialog = leg.dialog.as_ref()?;
-        (!leg.is_over() && *leg.call_id == *call_id && *dialog.remote_tag == *their_tag).then_some(id)
+        let mut dialogs = leg.dialog.iter().chain(leg.early.iter().map(|early| &early.dialog));
+        let is_named = !leg.is_over() && *leg.call_id == *call_id;
+        (is_named && dialogs.any(|dialog| *dialog.remote_tag == *their_tag)).then_some(id)
     }
 
     /// No offer stands in the leg's dialog, its first early one included: an UPDATE may make one.

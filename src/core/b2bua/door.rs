@@ -52,6 +52,9 @@ impl B2bua {
         if flow.name.is_none() && !self.is_welcome(now, flow.remote, &bytes) {
             return;
         }
+        if self.is_barred(&flow, &bytes) {
+            return self.agent.dropped(DropReason::Stranger);
+        }
         self.logged_in = None;
         if self.must_log_in(&flow, &bytes) {
             match self.log_in(now, flow, &bytes) {

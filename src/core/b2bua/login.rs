@@ -74,7 +74,12 @@ impl B2bua {
             return None;
         }
         let is_stale = match self.logins.judge(now.mono, users, source, &request) {
-            Shown::User(trunk) => return Some(Some(trunk)),
+            Shown::User(trunk) if trunk.transports.allows(flow.transport) => return Some(Some(trunk)),
+            // The right password over the wrong transport.
+            Shown::User(_) => {
+                self.agent.dropped(DropReason::Stranger);
+                return None;
+            }
             Shown::Stale => true,
             Shown::Nothing => false,
             Shown::Wrong => {

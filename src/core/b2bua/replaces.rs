@@ -35,6 +35,12 @@ impl B2bua {
                 self.tell_call(now, call, input);
                 return true;
             }
+            // RFC 3891 §3: an early dialog that the other side began is not replaced.
+            Some((.., call, Side::Caller))
+                if self.calls.get(&call).is_some_and(|call| call.data().answered_at.is_none()) =>
+            {
+                Reject::new(481, "replaces_early_dialog")
+            }
             // A caller must not be cut off by an INVITE.
             Some((.., Side::Caller)) => Reject::new(603, "replaces_caller"),
             None if is_trunk && requires => {

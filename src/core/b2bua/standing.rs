@@ -26,7 +26,10 @@ pub enum Door {
 impl Settings {
     /// Whether a new stream connection may come in, before anything is known but its address.
     pub fn door(&self, transport: Transport, source: IpAddr) -> Door {
-        if self.is_peer(source) {
+        let barred = self.directory.bars_transports()
+            && !self.destinations.contains(&source.to_canonical())
+            && self.directory.trunk_for(source).is_some_and(|trunk| !trunk.transports.allows(transport));
+        if self.is_peer(source) && !barred {
             return Door::Known;
         }
         if self.directory.users().is_some() {

@@ -61,6 +61,17 @@ impl B2bua {
         }
     }
 
+    /// The sender is a trunk that may not use this transport: to be treated as a stranger. What belongs to a dialog or
+    /// transaction of ours is another matter, for we have chosen its way.
+    pub(super) fn is_barred(&self, flow: &Flow, bytes: &[u8]) -> bool {
+        let directory = &self.settings.directory;
+        if !directory.bars_transports() {
+            return false;
+        }
+        let trunk = directory.named_by(flow).or_else(|| self.registrations.trunk_at(flow.remote.ip()));
+        trunk.is_some_and(|trunk| !trunk.transports.allows(flow.transport)) && !self.agent.may_belong(bytes)
+    }
+
     /// The trunk that an INVITE comes from, and the number that it dials: by our Contact in the Request-URI, by the
     /// configured addresses, by where the trunk's registrar is. A call to our Contact has its number in To.
     pub(super) fn trunk_of(&self, request: &Message, flow: Flow) -> Option<(Arc<Trunk>, String)> {

@@ -8,6 +8,7 @@
 mod attempts;
 mod outcome;
 mod parallel;
+mod pickup;
 pub(super) mod redirect;
 
 use crate::core::call::offer::Legs;
@@ -62,6 +63,7 @@ impl Call {
             advertise: media.advertise,
             caller_signalling: self.facts.flow.remote.ip(),
             caller_nat: self.facts.caller_nat,
+            caller_codecs: self.facts.trunk.codecs.clone(),
             session_ids: self.facts.session_ids,
         };
         self.negotiation = Some(super::Negotiation::new(media.codecs, ctx.settings.own_media().clone(), &legs));

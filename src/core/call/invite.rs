@@ -7,7 +7,6 @@ use super::headers::{Lines, Worded, Wording};
 use super::{Call, Ctx};
 use crate::config::Trunk;
 use crate::core::agent::{Extra, Flow, Invite, LegId, Payload, Reliable};
-use crate::core::auth::Credentials;
 use crate::ids::Side;
 
 /// What differs from INVITE to INVITE.
@@ -18,7 +17,10 @@ pub(super) struct Outgoing<'a> {
     pub(super) uri: &'a str,
     /// Whose rules it is written by.
     pub(super) to: &'a Trunk,
-    pub(super) credentials: Option<Arc<Credentials>>,
+    /// The trunk that it goes out through: its credentials answer a challenge, its Service-Route leads the way.
+    pub(super) trunk: Option<&'a Arc<Trunk>>,
+    /// In-dialog requests go to the source of the far side's messages.
+    pub(super) nat: bool,
     /// Which try of this call it is, from 1.
     pub(super) attempt: usize,
     pub(super) reliable: Reliable,
@@ -31,7 +33,7 @@ impl Call {
     /// Sends it. The leg is not the call's until it is put among its legs.
     pub(super) fn send_invite(&self, outgoing: Outgoing<'_>, ctx: &mut Ctx<'_>) -> LegId {
         let facts = &self.facts;
-        let Outgoing { flow, uri, to, credentials, attempt, reliable, payload, more } = outgoing;
+        let Outgoing { flow, uri, to, trunk, nat, attempt, reliable, payload, more } = outgoing;
         let wording = Wording {
             data: &facts.data,
             identity: &facts.identity,
@@ -45,6 +47,7 @@ impl Call {
             now: ctx.now.wall,
         };
         let Worded { request_uri, from, to, mut lines } = wording.write();
+        lines.extend(ctx.service_route(trunk));
         lines.extend(more);
         let invite = Invite {
             flow,
@@ -52,10 +55,10 @@ impl Call {
             from,
             to,
             max_forwards: facts.max_forwards,
-            nat: facts.company.nat,
+            nat,
             reliable,
             session: ctx.settings.config.sip.dialogs.session(),
-            credentials,
+            credentials: trunk.and_then(|trunk| trunk.credentials.clone()),
             extra: Extra { headers: lines, payload, phrase: None },
         };
         let leg = ctx.agent.invite_taking(ctx.now, invite, self.transfers_of(Side::Company));

@@ -1,11 +1,12 @@
 //! Offer and answer between the two legs (RFC 3264): what one side describes is rewritten for the other, and the media
 //! threads are told whom to believe.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use crate::config::Codecs;
+use crate::config::{CodecList, Codecs};
 use crate::core::agent::Payload;
 use crate::core::media::{self, Flowing, LocalMedia, PayloadFormat, Remote};
 use crate::core::media_address::{self, OwnMedia};
@@ -31,6 +32,8 @@ pub struct Negotiation {
     local: [SocketAddr; 2],
     signalling: [IpAddr; 2],
     nat: [bool; 2],
+    /// What each leg's trunk lets it talk with.
+    allowed: [CodecList; 2],
     /// The last description that each side got from us.
     said: [Said; 2],
     accepted: [Option<Audio>; 2],
@@ -75,6 +78,8 @@ pub struct Legs {
     pub advertise: Option<IpAddr>,
     pub caller_signalling: IpAddr,
     pub caller_nat: bool,
+    /// Of the caller's trunk.
+    pub caller_codecs: CodecList,
     pub session_ids: [u64; 2],
 }
 
@@ -92,6 +97,7 @@ impl Negotiation {
             local: Side::BOTH.map(address),
             signalling: [legs.caller_signalling; 2],
             nat: [legs.caller_nat, false],
+            allowed: [CodecList::clone(&legs.caller_codecs), CodecList::default()],
             said: [Said::default(), Said::default()],
             accepted: [None, None],
         }
@@ -105,6 +111,13 @@ impl Negotiation {
         self.describers[Side::Company.index()].start_anew();
     }
 
+    /// What the company's leg may talk with from now on.
+    pub fn company_talks(&mut self, codecs: &CodecList) {
+        if !codecs.is_empty() || !self.allowed[Side::Company.index()].is_empty() {
+            self.allowed[Side::Company.index()] = CodecList::clone(codecs);
+        }
+    }
+
     /// `side` refused our last offer: what was in force before still is.
     pub fn take_back(&mut self, side: Side) {
         self.describers[side.index()].take_back();
@@ -112,9 +125,11 @@ impl Negotiation {
 
     /// Reads an offer of `side`.
     pub fn read_offer(&self, side: Side, body: &Bytes) -> Result<Stream, SdpError> {
-        let stream = read_stream(body, self.codecs)?;
+        let mut stream = read_stream(body, self.codecs)?;
         self.check_address(side, &stream)?;
-        Ok(stream)
+        // What the other side may not talk with need not be offered to it; its order comes last, and so first.
+        let fits = [side, side.other()].iter().all(|side| limit(&mut stream.audio, &self.allowed[side.index()]));
+        if fits { Ok(stream) } else { Err(SdpError::NoAudio) }
     }
 
     /// Reads the answer of `side` to our offer: only payload types that we offered count, only in the place where we
@@ -194,6 +209,7 @@ impl Negotiation {
 
     fn unheld_caller(&self) -> Option<Audio> {
         let mut audio = self.accepted[Side::Caller.index()].clone()?;
+        limit(&mut audio, &self.allowed[Side::Company.index()]);
         if audio.direction != Direction::SendOnly {
             audio.direction = Direction::SendRecv;
         }
@@ -203,7 +219,7 @@ impl Negotiation {
     /// The far side of `side` has not heard this description yet.
     pub fn is_news(&self, from: Side, stream: &Stream) -> bool {
         let to = from.other().index();
-        self.describers[to].is_news(&stream.audio, self.local[to])
+        self.describers[to].is_news(&self.for_leg(to, &stream.audio), self.local[to])
     }
 
     /// A stream that no packet may ever be sent to is refused before it is believed. One exception: programs of one
@@ -221,8 +237,19 @@ impl Negotiation {
     pub fn cross(&mut self, from: Side, stream: &Stream) -> Payload {
         let to = from.other().index();
         self.said[to].note(&stream.audio);
-        let bytes = self.describers[to].describe(&stream.audio, self.local[to]);
+        let audio = self.for_leg(to, &stream.audio);
+        let bytes = self.describers[to].describe(&audio, self.local[to]);
         Payload { content_type: "application/sdp".to_owned(), bytes }
+    }
+
+    /// As this leg may hear it.
+    fn for_leg<'a>(&self, to: usize, audio: &'a Audio) -> Cow<'a, Audio> {
+        let allowed = &self.allowed[to];
+        let mut audio = Cow::Borrowed(audio);
+        if !allowed.is_empty() {
+            limit(audio.to_mut(), allowed);
+        }
+        audio
     }
 
     /// `side`'s stream is in force from now on. Gives what the media threads must know of it.
@@ -264,6 +291,31 @@ impl Negotiation {
         let company = self.accepted[Side::Company.index()].as_ref()?;
         company.formats.iter().find(|format| format.is_codec()).map(|format| format.name.as_str())
     }
+}
+
+impl Stream {
+    /// Keeps the codecs that this list names, in its order; `false` when none is left.
+    pub fn limit(&mut self, codecs: &CodecList) -> bool {
+        limit(&mut self.audio, codecs)
+    }
+
+    /// Whether there is a codec in it that this list names.
+    pub fn fits(&self, codecs: &CodecList) -> bool {
+        codecs.is_empty() || self.audio.formats.iter().any(|format| rank(format, codecs).is_some())
+    }
+}
+
+fn limit(audio: &mut Audio, codecs: &CodecList) -> bool {
+    if codecs.is_empty() {
+        return true;
+    }
+    let is_left = audio.retain(|format| !format.is_codec() || rank(format, codecs).is_some());
+    audio.formats.sort_by_key(|format| rank(format, codecs).unwrap_or(usize::MAX));
+    is_left
+}
+
+fn rank(format: &Format, codecs: &CodecList) -> Option<usize> {
+    codecs.iter().position(|name| **name == *format.name)
 }
 
 /// An answer, limited to what was offered and where.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::limits;
 use crate::wire::sip::{Message, NameAddr};
 
 /// Seconds for which our Contacts are bound: the least of their `expires`, else Expires, else what was asked for (RFC 3261
@@ -19,6 +20,21 @@ pub(super) fn granted(response: &Message, user: &str, asked: u32) -> Option<u32>
         }
     }
     if listed { least } else { Some(general) }
+}
+
+/// The route that the registrar wants our requests to take (RFC 3608 §5): as it stands, to be used as Route. Empty when it
+/// asks for none, or for one that cannot be followed: too long, unreadable, or with a strict router in it, who would need
+/// another Request-URI.
+pub(super) fn service_route(response: &Message) -> Vec<Box<str>> {
+    let route: Vec<&str> = response.list("Service-Route").take(limits::SERVICE_ROUTES + 1).collect();
+    let is_good = |place: &&str| {
+        let loose = NameAddr::parse(place).is_ok_and(|place| place.uri.is_sip() && place.uri.param("lr").is_some());
+        loose && place.len() <= limits::SIP_TOKEN && !place.chars().any(char::is_control)
+    };
+    match route.len() <= limits::SERVICE_ROUTES && route.iter().all(is_good) {
+        true => route.into_iter().map(Into::into).collect(),
+        false => Vec::new(),
+    }
 }
 
 /// Min-Expires of a 423, within reason.

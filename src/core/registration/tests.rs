@@ -14,6 +14,8 @@ use crate::core::b2bua::{B2bua, Input, Output, Settings};
 use crate::core::event::Body;
 use crate::core::lease::LeaseTable;
 use crate::core::locate::{Asker, Hop};
+use crate::core::media::{LocalMedia, MediaNotice};
+use crate::limits;
 use crate::time::{Mono, Now, Wall};
 use crate::wire::sip::Message;
 
@@ -103,7 +105,7 @@ impl World {
                     self.asked.push(asker);
                 }
                 Output::Refused(refused) => self.note(&format!("refused {}", refused.code)),
-                Output::Media(..) | Output::Decide(_) | Output::Leg(..) | Output::Probe(_) => {}
+                Output::Media(..) | Output::Decide(_) | Output::Leg(..) | Output::Probe(_) | Output::Fetch { .. } => {}
             }
         }
     }
@@ -271,4 +273,55 @@ fn calls_of_the_registrar_are_the_trunks() {
     world.input(invite("sip:nobody@127.0.0.1", "nobody"));
     assert_eq!(world.us.counts().calls, 2, "{}", world.ladder);
     assert!(world.us.live().iter().all(|call| call.data.trunk == "carrier"));
+}
+
+/// Calls that go out through a registered trunk take the route that its registrar has asked for (RFC 3608).
+#[test]
+fn the_service_route_is_taken() {
+    let out = "forward_to = [{ trunk = \"carrier\", number = \"+442079460990\" }]";
+    let config = CONFIG
+        .replace("forward_to = [\"sip:desk@127.0.0.20:5060\"]", out)
+        .replace("[trunk.register]", "address = \"sip:127.0.0.9\"\n[trunk.register]");
+    let lr = |host: &str| format!("<sip:{host};lr>");
+    let two = format!("{},{}", lr("edge.carrier.example"), lr("home@127.0.0.66"));
+    let many = vec![lr("x.example"); limits::SERVICE_ROUTES + 1].join(", ");
+    let mut world = World::new(&config);
+    let flow = world.mail[0].0;
+    let mut table = String::new();
+    for (n, route) in [
+        "",
+        &two,
+        "",
+        &lr("edge.carrier.example"),
+        "<sip:strict.example>",
+        &format!("{}, nonsense", lr("a.example")),
+        "<tel:+1;lr>",
+        &many,
+    ]
+    .iter()
+    .enumerate()
+    {
+        let line = if route.is_empty() { String::new() } else { format!("Service-Route: {route}\r\n") };
+        world.answer(200, &format!("Contact: {{contact}};expires=3600\r\n{line}"));
+        world.mail.clear();
+        let text = format!(
+            "INVITE sip:+442079460500@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.9;branch=z9hG4bK{n}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:+442079460900@127.0.0.9>;tag=a\r\nTo: <sip:+442079460500@127.0.0.9>\r\n\
+             Call-ID: call-{n}\r\nCSeq: 1 INVITE\r\nContact: <sip:127.0.0.9>\r\nContent-Length: 0\r\n\r\n"
+        );
+        world.input(Input::Datagram(flow, Bytes::from(text)));
+        let call = world.us.live().last().expect("a call").data.call_id;
+        let local = |port| LocalMedia { rtp: ([127, 0, 0, 1], port).into() };
+        world.input(Input::Media(call, MediaNotice::Opened([local(20_000), local(20_004)])));
+        let (flow, invite) = world.mail.pop().expect("an INVITE");
+        assert_eq!((invite.method_token(), flow.remote.to_string().as_str()), ("INVITE", "127.0.0.9:5060"));
+        let took = invite.list("Route").collect::<Vec<_>>().join(" then ");
+        let _ = writeln!(table, "{:<60} -> {took}", route.chars().take(60).collect::<String>());
+        world.input(Input::HangUpAll("test"));
+        while !world.mail.iter().any(|(_, message)| message.method_token() == "REGISTER") {
+            world.next();
+        }
+        world.mail.retain(|(_, message)| message.method_token() == "REGISTER");
+    }
+    insta::assert_snapshot!(table);
 }

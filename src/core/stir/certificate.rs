@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 
+use super::fetched::host_of;
 use super::{Fault, NO_CERTIFICATE, NOT_AUTHORITATIVE, NOT_TRUSTED, SIGNATURE};
 use crate::limits;
 
@@ -16,6 +17,8 @@ pub struct Store {
     roots: Vec<TrustAnchor<'static>>,
     /// Leaf first.
     chains: HashMap<String, Vec<CertificateDer<'static>>>,
+    /// Hosts that others may be fetched from: `host`, or `host:port`.
+    hosts: Vec<String>,
 }
 
 impl fmt::Debug for Store {
@@ -50,9 +53,44 @@ impl Store {
         Ok(())
     }
 
-    /// Checks `signature` (`r || s`) over `message` by the certificate that `url` names, and that certificate's chain.
-    pub(super) fn verify(&self, url: &str, message: &[u8], signature: &[u8], seconds: u64) -> Result<Authority, Fault> {
-        let chain = self.chains.get(url).ok_or(NO_CERTIFICATE)?;
+    /// Lets certificates be fetched from this host (`host`, or `host:port` when it is not 443).
+    pub fn allow_host(&mut self, host: &str) {
+        let host = host.to_ascii_lowercase();
+        self.hosts.push(host.strip_suffix(":443").unwrap_or(&host).to_owned());
+    }
+
+    /// Those hosts.
+    pub fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+
+    /// Anything at all may be fetched.
+    pub fn may_fetch_any(&self) -> bool {
+        !self.hosts.is_empty()
+    }
+
+    /// This may be fetched.
+    pub(super) fn may_fetch(&self, url: &str) -> bool {
+        self.may_fetch_any() && host_of(url).is_some_and(|host| self.hosts.contains(&host))
+    }
+
+    /// The configuration has it.
+    pub(super) fn has(&self, url: &str) -> bool {
+        self.chains.contains_key(url)
+    }
+
+    pub(super) fn chain(&self, url: &str) -> Option<&[CertificateDer<'static>]> {
+        self.chains.get(url).map(Vec::as_slice)
+    }
+
+    /// Checks `signature` (`r || s`) over `message` by the first certificate of `chain`, and the way from it to a root.
+    pub(super) fn verify(
+        &self,
+        chain: &[CertificateDer<'static>],
+        message: &[u8],
+        signature: &[u8],
+        seconds: u64,
+    ) -> Result<Authority, Fault> {
         let (leaf, intermediates) = chain.split_first().ok_or(NO_CERTIFICATE)?;
         let certificate = webpki::EndEntityCert::try_from(leaf).map_err(|_| NOT_TRUSTED)?;
         let usage = webpki::KeyUsage::required_if_present(&STIR_USAGE);
@@ -72,7 +110,7 @@ impl Store {
 /// belongs to nobody's usage.
 const STIR_USAGE: [u8; 8] = [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x00];
 
-fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(super) fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).take(limits::STIR_CHAIN + 1).collect();
     let certificates = certificates.map_err(|e| format!("is not PEM: {e}"))?;
     match certificates.len() {

@@ -64,7 +64,7 @@ fn invite(identities: &[&str]) -> Message {
 
 fn verdict_at(store: &Store, identities: &[&str], dialled: &str, at: Wall) -> (String, String) {
     let claim = Claim { caller: Some(CALLER), dialled };
-    let (data, fault) = verify(store, &invite(identities), claim, at);
+    let (data, fault) = verify(store, &Fetched::default(), &invite(identities), claim, at);
     assert_eq!(fault.is_none(), data.code == "verified");
     assert_eq!(fault.is_none(), data.verstat == PASSED);
     (data.verstat, data.code)
@@ -88,7 +88,7 @@ fn what_we_sign_we_verify() {
     let token = shaken(&provider);
     assert_eq!(token, shaken(&provider), "the same call has the same signature");
     let claim = Claim { caller: Some("447700900123"), dialled: DIALLED };
-    let (data, fault) = verify(&store_of(&provider), &invite(&[&token]), claim, now());
+    let (data, fault) = verify(&store_of(&provider), &Fetched::default(), &invite(&[&token]), claim, now());
     assert_eq!(fault, None);
     assert_eq!((data.verstat.as_str(), data.attest.as_deref()), (PASSED, Some("A")));
     assert_eq!(data.authority, ["spc:1234"]);
@@ -183,7 +183,7 @@ fn a_diverted_call_is_followed_from_number_to_number() {
     let second = signer(&provider).div(CALLER, "+442079460111", "+442079460222", now()).unwrap();
     let third = signer(&provider).div(CALLER, "+442079460222", DIALLED, now()).unwrap();
     let claim = Claim { caller: Some(CALLER), dialled: DIALLED };
-    let (data, fault) = verify(&store, &invite(&[&third, &first, &second]), claim, now());
+    let (data, fault) = verify(&store, &Fetched::default(), &invite(&[&third, &first, &second]), claim, now());
     assert_eq!(fault, None, "{data:?}");
     assert_eq!(data.diverted_from, ["442079460111", "442079460222"]);
     assert_eq!(code(&store, &[&first, &third]), "identity_dialled_mismatch");

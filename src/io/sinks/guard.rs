@@ -127,14 +127,14 @@ fn class6(address: Ipv6Addr) -> Class {
 type Lookup = dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>> + Send + Sync;
 
 /// A resolver that gives out judged addresses only.
-pub(super) struct GuardedResolver {
+pub(in crate::io) struct GuardedResolver {
     guard: Guard,
     lookup: Arc<Lookup>,
 }
 
 impl GuardedResolver {
     /// The operating system's names.
-    pub(super) fn system(guard: Guard) -> GuardedResolver {
+    pub(in crate::io) fn system(guard: Guard) -> GuardedResolver {
         GuardedResolver::with(guard, |name| async move {
             Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
         })

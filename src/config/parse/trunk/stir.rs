@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::super::super::read::{Reader, Section};
 use super::super::super::trunk::{StirForward, StirRules, StirVerify};
 use super::super::super::value;
-use super::super::{choice, path};
+use super::super::{MILLISECOND, SECOND, choice, duration, path};
 use crate::core::stir::{Attest, Signer, Store};
 use crate::limits;
 
@@ -35,6 +35,16 @@ pub(super) fn stir<'t>(r: &mut Reader<'t>, trunk: &mut Section<'_, 't>) -> StirR
     if certificate_file.len() > limits::STIR_CERTIFICATES {
         r.problem(s.place(), format!("`certificate_file` has more than {} entries", limits::STIR_CERTIFICATES));
     }
+    let hosts = r.list(&mut s, "fetch_hosts", value::host_port).or(Vec::new());
+    if hosts.len() > limits::STIR_HOSTS {
+        r.problem(
+            s.place(),
+            format!("`fetch_hosts` has {} hosts; at most {} are read", hosts.len(), limits::STIR_HOSTS),
+        );
+    }
+    hosts.iter().for_each(|(host, _)| store.allow_host(host));
+    let fetch_timeout = duration(r, &mut s, "fetch_timeout", 100 * MILLISECOND, 10 * SECOND);
+    let fetch_timeout = fetch_timeout.or(StirRules::default().fetch_timeout);
     let key_file = path(r, &mut s, "key_file");
     let url = r.text(&mut s, "certificate_url", certificate_url).optional();
     let verstat = r.boolean(&mut s, "verstat").or(false);
@@ -60,7 +70,8 @@ pub(super) fn stir<'t>(r: &mut Reader<'t>, trunk: &mut Section<'_, 't>) -> StirR
         r.problem(s.place(), "`verify` needs `trusted_file`, the roots that certificates must lead to");
     }
     r.end(s);
-    StirRules { verify, store: Arc::new(store), trusted_file, certificate_file, forward, verstat, signer, key_file }
+    let store = Arc::new(store);
+    StirRules { verify, store, trusted_file, certificate_file, fetch_timeout, forward, verstat, signer, key_file }
 }
 
 /// An address that stands in a header between `<` and `>`.

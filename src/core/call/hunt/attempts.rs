@@ -106,7 +106,14 @@ impl Call {
     pub(super) fn try_target(&mut self, index: usize, ctx: &mut Ctx<'_>) {
         let Some(target) = self.facts.plan.targets.get(index) else { return };
         self.facts.data.forwarded_to = Some(target.uri.clone());
+        let talks = target.trunk.as_ref().map(|trunk| &trunk.codecs);
+        let fits = self.facts.offer.as_ref().zip(talks).is_none_or(|(offer, codecs)| offer.fits(codecs));
         let mut attempt = Attempt::new(index, ctx.now.mono);
+        if !fits {
+            // The caller has nothing that this trunk may talk with.
+            let why = Why::new(Outcome::Failed, "no_common_codec", HangupBy::System, 488);
+            return self.note_failure(&attempt, why, ctx.now);
+        }
         if let Err(full) = self.take_place_at(index, ctx) {
             return self.note_failure(&attempt, full, ctx.now);
         }
@@ -169,19 +176,18 @@ impl Call {
     fn invite(&mut self, index: usize, hop: Hop, ctx: &mut Ctx<'_>) -> bool {
         let Some(target) = self.facts.plan.targets.get(index) else { return false };
         let Some(flow) = route::flow_towards(hop, &ctx.settings.listeners) else { return false };
-        if ctx.settings.is_ours(hop.remote) {
+        let out = target.trunk.as_ref().unwrap_or(&ctx.settings.plain);
+        if ctx.settings.is_ours(hop.remote) || !out.transports.allows(hop.transport) {
             // RFC 5393: a destination that leads back to us would fork for ever.
             return false;
         }
         let company = &self.facts.company;
+        let nat = company.nat || out.nat;
         let payload = match (&self.facts.offer, &mut self.negotiation) {
-            (Some(offer), Some(negotiation)) => {
-                negotiation.company_at(hop.remote.ip(), company.nat);
-                Some(negotiation.cross(Side::Caller, offer))
-            }
-            (None, Some(negotiation)) => {
-                negotiation.company_at(hop.remote.ip(), company.nat);
-                None
+            (offer, Some(negotiation)) => {
+                negotiation.company_talks(&out.codecs);
+                negotiation.company_at(hop.remote.ip(), nat);
+                offer.as_ref().map(|offer| negotiation.cross(Side::Caller, offer))
             }
             (_, None) => None,
         };
@@ -192,8 +198,9 @@ impl Call {
         let outgoing = Outgoing {
             flow,
             uri: &target.uri,
-            to: target.trunk.as_ref().unwrap_or(&ctx.settings.plain),
-            credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
+            to: out,
+            trunk: target.trunk.as_ref(),
+            nat,
             attempt: index + 1,
             reliable: if self.facts.offer.is_some() || is_asked { dialogs.reliable } else { Reliable::Off },
             payload,

@@ -75,9 +75,10 @@ impl Call {
         attempt.ringing.get_or_insert(ctx.now.mono);
         self.facts.data.ringing_at.get_or_insert(ctx.now.wall);
         if hunt.attempts.len() > 1 {
+            self.talk_as(target, ctx);
             return self.on_one_of_many(leg, response, ctx);
         }
-        self.lead_media_to(target);
+        self.lead_media_to(target, ctx);
         self.learn(Side::Company, response);
         let payload = match offering {
             Some(fork) => self.on_early_offer(leg, fork, response, ctx),
@@ -88,7 +89,7 @@ impl Call {
     }
 
     fn on_answered(&mut self, target: usize, leg: LegId, response: &Message, ctx: &mut Ctx<'_>) {
-        self.lead_media_to(target);
+        self.lead_media_to(target, ctx);
         self.learn(Side::Company, response);
         let mut delayed = false;
         let stream = match self.final_description(leg, response) {
@@ -295,14 +296,26 @@ impl Call {
     }
 
     /// The company's media is at this destination: of several that ring, the last one that was asked need not be it.
-    fn lead_media_to(&mut self, target: usize) {
+    fn lead_media_to(&mut self, target: usize, ctx: &Ctx<'_>) {
         if target >= self.facts.plan.parallel || self.facts.plan.parallel < 2 {
             return;
         }
         let State::Hunting(hunt) = &mut self.state else { return };
         let hop = hunt.attempt_at(target).and_then(|attempt| attempt.hop);
         if let (Some(hop), Some(negotiation)) = (hop, &mut self.negotiation) {
-            negotiation.company_at(hop.remote.ip(), self.facts.company.nat);
+            let trunk = self.facts.plan.targets.get(target).and_then(|target| target.trunk.as_ref());
+            let nat = self.facts.company.nat || trunk.is_some_and(|trunk| trunk.nat);
+            negotiation.company_at(hop.remote.ip(), nat);
+        }
+        self.talk_as(target, ctx);
+    }
+
+    /// What comes from this destination is read by the rules of its trunk: of several that ring, the last one that was
+    /// asked may belong to another.
+    pub(super) fn talk_as(&mut self, target: usize, ctx: &Ctx<'_>) {
+        let trunk = self.facts.plan.targets.get(target).and_then(|target| target.trunk.as_ref());
+        if let Some(negotiation) = &mut self.negotiation {
+            negotiation.company_talks(&trunk.unwrap_or(&ctx.settings.plain).codecs);
         }
     }
 }

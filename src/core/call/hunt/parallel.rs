@@ -11,7 +11,7 @@ use crate::core::agent::{Extra, LegId};
 use crate::wire::sip::Message;
 
 /// What a phone is told that rang in vain.
-const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+pub(super) const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 impl Call {
     /// A provisional response of one of several.

@@ -13,7 +13,8 @@ use super::Replaces;
 
 impl Call {
     /// `leg` was invited to take the place of `old`, a company leg of this call. Refused with 603 when the company may
-    /// not transfer, with 486 when only an early dialog was meant (RFC 3891 §3), with 488 without a usable offer.
+    /// not transfer, with 486 when only an early dialog was meant (RFC 3891 §3), with 488 without a usable offer. One that
+    /// rings is picked up.
     pub(in crate::core::call) fn on_replaces(
         &mut self,
         leg: LegId,
@@ -42,8 +43,13 @@ impl Call {
         if self.facts.company.transfer.mode != TransferMode::Local {
             return Err((603, "transfer_refused"));
         }
+        if matches!(self.state, State::Hunting(_)) {
+            self.pick_up(leg, old, request, flow, ctx)?;
+            self.told_transferred(contact_of(request), "picked_up", ctx);
+            return Ok(());
+        }
         if !matches!(self.state, State::Talking(_)) {
-            return Err((603, "replaces_early_dialog"));
+            return Err((603, "replaces_ended_dialog"));
         }
         if self.company != Some(old) || ctx.agent.flow(old).is_none_or(|own| own.remote.ip() != flow.remote.ip()) {
             return Err((603, "replaces_foreign_dialog"));
@@ -67,9 +73,12 @@ impl Call {
         ctx.agent.answer(ctx.now, leg, Extra { payload: Some(payload), ..Extra::default() });
         self.take_company(leg, newcomer, &stream, flow.remote.ip(), ctx);
         self.learn(Side::Company, request);
-        let to = request.contact().and_then(Result::ok).map_or_else(String::new, |contact| contact.uri.text.to_owned());
-        self.told_transferred(to, "replaced", ctx);
+        self.told_transferred(contact_of(request), "replaced", ctx);
         ctx.agent.bye(ctx.now, old, Extra::default());
         Ok(())
     }
+}
+
+fn contact_of(request: &Message) -> String {
+    request.contact().and_then(Result::ok).map_or_else(String::new, |contact| contact.uri.text.to_owned())
 }
