@@ -36,11 +36,17 @@ const MESSAGES: usize = 40;
 /// After this everything is over, whatever happened.
 const BOUND: Duration = Duration::from_secs(200);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Scenario {
     name: String,
     calling: Calling,
+    /// What the caller's phone does with re-INVITEs.
+    carrier: Answering,
     shop: Answering,
+}
+
+fn name(caller: &str, company: &str, order: (&str, u64, u64)) -> String {
+    format!("caller {caller}, company {company}, {}", order.0)
 }
 
 fn ms(ms: u64) -> Duration {
@@ -66,7 +72,7 @@ fn before_the_answer(caller: &str, company: &str, order: (&str, u64, u64)) -> Sc
         "486" => shop.answer = Some((there, 486)),
         other => panic!("no such action: {other}"),
     }
-    Scenario { name: format!("caller {caller}, company {company}, {}", order.0), calling, shop }
+    Scenario { name: name(caller, company, order), calling, shop, ..Scenario::default() }
 }
 
 /// Both act a second after the INVITE, which was answered after a fifth of one.
@@ -78,6 +84,8 @@ fn after_the_answer(caller: &str, company: &str, order: (&str, u64, u64)) -> Sce
         "re-INVITE" => calling.timed = vec![(at, Do::Reinvite("sendonly"))],
         "UPDATE" => calling.timed = vec![(at, Do::Update(Some("sendonly")))],
         "no ACK" => calling.acknowledges = false,
+        // The 200 is at the caller 225 ms after the INVITE.
+        "ACK" => calling.ack_after = at - ms(225),
         other => panic!("no such action: {other}"),
     }
     let what = match company {
@@ -88,13 +96,65 @@ fn after_the_answer(caller: &str, company: &str, order: (&str, u64, u64)) -> Sce
         other => panic!("no such action: {other}"),
     };
     let shop = Answering { answer: Some((ms(200), 200)), timed: vec![(there, what)], ..Answering::default() };
-    Scenario { name: format!("caller {caller}, company {company}, {}", order.0), calling, shop }
+    Scenario { name: name(caller, company, order), calling, shop, ..Scenario::default() }
+}
+
+/// The same with reliable provisional responses on both legs. Offer and answer are exchanged before; with a late PRACK the
+/// caller acts by it, and `PRACK with the answer` brings the answer to the company's offer.
+fn reliably(caller: &str, company: &str, order: (&str, u64, u64)) -> Scenario {
+    let mut scenario = match caller {
+        "PRACK" | "PRACK with the answer" => before_the_answer("UPDATE", company, order),
+        other => before_the_answer(other, company, order),
+    };
+    let allow = || ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE, PRACK".to_owned());
+    let calling = &mut scenario.calling;
+    if caller.starts_with("PRACK") {
+        calling.timed.clear();
+        // The 183 is at the caller 120 ms after its INVITE.
+        calling.pracks = Some(ms(500 + order.1 - 120));
+        calling.offers = caller == "PRACK";
+    }
+    calling.headers = vec![("Supported", "100rel".to_owned()), allow()];
+    let shop = &mut scenario.shop;
+    if company == "183" {
+        shop.ringing.pop();
+        shop.ringing.push((ms(500 + order.2 - WAY), 180, false));
+    }
+    if let Some(first) = shop.ringing.first_mut() {
+        *first = (ms(100), 183, true);
+    }
+    shop.reliable = true;
+    shop.headers = vec![allow()];
+    scenario.name = name(caller, company, order);
+    scenario
+}
+
+/// One side takes back the re-INVITE that it has made a moment before, while the other side acts.
+fn taken_back(caller: &str, company: &str, order: (&str, u64, u64)) -> Scenario {
+    let plain = |what: &str| if matches!(what, "CANCEL" | "200") { "BYE".to_owned() } else { what.to_owned() };
+    let mut scenario = after_the_answer(&plain(caller), &plain(company), order);
+    // The re-INVITE is a tenth of a second before, and it is answered in the moment in which it is taken back.
+    let cancelled = |at: Duration, to: u64, what| vec![(at, Do::Reinvite(what)), (at + ms(100 + to), Do::Cancel)];
+    let answer = |to: u64| ms(100 - WAY + to);
+    (scenario.shop.reinvite_after, scenario.carrier.reinvite_after) = (ms(1_000), ms(1_000));
+    match caller {
+        "CANCEL" => scenario.calling.timed = cancelled(ms(900), order.1, "sendonly"),
+        "200" => (scenario.calling.timed, scenario.carrier.reinvite_after) = (Vec::new(), answer(order.1)),
+        _ => {}
+    }
+    match company {
+        "CANCEL" => scenario.shop.timed = cancelled(ms(900 - WAY), order.2, "recvonly"),
+        "200" => (scenario.shop.timed, scenario.shop.reinvite_after) = (Vec::new(), answer(order.2)),
+        _ => {}
+    }
+    scenario.name = name(caller, company, order);
+    scenario
 }
 
 fn play(settings: &Arc<Settings>, scenario: &Scenario, meddle: Option<(usize, Meddle)>) -> (World, bool) {
     let mut world = World::with_settings(7, settings.clone());
     world.meddle = meddle;
-    world.add(CARRIER, Phone::new(Answering::default()));
+    world.add(CARRIER, Phone::new(scenario.carrier.clone()));
     world.add(SHOP, Phone::new(scenario.shop.clone()));
     world.add(OFFICE, Phone::new(Answering::default()));
     world.dial(scenario.calling.clone());
@@ -233,12 +293,42 @@ fn crossing_before_the_answer() {
 #[test]
 fn crossing_after_the_answer() {
     let mut scenarios = Vec::new();
-    for caller in ["BYE", "re-INVITE", "UPDATE", "no ACK"] {
+    for caller in ["BYE", "re-INVITE", "UPDATE", "ACK", "no ACK"] {
         for company in ["BYE", "re-INVITE", "UPDATE", "200 again"] {
             // Without ACK the caller does nothing that could come first or second.
             let orders = if caller == "no ACK" { &ORDERS[..1] } else { &ORDERS[..] };
             scenarios.extend(orders.iter().map(|order| after_the_answer(caller, company, *order)));
         }
+    }
+    insta::assert_snapshot!(table(&scenarios));
+}
+
+#[test]
+fn crossing_with_reliable_provisionals() {
+    let mut scenarios = Vec::new();
+    for caller in ["PRACK", "PRACK with the answer", "CANCEL", "BYE", "UPDATE"] {
+        for company in ["200", "183", "UPDATE", "BYE", "486"] {
+            scenarios.extend(ORDERS.map(|order| reliably(caller, company, order)));
+        }
+    }
+    insta::assert_snapshot!(table(&scenarios));
+}
+
+#[test]
+fn crossing_of_re_invites_that_are_taken_back() {
+    let mut scenarios = Vec::new();
+    for (caller, company) in [
+        ("CANCEL", "200"),
+        ("CANCEL", "BYE"),
+        ("CANCEL", "re-INVITE"),
+        ("CANCEL", "UPDATE"),
+        ("CANCEL", "CANCEL"),
+        ("200", "CANCEL"),
+        ("BYE", "CANCEL"),
+        ("re-INVITE", "CANCEL"),
+        ("UPDATE", "CANCEL"),
+    ] {
+        scenarios.extend(ORDERS.map(|order| taken_back(caller, company, order)));
     }
     insta::assert_snapshot!(table(&scenarios));
 }

@@ -2,12 +2,18 @@
 
 #[path = "flows/early.rs"]
 mod early;
+#[path = "flows/forks.rs"]
+mod forks;
 #[path = "flows/login.rs"]
 mod login;
 #[path = "flows/offers.rs"]
 mod offers;
 #[path = "flows/places.rs"]
 mod places;
+#[path = "flows/races.rs"]
+mod races;
+#[path = "flows/sessions.rs"]
+mod sessions;
 #[path = "flows/table.rs"]
 mod table;
 #[path = "flows/transfer.rs"]

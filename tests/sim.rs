@@ -54,9 +54,32 @@ fn script(world: &mut World, refers: bool) -> Vec<(Duration, Do)> {
     (0..count).map(|_| draw(world)).collect()
 }
 
-fn allow(world: &mut World) -> Vec<(&'static str, String)> {
-    let takes_update = below(world, 2) == 0;
-    takes_update.then(|| ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE".to_owned())).into_iter().collect()
+/// By the clock, before the answer or after: an offer, or the end.
+fn timed(world: &mut World) -> Vec<(Duration, Do)> {
+    let draw = |world: &mut World| {
+        let what = if below(world, 4) == 0 { Do::HangUp } else { Do::Update(Some(direction(world))) };
+        (millis(world, 12_000), what)
+    };
+    maybe(world, 200, draw).into_iter().collect()
+}
+
+/// What a phone says of UPDATE and of session timers. Nobody refreshes: who promises to is gone, for us.
+fn headers(world: &mut World, calls: bool) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if below(world, 2) == 0 {
+        lines.push(("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE".to_owned()));
+    }
+    let tags = ["", "timer", "100rel", "100rel, timer"][below(world, 4) as usize];
+    if calls && !tags.is_empty() {
+        let name = if below(world, 6) == 0 { "Require" } else { "Supported" };
+        lines.push((name, tags.to_owned()));
+    }
+    if below(world, 3) == 0 {
+        let refresher = ["", ";refresher=uac", ";refresher=uas"][below(world, 3) as usize];
+        let seconds = [60, 90, 100, 1_800][below(world, 4) as usize];
+        lines.push(("Session-Expires", format!("{seconds}{refresher}")));
+    }
+    lines
 }
 
 fn answering(world: &mut World) -> Answering {
@@ -76,7 +99,10 @@ fn answering(world: &mut World) -> Answering {
         trying: below(world, 4) != 0,
         mute_bye: below(world, 40) == 0,
         script: script(world, true),
-        headers: allow(world),
+        timed: timed(world),
+        headers: headers(world, false),
+        reliable: below(world, 2) == 0,
+        reinvite_after: maybe(world, 200, |world| millis(world, 3_000)).unwrap_or_default(),
         hangs_up_after_transfer: below(world, 2) == 0,
         ..Answering::default()
     }
@@ -85,12 +111,16 @@ fn answering(world: &mut World) -> Answering {
 fn calling(world: &mut World) -> Calling {
     Calling {
         cancel: maybe(world, 250, |world| millis(world, 25_000)),
-        hang_up: Some(millis(world, 30_000)),
+        // Sometimes long enough for a session to be refreshed.
+        hang_up: Some(maybe(world, 100, |world| millis(world, 200_000)).unwrap_or(millis(world, 30_000))),
         reinvites: (0..below(world, 3)).map(|_| (millis(world, 10_000), direction(world))).collect(),
         acknowledges: below(world, 20) != 0,
+        ack_after: maybe(world, 100, |world| millis(world, 5_000)).unwrap_or_default(),
+        pracks: maybe(world, 950, |_| Duration::ZERO).or_else(|| maybe(world, 700, |world| millis(world, 8_000))),
         offers: below(world, 6) != 0,
         script: script(world, false),
-        headers: allow(world),
+        timed: timed(world),
+        headers: headers(world, true),
         request_uri: format!(
             "sip:{}@203.0.113.1",
             ["+442079460500", "02079460500", "00442079460500"][below(world, 3) as usize]

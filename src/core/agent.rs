@@ -39,7 +39,7 @@ pub use self::abilities::Transfers;
 use self::drops::Drops;
 pub use self::forks::Fork;
 use self::identity::{Branch, Identity, LocalTag};
-use self::leg::Leg;
+use self::leg::{Leg, Phase};
 pub use self::reliable::Reliable;
 pub use self::session::SessionTimer;
 pub use self::standalone::Standalone;
@@ -186,7 +186,8 @@ pub enum AgentEvent {
     /// A new INVITE that passed the UAS checks of RFC 3261 §8.2. Nothing is sent until `trying`, `turn_away`
     /// or another command.
     Invited { leg: LegId, request: Arc<Message>, flow: Flow },
-    /// CANCEL came before a final response. It was answered 200, the INVITE 487; the leg is over.
+    /// CANCEL, or a BYE in the early dialog, came before a final response. It was answered 200, the INVITE 487; the leg is
+    /// over.
     Cancelled { leg: LegId, request: Arc<Message> },
     /// ACK of our 2xx (first copy), with the answer when the offer was ours. `txn`: the re-INVITE, `None` for the first
     /// INVITE.
@@ -202,8 +203,8 @@ pub enum AgentEvent {
     /// Final failure of our first INVITE. Without `response` it was time-out (408), transport failure (503), a CANCEL
     /// that nobody confirmed (487) or an INVITE that cannot be written (500). The leg is over.
     Refused { leg: LegId, status: u16, response: Option<Arc<Message>> },
-    /// In-dialog request that wants an answer by `respond`: re-INVITE, UPDATE with an offer, PRACK with an offer or an
-    /// answer, INFO, OPTIONS, MESSAGE, REFER, …. An UPDATE without offer and a PRACK without description were answered.
+    /// In-dialog request that wants an answer by `respond`: re-INVITE, UPDATE with an offer, PRACK with an offer or where
+    /// an answer is due, INFO, OPTIONS, MESSAGE, REFER, …. An UPDATE without offer and other PRACKs were answered.
     /// `fork`: the early dialog of our INVITE in which it came.
     /// Requests that this table does not allow were answered by the agent (491, 500 with Retry-After, 405, …).
     Request { leg: LegId, fork: Option<Fork>, txn: ServerTxn, request: Arc<Message> },
@@ -451,6 +452,11 @@ impl Agent {
         if let Some(leg) = self.legs.get_mut(&leg) {
             leg.nat = nat;
         }
+    }
+
+    /// The far side's INVITE has no final response: none was given yet, or a 2xx is held back for a PRACK.
+    pub fn is_unanswered(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(|leg| matches!(leg.phase, Phase::Offered))
     }
 
     /// Provisional responses of this leg go out reliably, so that one of them can carry an offer or a binding answer.

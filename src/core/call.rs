@@ -167,6 +167,8 @@ pub struct Call {
     media: Option<Box<MediaSummary>>,
     recording: Option<Box<RecordingSummary>>,
     recording_started: bool,
+    /// The company had answered, and the caller never heard it: our 200 was waiting for a PRACK.
+    caller_refused: bool,
     /// Closes what signalling cannot close itself: the longest talk.
     call_length: Option<Mono>,
     /// One span a call: what is logged while it is handled carries its id.
@@ -221,6 +223,7 @@ impl Call {
             media: None,
             recording: None,
             recording_started: false,
+            caller_refused: false,
             call_length: None,
             span: tracing::info_span!("call", %id),
         };
@@ -482,6 +485,7 @@ impl Call {
 
     fn bye(&mut self, side: Side, headers: headers::Lines, ctx: &mut Ctx<'_>) {
         if let Some(leg) = self.leg(side) {
+            self.caller_refused |= side == Side::Caller && ctx.agent.is_unanswered(leg);
             ctx.agent.bye(ctx.now, leg, Extra { headers, ..Extra::default() });
         }
     }
@@ -494,7 +498,10 @@ impl Call {
     }
 
     /// Nobody is connected from now on: the media threads close, and the world is told when they have.
-    fn end(&mut self, why: Why, ctx: &mut Ctx<'_>) {
+    fn end(&mut self, mut why: Why, ctx: &mut Ctx<'_>) {
+        if self.caller_refused {
+            (why.outcome, why.status) = (Outcome::Failed, 480);
+        }
         self.default_cause(&why);
         self.drop_offer(487, ctx);
         self.drop_transfer(ctx);

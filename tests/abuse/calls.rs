@@ -100,7 +100,7 @@ fn numbers_of_requests_within_a_dialog() {
     assert_eq!(ask(&other_tag), [481], "another From tag is another dialog");
     assert_eq!(ask(&request("BYE", 14, "j").with("Call-ID", "guessed")), [481]);
     assert_eq!(ask(&request("OPTIONS", 2_147_483_647, "k")), [200]);
-    // The phone's own BYE now has a number that is too low: RFC 3261 §12.2.2 says 500, and the call must end all the same.
+    // The caller's own BYE will have a number that is too low, and is taken all the same. Here the company hangs up.
     world.phone(SHOP).seen.retain(|seen| !seen.starts_with("INVITE"));
     let (now, us) = (world.now.mono, SHOP.parse().unwrap());
     let company = world.phone(SHOP).dialogs.keys().next().unwrap().clone();

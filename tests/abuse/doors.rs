@@ -23,7 +23,9 @@ fn outcome(bytes: &[u8]) -> (Vec<u16>, String, World) {
 
 /// A call that was let in and that nobody acknowledges: 100, ringing, and copies of the 200.
 fn is_taken(answers: &[u16]) -> bool {
-    answers.starts_with(&[100, 180, 200])
+    let mut different = answers.to_vec();
+    different.dedup();
+    different == [100, 180, 200]
 }
 
 #[test]

@@ -17,15 +17,20 @@ struct Stand {
     company: String,
 }
 
-const STATES: [&str; 11] = [
+const STATES: [&str; 16] = [
     "ringing",
     "early media",
+    "the 183 waits for its PRACK",
+    "the company's offer waits for the PRACK",
+    "the 200 waits for the PRACK",
     "answered, no ACK",
     "answered with an offer, no ACK",
     "talking",
     "the caller's re-INVITE crosses",
     "the company's re-INVITE crosses",
     "the caller's UPDATE crosses",
+    "the answer to an offer of the company is due",
+    "an offer of ours is out",
     "INFO crosses",
     "the target of a transfer rings",
     "the referrer has left, the target rings",
@@ -47,6 +52,14 @@ fn stand(state: &str) -> Stand {
     match state {
         "ringing" => (shop, pass) = (quiet(180), Duration::from_millis(500)),
         "early media" => (shop, pass) = (quiet(183), Duration::from_millis(500)),
+        "the 183 waits for its PRACK" | "the company's offer waits for the PRACK" | "the 200 waits for the PRACK" => {
+            calling.headers.push(("Supported", "100rel".to_owned()));
+            calling.pracks = None;
+            calling.offers = state != "the company's offer waits for the PRACK";
+            (shop, pass) = (quiet(183), Duration::from_millis(500));
+            shop.reliable = state != "the 200 waits for the PRACK";
+            shop.answer = (!shop.reliable).then_some((Duration::from_millis(300), 200));
+        }
         "answered, no ACK" => (calling.acknowledges, pass) = (false, Duration::from_millis(1_200)),
         "answered with an offer, no ACK" => {
             (calling.acknowledges, calling.offers, pass) = (false, false, Duration::from_millis(1_200));
@@ -62,6 +75,16 @@ fn stand(state: &str) -> Stand {
         "the caller's UPDATE crosses" => {
             calling.script = vec![(SECOND, Do::Update(Some("sendonly")))];
             shop.reinvite_status = 100;
+        }
+        // Fifteen milliseconds after the re-INVITE has left the caller, which hears the 200 when it is 1.02 s old.
+        "the answer to an offer of the company is due" => {
+            calling.script = vec![(SECOND, Do::Offerless)];
+            pass = Duration::from_millis(2_036);
+        }
+        "an offer of ours is out" => {
+            calling.script = vec![(SECOND, Do::Reinvite("sendonly"))];
+            shop.reinvite_sdp = Some("hello".to_owned());
+            pass = Duration::from_millis(2_036);
         }
         "INFO crosses" => {
             calling.script = vec![(SECOND, dtmf)];
@@ -93,6 +116,9 @@ fn requests() -> Vec<(&'static str, Do)> {
     let header = |method, name, value: &str| Do::Send(method, vec![(name, value.to_owned())], None);
     vec![
         ("BYE", bare("BYE")),
+        ("CANCEL", Do::Cancel),
+        ("PRACK", bare("PRACK")),
+        ("PRACK with a description", with_body("PRACK", "application/sdp", ANSWER)),
         ("re-INVITE", Do::Reinvite("sendonly")),
         ("re-INVITE without offer", Do::Offerless),
         ("re-INVITE with garbage", Do::Describe("hello".to_owned())),
@@ -109,6 +135,17 @@ fn requests() -> Vec<(&'static str, Do)> {
         ("INVITE with Replaces", header("INVITE", "Replaces", "x;to-tag=a;from-tag=b")),
         ("unknown method", bare("JUMP")),
     ]
+}
+
+const ANSWER: &str =
+    "v=0\r\no=- 5 5 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n";
+
+/// A PRACK acknowledges the last reliable response that its sender got from us.
+fn acknowledging(world: &World, who: &str, what: Do) -> Do {
+    let Do::Send("PRACK", _, body) = what else { return what };
+    let sent = world.sent_to(who);
+    let last = sent.iter().rev().find_map(|message| message.header("RSeq")).unwrap_or("1");
+    Do::Send("PRACK", vec![("RAck", format!("{last} 1 INVITE"))], body)
 }
 
 /// What came of it, and the call's phase.
@@ -146,6 +183,7 @@ fn every_input_in_every_state() {
                 let before = counts(&stand.world);
                 let call = if who == CARRIER { stand.caller.clone() } else { stand.company.clone() };
                 let now = stand.world.now.mono;
+                let what = acknowledging(&stand.world, who, what);
                 let sent = stand.world.phone(who).perform(now, &call, what);
                 for (to, bytes) in sent {
                     stand.world.send(who.parse().expect("an address"), to, bytes);

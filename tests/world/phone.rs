@@ -1,6 +1,9 @@
 //! A telephone for the simulated world: shares the reader and writer of messages with the product, but keeps its own
 //! simple idea of transactions and dialogs, so that a misreading of the RFC on our side meets a second opinion.
 
+mod cancel;
+mod reinvite;
+mod reliable;
 mod talk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +36,8 @@ pub struct Answering {
     pub reinvite: Option<(Duration, &'static str)>,
     /// How a re-INVITE or UPDATE is answered.
     pub reinvite_status: u16,
+    /// And after how long; until then a re-INVITE has its 100.
+    pub reinvite_after: Duration,
     /// And with which direction, whatever was offered.
     pub reinvite_direction: Option<&'static str>,
     /// And with this description.
@@ -49,11 +54,13 @@ pub struct Answering {
     pub mute_info: bool,
     /// Takes BYE without a word.
     pub mute_bye: bool,
+    /// How BYE is answered.
+    pub bye_status: u16,
     /// More header lines of the final response.
     pub headers: Vec<(&'static str, String)>,
     /// Instead of the phone's own description.
     pub sdp: Option<String>,
-    /// Provisional responses go out reliably (RFC 3262), once; what they described is not said again.
+    /// Provisional responses go out reliably (RFC 3262) when the other side can; what they described is not said again.
     pub reliable: bool,
 }
 
@@ -66,6 +73,7 @@ impl Default for Answering {
             hang_up_headers: Vec::new(),
             reinvite: None,
             reinvite_status: 200,
+            reinvite_after: Duration::ZERO,
             reinvite_direction: None,
             reinvite_sdp: None,
             script: Vec::new(),
@@ -74,6 +82,7 @@ impl Default for Answering {
             trying: true,
             mute_info: false,
             mute_bye: false,
+            bye_status: 200,
             headers: Vec::new(),
             sdp: None,
             reliable: false,
@@ -95,6 +104,10 @@ pub struct Calling {
     /// After the INVITE, whatever was answered by then.
     pub timed: Vec<(Duration, Do)>,
     pub acknowledges: bool,
+    /// ACK of the first 200 so long after it.
+    pub ack_after: Duration,
+    /// PRACK so long after a reliable provisional response. `None`: never.
+    pub pracks: Option<Duration>,
     /// Offer in the INVITE; else in the 200, and the answer in our ACK.
     pub offers: bool,
     /// More header lines.
@@ -118,6 +131,8 @@ impl Default for Calling {
             script: Vec::new(),
             timed: Vec::new(),
             acknowledges: true,
+            ack_after: Duration::ZERO,
+            pracks: Some(Duration::ZERO),
             offers: true,
             headers: Vec::new(),
             formats: "8 0 101",
@@ -144,8 +159,10 @@ pub struct Dialog {
     /// Final statuses of the first INVITE, each once for every different one.
     pub finals: Vec<u16>,
     pub provisionals: Vec<u16>,
-    /// Numbers of reliable provisional responses that were sent or acknowledged.
-    reliably: u32,
+    /// The last reliable provisional response that was sent or acknowledged.
+    pub reliably: u32,
+    /// Responses that wait for a PRACK.
+    held: Vec<(u16, bool, Bytes)>,
     /// Offer and answer were exchanged before the final response.
     agreed: bool,
     pub confirmed: bool,
@@ -186,6 +203,8 @@ struct Pending {
     branch: String,
     /// The offer that it carries, to be made again after glare.
     again: Option<Do>,
+    /// Of a reliable provisional response: its number, and whether it describes.
+    reliable: Option<(u32, bool)>,
 }
 
 #[derive(Debug, Clone)]
@@ -193,6 +212,9 @@ enum Act {
     Respond { call: String, status: u16, described: bool, bytes_of: Bytes },
     HangUp { call: String },
     Cancel { call: String },
+    Prack { call: String, response: Bytes },
+    Ack { call: String, number: u32, bytes: Bytes },
+    Reanswer { call: String, bytes_of: Bytes },
     Do { call: String, what: Do },
     Timed { call: String, what: Do },
 }
@@ -208,9 +230,15 @@ pub struct Phone {
     pending: Vec<Pending>,
     /// 2xx of ours that wait for ACK.
     unacked: Vec<Pending>,
+    /// Reliable provisional responses of ours that wait for PRACK.
+    unpracked: Vec<Pending>,
     /// Responses we gave, by branch and method, and until when.
     given: BTreeMap<(String, String), (Vec<Bytes>, SocketAddr)>,
     acks: BTreeMap<(String, u32), (Bytes, SocketAddr)>,
+    /// Calls whose ACK is still to come.
+    acking: BTreeSet<String>,
+    /// re-INVITEs that have no final response, by branch.
+    reinvited: BTreeMap<String, Bytes>,
     acts: BTreeMap<(Mono, u64), Act>,
     serial: u64,
     /// Requests as they came: method and status we gave.
@@ -239,7 +267,8 @@ impl Phone {
     }
 
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let repeats = self.pending.iter().chain(&self.unacked).map(|pending| pending.next.min(pending.until)).min();
+        let all = self.pending.iter().chain(&self.unacked).chain(&self.unpracked);
+        let repeats = all.map(|pending| pending.next.min(pending.until)).min();
         let acts = self.acts.keys().next().map(|(at, _)| *at);
         repeats.into_iter().chain(acts).min()
     }
@@ -264,6 +293,7 @@ impl Phone {
             finals: Vec::new(),
             provisionals: Vec::new(),
             reliably: 0,
+            held: Vec::new(),
             agreed: false,
             confirmed: false,
             up: false,
@@ -353,13 +383,14 @@ impl Phone {
             invite: method == "INVITE",
             branch,
             again,
+            reliable: None,
         });
         vec![(to, bytes)]
     }
 
     pub fn handle_timeout(&mut self, now: Mono) -> Sent {
         let mut sent = Vec::new();
-        for pending in self.pending.iter_mut().chain(&mut self.unacked) {
+        for pending in self.pending.iter_mut().chain(&mut self.unacked).chain(&mut self.unpracked) {
             if pending.next <= now && pending.until > now {
                 sent.push((pending.to, pending.bytes.clone()));
                 let interval = pending.interval * 2;
@@ -369,6 +400,7 @@ impl Phone {
         }
         self.pending.retain(|pending| pending.until > now);
         self.unacked.retain(|pending| pending.until > now);
+        sent.extend(self.give_up_reliable(now));
         while let Some((key, act)) = self.acts.first_key_value().map(|(key, act)| (*key, act.clone()))
             && key.0 <= now
         {
@@ -383,8 +415,21 @@ impl Phone {
             Act::Respond { call, status, described, bytes_of } => {
                 self.respond_later(now, &call, status, described, bytes_of)
             }
+            Act::Ack { call, number, bytes } => {
+                let to = self.dialogs.get(&call).expect("its call").peer;
+                self.acks.insert((call, number), (bytes.clone(), to));
+                vec![(to, bytes)]
+            }
+            Act::Reanswer { call, bytes_of } => {
+                let request = Message::parse(bytes_of).expect("kept as it came");
+                self.reinvited.remove(&branch_of(&request));
+                self.answer_reinvite(now, &request, &call)
+            }
             Act::HangUp { call } => self.hang_up(now, &call),
             Act::Cancel { call } => self.cancel(now, &call),
+            Act::Prack { call, response } => {
+                self.prack(now, &call, &Message::parse(response).expect("kept as it came"))
+            }
             Act::Do { call, what: Do::HangUp } => self.hang_up(now, &call),
             Act::Do { call, what } if self.dialogs.get(&call).is_some_and(|dialog| dialog.up) => {
                 self.perform(now, &call, what)
@@ -409,44 +454,6 @@ impl Phone {
             }
             _ => Vec::new(),
         }
-    }
-
-    fn cancel(&mut self, now: Mono, call: &str) -> Sent {
-        let Some(dialog) = self.dialogs.get(call).filter(|dialog| dialog.finals.is_empty()) else { return Vec::new() };
-        let Some(invite) = self.pending.iter().find(|pending| pending.call == call && pending.invite) else {
-            // RFC 3261 §9.1 lets CANCEL out after a provisional response; the INVITE's own branch is needed.
-            return self.cancel_with(now, call, dialog_branch(dialog));
-        };
-        let branch = invite.branch.clone();
-        self.cancel_with(now, call, Some(branch))
-    }
-
-    fn cancel_with(&mut self, now: Mono, call: &str, branch: Option<String>) -> Sent {
-        let me = self.me();
-        let (Some(branch), Some(dialog)) = (branch, self.dialogs.get(call)) else { return Vec::new() };
-        let calling = dialog.calling.as_ref().expect("our call");
-        let bytes = Builder::request("CANCEL", &calling.request_uri)
-            .header("Via", &format!("SIP/2.0/UDP {me};branch={branch};rport"))
-            .header("Max-Forwards", "70")
-            .header("From", &dialog.local)
-            .header("To", &format!("<{}>", calling.request_uri))
-            .header("Call-ID", &dialog.call_id)
-            .header("CSeq", "1 CANCEL")
-            .finish()
-            .expect("a message");
-        let to = dialog.peer;
-        self.pending.push(Pending {
-            call: call.to_owned(),
-            bytes: bytes.clone(),
-            to,
-            next: now + T1,
-            interval: T1,
-            until: now + LIFE,
-            invite: false,
-            branch: format!("cancel {branch}"),
-            again: None,
-        });
-        vec![(to, bytes)]
     }
 
     pub fn handle(&mut self, now: Mono, from: SocketAddr, bytes: Bytes) -> Sent {
@@ -516,7 +523,7 @@ impl Phone {
                 if first && !dialog.provisionals.contains(&status) {
                     dialog.provisionals.push(status);
                 }
-                self.acknowledge_early(now, call, response)
+                self.hear_reliable(now, call, response)
             }
             200..=299 => {
                 if let Some((ack, to)) = self.acks.get(&(call.to_owned(), number)) {
@@ -535,7 +542,8 @@ impl Phone {
                     dialog.remote_target = contact.uri.text.to_owned();
                 }
                 let calling = dialog.calling.clone();
-                if first && calling.as_ref().is_some_and(|calling| !calling.acknowledges) {
+                if first && calling.as_ref().is_some_and(|calling| !calling.acknowledges) || self.acking.contains(call)
+                {
                     return Vec::new();
                 }
                 let mut builder = Builder::request("ACK", &dialog.remote_target)
@@ -550,7 +558,13 @@ impl Phone {
                 }
                 let ack = builder.finish().expect("a message");
                 let to = dialog.peer;
-                self.acks.insert((call.to_owned(), number), (ack.clone(), to));
+                let ack_after = calling.as_ref().filter(|_| first).map_or(Duration::ZERO, |calling| calling.ack_after);
+                if ack_after.is_zero() {
+                    self.acks.insert((call.to_owned(), number), (ack.clone(), to));
+                } else {
+                    self.acking.insert(call.to_owned());
+                    self.act(now + ack_after, Act::Ack { call: call.to_owned(), number, bytes: ack.clone() });
+                }
                 if first && let Some(calling) = calling {
                     self.script(now, call, &calling.script);
                     for (after, direction) in calling.reinvites {
@@ -560,7 +574,7 @@ impl Phone {
                         self.act(now + after, Act::HangUp { call: call.to_owned() });
                     }
                 }
-                vec![(to, ack)]
+                if ack_after.is_zero() { vec![(to, ack)] } else { Vec::new() }
             }
             _ => {
                 if first && !dialog.finals.contains(&status) {
@@ -608,13 +622,17 @@ impl Phone {
                         if dialog.answering.mute_bye {
                             return Vec::new();
                         }
-                        200
+                        dialog.answering.bye_status
                     }
                     None => 481,
                 };
                 self.unacked.retain(|pending| pending.call != call);
-                self.reply(from, request, status, None)
+                self.unpracked.retain(|pending| pending.call != call);
+                let mut sent = self.reply(from, request, status, None);
+                sent.extend(self.drop_reinvites(&call));
+                sent
             }
+            "PRACK" => self.on_prack(now, from, request, &call),
             "OPTIONS" if !self.dialogs.contains_key(&call) => match self.options.clone() {
                 Some((status, headers)) => self.reply_with(from, request, status, &headers, None),
                 None => Vec::new(),
@@ -658,6 +676,7 @@ impl Phone {
             finals: Vec::new(),
             provisionals: Vec::new(),
             reliably: 0,
+            held: Vec::new(),
             agreed: false,
             confirmed: false,
             up: false,
@@ -689,33 +708,6 @@ impl Phone {
         if answering.trying { self.reply(from, request, 100, None) } else { Vec::new() }
     }
 
-    fn on_reinvite(&mut self, now: Mono, from: SocketAddr, request: &Message, call: &str) -> Sent {
-        let me = self.me();
-        let offers_out = self.is_offering(call);
-        let Some(dialog) = self.dialogs.get_mut(call).filter(|dialog| dialog.up) else {
-            return self.reply(from, request, 481, None);
-        };
-        // Both sides at once (RFC 3261 §14.2).
-        if offers_out {
-            return self.reply(from, request, 491, None);
-        }
-        let status = dialog.answering.reinvite_status;
-        if status >= 300 {
-            return self.reply(from, request, status, None);
-        }
-        let offered = direction_of(request).unwrap_or_default();
-        let answer = dialog.answering.reinvite_direction.unwrap_or(talk::answer_to(&offered));
-        dialog.heard_direction = offered;
-        dialog.sdp_version += 1;
-        let own = sdp(me, dialog.sdp_version, answer, "8 101");
-        let body = dialog.answering.reinvite_sdp.clone().unwrap_or(own);
-        let sent = self.reply(from, request, status, Some(body).filter(|body| status >= 200 && !body.is_empty()));
-        if status >= 200 {
-            self.await_ack(now, call, &sent);
-        }
-        sent
-    }
-
     fn await_ack(&mut self, now: Mono, call: &str, sent: &Sent) {
         for (to, bytes) in sent {
             self.unacked.push(Pending {
@@ -728,32 +720,26 @@ impl Phone {
                 invite: false,
                 branch: String::new(),
                 again: None,
+                reliable: None,
             });
         }
     }
 
-    fn on_cancel(&mut self, from: SocketAddr, request: &Message, branch: &str, call: &str) -> Sent {
-        let invite = self.dialogs.get(call).and_then(|dialog| dialog.invite.clone());
-        let pending = self.dialogs.get(call).is_some_and(|dialog| dialog.finals.is_empty());
-        let matches = self.given.contains_key(&(branch.to_owned(), "INVITE".to_owned()));
-        let mut sent = self.reply(from, request, if matches { 200 } else { 481 }, None);
-        if let (true, true, Some(invite)) = (pending, matches, invite) {
-            self.acts.retain(|_, act| !matches!(act, Act::Respond { call: of, .. } if of == call));
-            if let Some(dialog) = self.dialogs.get_mut(call) {
-                dialog.finals.push(487);
-            }
-            sent.extend(self.reply(from, &invite, 487, None));
-        }
-        sent
-    }
-
     fn respond_later(&mut self, now: Mono, call: &str, status: u16, described: bool, bytes_of: Bytes) -> Sent {
         let me = self.me();
-        let request = Message::parse(bytes_of).expect("kept as it came");
+        let request = Message::parse(bytes_of.clone()).expect("kept as it came");
+        let outstanding = self.unpracked.iter().find(|pending| pending.call == call).and_then(|one| one.reliable);
         let Some(dialog) = self.dialogs.get_mut(call).filter(|dialog| dialog.finals.is_empty()) else {
             return Vec::new();
         };
         let to = dialog.peer;
+        let options = ["Supported", "Require"].into_iter().flat_map(|name| request.list(name));
+        let reliably = dialog.answering.reliable && status < 200 && options.into_iter().any(|tag| tag == "100rel");
+        // RFC 3262 §3: one at a time, and no 2xx while a description waits for its PRACK.
+        if outstanding.is_some_and(|(_, described)| reliably || (described && (200..300).contains(&status))) {
+            dialog.held.push((status, described, bytes_of));
+            return Vec::new();
+        }
         if status >= 200 {
             dialog.finals.push(status);
             dialog.up = status < 300;
@@ -761,7 +747,6 @@ impl Phone {
         }
         let own = || sdp(me, 1, "sendrecv", "8 101");
         let (headers, instead) = (dialog.answering.headers.clone(), dialog.answering.sdp.clone());
-        let reliably = dialog.answering.reliable && status < 200;
         let body = (described && (reliably || !dialog.agreed)).then(|| instead.unwrap_or_else(own));
         let mut headers = headers;
         if reliably {
@@ -770,7 +755,13 @@ impl Phone {
             headers.push(("Require", "100rel".to_owned()));
             headers.push(("RSeq", dialog.reliably.to_string()));
         }
+        let number = dialog.reliably;
         let sent = self.reply_with(to, &request, status, &headers, body);
+        if reliably {
+            self.await_prack(now, call, &sent, (number, described));
+        } else if status >= 200 {
+            self.unpracked.retain(|pending| pending.call != call);
+        }
         if (200..300).contains(&status) {
             self.await_ack(now, call, &sent);
         }
@@ -812,8 +803,12 @@ impl Phone {
 
     /// Still busy with something: a leak on the phone's own side.
     pub fn is_quiet(&self) -> bool {
-        self.pending.is_empty() && self.unacked.is_empty() && self.acts.is_empty()
+        self.pending.is_empty() && self.unacked.is_empty() && self.unpracked.is_empty() && self.acts.is_empty()
     }
+}
+
+fn branch_of(request: &Message) -> String {
+    request.top_via().expect("valid").branch().unwrap_or("").to_owned()
 }
 
 fn dialog_branch(dialog: &Dialog) -> Option<String> {

@@ -1,8 +1,6 @@
 //! What a leg takes besides calls, as Allow and Supported tell the far side. Many PBXs send no REFER to who does not
 //! name it.
 
-use std::borrow::Cow;
-
 use super::leg::Leg;
 use super::{Agent, LegId, Reliable};
 
@@ -32,18 +30,17 @@ impl Transfers {
 impl Leg {
     /// Option tags of this leg, empty when there are none (RFC 3261 §20.37). `reliable`: the message is of an INVITE
     /// whose provisional responses may be reliable.
-    pub(super) fn supported(&self, reliable: bool) -> Cow<'static, str> {
+    pub(super) fn supported(&self, reliable: bool) -> &'static str {
         let reliable = reliable && self.reliable != Reliable::Off;
-        let all =
-            [(reliable, "100rel"), (self.wants.is_some(), "timer"), (self.transfers == Transfers::Replace, "replaces")];
-        let mut tags = all.into_iter().filter_map(|(has, tag)| has.then_some(tag));
-        match (tags.next(), tags.next()) {
-            (None, _) => Cow::Borrowed(""),
-            (Some(only), None) => Cow::Borrowed(only),
-            (Some(first), Some(second)) => {
-                let rest: String = tags.flat_map(|tag| [", ", tag]).collect();
-                Cow::Owned(format!("{first}, {second}{rest}"))
-            }
+        match (reliable, self.wants.is_some(), self.transfers == Transfers::Replace) {
+            (false, false, false) => "",
+            (false, false, true) => "replaces",
+            (false, true, false) => "timer",
+            (false, true, true) => "timer, replaces",
+            (true, false, false) => "100rel",
+            (true, false, true) => "100rel, replaces",
+            (true, true, false) => "100rel, timer",
+            (true, true, true) => "100rel, timer, replaces",
         }
     }
 }

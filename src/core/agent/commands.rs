@@ -198,7 +198,7 @@ impl Agent {
         leg.transfers = transfers;
         leg.wants = invite.session;
         leg.our_offer = invite.extra.payload.is_some();
-        let options = leg.option_lines(Method::Invite, true);
+        let (supported, options) = leg.option_lines(Method::Invite, true);
         let home = invite.flow.remote.ip();
         leg.login = invite.credentials.clone().map(|credentials| Box::new(Login::new(credentials, home)));
         leg.local = format!("{};tag={tag}", invite.from).into();
@@ -219,6 +219,7 @@ impl Agent {
                 cseq,
                 flow: invite.flow,
                 allow: transfers.allow(),
+                supported,
                 options: &options,
                 extra: &invite.extra,
             },
@@ -480,6 +481,7 @@ impl Agent {
         let leg = self.legs.get(&id)?;
         let addressing = dialog.addressing();
         let flow = if leg.nat { leg.flow } else { dialog::next_hop(addressing.next_hop, leg.flow) };
+        let (supported, options) = leg.option_lines(method, false);
         let written = write::request(
             &self.config,
             &write::Outgoing {
@@ -494,7 +496,8 @@ impl Agent {
                 cseq,
                 flow,
                 allow: leg.transfers.allow(),
-                options: &leg.option_lines(method, false),
+                supported,
+                options: &options,
                 extra,
             },
         );

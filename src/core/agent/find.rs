@@ -18,6 +18,11 @@ impl Agent {
         self.legs.get(&leg).is_some_and(|leg| leg.dialog_of(None).is_some()) && self.standing_offer(leg, None).is_none()
     }
 
+    /// Early dialogs of our INVITE that stand side by side.
+    pub fn early_dialogs(&self, leg: LegId) -> usize {
+        self.legs.get(&leg).map_or(0, |leg| leg.early.len())
+    }
+
     /// Where the far side's last message came from.
     pub fn flow(&self, leg: LegId) -> Option<Flow> {
         self.legs.get(&leg).map(|leg| leg.flow)

@@ -228,8 +228,9 @@ impl Agent {
             self.reply(now, txn, 481, &Extra::default());
             return;
         };
+        let asks = sending.waits_for_answer();
         sending.outstanding = None;
-        if checks::has_sdp(message) && !leg.quiet && matches!(leg.phase, Phase::Offered) {
+        if (asks || checks::has_sdp(message)) && !leg.quiet && matches!(leg.phase, Phase::Offered) {
             sending.prack = Some(txn);
             leg.waiting.push(txn);
             self.emit(id, AgentEvent::Request { leg: id, fork: None, txn, request: message.clone() });

@@ -113,17 +113,18 @@ pub(super) fn acceptable(request: &Message, wants: Option<SessionTimer>) -> Resu
 }
 
 impl Leg {
-    /// Lines about our abilities and the session timer in an INVITE or UPDATE of ours. `first`: the INVITE that makes
-    /// the leg.
-    pub(super) fn option_lines(&self, method: Method, first: bool) -> Vec<(&'static str, String)> {
+    /// Supported, and lines about the session timer, in an INVITE or UPDATE of ours. `first`: the INVITE that makes the
+    /// leg.
+    pub(super) fn option_lines(&self, method: Method, first: bool) -> (&'static str, Vec<(&'static str, String)>) {
+        if matches!(method, Method::Invite | Method::Update) {
+            (self.supported(first), self.session_lines(first))
+        } else {
+            ("", Vec::new())
+        }
+    }
+
+    fn session_lines(&self, first: bool) -> Vec<(&'static str, String)> {
         let mut lines = Vec::new();
-        if !matches!(method, Method::Invite | Method::Update) {
-            return lines;
-        }
-        let supported = self.supported(first);
-        if !supported.is_empty() {
-            lines.push(("Supported", supported.into_owned()));
-        }
         if first && self.reliable == super::Reliable::Required {
             lines.push(("Require", "100rel".to_owned()));
         }

@@ -64,6 +64,7 @@ impl Agent {
                 call_id: &call_id,
                 cseq: new.cseq,
                 flow: new.flow,
+                supported: "",
                 options: &[],
                 extra: &new.extra,
             },

@@ -70,11 +70,17 @@ impl Agent {
         let Some(leg) = self.legs.get_mut(&id) else { return Ok(()) };
         let number = ids.cseq.number;
         if let Some(dialog) = leg.dialog_of_mut(fork) {
-            // Not higher than the last and no copy of it (that would have found its transaction): out of order.
+            // Not higher than the last and no copy of it (that would have found its transaction): out of order. A BYE and
+            // a PRACK mean the same late: refused, one side would believe in a call that the other has left, and a
+            // response of ours would have been acknowledged in vain.
+            let is_timeless = matches!(message.method(), Some(Method::Bye | Method::PRack));
             if dialog.remote_cseq.is_some_and(|last| number <= last) {
-                return Err(Refusal::new(500, DropReason::CseqTooLow));
+                if !is_timeless {
+                    return Err(Refusal::new(500, DropReason::CseqTooLow));
+                }
+            } else {
+                dialog.remote_cseq = Some(number);
             }
-            dialog.remote_cseq = Some(number);
         }
         session::acceptable(message, leg.wants)?;
         let is_full = leg.waiting.len() >= REQUESTS_WAITING;
@@ -129,7 +135,11 @@ impl Agent {
         }
         // It overtook the 2xx of our INVITE: that INVITE must not be left ringing (RFC 5407 §3.1.2).
         let first = leg.first.filter(|_| matches!(leg.phase, Phase::Calling | Phase::Cancelling));
-        self.emit(id, AgentEvent::Bye { leg: id, request: message });
+        // Our 2xx is not out, be it that it waits for a PRACK: for the caller the call was never answered.
+        let is_unanswered = matches!(leg.phase, Phase::Offered);
+        let (leg, request) = (id, message);
+        let bye = AgentEvent::Bye { leg, request: request.clone() };
+        self.emit(id, if is_unanswered { AgentEvent::Cancelled { leg, request } } else { bye });
         if let Some(first) = first {
             self.cancel_client(now, first, Extra::default());
         }

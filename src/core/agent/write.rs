@@ -25,7 +25,9 @@ pub(super) struct Outgoing<'a> {
     pub(super) flow: Flow,
     /// For Allow.
     pub(super) allow: &'static str,
-    /// About the leg's abilities and session timer.
+    /// Option tags; empty: none.
+    pub(super) supported: &'static str,
+    /// About the session timer, and what is required.
     pub(super) options: &'a [(&'static str, String)],
     pub(super) extra: &'a Extra,
 }
@@ -51,6 +53,9 @@ pub(super) fn request(config: &AgentConfig, new: &Outgoing<'_>) -> Result<Bytes,
     if new.method == Method::Invite {
         builder = builder.header("Allow", new.allow);
     }
+    if !new.supported.is_empty() {
+        builder = builder.header("Supported", new.supported);
+    }
     for (name, value) in new.options {
         builder = builder.header(name, value);
     }
@@ -65,7 +70,7 @@ pub(super) fn request(config: &AgentConfig, new: &Outgoing<'_>) -> Result<Bytes,
 pub(super) struct Told {
     /// Empty: nothing.
     pub(super) allow: &'static str,
-    pub(super) supported: Cow<'static, str>,
+    pub(super) supported: &'static str,
     /// The session timer's lines.
     pub(super) session: Vec<(&'static str, String)>,
 }
@@ -90,7 +95,7 @@ pub(super) fn response(
     }
     // Outside of dialogs only OPTIONS asks what we can; within one it is the leg's.
     let is_outside = told.allow.is_empty() && (200..300).contains(&status) && method == Some(Method::Options);
-    let (allow, supported) = if is_outside { (ALLOW, config.supported()) } else { (told.allow, &*told.supported) };
+    let (allow, supported) = if is_outside { (ALLOW, config.supported()) } else { (told.allow, told.supported) };
     for (name, value) in [("Allow", allow), ("Supported", supported)] {
         if !value.is_empty() && !extra.has(name) {
             builder = builder.header(name, value);

@@ -12,8 +12,10 @@
 //! the caller hears of the one that won by an offer of ours after its ACK.
 //!
 //! An INVITE without offer asks for reliable responses only when the caller takes them: then the company's first offer
-//! crosses in ours and the answer comes back from PRACK to PRACK. Of a fork only the first phone that makes an offer is
-//! asked so; another one that wins gets the caller's answer in our ACK.
+//! crosses in ours and the answer comes back from PRACK to PRACK. Offers of other phones of a fork are [`forks`]'; one that
+//! is made in a 2xx is answered in our ACK, as soon as the caller has agreed to anything.
+
+mod forks;
 
 use rsip::Method;
 
@@ -25,15 +27,30 @@ use crate::ids::Side;
 use crate::limits;
 use crate::wire::sip::Message;
 
+use forks::{Offered, Parties};
+
 /// What was said before the answer.
 #[derive(Debug, Default)]
 pub(super) struct Early {
     said: Vec<Said>,
     told: Option<Told>,
     /// The company's offer that waits for the caller's PRACK.
-    asked: Option<(LegId, Fork)>,
+    asked: Option<Asked>,
+    /// Offers that wait for the same PRACK.
+    due: Vec<Offered>,
+    parties: Parties,
+    /// The offer of a 2xx that came before that PRACK.
+    won: Option<Stream>,
     /// The legs whose INVITE had no offer.
     offerless: Vec<LegId>,
+}
+
+/// The early dialog whose offer the caller was asked.
+#[derive(Debug)]
+struct Asked {
+    leg: LegId,
+    fork: Fork,
+    tag: Box<str>,
 }
 
 /// What the caller got in a reliable response.
@@ -61,6 +78,8 @@ pub(super) enum Final {
     Offer(Stream),
     /// The caller has answered another one already: so do we.
     OfferToUs(Stream),
+    /// The caller has another one before it: its answer to that is ours to this.
+    OfferAfterPrack(Stream),
 }
 
 impl Early {
@@ -100,6 +119,10 @@ impl Call {
     /// Keeps the description of a provisional response. `None` when it has none, or when its dialog has its answer.
     pub(super) fn remember_early(&mut self, leg: LegId, response: &Message) -> Option<Stream> {
         self.facts.offer.as_ref()?;
+        if self.early.offerless.contains(&leg) {
+            // What is no offer here is nothing (RFC 3261 §13.2.1).
+            return None;
+        }
         let body = description(response)?;
         let stream = self.negotiation.as_ref()?.read_answer(Side::Company, &body).ok()?;
         let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or_default();
@@ -117,8 +140,8 @@ impl Call {
         Some(stream)
     }
 
-    /// An offer of the company in a reliable provisional response: the caller is asked. What cannot be asked is not
-    /// acknowledged, and its sender gives up (RFC 3262 §3).
+    /// An offer of the company in a reliable provisional response: the caller is asked. What nobody can be asked or what
+    /// we cannot read is not acknowledged, and its sender gives up (RFC 3262 §3).
     pub(super) fn on_early_offer(
         &mut self,
         leg: LegId,
@@ -126,14 +149,18 @@ impl Call {
         response: &Message,
         ctx: &mut Ctx<'_>,
     ) -> Option<Payload> {
-        let is_asked = self.early.asked.is_some() || self.early.told.is_some();
-        if is_asked || self.facts.offer.is_some() || !ctx.agent.is_reliable(self.facts.leg) {
+        let stream = self.negotiation.as_ref()?.read_offer(Side::Company, &description(response)?).ok()?;
+        let tag: Box<str> = response.to().ok().and_then(|to| to.tag()).unwrap_or_default().into();
+        if self.early.asked.is_some() || self.early.told.is_some() || self.facts.offer.is_some() {
+            self.on_other_offer(Offered { leg, fork, tag, stream }, ctx);
             return None;
         }
-        let stream = self.negotiation.as_ref()?.read_offer(Side::Company, &description(response)?).ok()?;
-        let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or_default().into();
-        self.early.said.push(Said { leg, tag, stream: stream.clone(), reliable: true });
-        self.early.asked = Some((leg, fork));
+        if !ctx.agent.is_reliable(self.facts.leg) {
+            return None;
+        }
+        self.early.said.push(Said { leg, tag: tag.clone(), stream: stream.clone(), reliable: true });
+        self.early.parties.begin(leg, tag.clone());
+        self.early.asked = Some(Asked { leg, fork, tag });
         self.accept(Side::Company, &stream, ctx);
         let payload = self.cross(Side::Company, &stream);
         self.early.told = Some(Told { stream, again: false });
@@ -142,29 +169,60 @@ impl Call {
 
     /// PRACK of the caller with a description: the answer that the company waits for, or else an offer.
     fn on_prack(&mut self, txn: ServerTxn, request: &Message, ctx: &mut Ctx<'_>) {
-        let Some((leg, fork)) = self.early.asked.take() else {
+        let Some(asked) = self.early.asked.take() else {
             return self.on_offer(Side::Caller, txn, request, ctx);
         };
-        let read = |body| self.negotiation.as_ref()?.read_answer(Side::Caller, &body).ok();
-        let Some(answer) = description(request).and_then(read) else {
+        let Some(answer) = self.agree_early(request, ctx) else {
             ctx.agent.respond(ctx.now, txn, 488, Extra::default());
             return self.hang_up("bad_answer_in_prack", ctx);
         };
         ctx.agent.respond(ctx.now, txn, 200, Extra::default());
-        self.accept(Side::Caller, &answer, ctx);
-        if self.company == Some(leg) {
+        if self.company == Some(asked.leg) {
             let payload = self.cross(Side::Caller, &answer);
-            ctx.agent.answer_early(ctx.now, leg, fork, Extra { payload, ..Extra::default() });
+            ctx.agent.answer_early(ctx.now, asked.leg, asked.fork, Extra { payload, ..Extra::default() });
         }
-        // Other destinations are offered what the caller has agreed to.
-        self.facts.offer = Some(answer);
+        self.answer_forks(ctx);
+    }
+
+    /// The caller's answer in its PRACK. Other destinations are offered what it has agreed to.
+    fn agree_early(&mut self, request: &Message, ctx: &mut Ctx<'_>) -> Option<Stream> {
+        let answer = self.negotiation.as_ref()?.read_answer(Side::Caller, &description(request)?).ok()?;
+        self.accept(Side::Caller, &answer, ctx);
+        self.facts.offer = Some(answer.clone());
+        Some(answer)
+    }
+
+    /// PRACK of the caller after the company's answer, for which our 2xx waits. Gives what the company's ACK says when
+    /// that waits, too; `Err`: neither can be answered.
+    pub(super) fn on_prack_after_answer(
+        &mut self,
+        txn: ServerTxn,
+        request: &Message,
+        ctx: &mut Ctx<'_>,
+    ) -> Result<bool, ()> {
+        let (asked, won) = (self.early.asked.take(), self.early.won.take());
+        if asked.is_some() && self.agree_early(request, ctx).is_none() {
+            ctx.agent.respond(ctx.now, txn, 488, Extra::default());
+            return Err(());
+        }
+        ctx.agent.respond(ctx.now, txn, 200, Extra::default());
+        let (Some(leg), Some(offer)) = (self.company, won) else { return Ok(false) };
+        let stream = self.answer_for_caller(leg, &offer, ctx).ok_or(())?;
+        self.accept(Side::Company, &stream, ctx);
+        Ok(true)
+    }
+
+    /// A 2xx has made an offer that the caller will not be asked: it waits for the PRACK.
+    pub(super) fn keep_offer(&mut self, offer: Stream) {
+        self.early.won = Some(offer);
     }
 
     /// What the 2xx that made the call means, by the rules above.
     pub(super) fn final_description(&self, leg: LegId, response: &Message) -> Option<Final> {
         let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or_default();
         let said = self.early.find(leg, tag);
-        let agreed = said.filter(|said| said.reliable && self.early.asked.is_none_or(|(asked, _)| asked != leg));
+        let is_asked = |asked: &Asked| asked.leg == leg && *asked.tag == *tag;
+        let agreed = said.filter(|said| said.reliable && !self.early.asked.as_ref().is_some_and(is_asked));
         if let Some(said) = agreed {
             return Some(Final::Answer(said.stream.clone()));
         }
@@ -172,7 +230,11 @@ impl Call {
         match description(response) {
             Some(body) if self.early.offerless.contains(&leg) => {
                 let offer = negotiation.read_offer(Side::Company, &body).ok()?;
-                Some(if self.facts.offer.is_some() { Final::OfferToUs(offer) } else { Final::Offer(offer) })
+                Some(match (&self.facts.offer, &self.early.asked) {
+                    (Some(_), _) => Final::OfferToUs(offer),
+                    (None, Some(_)) => Final::OfferAfterPrack(offer),
+                    (None, None) => Final::Offer(offer),
+                })
             }
             Some(body) => negotiation.read_answer(Side::Company, &body).ok().map(Final::Answer),
             None => said.map(|said| Final::Answer(said.stream.clone())),
@@ -219,6 +281,7 @@ impl Call {
         match side {
             Side::Caller => self.facts.offer = Some(stream.clone()),
             Side::Company => {
+                // The only early dialog: of several none may change anything.
                 for said in self.early.said.iter_mut().filter(|said| said.leg == leg && said.reliable) {
                     said.stream = stream.clone();
                 }
@@ -233,6 +296,8 @@ impl Call {
     pub(super) fn forget_early(&mut self, leg: LegId, ctx: &mut Ctx<'_>) {
         let before = self.early.said.len();
         self.early.said.retain(|said| said.leg != leg);
+        self.early.due.retain(|offered| offered.leg != leg);
+        self.early.parties.forget(leg);
         if self.early.said.len() < before {
             let id = self.id();
             ctx.media(id, MediaCommand::Remote(Side::Company, None));
@@ -256,6 +321,6 @@ impl Call {
 }
 
 /// RFC 3262 §3: what wants a PRACK.
-fn is_reliable(response: &Message) -> bool {
+pub(super) fn is_reliable(response: &Message) -> bool {
     response.header("RSeq").is_some() && response.list("Require").any(|option| option.eq_ignore_ascii_case("100rel"))
 }

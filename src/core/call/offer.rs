@@ -191,6 +191,13 @@ impl Negotiation {
         Some((newcomer, stream, payload))
     }
 
+    /// The answer that refuses the newcomer's offer.
+    pub fn refuse_newcomer(&self, session_id: u64, offer: &Stream) -> Payload {
+        let mut newcomer = Newcomer { describer: Describer::new(session_id), said: Said::default() };
+        newcomer.describer.learn(&offer.slots, offer.slot);
+        newcomer.describe(&offer.audio, SocketAddr::new(self.local[Side::Company.index()].ip(), 0))
+    }
+
     /// Reads a newcomer's answer, as [`Negotiation::read_answer`] does.
     pub fn read_newcomer(&self, newcomer: &Newcomer, body: &Bytes) -> Result<Stream, SdpError> {
         let stream = self.read_offer(Side::Company, body)?;
@@ -205,6 +212,17 @@ impl Negotiation {
         self.signalling[company] = signalling;
         self.nat[company] = nat;
         self.accepted[company] = None;
+    }
+
+    /// Another early dialog of the same leg stands for the company; its stream is still to be accepted. Gives what the one
+    /// before it was told.
+    pub fn exchange(&mut self, newcomer: Newcomer) -> Newcomer {
+        let company = Side::Company.index();
+        self.accepted[company] = None;
+        Newcomer {
+            describer: std::mem::replace(&mut self.describers[company], newcomer.describer),
+            said: std::mem::replace(&mut self.said[company], newcomer.said),
+        }
     }
 
     fn unheld_caller(&self) -> Option<Audio> {

@@ -77,7 +77,9 @@ impl Call {
             AgentEvent::Ended { reason, .. } => {
                 self.drop_pending(ctx);
                 self.bye(side.other(), Vec::new(), ctx);
-                self.end(Why::by_system(reason), ctx);
+                // Our 200 was held back for the PRACK: the caller has heard 504 instead.
+                let never_told = Why::new(Outcome::Failed, reason, HangupBy::System, 504);
+                self.end(if *reason == "no_prack" { never_told } else { Why::by_system(reason) }, ctx);
             }
             AgentEvent::Refreshed { response, .. } => self.on_refreshed(side, response, ctx),
             // A leg that the agent gave up (transport gone): the talk is over.
@@ -115,6 +117,15 @@ impl Call {
         }
         if !complete {
             self.hang_up("no_answer_in_ack", ctx);
+        }
+    }
+
+    /// The company's answer has overtaken the caller's PRACK.
+    fn on_late_prack(&mut self, txn: ServerTxn, request: &Message, ctx: &mut Ctx<'_>) {
+        match (self.on_prack_after_answer(txn, request, ctx), self.talk()) {
+            (Ok(true), Some(talk)) => talk.company_waits = false,
+            (Ok(_), _) => {}
+            (Err(()), _) => self.hang_up("bad_answer_in_prack", ctx),
         }
     }
 
@@ -163,8 +174,7 @@ impl Call {
             Some(rsip::Method::Options) => ctx.agent.respond(ctx.now, txn, 200, Extra::default()),
             Some(rsip::Method::Refer) => self.on_refer(side, txn, request, ctx),
             Some(rsip::Method::Notify) => self.on_notify(side, txn, request, ctx),
-            // The answer has overtaken it.
-            Some(rsip::Method::PRack) => ctx.agent.respond(ctx.now, txn, 200, Extra::default()),
+            Some(rsip::Method::PRack) => self.on_late_prack(txn, request, ctx),
             _ => ctx.agent.respond(ctx.now, txn, 405, Extra::default()),
         }
     }

@@ -19,8 +19,9 @@ mod replaces;
 use std::sync::Arc;
 
 use crate::config::{TransferMode, Trunk};
-use crate::core::agent::{AgentEvent, Extra, LegId, Reliable, ServerTxn, Transfers};
+use crate::core::agent::{AgentEvent, Extra, LegId, ServerTxn, Transfers};
 use crate::core::b2bua::Output;
+use crate::core::call::early::is_reliable;
 use crate::core::call::invite::Outgoing;
 use crate::core::call::offer::{Newcomer, Stream, description};
 use crate::core::call::places::Place;
@@ -66,6 +67,8 @@ enum Step {
         leg: LegId,
         hop: Hop,
         newcomer: Box<Newcomer>,
+        /// Its answers in reliable provisional responses, by its tag: the 2xx need not repeat them (RFC 3262 §5).
+        said: Vec<(Box<str>, Stream)>,
         until: Mono,
     },
     /// It is decided; the referrer is still being told.
@@ -226,7 +229,7 @@ impl Call {
             trunk: trunk.as_ref(),
             nat: self.facts.company.nat,
             attempt: 1,
-            reliable: Reliable::Off,
+            reliable: ctx.settings.config.sip.dialogs.reliable,
             payload: Some(payload),
             more,
         };
@@ -235,7 +238,7 @@ impl Call {
         let until = ctx.now.mono + self.facts.company.ring_timeout;
         tracing::info!(call = %id, "transfer: the target is called");
         if let Some(transfer) = &mut self.transfer {
-            transfer.step = Step::Calling { leg, hop, newcomer: Box::new(newcomer), until };
+            transfer.step = Step::Calling { leg, hop, newcomer: Box::new(newcomer), said: Vec::new(), until };
         }
     }
 
@@ -274,7 +277,10 @@ impl Call {
 
     fn on_target(&mut self, leg: LegId, event: &AgentEvent, ctx: &mut Ctx<'_>) {
         match event {
-            AgentEvent::Provisional { response, .. } => self.tell_referrer(response.status(), ctx),
+            AgentEvent::Provisional { response, .. } => {
+                self.hear_target(response);
+                self.tell_referrer(response.status(), ctx);
+            }
             AgentEvent::Answered { response, .. } => self.on_target_answered(leg, response, ctx),
             AgentEvent::Refused { status, .. } => self.transfer_failed(*status, ctx),
             AgentEvent::Bye { .. } => self.transfer_failed(480, ctx),
@@ -283,12 +289,30 @@ impl Call {
         }
     }
 
+    /// An answer in a reliable provisional response is the answer of its dialog.
+    fn hear_target(&mut self, response: &Message) {
+        let (Some(negotiation), Some(transfer)) = (&self.negotiation, &mut self.transfer) else { return };
+        let Step::Calling { newcomer, said, .. } = &mut transfer.step else { return };
+        let tag = tag_of(response);
+        let is_new = said.len() < limits::SIP_FORKS && said.iter().all(|(of, _)| **of != *tag);
+        if is_new
+            && is_reliable(response)
+            && let Some(body) = description(response)
+            && let Ok(stream) = negotiation.read_newcomer(newcomer, &body)
+        {
+            said.push((tag.into(), stream));
+        }
+    }
+
     fn on_target_answered(&mut self, leg: LegId, response: &Arc<Message>, ctx: &mut Ctx<'_>) {
         ctx.agent.ack(ctx.now, leg, None);
         let Some(mut transfer) = self.transfer.take() else { return };
-        let Step::Calling { hop, newcomer, .. } = std::mem::replace(&mut transfer.step, Step::Parting) else { return };
-        let body = description(response);
-        let stream = body.and_then(|body| self.negotiation.as_ref()?.read_newcomer(&newcomer, &body).ok());
+        let step = std::mem::replace(&mut transfer.step, Step::Parting);
+        let Step::Calling { hop, newcomer, said, .. } = step else { return };
+        let tag = tag_of(response);
+        let agreed = said.into_iter().find(|(of, _)| **of == *tag).map(|(_, stream)| stream);
+        let read = |body| self.negotiation.as_ref()?.read_newcomer(&newcomer, &body).ok();
+        let stream = agreed.or_else(|| description(response).and_then(read));
         let Some(stream) = stream else {
             ctx.agent.bye(ctx.now, leg, Extra::default());
             self.transfer = Some(transfer);
@@ -426,4 +450,8 @@ impl Call {
     pub(super) fn is_settled(&self) -> bool {
         matches!(&self.state, State::Talking(talk) if talk.is_settled())
     }
+}
+
+fn tag_of(response: &Message) -> &str {
+    response.to().ok().and_then(|to| to.tag()).unwrap_or_default()
 }

@@ -25,6 +25,8 @@ pub enum Do {
     HangUp,
     /// The final response to the first INVITE once more.
     Again,
+    /// CANCEL of a re-INVITE that waits.
+    Cancel,
 }
 
 impl Phone {
@@ -63,6 +65,8 @@ impl Phone {
             return self.perform(now, call, what);
         }
         dialog.left = true;
+        dialog.held.clear();
+        self.unpracked.retain(|pending| pending.call != call);
         self.acts.retain(|_, act| !matches!(act, Act::Respond { call: of, .. } if of == call));
         self.request(now, call, "BYE", None, &[])
     }
@@ -87,6 +91,7 @@ impl Phone {
         let (method, headers, body) = match &what {
             Do::HangUp => return self.hang_up(now, call),
             Do::Again => return self.answer_again(call),
+            Do::Cancel => return self.cancel_reinvite(now, call),
             Do::Reinvite(direction) => ("INVITE", Vec::new(), described(direction)),
             Do::Describe(text) => ("INVITE", Vec::new(), Some(("application/sdp", text.clone()))),
             Do::Offerless => {
@@ -99,19 +104,6 @@ impl Phone {
         };
         let is_offer = method == "INVITE" || method == "UPDATE";
         self.request_with(now, call, method, body, &headers, is_offer.then_some(what))
-    }
-
-    /// PRACK of a reliable provisional response, with the answer when it made the offer (RFC 3262 §4).
-    pub(super) fn acknowledge_early(&mut self, now: Mono, call: &str, response: &Message) -> Sent {
-        let me = self.me();
-        let Some(dialog) = self.dialogs.get_mut(call) else { return Vec::new() };
-        let number = response.header("RSeq").and_then(|text| text.parse().ok());
-        let Some(number) = number.filter(|number| *number > dialog.reliably) else { return Vec::new() };
-        dialog.reliably = number;
-        let describes = !response.body().is_empty();
-        let body = (describes && !dialog.offers && !dialog.agreed).then(|| sdp(me, 1, "sendrecv", "8 101"));
-        dialog.agreed |= describes;
-        self.request(now, call, "PRACK", body, &[("RAck", format!("{number} 1 INVITE"))])
     }
 
     /// Final response to a request within the call.

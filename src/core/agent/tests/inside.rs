@@ -166,6 +166,22 @@ fn cseq_lower_equal_and_far_higher() {
     hang_up(&mut world, leg);
 }
 
+/// B23: a BYE that a younger request has overtaken still ends the call.
+#[test]
+fn a_bye_is_taken_out_of_order() {
+    let mut world = World::new();
+    let (_, tag) = answered(&mut world, CONTACT);
+    let ask = |method, cseq, branch| Hand { method, to_tag: &tag, cseq, branch, ..Hand::default() };
+    world.hand(A, &ask("INFO", 9, "z9hG4bKi9"));
+    let txn = world.asked(A);
+    world.on(A, |agent, now| agent.respond(now, txn, 200, Extra::default()));
+    world.mail_of("SIP/2.0 200");
+    world.hand(A, &ask("BYE", 8, "z9hG4bKb8"));
+    world.mail_of("SIP/2.0 200");
+    assert!(matches!(world.event(A), AgentEvent::Bye { .. }));
+    world.quiet();
+}
+
 /// §14.2 and RFC 3311 §5.2.
 #[test]
 fn a_second_question_before_the_first_is_answered() {

@@ -293,7 +293,7 @@ fn bye_in_an_early_dialog() {
     world.hand(A, &Hand { method: "BYE", branch: "z9hG4bKbye", to_tag: &tag, cseq: 2, ..Hand::default() });
     assert_eq!(world.mail_of("SIP/2.0 200").method_token(), "BYE");
     assert_eq!(world.mail_of("SIP/2.0 487").method_token(), "INVITE");
-    assert!(matches!(world.event(A), AgentEvent::Bye { .. }));
+    assert!(matches!(world.event(A), AgentEvent::Cancelled { .. }));
     world.quiet();
 }
 

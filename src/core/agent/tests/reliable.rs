@@ -210,6 +210,27 @@ fn ringing_without_an_offer() {
     }
 }
 
+/// B25: a PRACK that a younger request has overtaken still acknowledges.
+#[test]
+fn a_prack_is_taken_out_of_order() {
+    let mut world = world();
+    let leg = invited(&mut world, "v=0\r\n");
+    world.on(A, |agent, now| agent.provisional(now, leg, 183, sdp()));
+    let response = world.mail_of("SIP/2.0 183");
+    let tag = response.to().unwrap().tag().unwrap().to_owned();
+    world.hand(A, &Hand { method: "UPDATE", branch: "z9hG4bKu3", to_tag: &tag, cseq: 3, ..Hand::default() });
+    world.mail_of("SIP/2.0 200");
+    prack(&mut world, &response, 2, &format!("{} 1 INVITE", rseq(&response)), "");
+    world.mail_of("SIP/2.0 200");
+    world.run(ms(2_000));
+    world.no_mail();
+    world.hand(A, &Hand { method: "CANCEL", ..Hand::default() });
+    world.mail_of("SIP/2.0 200");
+    world.mail_of("SIP/2.0 487");
+    assert!(matches!(world.event(A), AgentEvent::Cancelled { .. }));
+    world.quiet();
+}
+
 /// CANCEL while the 200 is held back.
 #[test]
 fn cancel_of_a_held_answer() {

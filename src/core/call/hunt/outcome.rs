@@ -91,7 +91,8 @@ impl Call {
     fn on_answered(&mut self, target: usize, leg: LegId, response: &Message, ctx: &mut Ctx<'_>) {
         self.lead_media_to(target, ctx);
         self.learn(Side::Company, response);
-        let mut delayed = false;
+        let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or_default();
+        let (mut delayed, mut after_prack) = (false, false);
         let stream = match self.final_description(leg, response) {
             Some(Final::Answer(stream)) => Some(stream),
             Some(Final::Offer(stream)) => {
@@ -99,6 +100,10 @@ impl Call {
                 Some(stream)
             }
             Some(Final::OfferToUs(offer)) => self.answer_for_caller(leg, &offer, ctx),
+            Some(Final::OfferAfterPrack(offer)) => {
+                (delayed, after_prack) = (true, true);
+                Some(offer)
+            }
             None => None,
         };
         let Some(stream) = stream else {
@@ -125,8 +130,21 @@ impl Call {
         if !delayed {
             ctx.agent.ack(ctx.now, leg, None);
         }
-        self.accept(Side::Company, &stream, ctx);
-        let payload = if delayed { self.cross(Side::Company, &stream) } else { self.describe_answer(&stream) };
+        self.lead(leg, tag);
+        let payload = match (delayed, after_prack) {
+            (_, true) => {
+                self.keep_offer(stream);
+                None
+            }
+            (true, false) => {
+                self.accept(Side::Company, &stream, ctx);
+                self.cross(Side::Company, &stream)
+            }
+            (false, _) => {
+                self.accept(Side::Company, &stream, ctx);
+                self.describe_answer(&stream)
+            }
+        };
         ctx.agent.answer(ctx.now, self.facts.leg, Extra { payload, ..Extra::default() });
         self.connected(Talk::new(delayed), ctx);
     }

@@ -155,6 +155,7 @@ impl Call {
             // The first answer is still to come in the caller's ACK, or the ACK itself is.
             (Offer::Idle, State::Talking(talk)) => (talk.company_waits() && side == Side::Company, true),
             // The agent has looked at the leg that it came on.
+            (Offer::Idle, _) if self.is_forked(ctx) => (false, true),
             (Offer::Idle, _) if self.leg(side.other()).is_some_and(|leg| ctx.agent.may_offer(leg)) => (false, false),
             (Offer::Idle, _) => (side == Side::Caller, true),
         };
