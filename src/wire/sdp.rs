@@ -4,6 +4,7 @@
 //! `i=` lines, and none of them may cost a call. Writing starts from nothing: the other side sees our own `o=`, `c=`
 //! and `m=` and a short list of attributes, never a line of its peer's.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
@@ -184,18 +185,22 @@ impl Sdp {
 
 /// Keeps `v= c= t= m= a=` and puts neutral `o=` and `s=` lines in their places.
 fn usable_lines(body: &[u8]) -> Result<String, SdpError> {
-    let text = String::from_utf8_lossy(body);
+    let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
     let mut kept = String::with_capacity(text.len() + 64);
     kept.push_str("v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\n");
     let mut seen_version = false;
-    for (count, line) in text.split('\n').enumerate() {
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]);
+    for (count, end) in ends.enumerate() {
         if count >= limits::SDP_LINES {
             return Err(SdpError::TooManyLines);
         }
+        let line = text.get(start..end).unwrap_or_default();
         let line = line.strip_suffix('\r').unwrap_or(line);
+        start = end + 1;
         match line.as_bytes() {
             [b'v', b'=', ..] => seen_version = true,
-            [b'c' | b't' | b'm' | b'a', b'=', ..] if !line.contains(['\r', '\0']) => {
+            [b'c' | b't' | b'm' | b'a', b'=', ..] if memchr::memchr2(b'\r', 0, line.as_bytes()).is_none() => {
                 kept.push_str(line);
                 kept.push_str("\r\n");
             }

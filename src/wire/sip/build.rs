@@ -155,11 +155,7 @@ impl Builder {
     }
 
     fn put_unfolded(&mut self, value: &[u8]) {
-        if memchr::memchr2(b'\r', b'\n', value).is_none() {
-            self.put(&[value]);
-        } else {
-            self.put(&[&head::unfold(value)]);
-        }
+        self.put(&[&head::unfold(value)]);
     }
 
     /// A To that cannot be read is left as it is: nobody can say what a tag behind it would belong to.

@@ -1,5 +1,6 @@
 //! The head of a message: start line and header lines as spans, in one pass.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -301,7 +302,10 @@ pub(super) fn trim_folds(text: &[u8]) -> &[u8] {
 }
 
 /// Each fold, with the blanks around it, becomes one space (RFC 3261 §7.3.1). A CR or LF of a broken message too.
-pub(super) fn unfold(value: &[u8]) -> Vec<u8> {
+pub(super) fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr2(b'\r', b'\n', value).is_none() {
+        return Cow::Borrowed(value);
+    }
     let mut out = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
@@ -311,5 +315,5 @@ pub(super) fn unfold(value: &[u8]) -> Vec<u8> {
         rest = skip_folds(after);
     }
     out.extend_from_slice(rest);
-    out
+    Cow::Owned(out)
 }
