@@ -38,7 +38,7 @@ pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
 pub use problem::{Problem, Problems};
-pub use sip::{Listener, Sip};
+pub use sip::{LargeRequests, Listener, Sip};
 pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};

@@ -17,6 +17,20 @@ pub const HEALTH_TRIAL: Duration = Duration::from_secs(10);
 /// A failed hop that nobody has asked for since is forgotten after this.
 pub const HEALTH_MEMORY: Duration = Duration::from_secs(3_600);
 
+/// Largest request of ours that goes by UDP: the path's MTU is not known (RFC 3261 §18.1.1).
+pub const SIP_DATAGRAM: usize = 1_300;
+/// Who refused a TCP connection for a large request is sent such by UDP for so long.
+pub const LARGE_REFUSED: Duration = Duration::from_secs(600);
+/// Places that are remembered so.
+pub const LARGE_REFUSALS: usize = 1_024;
+/// Bytes of what ICMP quotes in which our branch must stand: a message has at most 576 (RFC 1812 §4.3.2.3) or, with IPv6,
+/// 1,280 (RFC 4443 §2.4).
+pub const BOUNCE_QUOTED: usize = 1_280;
+/// A datagram that the kernel does not take is offered so often again before its destination counts as unreachable.
+pub const SENDS: usize = 3;
+/// ICMP errors of one socket read before its datagrams are looked at again.
+pub const BOUNCES_PER_TURN: usize = 64;
+
 /// Longest SIP message we read: what fits a UDP datagram.
 pub const SIP_MESSAGE: usize = 65_535;
 /// Start line and headers of one message. The largest torture message of RFC 4475 has 3.5 KB.

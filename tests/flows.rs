@@ -4,6 +4,8 @@
 mod early;
 #[path = "flows/forks.rs"]
 mod forks;
+#[path = "flows/large.rs"]
+mod large;
 #[path = "flows/login.rs"]
 mod login;
 #[path = "flows/offers.rs"]

@@ -64,6 +64,7 @@ impl Config {
         out.text("user_agent", &self.sip.user_agent);
         out.plain("calls_max", self.sip.calls_max);
         out.plain("calls_per_second_max", self.sip.calls_per_second_max);
+        out.text("large_requests", self.sip.large_requests.as_str());
         write_dialogs(out, &self.sip.dialogs);
         out.text("call_length_max", duration_text(self.sip.call_length_max));
         out.text("overload_after", duration_text(self.sip.overload_after));
@@ -189,6 +190,7 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.text("prefix", &trunk.prefix);
     out.plain("trust_identity", trunk.trust_identity);
     out.plain("nat", trunk.nat);
+    out.text("large_requests", trunk.large_requests.as_str());
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);
     trunk::write(out, trunk);

@@ -83,7 +83,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let fraud = fraud(r, &mut root);
     let log = log(r, &mut root);
     let trace = trace(r, &mut root);
-    let trunks = tables(r, &mut root, "trunk", &mut places.trunks, |r, s, m| trunk(r, s, sip.calls_max, m));
+    let trunks = tables(r, &mut root, "trunk", &mut places.trunks, |r, s, m| trunk(r, s, &sip, m));
     let trunks: Vec<Arc<Trunk>> = trunks.into_iter().map(Arc::new).collect();
     let mut companies = tables(r, &mut root, "company", &mut places.companies, company);
     let trunks_lost = places.trunks.iter().any(|marks| marks.lost);

@@ -26,6 +26,26 @@ impl Listener {
     }
 }
 
+/// What a request of ours does that is too large for a datagram (RFC 3261 §18.1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LargeRequests {
+    /// Goes over TCP to the same place; by UDP only when nobody takes a connection there.
+    #[default]
+    Tcp,
+    /// Goes by UDP, in fragments.
+    Udp,
+}
+
+impl LargeRequests {
+    /// As the configuration writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LargeRequests::Tcp => "tcp",
+            LargeRequests::Udp => "udp",
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Sip {
     pub listen: Vec<Listener>,
@@ -43,6 +63,8 @@ pub struct Sip {
     pub call_length_max: Duration,
     pub dns: Dns,
     pub streams: Streams,
+    /// Where trunks do not say otherwise.
+    pub large_requests: LargeRequests,
     pub tls: Arc<Tls>,
     /// Origins of pages whose scripts may connect by WebSocket; programs that send no Origin are not browsers.
     pub websocket_origins: Vec<String>,

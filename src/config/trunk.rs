@@ -11,7 +11,7 @@ mod stir;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::Within;
+use super::{LargeRequests, Within};
 use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
@@ -65,6 +65,8 @@ pub struct Trunk {
     pub trust_identity: bool,
     /// Symmetric media may be learned (same IP, five in sequence), and in-dialog requests go to the packet's source.
     pub nat: bool,
+    /// What requests do that are too large for a datagram; default: as `[sip]` says.
+    pub large_requests: LargeRequests,
     pub calls_max: usize,
     pub calls_per_second_max: u32,
     /// What its legs may talk with.
@@ -103,6 +105,7 @@ impl Trunk {
             prefix: String::new(),
             trust_identity: true,
             nat: false,
+            large_requests: LargeRequests::default(),
             calls_max: 1,
             calls_per_second_max: 0,
             codecs: CodecList::default(),

@@ -7,6 +7,8 @@
 //! dialog 481. What a *call* means (who is told, what crosses from leg to leg) is [`crate::core::call`]'s.
 
 mod abilities;
+mod bounces;
+mod callers;
 mod challenge;
 mod checks;
 mod commands;
@@ -15,6 +17,7 @@ pub mod drops;
 mod find;
 mod forks;
 mod identity;
+mod large;
 mod leg;
 mod offers;
 pub mod reliable;
@@ -29,7 +32,7 @@ mod write;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -39,12 +42,14 @@ pub use self::abilities::Transfers;
 use self::drops::Drops;
 pub use self::forks::Fork;
 use self::identity::{Branch, Identity, LocalTag};
+use self::large::Large;
 use self::leg::{Leg, Phase};
 pub use self::reliable::Reliable;
 pub use self::session::SessionTimer;
 pub use self::standalone::Standalone;
 use self::timers::{Timed, Timers};
 use self::transactions::{ClientEntry, ServerEntry};
+use crate::config::LargeRequests;
 use crate::core::auth::Credentials;
 use crate::core::hosts::Hosts;
 use crate::core::transaction::Action;
@@ -122,6 +127,8 @@ pub struct Failure {
     pub connection: u64,
     /// Name for which the connection was.
     pub name: Option<NameId>,
+    /// No connection was there, and none could be made.
+    pub refused: bool,
     /// Stable code: `refused`, `tls_name_mismatch`, ….
     pub why: &'static str,
 }
@@ -129,13 +136,18 @@ pub struct Failure {
 impl Failure {
     /// A datagram's destination.
     pub const fn of_datagram(remote: SocketAddr, why: &'static str) -> Failure {
-        Failure { transport: rsip::Transport::Udp, remote, connection: 0, name: None, why }
+        Failure { transport: rsip::Transport::Udp, remote, connection: 0, name: None, refused: false, why }
     }
 
     /// The connection of this flow.
     pub const fn of(flow: &Flow, why: &'static str) -> Failure {
         let Flow { transport, remote, connection, name, .. } = *flow;
-        Failure { transport, remote, connection, name, why }
+        Failure { transport, remote, connection, name, refused: false, why }
+    }
+
+    /// The same when it never came to be, because of the far side or the way there.
+    pub const fn refused(flow: &Flow, why: &'static str) -> Failure {
+        Failure { refused: true, ..Failure::of(flow, why) }
     }
 
     /// Whether what went out on this flow is lost. A flow without a connection of its own went over any connection to
@@ -170,6 +182,8 @@ pub struct Invite {
     pub session: Option<SessionTimer>,
     /// What a challenge to this leg's requests is answered with; `None`: it is a failure.
     pub credentials: Option<Arc<Credentials>>,
+    /// What requests of this leg do that are too large for a datagram.
+    pub large: LargeRequests,
     pub extra: Extra,
 }
 
@@ -215,7 +229,7 @@ pub enum AgentEvent {
     /// The agent has refreshed the session by re-INVITE; the far side's answer to the unchanged offer may have changed.
     Refreshed { leg: LegId, response: Arc<Message> },
     /// The agent has ended the leg (final response or BYE is out): `no_prack`, `session_expired`,
-    /// `session_refresh_failed`.
+    /// `session_refresh_failed`, `caller_unreachable`.
     Ended { leg: LegId, reason: &'static str },
     /// Response to our in-dialog request; provisional ones too. A 2xx to a re-INVITE wants `ack`. No `response`: 408,
     /// 503, 491, 481 … of our own.
@@ -251,10 +265,13 @@ pub struct Agent {
     /// By transport and address, for the network's errors.
     by_peer: BTreeSet<(u8, SocketAddr, ClientTxn)>,
     servers: HashMap<ServerTxn, ServerEntry, FixedState>,
+    /// INVITEs that came on connections, by transport and address.
+    by_source: BTreeSet<(u8, IpAddr, ServerTxn)>,
     // Keys that the far side chooses: a hasher that it cannot steer.
     by_key: HashMap<Box<str>, ServerTxn>,
     by_merge: HashMap<Box<str>, ServerTxn>,
     timers: Timers,
+    large: Large,
     transmits: VecDeque<Transmit>,
     events: VecDeque<AgentEvent>,
     drops: Drops,
@@ -277,9 +294,11 @@ impl Agent {
             by_branch: HashMap::default(),
             by_peer: BTreeSet::new(),
             servers: HashMap::default(),
+            by_source: BTreeSet::new(),
             by_key: HashMap::new(),
             by_merge: HashMap::new(),
             timers: Timers::default(),
+            large: Large::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             drops: Drops::default(),
@@ -312,8 +331,14 @@ impl Agent {
     /// of those only what has heard nothing yet.
     pub fn handle_transport_error(&mut self, now: Now, failure: &Failure) {
         self.failed.clear();
+        self.note_refused(now.mono, failure);
+        self.on_callers_connection(now.mono, failure);
         for txn in self.clients_to(failure.transport, failure.remote) {
             let Some(entry) = self.clients.get(&txn).filter(|entry| failure.concerns(&entry.flow)) else { continue };
+            if entry.datagram.is_some() && self.fall_back(now.mono, txn) {
+                continue;
+            }
+            let Some(entry) = self.clients.get(&txn) else { continue };
             self.failed.push((entry.leg, failure.why));
             self.client_failed(now.mono, txn);
         }
@@ -509,7 +534,7 @@ impl Agent {
         assert_eq!(self.counts(), AgentCounts::default(), "{ladder}");
         let indexes = [self.by_tag.len(), self.by_branch.len(), self.by_peer.len(), self.by_key.len()];
         assert_eq!(indexes, [0; 4], "{ladder}");
-        assert_eq!((self.by_merge.len(), self.timers.len()), (0, 0), "{ladder}");
+        assert_eq!((self.by_merge.len(), self.by_source.len(), self.timers.len()), (0, 0, 0), "{ladder}");
         assert!(self.transmits.is_empty() && self.events.is_empty(), "{ladder}");
     }
 }

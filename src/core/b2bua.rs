@@ -93,7 +93,7 @@ impl Settings {
             destinations: destinations.map(|ip| ip.to_canonical()).collect(),
             own_media: OwnMedia::new(&config.media),
             names,
-            plain: Arc::new(Trunk::bare("")),
+            plain: Arc::new(Trunk { large_requests: config.sip.large_requests, ..Trunk::bare("") }),
             config,
         }
     }
@@ -116,6 +116,11 @@ impl Settings {
     /// Host (and port) under which the far side of `local` knows us.
     pub fn our_host(&self, flow: &Flow) -> String {
         self.hosts.of(flow.transport, flow.local).into_owned()
+    }
+
+    fn tcp_listeners(&self) -> Vec<SocketAddr> {
+        let tcp = self.listeners.iter().filter(|listener| listener.transport == rsip::Transport::Tcp);
+        tcp.map(|listener| listener.address).collect()
     }
 
     /// One of our own listeners.
@@ -156,6 +161,8 @@ pub enum Input {
     Datagram(Flow, Bytes),
     /// Sending to this peer failed, or its connection did, or the network said that nobody is there.
     Unreachable(Failure),
+    /// ICMP says that a datagram of ours came to nobody: where it went, and what is quoted of it, from its first byte.
+    Bounced(SocketAddr, Bytes),
     Media(CallId, MediaNotice),
     Resolved(Asker, Vec<Hop>),
     /// Answer to [`Output::Decide`]: what the webhook said, or the stable code of why it said nothing.
@@ -295,7 +302,7 @@ impl B2bua {
             session: settings.config.sip.dialogs.session(),
         };
         B2bua {
-            agent: Agent::new(Arc::new(agent_config), agent_seed).with_replaces(),
+            agent: Agent::new(Arc::new(agent_config), agent_seed).with_replaces().with_tcp(settings.tcp_listeners()),
             settings,
             leases,
             admission: Admission::default(),
@@ -328,6 +335,7 @@ impl B2bua {
                 self.agent.handle_transport_error(now, &failure);
                 self.on_registrations(now, |all, ctx| all.on_unreachable(&failure, ctx));
             }
+            Input::Bounced(remote, quoted) => self.agent.handle_bounce(now, remote, &quoted),
             Input::Media(call, notice) => self.tell_call(now, call, call::Input::Media(notice)),
             Input::Resolved(Asker::Call(call, question), hops) => {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));

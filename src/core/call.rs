@@ -200,6 +200,7 @@ impl Call {
     pub fn start(facts: NewCall, ctx: &mut Ctx<'_>) -> Call {
         let id = facts.data.call_id;
         ctx.agent.set_nat(facts.leg, facts.caller_nat);
+        ctx.agent.set_large(facts.leg, facts.trunk.large_requests);
         ctx.agent.set_credentials(facts.leg, facts.trunk.credentials.clone());
         ctx.agent.trying(ctx.now, facts.leg);
         ctx.event(id, Body::CallStarted(Box::new(facts.data.clone())));

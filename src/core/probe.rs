@@ -281,6 +281,7 @@ impl Probe {
                 call_id: None,
                 cseq: 1,
                 credentials: self.trunk.credentials.clone(),
+                large: self.trunk.large_requests,
                 extra: Extra { headers: vec![("Accept".into(), "application/sdp".to_owned())], ..Extra::default() },
             };
             asked.push((ctx.agent.standalone(ctx.now, request), *hop));

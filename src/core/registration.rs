@@ -310,6 +310,7 @@ impl Registration {
             call_id: Some(self.call_id.clone()),
             cseq: self.cseq,
             credentials: self.trunk.credentials.clone(),
+            large: self.trunk.large_requests,
             extra: Extra { headers, ..Extra::default() },
         };
         let txn = ctx.agent.standalone(ctx.now, request);

@@ -1,6 +1,7 @@
 //! The thread that owns [`B2bua`]: sockets in, sockets out. One current-thread runtime; its tasks share the machine
 //! without a lock, and none of them holds it across an await.
 
+mod bounces;
 mod door;
 
 use std::cell::RefCell;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -276,14 +278,15 @@ async fn read_udp(signalling: Rc<RefCell<Signalling>>, local: SocketAddr, socket
     let mut door = Door::new(&socket);
     let mut lost = 0;
     loop {
-        if socket.readable().await.is_err() {
-            return;
+        let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await else { return };
+        if ready.is_error() {
+            hear_bounces(&signalling, &mut door, &socket);
         }
         let (mut taken, mut thrown) = (0, 0);
         // Strangers' datagrams cost next to nothing and are thrown away at once, so that known ones behind them come
         // to their turn.
         while taken < limits::DATAGRAMS_PER_TURN && thrown < limits::STRANGERS_PER_TURN {
-            // Errors here are news of earlier sends (ICMP); the machine's timers deal with silence.
+            // Errors here are news of earlier sends (ICMP), whose particulars wait in the error queue.
             let arrived = match door.receive(&socket) {
                 Ok(arrived) => arrived,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -307,6 +310,17 @@ async fn read_udp(signalling: Rc<RefCell<Signalling>>, local: SocketAddr, socket
         }
         finish_turn(&signalling);
         tokio::task::yield_now().await;
+    }
+}
+
+/// What ICMP says of datagrams that this socket has sent.
+fn hear_bounces(signalling: &Rc<RefCell<Signalling>>, door: &mut Door, socket: &UdpSocket) {
+    for _ in 0..limits::BOUNCES_PER_TURN {
+        let Ok((remote, quoted)) = door.bounced(socket) else { return };
+        if let Some(remote) = remote {
+            let quoted = quoted.get(..quoted.len().min(limits::BOUNCE_QUOTED)).unwrap_or_default();
+            signalling.borrow_mut().handle(Input::Bounced(canonical(remote), Bytes::copy_from_slice(quoted)));
+        }
     }
 }
 
@@ -474,7 +488,18 @@ impl Signalling {
             tracing::warn!(local = %flow.local, "no socket for this local address");
             return;
         };
-        match socket.try_send_to(&transmit.bytes, flow.remote) {
+        let mut sent = socket.try_send_to(&transmit.bytes, flow.remote);
+        // The kernel tells whoever comes next of ICMP about an earlier datagram, and then has told it: it says nothing
+        // about this one, and who floods us with such news must not keep it from leaving.
+        for _ in 0..limits::SENDS {
+            match sent {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    sent = socket.try_send_to(&transmit.bytes, flow.remote);
+                }
+                _ => break,
+            }
+        }
+        match sent {
             Ok(_) => {}
             // A full send buffer is a lost datagram: the retransmission makes it good.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

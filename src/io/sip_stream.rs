@@ -5,6 +5,7 @@
 //! a connection that was verified for another, though the address be the same (CVE-2020-15260).
 
 mod link;
+mod patience;
 mod plain;
 mod websocket;
 
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rsip::Transport;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -69,7 +71,8 @@ pub struct Streams {
     world: World,
     connections: HashMap<u64, Connection>,
     by_peer: HashMap<Peer, u64>,
-    next: u64,
+    /// Last number of a connection, by twos: those that we opened are odd.
+    last: u64,
     events: mpsc::Sender<StreamEvent>,
     figures: StreamFigures,
 }
@@ -134,7 +137,7 @@ impl Streams {
             world: World { settings, tls },
             connections: HashMap::new(),
             by_peer: HashMap::new(),
-            next: 1,
+            last: 0,
             events,
             figures: StreamFigures::default(),
         }
@@ -171,7 +174,7 @@ impl Streams {
             return count(&mut self.figures.failed, why);
         }
         let _ = stream.set_nodelay(true);
-        let flow = Flow { transport, local, remote, connection: self.next, name: None };
+        let flow = Flow { transport, local, remote, connection: self.number(false), name: None };
         let (wire, world) = (self.admit(flow, is_stranger, false), self.world.clone());
         tokio::task::spawn_local(async move {
             run(wire, async move |wire: &Wire| {
@@ -200,8 +203,12 @@ impl Streams {
         self.connections.values().filter(|connection| connection.flow.remote.ip() == ip).count()
     }
 
+    fn number(&mut self, is_ours: bool) -> u64 {
+        self.last += 2;
+        self.last | u64::from(is_ours)
+    }
+
     fn admit(&mut self, flow: Flow, is_stranger: bool, is_ours: bool) -> Wire {
-        self.next += 1;
         let (sender, queue) = mpsc::unbounded_channel();
         let (alive, gone) = oneshot::channel();
         let unsent = Arc::new(AtomicUsize::new(0));
@@ -228,7 +235,13 @@ impl Streams {
     /// The peer cannot be reached: its queue is full, or there are too many connections.
     pub fn send(&mut self, flow: Flow, bytes: Bytes) -> Result<(), Failure> {
         let alive = self.connections.contains_key(&flow.connection).then_some(flow.connection);
-        let flow = if alive.is_some() || flow.connection == 0 { flow } else { return_flow(flow, &bytes) };
+        let flow = match (alive, flow.connection, flow.transport) {
+            (Some(_), ..) | (None, 0, _) => flow,
+            (None, gone, Transport::Ws | Transport::Wss) if is_ours(gone) => Flow { connection: 0, ..flow },
+            // Browsers cannot be called: they keep their connection, or are gone (RFC 7118 §5.2).
+            (None, _, Transport::Ws | Transport::Wss) => return Err(Failure::of(&flow, "connection_gone")),
+            (None, ..) => return_flow(flow, &bytes),
+        };
         let known = alive.or_else(|| self.by_peer.get(&(flow.transport, flow.remote, flow.name)).copied());
         let id = match known {
             Some(id) => id,
@@ -252,7 +265,7 @@ impl Streams {
     }
 
     fn open(&mut self, wanted: Flow) -> u64 {
-        let flow = Flow { connection: self.next, ..wanted };
+        let flow = Flow { connection: self.number(true), ..wanted };
         let (wire, world) = (self.admit(flow, false, true), self.world.clone());
         tokio::task::spawn_local(async move {
             run(wire, async move |wire: &Wire| {
@@ -293,7 +306,7 @@ impl Streams {
                 let flow = self.close(id)?;
                 let transport = name(flow.transport);
                 tracing::info!(transport, remote = %flow.remote, why, "no SIP connection");
-                Some(Input::Unreachable(Failure::of(&flow, why)))
+                Some(Input::Unreachable(Failure::refused(&flow, why)))
             }
             StreamEvent::Closed { id, why } => {
                 let flow = self.close(id)?;
@@ -375,6 +388,11 @@ impl Wire {
         let fewer = |held: usize| Some(held.saturating_sub(length));
         let _ = self.unsent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
     }
+}
+
+/// Whether we opened this connection.
+const fn is_ours(connection: u64) -> bool {
+    connection & 1 == 1
 }
 
 /// Where a message goes whose connection is gone. A response goes to the address that it came from and the port that

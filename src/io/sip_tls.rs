@@ -56,7 +56,8 @@ impl Context {
         };
         let resolver = tls.identity.as_ref().map(|identity| SingleCertAndKey::from(Arc::clone(&identity.pair)));
         let resolver = resolver.map(Arc::new);
-        let verifier = Arc::new(ServerVerifier { roots: Arc::clone(&roots), provider: Arc::clone(&provider) });
+        let believed = Believed { roots, provider: Arc::clone(&provider) };
+        let verifier = Arc::new(ServerVerifier { believed: believed.clone() });
         let client = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions)?;
         let client = client.dangerous().with_custom_certificate_verifier(verifier);
         let client = match &resolver {
@@ -68,8 +69,10 @@ impl Context {
             let server = match tls.client_certificates {
                 ClientCertificates::Off => server.with_no_client_auth(),
                 // Without any authority there is nobody who could be believed; the verifier would refuse to be made.
-                _ if roots.is_empty() => return Err(Error::General("no authority is believed: set sip.tls.ca".into())),
-                asked => server.with_client_cert_verifier(Arc::new(ClientVerifier::new(roots, &provider, asked)?)),
+                _ if believed.roots.is_empty() => {
+                    return Err(Error::General("no authority is believed: set sip.tls.ca".into()));
+                }
+                asked => server.with_client_cert_verifier(Arc::new(ClientVerifier::new(believed, asked)?)),
             };
             Ok(TlsAcceptor::from(Arc::new(server.with_cert_resolver(resolver))))
         });
@@ -131,11 +134,61 @@ pub fn reason(error: &io::Error) -> &'static str {
     }
 }
 
+/// Who is believed, and by which means.
+#[derive(Clone, Debug)]
+struct Believed {
+    roots: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Believed {
+    /// The certificate, when somebody we believe has signed it, one from the other.
+    fn certificate<'a>(
+        &self,
+        end_entity: &'a CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ParsedCertificate<'a>, Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+        Ok(certificate)
+    }
+}
+
+/// Signatures of a handshake are judged alike on both sides: by what the provider knows.
+macro_rules! signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            let algorithms = &self.believed.provider.signature_verification_algorithms;
+            rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            let algorithms = &self.believed.provider.signature_verification_algorithms;
+            rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.believed.provider.signature_verification_algorithms.supported_schemes()
+        }
+    };
+}
+
 /// Servers that we call: signed by somebody we believe, and for the name of the URI, as DNS name, address or SIP URI.
 #[derive(Debug)]
 struct ServerVerifier {
-    roots: Arc<RootCertStore>,
-    provider: Arc<CryptoProvider>,
+    believed: Believed,
 }
 
 impl ServerCertVerifier for ServerVerifier {
@@ -147,9 +200,7 @@ impl ServerCertVerifier for ServerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+        let certificate = self.believed.certificate(end_entity, intermediates, now)?;
         verify_server_name(&certificate, server_name).or_else(|error| {
             let wanted = server_name.to_str();
             let parsed = webpki::EndEntityCert::try_from(end_entity).map_err(|_| error.clone())?;
@@ -159,29 +210,7 @@ impl ServerCertVerifier for ServerVerifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+    signatures!();
 }
 
 /// Clients that connect to us. A SIP server shows its one certificate in both roles, and public authorities no longer
@@ -189,23 +218,19 @@ impl ServerCertVerifier for ServerVerifier {
 #[derive(Debug)]
 struct ClientVerifier {
     inner: Arc<dyn ClientCertVerifier>,
-    roots: Arc<RootCertStore>,
-    provider: Arc<CryptoProvider>,
+    believed: Believed,
 }
 
 impl ClientVerifier {
-    fn new(
-        roots: Arc<RootCertStore>,
-        provider: &Arc<CryptoProvider>,
-        asked: ClientCertificates,
-    ) -> Result<Self, Error> {
-        let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider));
+    fn new(believed: Believed, asked: ClientCertificates) -> Result<Self, Error> {
+        let Believed { roots, provider } = believed.clone();
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
         let builder = match asked {
             ClientCertificates::Required => builder,
             _ => builder.allow_unauthenticated(),
         };
         let inner = builder.build().map_err(|error| Error::General(error.to_string()))?;
-        Ok(ClientVerifier { inner, roots, provider: Arc::clone(provider) })
+        Ok(ClientVerifier { inner, believed })
     }
 }
 
@@ -231,34 +256,12 @@ impl ClientCertVerifier for ClientVerifier {
         use CertificateError::{InvalidPurpose, InvalidPurposeContext};
         match self.inner.verify_client_cert(end_entity, intermediates, now) {
             Err(Error::InvalidCertificate(InvalidPurpose | InvalidPurposeContext { .. })) => {
-                let certificate = ParsedCertificate::try_from(end_entity)?;
-                let algorithms = self.provider.signature_verification_algorithms.all;
-                verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+                self.believed.certificate(end_entity, intermediates, now)?;
                 Ok(ClientCertVerified::assertion())
             }
             verdict => verdict,
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
+    signatures!();
 }

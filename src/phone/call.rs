@@ -12,6 +12,7 @@ use super::audio::Sound;
 use super::line::{Line, sdp_of};
 use super::rtp::{Figures, Media};
 use super::{EndedBy, Step, What, sdp};
+use crate::config::LargeRequests;
 use crate::core::agent::{AgentEvent, Extra, Invite, LegId, Payload, Reliable};
 use crate::io::clock;
 use crate::time::Mono;
@@ -261,6 +262,7 @@ fn invite(options: &CallOptions, line: &Line, media: &Media) -> Invite {
         reliable: Reliable::Off,
         session: None,
         credentials: None,
+        large: LargeRequests::Udp,
         extra: with_sdp(offer),
     }
 }

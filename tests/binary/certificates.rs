@@ -13,7 +13,7 @@ use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::node::{NUMBER, Node};
-use crate::secure::{Authority, Paper, ip};
+use crate::papers::{Authority, Paper, ip};
 
 const CALLER: &str = "+447700900123";
 

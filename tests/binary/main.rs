@@ -3,13 +3,18 @@
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
 mod certificates;
+mod connections;
 mod crash;
 mod decide;
 mod hostile;
+mod large;
 mod life;
 mod limits;
+mod line;
 mod node;
+mod papers;
 mod router;
 mod secure;
 mod sinks;
 mod stream;
+mod websocket;

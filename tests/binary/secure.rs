@@ -3,240 +3,24 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use leaseline::core::auth::digest::{Algorithm, Qop, Signed};
 use leaseline::wire::sip::Message;
 use leaseline::wire::sip::auth::AuthValue;
 use leaseline::wire::sip::build::Builder;
-use leaseline::wire::sip::frame::{Frame, Framer};
+use leaseline::wire::sip::frame::Framer;
 use nix::sys::signal::Signal;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rcgen::SanType;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
+use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::{self, WebSocket};
 
+use crate::line::{Duplex, Line, Pipe, connect, sdp, until_closed};
 use crate::node::{NUMBER, Node, PATIENCE, holds};
-
-// ── certificates ──
-
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-/// A certificate and its key, PEM.
-#[derive(Clone)]
-pub(crate) struct Paper {
-    certificate: String,
-    key: String,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Authority {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        // Two of one name would be one that lies.
-        params.distinguished_name.push(DnType::CommonName, format!("{:?}", Instant::now()));
-        Authority(CertifiedIssuer::self_signed(params, key).unwrap())
-    }
-
-    /// A certificate of its own making.
-    pub(crate) fn sign(&self, params: &CertificateParams, key: &KeyPair) -> String {
-        params.clone().signed_by(key, &self.0).unwrap().pem()
-    }
-
-    pub(crate) fn pem(&self) -> String {
-        let certificate: &rcgen::Certificate = self.0.as_ref();
-        certificate.pem()
-    }
-
-    pub(crate) fn issue(&self, names: &[SanType]) -> Paper {
-        self.issue_until(names, 2040)
-    }
-
-    fn issue_until(&self, names: &[SanType], year: i32) -> Paper {
-        let mut params = CertificateParams::default();
-        params.subject_alt_names = names.to_vec();
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(year, 1, 1);
-        let key = KeyPair::generate().unwrap();
-        Paper { certificate: params.signed_by(&key, &self.0).unwrap().pem(), key: key.serialize_pem() }
-    }
-}
-
-impl Paper {
-    fn write(&self, dir: &Path, name: &str) {
-        fs::write(dir.join(format!("{name}.pem")), &self.certificate).unwrap();
-        fs::write(dir.join(format!("{name}.key")), &self.key).unwrap();
-    }
-
-    pub(crate) fn parts(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes()).map(Result::unwrap).collect();
-        (chain, PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap())
-    }
-}
-
-fn dns(name: &str) -> SanType {
-    SanType::DnsName(name.try_into().unwrap())
-}
-
-fn uri(text: &str) -> SanType {
-    SanType::URI(text.try_into().unwrap())
-}
-
-pub(crate) fn ip(address: Ipv4Addr) -> SanType {
-    SanType::IpAddress(address.into())
-}
-
-fn roots(ca: &Authority) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).unwrap()).unwrap();
-    roots
-}
-
-fn client_config(ca: &Authority, own: Option<&Paper>) -> Arc<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_root_certificates(roots(ca));
-    Arc::new(match own.map(Paper::parts) {
-        Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
-        None => config.with_no_client_auth(),
-    })
-}
-
-// ── connections ──
-
-trait Duplex: Read + Write + Send {}
-impl<T: Read + Write + Send> Duplex for T {}
-
-enum Pipe {
-    Bytes(Box<dyn Duplex>, Framer),
-    WebSocket(Box<WebSocket<Box<dyn Duplex>>>),
-}
-
-/// A connection that speaks whole messages.
-struct Line {
-    pipe: Pipe,
-    here: SocketAddr,
-    /// In Via.
-    transport: &'static str,
-}
-
-impl Line {
-    fn say(&mut self, bytes: &[u8]) -> bool {
-        match &mut self.pipe {
-            Pipe::Bytes(stream, _) => stream.write_all(bytes).and_then(|()| stream.flush()).is_ok(),
-            Pipe::WebSocket(socket) => {
-                socket.send(tungstenite::Message::text(std::str::from_utf8(bytes).unwrap())).is_ok()
-            }
-        }
-    }
-
-    /// The next message; `None` when the other side closed.
-    fn hear(&mut self) -> Option<Message> {
-        let bytes = match &mut self.pipe {
-            Pipe::Bytes(stream, framer) => loop {
-                match framer.next().expect("whole messages") {
-                    Some(Frame::Message(bytes)) => break bytes,
-                    Some(Frame::Ping | Frame::Pong) => {}
-                    None => {
-                        let mut buffer = [0; 8_192];
-                        match stream.read(&mut buffer) {
-                            Ok(0) => return None,
-                            Ok(length) => framer.push(&buffer[..length]),
-                            Err(error) => {
-                                assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "nothing comes");
-                                return None;
-                            }
-                        }
-                    }
-                }
-            },
-            Pipe::WebSocket(socket) => loop {
-                match socket.read() {
-                    Ok(tungstenite::Message::Text(text)) => break text.into(),
-                    Ok(tungstenite::Message::Binary(bytes)) => break bytes,
-                    Ok(_) => {}
-                    Err(tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                        panic!("nothing comes")
-                    }
-                    Err(_) => return None,
-                }
-            },
-        };
-        Some(Message::parse(bytes).unwrap())
-    }
-
-    fn hear_status(&mut self, status: u16) -> Message {
-        loop {
-            let message = self.hear().expect("open");
-            if message.status() == status {
-                return message;
-            }
-        }
-    }
-
-    fn hear_request(&mut self, method: &str) -> Message {
-        loop {
-            let message = self.hear().expect("open");
-            if message.is_request() && message.method_token() == method {
-                return message;
-            }
-        }
-    }
-
-    fn is_browser(&self) -> bool {
-        matches!(self.pipe, Pipe::WebSocket(_))
-    }
-
-    fn request(&self, method: &str, uri: &str, to: &str, id: &str, cseq: u32) -> Builder {
-        let Line { here, transport, .. } = self;
-        // A browser knows no address of its own (RFC 7118 §5.1).
-        let (host, contact) = if self.is_browser() {
-            ("df7jal23ls0d.invalid".to_owned(), "<sip:phone@df7jal23ls0d.invalid;transport=ws>".to_owned())
-        } else {
-            (here.to_string(), format!("<sip:phone@{here};transport={}>", transport.to_ascii_lowercase()))
-        };
-        Builder::request(method, uri)
-            .header("Via", &format!("SIP/2.0/{transport} {host};branch=z9hG4bK{id}{method}{cseq}"))
-            .header("Max-Forwards", "70")
-            .header("From", &format!("<sip:+442079460990@{host}>;tag={id}"))
-            .header("To", to)
-            .header("Call-ID", id)
-            .header("CSeq", &format!("{cseq} {method}"))
-            .header("Contact", &contact)
-    }
-
-    fn invite(&self, node: &Node, id: &str) -> (String, Vec<u8>) {
-        let uri = format!("sip:{NUMBER}@{}", node.sip());
-        let invite = self.request("INVITE", &uri, &format!("<{uri}>"), id, 1);
-        (uri, invite.body("application/sdp", sdp(node).as_bytes()).finish().unwrap().to_vec())
-    }
-
-    fn asks_and_is_answered(&mut self, node: &Node, id: &str) -> bool {
-        let uri = format!("sip:{}", node.sip());
-        let options = self.request("OPTIONS", &uri, &format!("<{uri}>"), id, 1).finish().unwrap();
-        self.say(&options) && self.hear().is_some_and(|answer| answer.status() == 200)
-    }
-}
-
-fn sdp(node: &Node) -> String {
-    let ip = node.address;
-    format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n")
-}
-
-/// A TCP connection from this address.
-fn connect(from: [u8; 4], to: SocketAddr) -> TcpStream {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
-    socket.connect(&to.into()).unwrap();
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
+use crate::papers::{Authority, Paper, client_config, dns, ip, server_config, uri};
 
 type Secure = StreamOwned<ClientConnection, TcpStream>;
 
@@ -291,14 +75,14 @@ const TRUSTED: [u8; 4] = [127, 0, 0, 1];
 const FOREIGN: [u8; 4] = [127, 0, 0, 2];
 const ORIGIN: &str = "https://phone.example";
 
-struct Stage {
-    node: Node,
-    ca: Authority,
+pub(crate) struct Stage {
+    pub(crate) node: Node,
+    pub(crate) ca: Authority,
 }
 
 impl Stage {
     /// Not yet running. `streams`: more keys of `[sip.streams]`; `destinations`: items of `forward_to`.
-    fn new(streams: &str, destinations: impl Fn(Ipv4Addr) -> String) -> Stage {
+    pub(crate) fn new(streams: &str, destinations: impl Fn(Ipv4Addr) -> String) -> Stage {
         let (mut node, ca) = (Node::new(""), Authority::new());
         let address = node.address;
         ca.issue(&[ip(address), dns("sip.here.example")]).write(node.dir.path(), "own");
@@ -338,49 +122,38 @@ impl Stage {
     }
 
     /// Exactly one more connection failed so.
-    fn fails(&self, reason: &str, act: impl FnOnce()) {
+    pub(crate) fn fails(&self, reason: &str, act: impl FnOnce()) {
         let before = self.failed(reason);
         act();
         holds(reason, || self.failed(reason) >= before + 1.0);
     }
 
-    fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         self.node.metric("leaseline_sip_connections ") == Some(0.0)
     }
 }
 
 /// The company's phone: TLS with this certificate, one connection.
-struct Desk {
+pub(crate) struct Desk {
     listener: TcpListener,
     config: Arc<ServerConfig>,
 }
 
 impl Desk {
-    fn new(stage: &Stage, names: &[SanType]) -> Desk {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let (chain, key) = stage.ca.issue(names).parts();
-        let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
-        Desk { listener: TcpListener::bind(stage.node.company()).unwrap(), config: Arc::new(config) }
+    pub(crate) fn new(stage: &Stage, names: &[SanType]) -> Desk {
+        Desk::with(stage, &stage.ca.issue(names))
     }
 
-    fn accept(&self) -> Line {
+    pub(crate) fn with(stage: &Stage, shown: &Paper) -> Desk {
+        Desk { listener: TcpListener::bind(stage.node.company()).unwrap(), config: server_config(shown) }
+    }
+
+    pub(crate) fn accept(&self) -> Line {
         let (stream, here) = self.listener.accept().unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let stream = StreamOwned::new(ServerConnection::new(Arc::clone(&self.config)).unwrap(), stream);
         Line { pipe: Pipe::Bytes(Box::new(stream), Framer::new()), here, transport: "TLS" }
     }
-}
-
-/// Answers the next INVITE of this line.
-fn answer(node: &Node, company: &mut Line) -> Message {
-    let invited = company.hear_request("INVITE");
-    let ok = Builder::response_to(&invited, 200, None, Some("company"), company.here)
-        .header("Contact", &format!("<sips:desk@{}>", node.company()))
-        .body("application/sdp", sdp(node).as_bytes());
-    assert!(company.say(&ok.finish().unwrap()));
-    company.hear_request("ACK");
-    invited
 }
 
 /// A call from `caller` to a company over TLS, answered; gives our target for the caller, To, and the company's line.
@@ -389,7 +162,7 @@ fn connected(stage: &Stage, desk: &Desk, caller: &mut Line, id: &str) -> (String
     let (_, invite) = caller.invite(&stage.node, id);
     assert!(caller.say(&invite));
     let mut company = desk.accept();
-    let invited = answer(&stage.node, &mut company);
+    let invited = company.answers(&stage.node, &sips(&stage.node));
     let ok = caller.hear_status(200);
     let to = ok.header("To").unwrap().to_owned();
     let target = ok.contact().unwrap().unwrap().uri.text.to_owned();
@@ -398,9 +171,8 @@ fn connected(stage: &Stage, desk: &Desk, caller: &mut Line, id: &str) -> (String
     (target, to, company, invited)
 }
 
-fn ok_to(line: &mut Line, request: &Message) {
-    let ok = Builder::response_to(request, 200, None, None, line.here).finish().unwrap();
-    assert!(line.say(&ok));
+fn sips(node: &Node) -> String {
+    format!("sips:desk@{}", node.company())
 }
 
 // ── calls ──
@@ -421,7 +193,7 @@ fn a_trunk_known_by_its_certificate_calls_a_company_over_tls() {
         assert!(caller.say(&caller.request("BYE", &target, &to, &id, 2).finish().unwrap()));
         caller.hear_status(200);
         let bye = company.hear_request("BYE");
-        ok_to(&mut company, &bye);
+        company.agrees(&bye);
     }
     for ended in stage.node.wait_for_events("call.ended", 2) {
         assert_eq!((&ended["outcome"], &ended["trunk"]), (&"answered".into(), &"secure".into()), "{ended}");
@@ -453,7 +225,7 @@ fn a_browser_calls_over_wss_and_is_hung_up() {
     company.hear_status(200);
     let bye = browser.hear_request("BYE");
     assert!(bye.header("Via").unwrap().starts_with("SIP/2.0/WSS "));
-    ok_to(&mut browser, &bye);
+    browser.agrees(&bye);
     let ended = stage.node.wait_for_events("call.ended", 1).remove(0);
     assert_eq!((&ended["outcome"], &ended["reason"]), (&"answered".into(), &"company_hung_up".into()), "{ended}");
     // Keep-alives of both layers.
@@ -506,7 +278,7 @@ fn a_browser_of_nobodys_address_logs_in_over_wss() {
     let refusal = browser.hear_status(401);
     invite(&mut browser, Some(&authorization(&refusal, &uri, "correct horse")));
     let mut company = desk.accept();
-    answer(&stage.node, &mut company);
+    company.answers(&stage.node, &sips(&stage.node));
     let ok = browser.hear_status(200);
     let to = ok.header("To").unwrap().to_owned();
     let target = ok.contact().unwrap().unwrap().uri.text.to_owned();
@@ -515,7 +287,7 @@ fn a_browser_of_nobodys_address_logs_in_over_wss() {
     assert!(browser.say(&browser.request("BYE", &target, &to, "login", 4).finish().unwrap()));
     browser.hear_status(200);
     let bye = company.hear_request("BYE");
-    ok_to(&mut company, &bye);
+    company.agrees(&bye);
     let ended = stage.node.wait_for_events("call.ended", 1).remove(0);
     assert_eq!((&ended["outcome"], &ended["trunk"]), (&"answered".into(), &"office".into()), "{ended}");
     stage.node.stop();
@@ -574,8 +346,7 @@ fn a_destination_must_show_the_name_that_was_called() {
     stage.fails("tls_name_mismatch", || assert!(caller.say(&invite)));
     serving.join().unwrap();
     let (stream, here) = second.accept().unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut line = Line { pipe: Pipe::Bytes(Box::new(stream), Framer::new()), here, transport: "TCP" };
+    let mut line = Line::tcp(stream, here);
     let invited = line.hear_request("INVITE");
     let busy = Builder::response_to(&invited, 486, None, Some("b"), here).finish().unwrap();
     assert!(line.say(&busy));
@@ -627,21 +398,6 @@ fn websocket_handshakes_that_are_refused() {
 }
 
 // ── peers that stop half-way ──
-
-/// Reads until the other side closes.
-fn until_closed(mut stream: impl Read) {
-    let mut buffer = [0; 4_096];
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) => {
-                assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "still open");
-                return;
-            }
-        }
-    }
-}
 
 #[test]
 fn handshakes_and_first_messages_have_a_deadline() {

@@ -7,7 +7,7 @@ pub mod login;
 pub mod phone;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use leaseline::config::Config;
-use leaseline::core::agent::Flow;
+use leaseline::core::agent::{Failure, Flow};
 use leaseline::core::b2bua::{B2bua, Counts, Input, Output, Settings};
 use leaseline::core::event::{Body, CallData, Event, MediaSummary, RecordingState, RecordingSummary};
 use leaseline::core::lease::LeaseTable;
@@ -89,6 +89,7 @@ struct Datagram {
     order: u64,
     from: SocketAddr,
     to: SocketAddr,
+    transport: rsip::Transport,
     bytes: Bytes,
 }
 
@@ -145,6 +146,10 @@ pub struct World {
     decisions: BTreeMap<(Mono, u64), (CallId, Decision)>,
     pub random: ChaCha12Rng,
     faults: Faults,
+    /// Who takes no TCP connection.
+    pub no_tcp: BTreeSet<SocketAddr>,
+    /// ICMP says that nobody is where nobody is.
+    pub icmp: bool,
     /// The how-manieth datagram is meddled with.
     pub meddle: Option<(usize, Meddle)>,
     network: BinaryHeap<Reverse<Datagram>>,
@@ -190,6 +195,8 @@ impl World {
             decisions: BTreeMap::new(),
             random,
             faults: Faults::default(),
+            no_tcp: BTreeSet::new(),
+            icmp: false,
             meddle: None,
             network: BinaryHeap::new(),
             notices: BTreeMap::new(),
@@ -333,10 +340,18 @@ impl World {
     }
 
     fn deliver(&mut self, datagram: Datagram) {
-        let Datagram { from, to, bytes, .. } = datagram;
+        let Datagram { from, to, transport, bytes, .. } = datagram;
+        let is_refused = self.no_tcp.contains(&to) || !self.phones.contains_key(&to);
         if to == self.us_at {
-            let flow = Flow { transport: rsip::Transport::Udp, local: to, remote: from, connection: 0, name: None };
+            let flow = Flow { transport, local: to, remote: from, connection: 0, name: None };
             self.input(Input::Datagram(flow, bytes));
+        } else if transport == rsip::Transport::Tcp && is_refused {
+            let flow = Flow { transport, local: from, remote: to, connection: 0, name: None };
+            self.input(Input::Unreachable(Failure::refused(&flow, "destination_unreachable")));
+        } else if self.icmp && !self.phones.contains_key(&to) {
+            // What a host of IPv4 quotes: 576 bytes with headers of 28.
+            let quoted = bytes.slice(..bytes.len().min(548));
+            self.input(Input::Bounced(to, quoted));
         } else if let Some(phone) = self.phones.get_mut(&to) {
             let sent = phone.handle(self.now.mono, from, bytes);
             for (target, bytes) in sent {
@@ -357,6 +372,9 @@ impl World {
             Some(Meddle::Late(ms)) => return self.carry(on_time + Duration::from_millis(ms), from, to, bytes),
             Some(Meddle::Doubled) => self.carry(on_time + Duration::from_millis(40), from, to, bytes.clone()),
         }
+        if transport_of(&bytes) == rsip::Transport::Tcp {
+            return self.carry(on_time, from, to, bytes);
+        }
         let copies = 1 + u32::from(self.chance(self.faults.duplicate_permille));
         for _ in 0..copies {
             if self.chance(self.faults.loss_permille) {
@@ -370,7 +388,8 @@ impl World {
 
     fn carry(&mut self, at: Mono, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
         self.order += 1;
-        self.network.push(Reverse(Datagram { at, order: self.order, from, to, bytes }));
+        let transport = transport_of(&bytes);
+        self.network.push(Reverse(Datagram { at, order: self.order, from, to, transport, bytes }));
     }
 
     fn chance(&mut self, permille: u32) -> bool {
@@ -382,6 +401,9 @@ impl World {
             match output {
                 Output::Send(transmit) => {
                     assert_eq!(transmit.flow.local, self.us_at, "sent from an address that is ours");
+                    // A response's Via is its request's, which may say what it likes.
+                    let told = transport_of(&transmit.bytes) == transmit.flow.transport;
+                    assert!(told || transmit.bytes.starts_with(b"SIP/2.0 "), "our Via tells the way");
                     self.send(transmit.flow.local, transmit.flow.remote, transmit.bytes);
                 }
                 Output::Media(call, command) => self.on_media(call, command),
@@ -512,7 +534,8 @@ impl World {
             self.fingerprint = (self.fingerprint ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
         let seconds = self.seconds();
-        let what = describe_message(bytes);
+        let over = if transport_of(bytes) == rsip::Transport::Tcp { " over TCP" } else { "" };
+        let what = describe_message(bytes) + over;
         let (from, to) = (self.name(from), self.name(to));
         // The company's side stands to the right of us, the carrier's to the left.
         let (left, right, arrow) = match (from, to) {
@@ -532,6 +555,15 @@ impl World {
             "{}   left: calls {calls} legs {legs}+{} timers {timers} admitted {admitted} transactions {}+{}\n",
             self.ladder, agent.legs, agent.client_transactions, agent.server_transactions
         )
+    }
+}
+
+/// As the topmost Via says; who writes nothing that can be read uses UDP.
+fn transport_of(bytes: &Bytes) -> rsip::Transport {
+    let via = |message: &Message| message.top_via().is_ok_and(|via| via.transport.eq_ignore_ascii_case("TCP"));
+    match Message::parse(bytes.clone()).is_ok_and(|message| via(&message)) {
+        true => rsip::Transport::Tcp,
+        false => rsip::Transport::Udp,
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::super::check::Places;
 use super::super::read::{Found, Item, Place, Reader, Section};
-use super::super::{Listener, Sip, Streams, value};
+use super::super::{LargeRequests, Listener, Sip, Streams, value};
 use super::defence::{defence, overload_after};
 use super::dialogs;
 use super::dns::dns;
 use super::tls::tls;
-use super::{DAY, MINUTE, SECOND, count, duration, rate, small};
+use super::{DAY, MINUTE, SECOND, choice, count, duration, rate, small};
 use crate::limits;
 
 pub(super) fn sip<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, ports: (u16, u16), places: &mut Places) -> Sip {
@@ -44,6 +44,7 @@ pub(super) fn sip<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, ports: (u1
         )
         .to_owned()),
         dialogs: dialogs::dialogs(r, &mut s),
+        large_requests: large_requests(r, &mut s).unwrap_or_default(),
         calls_max: count(r, &mut s, "calls_max", 1).unwrap_or(room.min(limits::CALLS)),
         calls_per_second_max: rate(r, &mut s),
         call_length_max: duration(r, &mut s, "call_length_max", MINUTE, DAY).or(limits::CALL_LENGTH),
@@ -82,6 +83,11 @@ fn listeners<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Found<Vec<(List
         }
     }
     if listeners.len() < count { Found::Bad } else { Found::Is(listeners, place) }
+}
+
+pub(super) fn large_requests<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Option<LargeRequests> {
+    let ways = [LargeRequests::Tcp, LargeRequests::Udp].map(|way| (way.as_str(), way));
+    choice(r, s, "large_requests", &ways)
 }
 
 fn streams<'t>(r: &mut Reader<'t>, sip: &mut Section<'_, 't>) -> Streams {

@@ -11,17 +11,12 @@ mod stir;
 
 use super::super::check::Marks;
 use super::super::read::{Found, Reader, Section};
-use super::super::{DialledIn, NumberFormat, ReasonHeader, Source, Trunk, destination, value};
+use super::super::{DialledIn, NumberFormat, ReasonHeader, Sip, Source, Trunk, destination, value};
 use super::destinations::redirects;
-use super::{choice, count, named, rate, within};
+use super::{choice, count, named, rate, sip, within};
 use crate::limits;
 
-pub(super) fn trunk<'t>(
-    r: &mut Reader<'t>,
-    s: &mut Section<'_, 't>,
-    calls_max: usize,
-    marks: &mut Marks,
-) -> Option<Trunk> {
+pub(super) fn trunk<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, node: &Sip, marks: &mut Marks) -> Option<Trunk> {
     let name = named(r, s, marks);
     let any = r.boolean(s, "match_any").or(false);
     let sources = r.list(s, "match", value::source);
@@ -93,7 +88,8 @@ pub(super) fn trunk<'t>(
         prefix: r.text(s, "prefix", prefix).or(String::new()),
         trust_identity: r.boolean(s, "trust_identity").or(true),
         nat: r.boolean(s, "nat").or(false),
-        calls_max: count(r, s, "calls_max", 1).unwrap_or(calls_max),
+        large_requests: sip::large_requests(r, s).unwrap_or(node.large_requests),
+        calls_max: count(r, s, "calls_max", 1).unwrap_or(node.calls_max),
         calls_per_second_max: rate(r, s),
         codecs,
         transports,

@@ -126,7 +126,7 @@ impl Agent {
             self.drops.count(DropReason::LoginRefused);
             return None;
         };
-        let (old, request_flow, method) = (entry.request.clone(), entry.flow, entry.method);
+        let ((request_flow, old), method) = (entry.as_written(), entry.method);
         let session = Session::new(login.credentials.clone(), challenge, self.identity.token());
         if let Some(place) = login.sessions.get_mut(asker as usize) {
             *place = Some(session);

@@ -194,6 +194,7 @@ impl Agent {
         let (call_id, tag, branch) = (self.identity.call_id(), self.identity.tag(), self.identity.branch());
         let mut leg = Leg::new(Phase::Calling, &call_id, tag, invite.flow);
         leg.nat = invite.nat;
+        leg.large = invite.large;
         leg.reliable = invite.reliable;
         leg.transfers = transfers;
         leg.wants = invite.session;
@@ -304,7 +305,7 @@ impl Agent {
             .write_within(id, dialog, Method::Ack, cseq, extra)
             .or_else(|| self.write_within(id, dialog, Method::Ack, cseq, &Extra::default()));
         let Some(Written { bytes, flow, .. }) = written else { return };
-        self.transmit(flow, bytes.clone());
+        self.transmit_ack(id, flow, bytes.clone());
         let Some(leg) = self.legs.get_mut(&id) else { return };
         // Old ones were of re-INVITEs long since settled.
         if leg.acks.len() >= SIP_FORKS {

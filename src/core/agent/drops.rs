@@ -44,6 +44,8 @@ pub enum DropReason {
     LoginRefused,
     /// Somebody who must log in first sends too much.
     LoginRate,
+    /// An ICMP error that quotes no request of ours that waits for its first answer.
+    BounceUnmatched,
     // Refused.
     /// 401 to somebody who may log in.
     Challenged,
@@ -93,7 +95,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [DropReason; 41] = {
+    pub const ALL: [DropReason; 42] = {
         use DropReason::*;
         [
             NotSip,
@@ -115,6 +117,7 @@ impl DropReason {
             ChallengeUnfit,
             LoginRefused,
             LoginRate,
+            BounceUnmatched,
             Challenged,
             LoginWrong,
             Malformed,
@@ -166,6 +169,7 @@ impl DropReason {
             DropReason::ChallengeUnfit => "challenge_unfit",
             DropReason::LoginRefused => "login_refused",
             DropReason::LoginRate => "login_rate",
+            DropReason::BounceUnmatched => "bounce_unmatched",
             DropReason::Challenged => "challenged",
             DropReason::LoginWrong => "login_wrong",
             DropReason::Malformed => "malformed",

@@ -11,6 +11,7 @@ use super::identity::LocalTag;
 use super::reliable::{Reliable, Sending};
 use super::session::{Session, SessionTimer};
 use super::{ClientTxn, Extra, Flow, ServerTxn, Transfers};
+use crate::config::LargeRequests;
 use crate::core::dialog::Dialog;
 use crate::core::transaction::Resend;
 use crate::time::{Mono, Wakeup};
@@ -84,6 +85,7 @@ pub(super) struct Leg {
     /// Where the far side's last message came from.
     pub(super) flow: Flow,
     pub(super) nat: bool,
+    pub(super) large: LargeRequests,
     /// `None`: a challenge is a failure.
     pub(super) login: Option<Box<Login>>,
     /// UAS: early or confirmed. UAC: the fork that won.
@@ -147,6 +149,7 @@ impl Leg {
             request_uri: "".into(),
             flow,
             nat: false,
+            large: LargeRequests::default(),
             login: None,
             dialog: None,
             early: Vec::new(),

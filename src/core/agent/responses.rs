@@ -7,7 +7,7 @@ use rsip::Method;
 use super::drops::DropReason;
 use super::identity::{Branch, Ids, LocalTag};
 use super::leg::Phase;
-use super::transactions::{Cancel, ClientInput, Outcome, Purpose};
+use super::transactions::{Cancel, ClientEntry, ClientInput, Outcome, Purpose};
 use super::{Agent, AgentEvent, ClientTxn, Flow, LegId};
 use crate::core::dialog::Dialog;
 use crate::time::Mono;
@@ -32,12 +32,13 @@ impl Agent {
             Err(reason) => return self.drops.count(reason),
         };
         if let Some(leg) = self.legs.get_mut(&asked.leg) {
-            leg.flow = flow;
+            // A request that went over TCP because of its size leaves the dialog where it was.
+            let written = self.clients.get(&asked.txn).map(ClientEntry::written_for);
+            leg.flow = written.filter(|written| written.transport != flow.transport).unwrap_or(flow);
         }
         let status = message.status();
         // What may be said once more, with other words.
-        let said =
-            self.clients.get(&asked.txn).filter(|_| status == 422).map(|entry| (entry.flow, entry.request.clone()));
+        let said = self.clients.get(&asked.txn).filter(|_| status == 422).map(ClientEntry::as_written);
         let retry = self.prepare_answer(flow, asked, &message).or_else(|| self.prepare_longer(asked, &message));
         if (200..300).contains(&status) {
             self.take_next_nonce(asked.leg, &message);
@@ -140,7 +141,7 @@ impl Agent {
         let tag = message.to().ok().and_then(|to| to.tag()).unwrap_or("");
         let Some(ack) = leg.acks.iter().find(|ack| ack.cseq == cseq && *ack.remote_tag == *tag) else { return false };
         let (flow, bytes) = (ack.flow, ack.bytes.clone());
-        self.transmit(flow, bytes);
+        self.transmit_ack(id, flow, bytes);
         true
     }
 

@@ -12,6 +12,7 @@ use super::drops::DropReason;
 use super::leg::{Leg, Phase};
 use super::transactions::{NewClient, Purpose};
 use super::{Agent, AgentEvent, ClientTxn, Extra, Flow, LegId, checks, write};
+use crate::config::LargeRequests;
 use crate::core::auth::Credentials;
 use crate::time::Mono;
 use crate::wire::sip::Message;
@@ -33,6 +34,8 @@ pub struct Standalone {
     pub cseq: u32,
     /// What a challenge is answered with; the answer's CSeq number is one higher.
     pub credentials: Option<Arc<Credentials>>,
+    /// What it does when it is too large for a datagram.
+    pub large: LargeRequests,
     pub extra: Extra,
 }
 
@@ -77,6 +80,7 @@ impl Agent {
         let leg = LegId(self.next_id());
         let mut entry = Leg::new(Phase::Over, &call_id, tag, new.flow);
         entry.quiet = true;
+        entry.large = new.large;
         let home = new.flow.remote.ip();
         entry.login = new.credentials.clone().map(|credentials| Box::new(Login::new(credentials, home)));
         self.legs.insert(leg, entry);

@@ -3,6 +3,7 @@
 mod calls;
 mod challenge;
 mod inside;
+mod large;
 mod property;
 mod races;
 mod reliable;

@@ -8,6 +8,7 @@ use rsip::{Method, Transport};
 
 use super::challenge::Challenged;
 use super::identity::{Branch, LocalTag};
+use super::large::Datagram;
 use super::timers::Timed;
 use super::{Agent, ClientTxn, Extra, Flow, LegId, ServerTxn, write};
 use crate::core::transaction::{Action, client, client_invite, server, server_invite};
@@ -57,6 +58,8 @@ pub(super) struct ClientEntry {
     pub(super) cseq: u32,
     pub(super) request: Bytes,
     pub(super) flow: Flow,
+    /// Of a request that goes over TCP because of its size.
+    pub(super) datagram: Option<Datagram>,
     pub(super) cancel: Cancel,
     pub(super) challenged: Challenged,
     armed: Option<Mono>,
@@ -80,6 +83,8 @@ pub(super) struct ServerEntry {
     /// For the To header of responses, when the request has none.
     pub(super) to_tag: Option<LocalTag>,
     pub(super) leg: Option<LegId>,
+    /// The connection that it came on is gone.
+    pub(super) is_lost: bool,
     armed: Option<Mono>,
 }
 
@@ -124,7 +129,11 @@ pub(super) enum Outcome {
 
 impl Agent {
     /// Starts a client transaction: the request goes out.
-    pub(super) fn start_client(&mut self, now: Mono, txn: ClientTxn, new: NewClient) {
+    pub(super) fn start_client(&mut self, now: Mono, txn: ClientTxn, mut new: NewClient) {
+        let larger = self.over_tcp(Some(now), new.leg, new.flow, &new.request);
+        let datagram = larger.map(|(flow, request)| {
+            Box::new((std::mem::replace(&mut new.flow, flow), std::mem::replace(&mut new.request, request)))
+        });
         let reliable = new.flow.transport != Transport::Udp;
         let mut actions = Vec::new();
         let machine = if new.method == Method::Invite {
@@ -140,8 +149,20 @@ impl Agent {
         }
         let NewClient { method, purpose, branch, leg, cseq, request, flow } = new;
         let (cancel, challenged) = (Cancel::No, Challenged::default());
-        let entry =
-            ClientEntry { machine, branch, method, purpose, leg, cseq, request, flow, cancel, challenged, armed: None };
+        let entry = ClientEntry {
+            machine,
+            branch,
+            method,
+            purpose,
+            leg,
+            cseq,
+            request,
+            flow,
+            datagram,
+            cancel,
+            challenged,
+            armed: None,
+        };
         self.clients.insert(txn, entry);
         self.arm_client(txn);
     }
@@ -257,8 +278,10 @@ impl Agent {
             leg.transactions += 1;
         }
         let NewServer { key, merge, request, flow, to_tag, leg } = new;
-        let entry = ServerEntry { machine, key, merge, request, flow, last: None, to_tag, leg, armed: None };
+        let entry =
+            ServerEntry { machine, key, merge, request, flow, last: None, to_tag, leg, is_lost: false, armed: None };
         self.servers.insert(txn, entry);
+        self.index_caller(txn, true);
         self.arm_server(txn);
         txn
     }
@@ -305,6 +328,7 @@ impl Agent {
     }
 
     pub(super) fn remove_server(&mut self, txn: ServerTxn) {
+        self.index_caller(txn, false);
         let Some(mut entry) = self.servers.remove(&txn) else { return };
         self.timers.set(Timed::Server(txn), &mut entry.armed, None);
         self.by_key.remove(&entry.key);

@@ -7,7 +7,7 @@ use rsip::Transport;
 use super::Settings;
 use crate::config::{ClientCertificates, Destination};
 use crate::core::agent::{Flow, Trust};
-use crate::core::locate::is_secure;
+use crate::core::locate::{self, is_secure};
 use crate::wire::sip::Uri;
 
 /// How far a new stream connection may come.
@@ -50,7 +50,7 @@ impl Settings {
     pub fn wants_tls(&self) -> bool {
         let secure = |uri: &str| {
             Uri::parse(uri).is_ok_and(|uri| {
-                let over_tls = uri.param("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"));
+                let over_tls = uri.param("transport").and_then(locate::transport).is_some_and(is_secure);
                 over_tls || uri.scheme.eq_ignore_ascii_case("sips")
             })
         };

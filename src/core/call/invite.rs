@@ -58,6 +58,7 @@ impl Call {
             nat,
             reliable,
             session: ctx.settings.config.sip.dialogs.session(),
+            large: wording.to.large_requests,
             credentials: trunk.and_then(|trunk| trunk.credentials.clone()),
             extra: Extra { headers: lines, payload, phrase: None },
         };

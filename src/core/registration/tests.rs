@@ -225,8 +225,14 @@ fn failures_and_their_pauses() {
 fn a_name_has_several_places() {
     let mut world = World::new(&CONFIG.replace("sip:127.0.0.9", "sip:carrier.example;transport=tcp"));
     let place = |last| Hop { transport: Transport::Tcp, remote: ([127, 0, 0, last], 5060).into(), name: None };
-    let broken =
-        |hop: Hop| Failure { transport: hop.transport, remote: hop.remote, connection: 0, name: None, why: "reset" };
+    let broken = |hop: Hop| Failure {
+        transport: hop.transport,
+        remote: hop.remote,
+        connection: 0,
+        name: None,
+        refused: false,
+        why: "reset",
+    };
     let asker = world.asked.remove(0);
     world.input(Input::Resolved(asker, vec![place(7), place(8)]));
     world.input(Input::Unreachable(broken(place(7))));

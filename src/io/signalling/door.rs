@@ -10,6 +10,7 @@ use nix::sys::time::TimeSpec;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::bounces;
 use crate::limits;
 use crate::time::Wall;
 
@@ -36,6 +37,7 @@ impl Door {
         // A kernel that knows neither measures nothing; calls go on.
         let _ = setsockopt(socket, sockopt::ReceiveTimestampns, &true);
         let _ = setsockopt(socket, sockopt::RxqOvfl, &1);
+        bounces::ask_for(socket);
         Door { buffer: vec![0; limits::SIP_MESSAGE], control: nix::cmsg_space!(TimeSpec, u32) }
     }
 
@@ -64,13 +66,22 @@ impl Door {
         })
     }
 
+    /// The next datagram of ours that came to nobody: where it went, and what is quoted of it.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none.
+    pub(super) fn bounced(&mut self, socket: &UdpSocket) -> io::Result<(Option<SocketAddr>, &[u8])> {
+        let (remote, length) = bounces::receive(socket, &mut self.buffer)?;
+        Ok((remote, self.buffer.get(..length).unwrap_or_default()))
+    }
+
     /// The bytes of the datagram that was received last.
     pub(super) fn bytes(&self, arrived: &Arrived) -> &[u8] {
         self.buffer.get(..arrived.length).unwrap_or_default()
     }
 }
 
-fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+pub(super) fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = storage.as_sockaddr_in().map(|address| SocketAddr::V4((*address).into()));
     v4.or_else(|| storage.as_sockaddr_in6().map(|address| SocketAddr::V6((*address).into())))
 }

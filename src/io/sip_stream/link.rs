@@ -67,26 +67,42 @@ pub(super) async fn accept(
     Ok((Link::WebSocket(Box::new(socket)), name))
 }
 
-/// Connects. The name of a TLS flow is what the certificate must be for; without one nothing is opened.
+/// Connects. The name of a TLS or WSS flow is what the certificate must be for; without one nothing is opened.
 ///
 /// # Errors
 /// A stable code.
 pub(super) async fn connect(flow: Flow, world: &World) -> Result<Link, &'static str> {
+    use rsip::Transport::{Tcp, Tls, Ws, Wss};
     let name = match flow.transport {
-        rsip::Transport::Tcp => None,
-        rsip::Transport::Tls => {
-            let name = flow.name.and_then(|name| world.settings.names().text(name)).ok_or("tls_no_name")?;
-            Some(ServerName::try_from(name.to_string()).map_err(|_| "tls_no_name")?)
-        }
-        // Browsers cannot be called: they keep their connection, or are gone (RFC 7118 §5.2).
-        _ => return Err("connection_gone"),
+        Tcp | Ws => None,
+        Tls | Wss => Some(flow.name.and_then(|name| world.settings.names().text(name)).ok_or("tls_no_name")?),
+        _ => return Err("destination_unreachable"),
     };
     let stream = tcp(flow).await.map_err(|_| "destination_unreachable")?;
     let _ = stream.set_nodelay(true);
-    let Some(name) = name else { return Ok(Link::Tcp(stream)) };
-    let tls = world.tls.as_ref().ok_or("tls_not_configured")?;
-    let stream = tls.connector.connect(name, stream).await.map_err(|error| sip_tls::reason(&error))?;
-    Ok(Link::Bytes(Box::new(stream)))
+    let stream: Box<dyn Duplex> = match (name, flow.transport) {
+        (Some(name), _) => {
+            let server = ServerName::try_from(name.to_string()).map_err(|_| "tls_no_name")?;
+            let tls = world.tls.as_ref().ok_or("tls_not_configured")?;
+            Box::new(tls.connector.connect(server, stream).await.map_err(|error| sip_tls::reason(&error))?)
+        }
+        (None, Ws) => Box::new(stream),
+        (None, _) => return Ok(Link::Tcp(stream)),
+    };
+    if flow.transport == Tls {
+        return Ok(Link::Bytes(stream));
+    }
+    let socket = websocket::connect(stream, &host(&flow, name.map(|name| &**name))).await?;
+    Ok(Link::WebSocket(Box::new(socket)))
+}
+
+/// For the Host header: the name that the certificate is for, else the address.
+fn host(flow: &Flow, name: Option<&str>) -> String {
+    match name {
+        Some(name) if name.parse::<std::net::Ipv6Addr>().is_ok() => format!("[{name}]:{}", flow.remote.port()),
+        Some(name) => format!("{name}:{}", flow.remote.port()),
+        None => flow.remote.to_string(),
+    }
 }
 
 /// From the listener's address, so that the peer's access list sees the address it knows, but an ephemeral port.

@@ -2,65 +2,35 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
+use super::patience::{Due, Patience};
 use super::{StreamEvent, Wire};
 use crate::limits;
 use crate::wire::sip::frame::{Frame, Framer};
 
-/// Our keep-alives: the pause between them, and when the answer must be there. A peer that never answered one does not
-/// know RFC 5626, and is not judged by its silence.
-struct KeepAlive {
-    pause: Duration,
-    ping_at: Option<Instant>,
-    pong_by: Option<Instant>,
-    answers: bool,
-}
-
-impl KeepAlive {
-    fn new(pause: Duration) -> KeepAlive {
-        let ping_at = (pause > Duration::ZERO).then(|| Instant::now() + pause);
-        KeepAlive { pause, ping_at, pong_by: None, answers: false }
-    }
-
-    fn next(&self) -> Option<Instant> {
-        self.ping_at.into_iter().chain(self.pong_by).min()
-    }
-}
-
 /// Reads until one side ends it; gives the reason as a stable code.
 pub(super) async fn read(mut reader: impl AsyncRead + Unpin, wire: &mut Wire) -> &'static str {
-    let rules = wire.rules.clone();
+    let first_message = wire.rules.first_message;
     let mut framer = Framer::new();
     let mut buffer = vec![0; 16 * 1024];
-    let mut deadline = Instant::now() + if wire.is_ours { rules.idle } else { rules.first_message };
-    let mut alive = KeepAlive::new(if wire.is_ours { rules.ping } else { Duration::ZERO });
+    let mut patience = Patience::new(wire, wire.is_ours, false);
     loop {
-        let wake = alive.next().map_or(deadline, |at| at.min(deadline));
         let length = tokio::select! {
-            read = tokio::time::timeout_at(wake, reader.read(&mut buffer)) => read,
+            read = tokio::time::timeout_at(patience.next(), reader.read(&mut buffer)) => read,
             _ = &mut wire.gone => return "closed_by_us",
         };
         let Ok(length) = length else {
-            let now = Instant::now();
-            if deadline <= now {
-                return if framer.buffered() > 0 { "slow_message" } else { "idle" };
-            }
-            if alive.pong_by.is_some_and(|at| at <= now) {
-                return "no_pong";
-            }
-            if alive.ping_at.is_some_and(|at| at <= now) {
-                if !wire.say(b"\r\n\r\n") {
-                    return "does_not_read";
-                }
-                framer.expect_pong();
-                alive.ping_at = Some(now + alive.pause);
-                alive.pong_by = alive.answers.then(|| now + limits::STREAM_PONG);
+            match patience.due() {
+                Due::Nothing => {}
+                Due::Ping if wire.say(b"\r\n\r\n") => framer.expect_pong(),
+                Due::Ping => return "does_not_read",
+                Due::Idle if framer.buffered() > 0 => return "slow_message",
+                Due::Idle => return "idle",
+                Due::NoPong => return "no_pong",
             }
             continue;
         };
@@ -70,24 +40,18 @@ pub(super) async fn read(mut reader: impl AsyncRead + Unpin, wire: &mut Wire) ->
         loop {
             match framer.next() {
                 Ok(Some(Frame::Message(bytes))) => {
-                    deadline = Instant::now() + rules.idle;
-                    alive.pong_by = None;
+                    patience.heard();
                     if wire.events.send(StreamEvent::Message(wire.flow, bytes)).await.is_err() {
                         return "stopped";
                     }
                 }
                 Ok(Some(Frame::Ping)) => {
-                    deadline = Instant::now() + rules.idle;
-                    alive.pong_by = None;
+                    patience.heard();
                     if !wire.say(b"\r\n") {
                         return "does_not_read";
                     }
                 }
-                Ok(Some(Frame::Pong)) => {
-                    deadline = Instant::now() + rules.idle;
-                    alive.pong_by = None;
-                    alive.answers = true;
-                }
+                Ok(Some(Frame::Pong)) => patience.answered(),
                 Ok(None) => break,
                 // RFC 3261 §18.3: where the next message begins is unknown. What can be answered is: the machine
                 // reads the broken head as it reads a broken datagram.
@@ -99,7 +63,7 @@ pub(super) async fn read(mut reader: impl AsyncRead + Unpin, wire: &mut Wire) ->
         }
         // A slow sender of one message has as long as a new connection has for its first.
         if framer.buffered() > 0 {
-            deadline = deadline.min(Instant::now() + rules.first_message);
+            patience.hurry(first_message);
         }
     }
 }

@@ -1,17 +1,17 @@
 //! SIP over WebSocket (RFC 7118): one message a frame, the subprotocol `sip`, and pages of known origins only.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::link::Duplex;
+use super::patience::{Due, Patience};
 use super::{StreamEvent, Wire};
 use crate::limits;
 
@@ -19,6 +19,38 @@ const SUBPROTOCOL: &str = "sip";
 /// A keep-alive of RFC 5626 §3.5.1 and its answer, as messages of their own (RFC 7118 §6).
 const PING: &[u8] = b"\r\n\r\n";
 const PONG: &[u8] = b"\r\n";
+
+/// Frames hold one message (RFC 7118 §5), and a peer that does not read fills no memory.
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(16 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(2 * limits::STREAM_UNSENT)
+        .max_message_size(Some(limits::SIP_MESSAGE))
+        .max_frame_size(Some(limits::SIP_MESSAGE))
+}
+
+/// Client's side of the handshake, for a server at this host (and port).
+///
+/// # Errors
+/// A stable code.
+pub(super) async fn connect(
+    stream: Box<dyn Duplex>,
+    host: &str,
+) -> Result<WebSocketStream<Box<dyn Duplex>>, &'static str> {
+    let request = format!("ws://{host}/").into_client_request();
+    let mut request = request.map_err(|_| "websocket_bad_handshake")?;
+    // The library refuses an answer that does not choose it.
+    request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    let connected = tokio_tungstenite::client_async_with_config(request, stream, Some(config())).await;
+    connected.map(|(socket, _)| socket).map_err(|error| match error {
+        Error::Http(_) => "websocket_refused",
+        Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed => "handshake_closed",
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => "handshake_closed",
+        Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(_)) => "websocket_no_subprotocol",
+        _ => "websocket_bad_handshake",
+    })
+}
 
 /// Server's side of the handshake.
 ///
@@ -28,12 +60,6 @@ pub(super) async fn accept(
     stream: Box<dyn Duplex>,
     origins: &[String],
 ) -> Result<WebSocketStream<Box<dyn Duplex>>, &'static str> {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(16 * 1024)
-        .write_buffer_size(0)
-        .max_write_buffer_size(2 * limits::STREAM_UNSENT)
-        .max_message_size(Some(limits::SIP_MESSAGE))
-        .max_frame_size(Some(limits::SIP_MESSAGE));
     let mut refused = None;
     // The error is as large as the library made it.
     #[allow(clippy::result_large_err)]
@@ -55,7 +81,7 @@ pub(super) async fn accept(
             }
         }
     };
-    let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config)).await;
+    let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config())).await;
     accepted.map_err(|error| match (refused, error) {
         (Some(code), _) => code,
         (None, Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed) => "handshake_closed",
@@ -80,21 +106,16 @@ fn acceptable<'r>(request: &'r Request, origins: &[String]) -> Result<&'r str, (
 
 /// Carries messages both ways until one side ends it; gives the reason as a stable code.
 pub(super) async fn serve(mut socket: WebSocketStream<Box<dyn Duplex>>, wire: &mut Wire) -> &'static str {
-    let rules = wire.rules.clone();
-    let mut deadline = Instant::now() + rules.first_message;
-    let mut ping_at = (rules.ping > Duration::ZERO).then(|| Instant::now() + rules.ping);
-    let mut pong_by: Option<Instant> = None;
+    let mut patience = Patience::new(wire, true, true);
     let mut waiting = Vec::new();
     loop {
-        let wake = [Some(deadline), ping_at, pong_by].into_iter().flatten().min().unwrap_or(deadline);
         tokio::select! {
             message = socket.next() => {
                 let bytes = match message {
                     Some(Ok(Message::Text(text))) => Bytes::from(text),
                     Some(Ok(Message::Binary(bytes))) => bytes,
                     Some(Ok(Message::Pong(_))) => {
-                        pong_by = None;
-                        deadline = Instant::now() + rules.idle;
+                        patience.answered();
                         continue;
                     }
                     Some(Ok(Message::Ping(_) | Message::Frame(_))) => continue,
@@ -104,13 +125,13 @@ pub(super) async fn serve(mut socket: WebSocketStream<Box<dyn Duplex>>, wire: &m
                     Some(Err(_)) => return "websocket_broken",
                 };
                 // Whoever speaks is there.
-                pong_by = None;
+                patience.is_there();
                 if *bytes == *PING {
                     if send(&mut socket, Bytes::from_static(PONG)).await.is_err() {
                         return "does_not_read";
                     }
                 } else if *bytes != *PONG {
-                    deadline = Instant::now() + rules.idle;
+                    patience.heard();
                     if wire.events.send(StreamEvent::Message(wire.flow, bytes)).await.is_err() {
                         return "stopped";
                     }
@@ -130,23 +151,17 @@ pub(super) async fn serve(mut socket: WebSocketStream<Box<dyn Duplex>>, wire: &m
                 }
             }
             _ = &mut wire.gone => return "closed_by_us",
-            () = tokio::time::sleep_until(wake) => {
-                let now = Instant::now();
-                if pong_by.is_some_and(|at| at <= now) {
-                    return "no_pong";
-                }
-                if deadline <= now {
-                    return "idle";
-                }
-                if ping_at.is_some_and(|at| at <= now) {
+            () = tokio::time::sleep_until(patience.next()) => match patience.due() {
+                Due::Nothing => {}
+                Due::Ping => {
                     let ping = socket.send(Message::Ping(Bytes::new()));
                     if !matches!(tokio::time::timeout(limits::STREAM_STALL, ping).await, Ok(Ok(()))) {
                         return "does_not_read";
                     }
-                    ping_at = Some(now + rules.ping);
-                    pong_by = Some(now + limits::STREAM_PONG);
                 }
-            }
+                Due::Idle => return "idle",
+                Due::NoPong => return "no_pong",
+            },
         }
     }
 }

@@ -32,6 +32,7 @@ fn call(world: &mut World, credentials: Option<Arc<Credentials>>) -> LegId {
         reliable: Reliable::Off,
         session: None,
         credentials,
+        large: LargeRequests::Tcp,
         extra: sdp(),
     };
     world.on(A, |agent, now| agent.invite(now, invite))
@@ -357,6 +358,7 @@ fn a_request_outside_any_dialog() {
             call_id: Some("registration-1".into()),
             cseq: 7,
             credentials: credentials(None),
+            large: LargeRequests::Tcp,
             extra: Extra::default(),
         };
         let txn = world.on(A, |agent, now| agent.standalone(now, request));

@@ -29,6 +29,7 @@ fn call(world: &mut World, node: usize, remote: std::net::SocketAddr, extra: Ext
         reliable: Reliable::Supported,
         session: None,
         credentials: None,
+        large: LargeRequests::Udp,
         extra,
     };
     world.on(node, |agent, now| agent.invite(now, invite))

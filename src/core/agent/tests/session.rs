@@ -32,6 +32,7 @@ fn call(world: &mut World, remote: std::net::SocketAddr, session: Option<Session
         reliable: Reliable::Off,
         session,
         credentials: None,
+        large: LargeRequests::Udp,
         extra: sdp(),
     };
     world.on(A, |agent, now| agent.invite(now, invite))

@@ -14,6 +14,7 @@ fn register(world: &World) -> Standalone {
         call_id: Some("registration-1".into()),
         cseq: 7,
         credentials: None,
+        large: LargeRequests::Udp,
         extra: Extra { headers: vec![("Contact".into(), "<sip:trunk@127.0.0.1>".into())], ..Extra::default() },
     }
 }

@@ -130,6 +130,7 @@ impl World {
             reliable: Reliable::Off,
             session: None,
             credentials: None,
+            large: LargeRequests::Udp,
             extra: sdp(),
         };
         self.on(node, |agent, now| agent.invite(now, invite))
