@@ -10,7 +10,6 @@
 . "$(dirname "$0")/../tests/interop/lib.sh"
 OUT=$ROOT/pcap-fixtures
 OWN=$OUT/sipp
-BARESIP=$(command -v baresip)
 
 # place N: everybody gets an address of 127.200.N.0/24, the same in every run.
 place() {
@@ -174,32 +173,6 @@ tcp() {
     stop_leaseline
 }
 
-# baresip_home NAME ADDRESS TONE PORTS: a folder of configuration. aufile plays without a sound card.
-baresip_home() {
-    local name=$1 address=$2 tone=$3 rtp=$4
-    mkdir -p "$name"
-    sox -q -n -r 8000 -c 1 -b 16 "$name/play.wav" synth 30 sine "$tone" vol 0.5
-    cat >"$name/config" <<CONFIG
-sip_listen              $address
-call_local_timeout      30
-call_max_calls          4
-audio_source            aufile,$WORK/$name/play.wav
-audio_player            aufile,$WORK/$name/heard.wav
-audio_alert             aufile,$WORK/$name/alert.wav
-ausrc_srate             8000
-auplay_srate            8000
-rtp_ports               $rtp
-module_path             $(dirname "$(find /usr/lib -name g711.so -path '*baresip*' | head -1)")
-module                  g711.so
-module                  aufile.so
-module                  auconv.so
-module                  auresamp.so
-module_app              account.so
-module_app              menu.so
-CONFIG
-    : >"$name/contacts"
-}
-
 # baresip on both sides, PCMA. It names the machine's outer address in SDP (192.0.2.2, RFC 5737, when the capture was
 # made) and sends from 127.0.0.1: two phones behind NAT.
 baresip() {
@@ -208,60 +181,31 @@ baresip() {
     FORWARD="\"sip:company@127.0.0.1:28080\""
     start_leaseline
     capture baresip
-    baresip_home company 127.0.0.1:28080 1100 28000-28098
-    baresip_home caller 127.0.0.1:29080 400 29000-29098
-    echo "<sip:company@127.0.0.1:28080>;regint=0;answermode=auto;audio_codecs=PCMA/8000/1" >company/accounts
-    echo "<sip:+442079460990@127.0.0.1:29080>;regint=0;audio_codecs=PCMA/8000/1" >caller/accounts
-    timeout 60 "$BARESIP" -f "$WORK/company" -t 20 >company.log 2>&1 &
-    PIDS+=($!)
-    wait_for_socket 127.0.0.1:28080 $!
-    timeout 60 "$BARESIP" -f "$WORK/caller" -t 3 -e "/dial sip:$NUMBER@$NODE:5060" >caller.log 2>&1
+    baresip_home company 127.0.0.1:28080 1100 28100-28198 ";answermode=auto"
+    PHONE_USER=+442079460990 baresip_home caller 127.0.0.1:29080 400 29100-29198
+    start_baresip company 20
+    start_baresip caller 3 -e "/dial sip:$NUMBER@$NODE:5060"
+    wait "$PHONE_PID"
     quiet
     keep baresip
     stop_leaseline
 }
 
-# linphone calls a SIPp, PCMU. In a network namespace of its own (needs root): linphone would put an outer IPv6 address
-# into its SDP.
+# linphone calls a SIPp, PCMU.
 linphone() {
-    if [ -z "${ALONE:-}" ]; then
-        ALONE=1 exec unshare --net bash -c 'ip link set lo up && exec "$0" linphone' "$OUT/make.sh"
-    fi
+    in_own_network linphone
     begin linphone && place 15
     CALLER=127.0.0.1 NAT=true
     start_leaseline
     capture linphone
     company uas_answer
-    sox -q -n -r 8000 -c 1 -b 16 play.wav synth 30 sine 400 vol 0.5
-    mkdir -p linphone/.local/share/linphone linphone/.config/linphone
-    cat >linphone/rc <<CONFIG
-[sip]
-use_ipv6=0
-sip_port=27080
-sip_tcp_port=0
-contact="Caller" <sip:+442079460990@127.0.0.1>
-media_encryption=none
-[rtp]
-audio_rtp_port=27100
-[net]
-firewall_policy=0
-[sound]
-echocancellation=0
-[audio_codec_0]
-mime=PCMU
-rate=8000
-channels=1
-enabled=1
-[audio_codec_1]
-mime=PCMA
-rate=8000
-channels=1
-enabled=1
-CONFIG
-    (
-        sleep 1; echo "soundcard use files"; echo "play $WORK/play.wav"; echo "call sip:$NUMBER@$NODE:5060"
-        sleep 4; echo terminate; sleep 1; echo quit
-    ) | HOME=$WORK/linphone timeout 30 linphonec -c "$WORK/linphone/rc" >caller.log 2>&1
+    PHONE_USER=+442079460990 linphone_home caller 27080 400
+    start_linphone caller
+    tell caller "call sip:$NUMBER@$NODE:5060"
+    sleep 4
+    tell caller terminate
+    sleep 1
+    tell caller quit
     quiet
     keep linphone
     stop_leaseline

@@ -34,7 +34,7 @@ begin() {
 }
 
 # configuration: prints the configuration that start_leaseline uses. FORWARD, RING, RECORDING, SOURCE
-# and NAT change it, LISTEN and EXTRA are added. With EXAMPLE it is that file of config/examples.
+# and NAT change it, LISTEN, COMPANY_EXTRA and EXTRA are added. With EXAMPLE it is that file of config/examples.
 configuration() {
     if [ -n "${EXAMPLE:-}" ]; then
         example "$EXAMPLE"
@@ -66,6 +66,7 @@ name = "acme"
 forward_to = [$forward]
 ring_timeout = "${RING:-20s}"
 nat = ${NAT:-false}
+${COMPANY_EXTRA:-}
 [[site]]
 name = "acme-site"
 company = "acme"
@@ -218,6 +219,133 @@ recording() {
 
 # tones CHECK…: content of the last recording; see tones.py.
 tones() { check "recording: $*" python3 "$HERE/tones.py" "$(recording)" "$@"; }
+
+# ── baresip and linphone ──
+
+# in_own_network ARGUMENTS: runs the script again in a network namespace with nothing but loopback, because linphone would
+# put an outer address into its description; skipped without the right to make one.
+in_own_network() {
+    [ -z "${ALONE:-}" ] || return 0
+    unshare --net true 2>/dev/null || { echo "no right to make a network namespace"; exit 77; }
+    command -v linphonec >/dev/null || { echo "linphonec is not installed"; exit 77; }
+    # shellcheck disable=SC2016 # for the inner shell
+    ALONE=1 exec unshare --net bash -c 'ip link set lo up && exec bash "$0" "$@"' "$(readlink -f "$0")" "$@"
+}
+
+# linphone_home NAME PORT TONE [LINES]: a folder of configuration, and a sound that it plays. RTP is 20 ports above SIP.
+# LINES are added to its [sip] section.
+linphone_home() {
+    local name=$1 port=$2 tone=$3 lines=${4:-use_info=0}
+    mkdir -p "$name/.local/share/linphone" "$name/.config/linphone"
+    sox -q -n -r 8000 -c 1 -b 16 "$name/play.wav" synth 60 sine "$tone" vol 0.5
+    cat >"$name/rc" <<CONFIG
+[sip]
+use_ipv6=0
+sip_port=$port
+sip_tcp_port=0
+contact="$name" <sip:${PHONE_USER:-$name}@127.0.0.1>
+media_encryption=none
+$lines
+[rtp]
+audio_rtp_port=$((port + 20))
+[net]
+firewall_policy=0
+[sound]
+echocancellation=0
+[audio_codec_0]
+mime=PCMU
+rate=8000
+channels=1
+enabled=1
+[audio_codec_1]
+mime=PCMA
+rate=8000
+channels=1
+enabled=1
+CONFIG
+}
+
+# start_linphone NAME: it takes orders by `tell` and plays its sound.
+declare -A ORDERS
+start_linphone() {
+    local name=$1 port i fd
+    port=$(sed -n 's/^sip_port=//p' "$name/rc")
+    mkfifo "$name.orders"
+    HOME=$WORK/$name timeout 120 linphonec -c "$WORK/$name/rc" <"$name.orders" >"$name.log" 2>&1 &
+    PHONE_PID=$!
+    PIDS+=("$PHONE_PID")
+    exec {fd}>"$name.orders"
+    ORDERS[$name]=$fd
+    for i in $(seq 100); do ss -Hlnu | grep -q ":$port " && break; sleep 0.1; done
+    tell "$name" "soundcard use files"
+    tell "$name" "play $WORK/$name/play.wav"
+}
+
+# tell NAME ORDER: what linphone's own prompt would be told.
+tell() { echo "${*:2}" >&"${ORDERS[$1]}"; }
+
+# heard NAME PATTERN [COUNT]: the phone NAME has printed it so often, within 10 s.
+heard() {
+    local i
+    for i in $(seq 100); do [ "$(tr '\r' '\n' <"$1.log" | grep -c -- "$2")" -ge "${3:-1}" ] && return; sleep 0.1; done
+    tail -5 "$1.log" | tr '\r\033' '\n ' | sed 's/^/# /'
+    return 1
+}
+
+# baresip_home NAME ADDRESS:PORT TONE RTP-PORTS [ACCOUNT-PARAMETERS]: a folder of configuration; aufile plays without a
+# sound card. It takes orders by `order` on the port 501 above.
+baresip_home() {
+    local name=$1 address=$2 tone=$3 rtp=$4 parameters=${5:-}
+    mkdir -p "$name"
+    sox -q -n -r 8000 -c 1 -b 16 "$name/play.wav" synth 60 sine "$tone" vol 0.5
+    cat >"$name/config" <<CONFIG
+sip_listen              $address
+call_local_timeout      30
+call_max_calls          4
+audio_source            aufile,$WORK/$name/play.wav
+audio_player            aufile,$WORK/$name/heard.wav
+audio_alert             aufile,$WORK/$name/alert.wav
+ausrc_srate             8000
+auplay_srate            8000
+rtp_ports               $rtp
+module_path             $(dirname "$(find /usr/lib -name g711.so -path '*baresip*' | head -1)")
+module                  g711.so
+module                  aufile.so
+module_app              account.so
+module_app              menu.so
+module_app              ctrl_tcp.so
+ctrl_tcp_listen         ${address%:*}:$((${address##*:} + 501))
+CONFIG
+    : >"$name/contacts"
+    echo "<sip:${PHONE_USER:-$name}@$address>;regint=0;audio_codecs=PCMA/8000/1$parameters" >"$name/accounts"
+}
+
+# start_baresip NAME SECONDS [OPTIONS]
+start_baresip() {
+    timeout 120 "$(type -P baresip)" -f "$WORK/$1" -t "$2" "${@:3}" >"$1.log" 2>&1 &
+    PHONE_PID=$!
+    PIDS+=("$PHONE_PID")
+    wait_for_socket "$(sed -n 's/^sip_listen *//p' "$1/config")" "$PHONE_PID"
+}
+
+# order NAME COMMAND [PARAMETERS]: what baresip's own prompt would be told; prints its answer.
+order() {
+    python3 - "$(sed -n 's/^ctrl_tcp_listen *//p' "$1/config")" "$2" "${3:-}" <<'PY'
+import json, socket, sys
+host, port = sys.argv[1].rsplit(":", 1)
+text = json.dumps({"command": sys.argv[2], "params": sys.argv[3], "token": "t"})
+with socket.create_connection((host, int(port)), 5) as prompt:
+    prompt.sendall(b"%d:%s," % (len(text), text.encode()))
+    prompt.settimeout(5)
+    said = b""
+    while b'"token":"t"' not in said:
+        more = prompt.recv(65536)
+        if not more:
+            break
+        said += more
+print(said.decode(errors="replace"))
+PY
+}
 
 check() {
     local name=$1
