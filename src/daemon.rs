@@ -7,6 +7,7 @@
 mod hooks;
 mod lost;
 mod reload;
+mod sip_counters;
 mod watch;
 
 use std::io;

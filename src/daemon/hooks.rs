@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::sip_counters::SipCounters;
 use crate::core::agent::Flow;
 use crate::core::b2bua::{Refused, Settings};
 use crate::core::event::{Body, CallData, Event};
@@ -40,13 +41,15 @@ pub(super) struct Parts {
 #[derive(Debug)]
 pub(super) struct DaemonHooks {
     parts: Parts,
+    counters: SipCounters,
     steps: Option<Steps>,
 }
 
 impl DaemonHooks {
     pub(super) fn new(mut parts: Parts) -> DaemonHooks {
         let steps = parts.demo.take().map(Steps::new);
-        DaemonHooks { parts, steps }
+        let counters = SipCounters::new(Arc::clone(&parts.metrics));
+        DaemonHooks { parts, counters, steps }
     }
 
     fn count(&self, event: &Event) {
@@ -119,6 +122,7 @@ impl Hooks for DaemonHooks {
     }
 
     fn on_reload(&mut self, settings: &Arc<Settings>) {
+        self.counters.forget();
         self.parts.settings = Arc::clone(settings);
     }
 
@@ -135,12 +139,8 @@ impl Hooks for DaemonHooks {
             Seen::Received => Direction::Received,
             Seen::Sent => Direction::Sent,
         };
-        let trunk = self.parts.settings.directory.trunk_for(flow.remote.ip()).map(|trunk| trunk.name.as_str());
-        match first_line(bytes) {
-            FirstLine::Request(method) => self.parts.metrics.sip_request(direction, &method, trunk),
-            FirstLine::Response(status) => self.parts.metrics.sip_response(direction, status, trunk),
-            FirstLine::Other => {}
-        }
+        let trunk = self.parts.settings.directory.trunk_for(flow.remote.ip());
+        self.counters.count(direction, bytes, trunk);
         if let Some(steps) = &mut self.steps {
             steps.on_message(now, seen, flow, bytes);
         }
@@ -158,21 +158,4 @@ impl Hooks for DaemonHooks {
             }
         }
     }
-}
-
-enum FirstLine {
-    Request(rsip::Method),
-    Response(u16),
-    Other,
-}
-
-/// Enough of a message for its counter, without reading it.
-fn first_line(bytes: &[u8]) -> FirstLine {
-    if let Some(rest) = bytes.strip_prefix(b"SIP/2.0 ") {
-        let status = rest.get(..3).and_then(|code| std::str::from_utf8(code).ok()).and_then(|code| code.parse().ok());
-        return status.map_or(FirstLine::Other, FirstLine::Response);
-    }
-    let word = bytes.iter().take(16).position(|byte| *byte == b' ').and_then(|end| bytes.get(..end));
-    let method = word.and_then(|word| std::str::from_utf8(word).ok()).and_then(|word| word.parse().ok());
-    method.map_or(FirstLine::Other, FirstLine::Request)
 }

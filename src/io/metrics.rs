@@ -303,14 +303,16 @@ impl Metrics {
         text
     }
 
-    pub fn sip_request(&self, direction: Direction, method: &rsip::Method, trunk: Option<&str>) {
+    /// The counter of these requests.
+    pub fn sip_requests(&self, direction: Direction, method: &rsip::Method, trunk: Option<&str>) -> Counter {
         let labels = SipRequest { direction, method: method_label(method), trunk: label(trunk) };
-        self.sip.requests.get_or_create(&labels).inc();
+        self.sip.requests.get_or_create_owned(&labels)
     }
 
-    pub fn sip_response(&self, direction: Direction, status: u16, trunk: Option<&str>) {
+    /// The counter of these responses.
+    pub fn sip_responses(&self, direction: Direction, status: u16, trunk: Option<&str>) -> Counter {
         let (class, code) = (class(status), status_label(status));
-        self.sip.responses.get_or_create(&SipResponse { direction, class, code, trunk: label(trunk) }).inc();
+        self.sip.responses.get_or_create_owned(&SipResponse { direction, class, code, trunk: label(trunk) })
     }
 
     /// Messages dropped, or refused without becoming anything: `total` since the start.
@@ -554,8 +556,8 @@ mod tests {
     #[test]
     fn a_tracked_call_shows_in_every_family_it_touches() {
         let metrics = Metrics::new();
-        metrics.sip_request(Direction::Received, &rsip::Method::Invite, Some("carrier"));
-        metrics.sip_response(Direction::Sent, 180, None);
+        metrics.sip_requests(Direction::Received, &rsip::Method::Invite, Some("carrier")).inc();
+        metrics.sip_responses(Direction::Sent, 180, None).inc();
         metrics.call_started(AttributionKind::Visitor, "carrier");
         metrics.call_refused("calls_max", Some("carrier"));
         metrics.fraud_suspected(Some("acme"));
@@ -588,7 +590,7 @@ mod tests {
     fn unknown_statuses_do_not_make_series() {
         let metrics = Metrics::new();
         for status in 0..u16::MAX {
-            metrics.sip_response(Direction::Received, status, None);
+            metrics.sip_responses(Direction::Received, status, None).inc();
         }
         let series = metrics.render().lines().filter(|l| l.starts_with("leaseline_sip_responses_total")).count();
         // One for each known code, and one for each class's others.
