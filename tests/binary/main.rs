@@ -16,5 +16,6 @@ mod papers;
 mod router;
 mod secure;
 mod sinks;
+mod starved;
 mod stream;
 mod websocket;
