@@ -5,6 +5,7 @@
 mod certificates;
 mod connections;
 mod crash;
+mod decide;
 mod hostile;
 mod large;
 mod life;
@@ -16,5 +17,6 @@ mod races;
 mod router;
 mod secure;
 mod sinks;
+mod starved;
 mod stream;
 mod websocket;
