@@ -276,13 +276,26 @@ pub(super) fn explain(config: &Config) -> String {
 }
 
 fn accepted(trunk: &Trunk, example: Option<&E164>) -> String {
-    let sources: Vec<String> = trunk.sources.iter().map(ToString::to_string).collect();
+    let mut sources: Vec<String> = trunk.sources.iter().map(ToString::to_string).collect();
+    sources.extend(trunk.register.as_ref().map(|register| format!("where {} is", register.registrar)));
+    sources.extend(trunk.login.as_ref().map(|login| match login.users.len() {
+        1 => "whoever logs in as its user".to_owned(),
+        users => format!("whoever logs in as one of its {users} users"),
+    }));
+    let over = match trunk.transports.is_limited() {
+        true => format!(" over {}", trunk.transports.names().collect::<Vec<_>>().join(", ")),
+        false => String::new(),
+    };
+    let codecs = match trunk.codecs.is_empty() {
+        true => String::new(),
+        false => format!(", with {}", trunk.codecs.join(", ")),
+    };
     let rate = match trunk.calls_per_second_max {
         0 => String::new(),
         rate => format!(", {rate} new ones a second"),
     };
     let forms = example.map(|number| forms(trunk, number)).unwrap_or_default();
-    format!("calls from {}, at most {} at once{rate}{forms}", sources.join(", "), trunk.calls_max)
+    format!("calls from {}{over}, at most {} at once{rate}{codecs}{forms}", sources.join(", "), trunk.calls_max)
 }
 
 /// Ways of writing a number that this trunk may use: those that are read back as the number.
@@ -374,5 +387,15 @@ channel = { source = "print" }
             Config::parse(CONFIG, "", std::path::Path::new("")).unwrap_or_else(|problems| panic!("{problems}"));
         insta::assert_snapshot!(explain(&config));
         assert!(explain(&Config::builtin()).lines().all(|line| line.starts_with("# ")));
+    }
+
+    #[test]
+    fn every_way_to_be_a_trunk_is_explained() {
+        let text = "[[trunk]]\nname = \"plain\"\nmatch = [\"192.0.2.1\"]\n\
+                    [[trunk]]\nname = \"narrow\"\nmatch = [\"192.0.2.2\"]\ncodecs = [\"PCMA\"]\ntransports = [\"tls\", \"tcp\"]\n\
+                    [[trunk]]\nname = \"far\"\n[trunk.register]\nregistrar = \"sip:carrier.example\"\nuser = \"a\"\n\
+                    [[trunk]]\nname = \"office\"\n[trunk.login]\nusers = [{ user = \"x\", password = \"y\" }]\n";
+        let config = Config::parse(text, "", std::path::Path::new("")).expect("good");
+        insta::assert_snapshot!(explain(&config));
     }
 }
