@@ -211,6 +211,36 @@ fn a07_headers_and_vias_are_counted() {
     assert_eq!(fault(one_line(limits::SIP_VIAS + 1)), Some(Malformed::TooManyVias));
 }
 
+/// A08: 60 KB of one thing, in each place where such a thing may stand: an exact verdict, in time that grows as the
+/// input does. A reader that looks at everything for each byte would take minutes.
+#[test]
+fn a08_runs_of_one_byte_are_read_once() {
+    let began = std::time::Instant::now();
+    for run in
+        ["<", "\"", "\\", "(", ")", ";a", ",", "%25", "\r\n ", ";", "=", ":", "@", "[", "?a&", "\"\\", "a,\"", " "]
+    {
+        let long = run.repeat(60_000 / run.len());
+        for name in ["Via", "From", "To", "Contact", "Route", "CSeq", "Subject", "Content-Type", "Max-Forwards"] {
+            assert_eq!(fault(with(&format!("{name}: {long}"))), Some(Malformed::LineTooLong), "{name} {run:?}");
+            // As long as a line may be.
+            let line: String = long.chars().take(limits::SIP_LINE - 40).collect();
+            if let Ok(message) = parse(with(&format!("{name}: {line}"))) {
+                let _ = message.validate();
+                let _ = (message.list(name).count(), message.contact().map(|contact| contact.is_ok()));
+                let _ = message.vias().filter(|via| Via::parse(via).is_ok()).count();
+            }
+        }
+        // The readers themselves have no limit of their own.
+        let _ = (NameAddr::parse(&long).is_ok(), Uri::parse(&format!("sip:{long}")).is_ok());
+        let _ = (Via::parse(&format!("SIP/2.0/UDP h;{long}")).is_ok(), CSeq::parse(&long).is_ok());
+        let _ = leaseline::wire::sip::auth::AuthValue::read(&format!("Digest {long}"));
+        assert!(fault(format!("INVITE sip:{long} SIP/2.0\r\n\r\n")).is_some(), "{run:?}");
+        let body = invite(&GOOD, &long[..long.len().min(limits::SIP_BODY)]);
+        assert_eq!(fault(body), None, "a body is not looked at");
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
+}
+
 #[test]
 fn a09_stray_punctuation_is_no_address() {
     for text in [

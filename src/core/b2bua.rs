@@ -20,8 +20,9 @@ use crate::core::attribution;
 use crate::core::auth::server::Logins;
 use crate::core::call::offer::{Stream, description, read_stream};
 use crate::core::call::{self, Call, Ctx, NewCall};
+use crate::core::decide::{self, Decisions};
 use crate::core::defence::Defence;
-use crate::core::defence::fraud::{self, Cost};
+use crate::core::defence::fraud;
 use crate::core::directory::Directory;
 use crate::core::event::{Body, CallData, Event};
 use crate::core::health::Health;
@@ -49,6 +50,7 @@ mod replaces;
 mod standing;
 
 use certificates::Certificates;
+pub(in crate::core) use door::fraud_suspected;
 pub use standing::Door;
 
 /// What signalling reads; swapped whole on reload.
@@ -163,6 +165,8 @@ pub enum Input {
     Bounced(SocketAddr, Bytes),
     Media(CallId, MediaNotice),
     Resolved(Asker, Vec<Hop>),
+    /// Answer to [`Output::Decide`]: what the webhook said, or the stable code of why it said nothing.
+    Decided(CallId, Result<Bytes, &'static str>),
     /// What stands at the URL of an [`Output::Fetch`]; `None`: nothing that can be used.
     Fetched {
         url: Box<str>,
@@ -196,6 +200,8 @@ pub enum Output {
         asker: Asker,
         query: Query,
     },
+    /// Ask a company's webhook where a call goes; answered by [`Input::Decided`], once, within the question's time.
+    Decide(Box<decide::Ask>),
     /// Get what stands at this https URL, whose host the configuration has; answered by [`Input::Fetched`].
     Fetch {
         url: Box<str>,
@@ -228,6 +234,8 @@ pub struct Counts {
     pub admitted: usize,
     /// Places taken at destinations whose calls are counted.
     pub seats: usize,
+    /// Questions to companies' webhooks that have no answer yet.
+    pub decisions: usize,
     /// Registrations, kept or about to leave.
     pub registrations: usize,
     /// Trunks that are asked whether they are there.
@@ -255,6 +263,7 @@ pub struct B2bua {
     leases: Arc<LeaseTable>,
     admission: Admission,
     desk: Desk,
+    decisions: Decisions,
     health: Health,
     registrations: Registrations,
     probes: Probes,
@@ -298,6 +307,7 @@ impl B2bua {
             leases,
             admission: Admission::default(),
             desk: Desk::default(),
+            decisions: Decisions::default(),
             health: Health::default(),
             registrations: Registrations::default(),
             probes,
@@ -339,6 +349,7 @@ impl B2bua {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
                 self.on_registrations(now, |all, ctx| all.on_resolved(id, hops, ctx));
             }
+            Input::Decided(call, answer) => self.tell_call(now, call, call::Input::Decided(answer)),
             Input::Fetched { url, answer } => self.on_fetched(now, &url, answer.as_ref()),
             Input::HangUp(call, code) => self.tell_call(now, call, call::Input::HangUp(code)),
             Input::HangUpAll(code) => {
@@ -373,6 +384,7 @@ impl B2bua {
         let counted: HashSet<&str> = counted.filter_map(|one| one.counted.as_deref()).collect();
         let names: HashSet<&str> = companies.iter().map(|company| company.name.as_str()).collect();
         self.desk.retain(|key| counted.contains(key), |name| names.contains(name));
+        self.decisions.retain(|name| names.contains(name));
         self.settings = settings;
     }
 
@@ -396,6 +408,7 @@ impl B2bua {
             timers: self.timers.len(),
             admitted: self.admission.calls(),
             seats: self.desk.taken(),
+            decisions: self.decisions.pending(),
             registrations: self.registrations.count(),
             probes: self.probes.count(),
             parked: self.certificates.parked(),
@@ -527,6 +540,9 @@ impl B2bua {
             agent: &mut self.agent,
             settings: &self.settings,
             desk: &mut self.desk,
+            decisions: &mut self.decisions,
+            admission: &mut self.admission,
+            alarms: &mut self.defence.alarms,
             health: &mut self.health,
             registrations: &self.registrations,
             out: &mut self.out,
@@ -570,6 +586,9 @@ impl B2bua {
         let (seats, talked) = call.seats();
         for seat in seats {
             self.desk.release(now.mono, seat, talked);
+        }
+        if call.is_asking() {
+            self.decisions.settle(now.mono, &call.data().company, decide::Came::Nothing);
         }
         let ended = call.data().ended_at.unwrap_or(now.wall);
         self.admission.release(Now { wall: ended, ..now }, &call.into_admitted());
@@ -647,15 +666,20 @@ impl B2bua {
                     agent: &mut self.agent,
                     settings: &settings,
                     desk: &mut self.desk,
+                    decisions: &mut self.decisions,
+                    admission: &mut self.admission,
+                    alarms: &mut self.defence.alarms,
                     health: &mut self.health,
                     registrations: &self.registrations,
                     out: &mut self.out,
                     new_legs: &mut new_legs,
                 };
                 let call = Box::new(Call::start(facts, &mut ctx));
-                match call.is_ended() {
-                    true => self.forget(now, *call),
-                    false => drop(self.calls.insert(id, call)),
+                if call.is_ended() {
+                    self.forget(now, *call);
+                } else {
+                    self.arm(id, call.poll_timeout());
+                    self.calls.insert(id, call);
                 }
             }
             Err(reject) => self.turn_away(now, leg, Some(trunk), dialled, reject),
@@ -697,8 +721,10 @@ impl B2bua {
         let mut plan = self.desk.plan(&question, settings.names(), &mut self.random);
         let rules = &settings.config.fraud;
         let has_destination = !plan.targets.is_empty();
-        plan.targets.retain(|target| fraud::cost(rules, &target.uri) != Cost::Denied);
+        plan.targets.retain_mut(|target| fraud::may_be_called(rules, &settings.directory, target));
         plan.parallel = plan.parallel.min(plan.targets.len());
+        // Where a call goes that somebody else decides on is not known yet.
+        let first = plan.targets.first().filter(|_| company.decide.is_none());
         let ask = Ask {
             trunk,
             source: flow.remote.ip(),
@@ -706,10 +732,10 @@ impl B2bua {
             pool: &pool,
             number: &number,
             caller: identity.number.as_deref(),
-            destination: plan.targets.first().map(|target| target.uri.as_str()),
-            is_costly: plan.targets.first().is_some_and(|target| fraud::cost(rules, &target.uri) == Cost::Costly),
+            destination: first.map(|target| target.uri.as_str()),
+            is_costly: first.is_some_and(|target| target.is_costly),
         };
-        let admitted = if has_destination && plan.targets.is_empty() {
+        let admitted = if has_destination && plan.targets.is_empty() && company.decide.is_none() {
             Err(Reject::new(403, "destination_denied"))
         } else {
             self.admission.check(now, &settings.config, &ask)

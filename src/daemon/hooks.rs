@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::sip_counters::SipCounters;
 use crate::core::agent::Flow;
 use crate::core::b2bua::{Refused, Settings};
+use crate::core::decide::Ask;
 use crate::core::event::{Body, CallData, Event};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::probe::ProbeState;
 use crate::core::registration::TrunkState;
 use crate::demo::steps::Steps;
 use crate::ids::{CallId, Side};
+use crate::io::deciders::Deciders;
 use crate::io::hep::HepSender;
 use crate::io::http::{Demo, LiveCalls};
 use crate::io::journal::Journal;
@@ -34,19 +37,22 @@ pub(super) struct Parts {
     pub(super) recordings: Arc<Recordings>,
     pub(super) messages: Arc<Messages>,
     pub(super) hep: Option<Arc<HepSender>>,
+    pub(super) deciders: Deciders,
     pub(super) demo: Option<Arc<Demo>>,
 }
 
 #[derive(Debug)]
 pub(super) struct DaemonHooks {
     parts: Parts,
+    counters: SipCounters,
     steps: Option<Steps>,
 }
 
 impl DaemonHooks {
     pub(super) fn new(mut parts: Parts) -> DaemonHooks {
         let steps = parts.demo.take().map(Steps::new);
-        DaemonHooks { parts, steps }
+        let counters = SipCounters::new(Arc::clone(&parts.metrics));
+        DaemonHooks { parts, counters, steps }
     }
 
     fn count(&self, event: &Event) {
@@ -57,6 +63,9 @@ impl DaemonHooks {
                 metrics.calls.of_trunk(&data.trunk).dec();
                 if let Some(outcome) = data.outcome {
                     metrics.call_ended(outcome, data.ring_ms, data.talk_ms);
+                }
+                if let Some(decision) = data.route.as_ref().and_then(|route| route.decision.as_ref()) {
+                    metrics.decided(decision.reason.as_deref().unwrap_or(&decision.verdict));
                 }
             }
             Body::CallCrashed { .. } => {
@@ -119,6 +128,10 @@ impl Hooks for DaemonHooks {
     }
 
     fn on_reload(&mut self, settings: &Arc<Settings>) {
+        for bad in self.parts.deciders.apply(&settings.config) {
+            tracing::error!(error = %bad, "this webhook is not asked");
+        }
+        self.counters.forget();
         self.parts.settings = Arc::clone(settings);
     }
 
@@ -135,15 +148,15 @@ impl Hooks for DaemonHooks {
             Seen::Received => Direction::Received,
             Seen::Sent => Direction::Sent,
         };
-        let trunk = self.parts.settings.directory.trunk_for(flow.remote.ip()).map(|trunk| trunk.name.as_str());
-        match first_line(bytes) {
-            FirstLine::Request(method) => self.parts.metrics.sip_request(direction, &method, trunk),
-            FirstLine::Response(status) => self.parts.metrics.sip_response(direction, status, trunk),
-            FirstLine::Other => {}
-        }
+        let trunk = self.parts.settings.directory.trunk_for(flow.remote.ip());
+        self.counters.count(direction, bytes, trunk);
         if let Some(steps) = &mut self.steps {
             steps.on_message(now, seen, flow, bytes);
         }
+    }
+
+    fn on_decide(&mut self, ask: Ask) {
+        self.parts.deciders.ask(ask);
     }
 
     fn on_media(&mut self, now: Now, call: CallId, command: MediaCommand) -> Option<MediaNotice> {
@@ -158,21 +171,4 @@ impl Hooks for DaemonHooks {
             }
         }
     }
-}
-
-enum FirstLine {
-    Request(rsip::Method),
-    Response(u16),
-    Other,
-}
-
-/// Enough of a message for its counter, without reading it.
-fn first_line(bytes: &[u8]) -> FirstLine {
-    if let Some(rest) = bytes.strip_prefix(b"SIP/2.0 ") {
-        let status = rest.get(..3).and_then(|code| std::str::from_utf8(code).ok()).and_then(|code| code.parse().ok());
-        return status.map_or(FirstLine::Other, FirstLine::Response);
-    }
-    let word = bytes.iter().take(16).position(|byte| *byte == b' ').and_then(|end| bytes.get(..end));
-    let method = word.and_then(|word| std::str::from_utf8(word).ok()).and_then(|word| word.parse().ok());
-    method.map_or(FirstLine::Other, FirstLine::Request)
 }

@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::core::decide;
 use crate::core::event::{AttributionKind, Outcome, RecordingState};
 
 /// All metrics of one daemon.
@@ -75,6 +76,8 @@ pub struct Calls {
     pub refused: Family<Refusal, Counter>,
     /// Alarms of the rules against toll fraud, by company.
     pub fraud: Family<OfCompany, Counter>,
+    /// Calls that a company's webhook was to decide on, by what it said, or by why it said nothing.
+    pub decided: Family<Reason, Counter>,
     pub attributed: Family<Attributed, Counter>,
     /// Panics caught at the edge of one call.
     pub crashed: Counter,
@@ -276,6 +279,7 @@ impl Metrics {
                 active: Gauge::default(),
                 trunk_active: Family::default(),
                 fraud: Family::default(),
+                decided: Family::default(),
                 started: Counter::default(),
                 ended: Family::default(),
                 refused: Family::default(),
@@ -303,14 +307,16 @@ impl Metrics {
         text
     }
 
-    pub fn sip_request(&self, direction: Direction, method: &rsip::Method, trunk: Option<&str>) {
+    /// The counter of these requests.
+    pub fn sip_requests(&self, direction: Direction, method: &rsip::Method, trunk: Option<&str>) -> Counter {
         let labels = SipRequest { direction, method: method_label(method), trunk: label(trunk) };
-        self.sip.requests.get_or_create(&labels).inc();
+        self.sip.requests.get_or_create_owned(&labels)
     }
 
-    pub fn sip_response(&self, direction: Direction, status: u16, trunk: Option<&str>) {
+    /// The counter of these responses.
+    pub fn sip_responses(&self, direction: Direction, status: u16, trunk: Option<&str>) -> Counter {
         let (class, code) = (class(status), status_label(status));
-        self.sip.responses.get_or_create(&SipResponse { direction, class, code, trunk: label(trunk) }).inc();
+        self.sip.responses.get_or_create_owned(&SipResponse { direction, class, code, trunk: label(trunk) })
     }
 
     /// Messages dropped, or refused without becoming anything: `total` since the start.
@@ -360,6 +366,13 @@ impl Metrics {
     /// An INVITE that never became a call.
     pub fn call_refused(&self, reason: &'static str, trunk: Option<&str>) {
         self.calls.refused.get_or_create(&Refusal { reason, trunk: label(trunk) }).inc();
+    }
+
+    /// A call that a company's webhook was to decide on is over; `result` is one of [`decide::RESULTS`].
+    pub fn decided(&self, result: &str) {
+        if let Some(reason) = decide::RESULTS.into_iter().find(|known| *known == result) {
+            self.calls.decided.get_or_create(&Reason { reason }).inc();
+        }
     }
 
     /// An alarm of the rules against toll fraud.
@@ -451,6 +464,7 @@ impl Metrics {
         let m = &self.calls;
         r.register("calls_active", "Calls in progress", m.active.clone());
         r.register("trunk_calls_active", "Calls in progress by trunk", m.trunk_active.clone());
+        r.register("decisions", "Calls that a webhook was to decide on, by what came of it", m.decided.clone());
         r.register("fraud_suspected", "Alarms about toll fraud by company", m.fraud.clone());
         r.register("calls_started", "Calls that came in", m.started.clone());
         r.register("calls_ended", "Calls by outcome", m.ended.clone());
@@ -554,8 +568,8 @@ mod tests {
     #[test]
     fn a_tracked_call_shows_in_every_family_it_touches() {
         let metrics = Metrics::new();
-        metrics.sip_request(Direction::Received, &rsip::Method::Invite, Some("carrier"));
-        metrics.sip_response(Direction::Sent, 180, None);
+        metrics.sip_requests(Direction::Received, &rsip::Method::Invite, Some("carrier")).inc();
+        metrics.sip_responses(Direction::Sent, 180, None).inc();
         metrics.call_started(AttributionKind::Visitor, "carrier");
         metrics.call_refused("calls_max", Some("carrier"));
         metrics.fraud_suspected(Some("acme"));
@@ -588,7 +602,7 @@ mod tests {
     fn unknown_statuses_do_not_make_series() {
         let metrics = Metrics::new();
         for status in 0..u16::MAX {
-            metrics.sip_response(Direction::Received, status, None);
+            metrics.sip_responses(Direction::Received, status, None).inc();
         }
         let series = metrics.render().lines().filter(|l| l.starts_with("leaseline_sip_responses_total")).count();
         // One for each known code, and one for each class's others.

@@ -14,6 +14,7 @@ mod doors;
 mod fraud;
 mod login;
 mod money;
+mod numbers;
 mod raw;
 mod text;
 mod torture;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::node::{NUMBER, Node, PATIENCE, alone, holds, until};
 
-fn invite(node: &Node, number: &str, from: &UdpSocket, id: &str) -> String {
+pub(crate) fn invite(node: &Node, number: &str, from: &UdpSocket, id: &str) -> String {
     let (us, sip) = (from.local_addr().unwrap(), node.sip());
     format!(
         "INVITE sip:{number}@{sip} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bK{id}\r\nMax-Forwards: 70\r\n\
@@ -15,7 +15,7 @@ fn invite(node: &Node, number: &str, from: &UdpSocket, id: &str) -> String {
     )
 }
 
-fn receive(socket: &UdpSocket) -> Option<String> {
+pub(crate) fn receive(socket: &UdpSocket) -> Option<String> {
     let mut buffer = [0; 65_535];
     let length = socket.recv(&mut buffer).ok()?;
     Some(String::from_utf8_lossy(&buffer[..length]).into_owned())

@@ -5,6 +5,7 @@
 mod certificates;
 mod connections;
 mod crash;
+mod decide;
 mod hostile;
 mod large;
 mod life;
@@ -15,5 +16,6 @@ mod papers;
 mod router;
 mod secure;
 mod sinks;
+mod starved;
 mod stream;
 mod websocket;

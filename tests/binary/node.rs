@@ -147,7 +147,12 @@ impl Node {
     /// Starts the program and waits until it takes calls.
     pub(crate) fn start(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
-        self.child = Some(self.command().stderr(log).spawn().unwrap());
+        self.start_with(log.into());
+    }
+
+    /// The same with stderr elsewhere than in the log file.
+    pub(crate) fn start_with(&mut self, stderr: Stdio) {
+        self.child = Some(self.command().stderr(stderr).spawn().unwrap());
         let end = Instant::now() + PATIENCE;
         while self.get("/readyz").is_none_or(|(status, _)| status != 200) {
             let over = self.child.as_mut().unwrap().try_wait().unwrap();

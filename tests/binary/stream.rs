@@ -59,6 +59,9 @@ fn junk_closes_the_connection_and_calls_go_on() {
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\0\0\0\0\0\0\0\r\n\r\n",
         b"OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/TCP x;branch=z9hG4bKx\r\nContent-Length: 4294967328\r\n\r\n",
         &[b'A'; 70_000],
+        // A04: lines that end by LF alone; A05: no length on a stream.
+        b"OPTIONS sip:x SIP/2.0\nVia: SIP/2.0/TCP x;branch=z9hG4bKx\nContent-Length: 0\n\n",
+        b"OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/TCP x;branch=z9hG4bKx\r\n\r\n",
     ] {
         let mut stream = TcpStream::connect(node.sip()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

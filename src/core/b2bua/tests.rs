@@ -74,6 +74,7 @@ impl World {
                 }
                 Output::Media(..)
                 | Output::Resolve { .. }
+                | Output::Decide(_)
                 | Output::Fetch { .. }
                 | Output::Refused(_)
                 | Output::Leg(..)

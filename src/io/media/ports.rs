@@ -142,14 +142,14 @@ impl Drop for Pair {
 }
 
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let kind = Type::DGRAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.set_recv_buffer_size(MEDIA_RECEIVE_BUFFER)?;
     // A network that does not want the mark may refuse it: the call goes on without.
     let _ = if address.is_ipv6() { socket.set_tclass_v6(TRAFFIC_CLASS) } else { socket.set_tos_v4(TRAFFIC_CLASS) };
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
