@@ -6,6 +6,7 @@ mod certificates;
 mod connections;
 mod crash;
 mod decide;
+mod fraud;
 mod hostile;
 mod large;
 mod life;
