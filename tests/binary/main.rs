@@ -14,6 +14,7 @@ mod limits;
 mod line;
 mod node;
 mod papers;
+mod races;
 mod router;
 mod secure;
 mod sinks;
