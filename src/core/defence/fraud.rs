@@ -194,8 +194,8 @@ mod tests {
         target.is_some_and(|mut target| may_be_called(rules, &directory, &mut target))
     }
 
-    /// D13: a call is not sent to a number of ours, from where it would come back; at load `numbers_of_destinations_…` and
-    /// `a_destination_…` refuse what stands there already.
+    /// D13: a call is not sent to a number of ours, from where it would come back; at load the configuration's checks
+    /// refuse what stands there already.
     #[test]
     fn a_number_of_ours_is_no_destination() {
         for (uri, expected) in [
