@@ -91,6 +91,7 @@ fn handle(machine: &mut B2bua, now: Now, input: Input, sent: &mut Vec<Bytes>) ->
                 }
                 Output::Media(..)
                 | Output::Resolve { .. }
+                | Output::Decide(_)
                 | Output::Fetch { .. }
                 | Output::Refused(_)
                 | Output::Leg(..)

@@ -31,9 +31,11 @@ use crate::core::lease::Channel;
 use crate::ids::E164;
 
 pub use caller::KnownCaller;
-pub use company::{Company, Destination, During, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When};
+pub use company::{
+    Company, Decide, Destination, During, Fallback, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When,
+};
 pub use defence::{CompanyLimits, Defence, Fraud};
-pub use dialogs::Dialogs;
+pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
 pub use problem::{Problem, Problems};
 pub use sip::{LargeRequests, Listener, Sip};

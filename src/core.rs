@@ -10,6 +10,7 @@ pub mod attribution;
 pub mod auth;
 pub mod b2bua;
 pub mod call;
+pub mod decide;
 pub mod defence;
 pub mod dialog;
 pub mod directory;

@@ -30,6 +30,7 @@ use crate::ids::CallId;
 use crate::io::allocator::{AllocatorHandle, Setup};
 use crate::io::calls::Calls;
 use crate::io::clock;
+use crate::io::deciders::{BadDecider, Deciders};
 use crate::io::hep::HepSender;
 use crate::io::http::{self, AppState, Demo, LiveCalls, Parts, Phase, Readiness};
 use crate::io::journal::{Journal, OnDamage, OpenError, Options as JournalOptions, Unfinished};
@@ -55,6 +56,8 @@ pub enum StartError {
     Io { what: &'static str, error: io::Error },
     #[error("sink {0}")]
     Sink(BadSink),
+    #[error(transparent)]
+    Decide(BadDecider),
     #[error("lease feed: {0}")]
     Feed(FeedRefused),
 }
@@ -151,6 +154,10 @@ impl Daemon {
         let live = Arc::new(live_calls(&commands));
         let messages = Arc::new(Messages::new(config.trace.memory));
         let hep = config.trace.hep.as_ref().map(HepSender::open).transpose().map_err(at("HEP"))?;
+        let mut deciders = Deciders::new(tokio::runtime::Handle::current(), commands.clone());
+        if let Some(bad) = deciders.apply(&config).into_iter().next() {
+            return Err(StartError::Decide(bad));
+        }
         let hooks = DaemonHooks::new(hooks::Parts {
             settings: Arc::clone(&settings),
             journal: journal.clone(),
@@ -160,6 +167,7 @@ impl Daemon {
             recordings: Arc::clone(&recordings),
             messages: Arc::clone(&messages),
             hep: hep.map(Arc::new),
+            deciders,
             demo: options.demo.clone(),
         });
         let mut b2bua = B2bua::new(Arc::clone(&settings), table, seed());

@@ -4,6 +4,7 @@ pub mod allocator;
 pub mod calls;
 pub mod certificates;
 pub mod clock;
+pub mod deciders;
 pub mod dns;
 pub mod hep;
 pub mod http;

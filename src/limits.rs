@@ -343,6 +343,24 @@ pub const CONFIG_TABLES: usize = 10_000;
 pub const NUMBERS: usize = 1_000_000;
 /// Sources of one trunk.
 pub const TRUNK_SOURCES: usize = 1_000;
+/// Calls that wait for a company's webhook to decide at once: at 800 ms each some 300 new calls a second.
+pub const DECISIONS: usize = 256;
+/// Shortest and longest time that such a webhook may be given: the caller hears nothing meanwhile.
+pub const DECISION_TIMEOUT_MIN: Duration = Duration::from_millis(50);
+pub const DECISION_TIMEOUT_MAX: Duration = Duration::from_secs(5);
+/// And the time that it has when nothing is said.
+pub const DECISION_TIMEOUT: Duration = Duration::from_millis(800);
+/// What we read of its answer: sixteen names.
+pub const DECISION_REPLY: usize = 16 * 1024;
+/// So many failures in a row, and it is left alone for the shortest of these times, at the next failure for twice as long.
+pub const DECISION_FAILURES: u32 = 3;
+pub const DECISION_REST: Duration = Duration::from_secs(5);
+pub const DECISION_REST_MAX: Duration = Duration::from_secs(60);
+/// Redirections in a row that are followed (RFC 3261 §8.1.3.4 names no bound), contacts taken of each, and in all of one
+/// call.
+pub const REDIRECT_DEPTH: u8 = 3;
+pub const REDIRECT_CONTACTS: usize = 4;
+pub const REDIRECTS: usize = 8;
 /// Codecs of one trunk.
 pub const TRUNK_CODECS: usize = 16;
 /// Longest name of a codec.

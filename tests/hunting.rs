@@ -1,5 +1,11 @@
 //! Where a call goes: addresses, destinations that ring together, strategies, overflow, places. One ladder a behaviour.
 
+#[path = "hunting/budget.rs"]
+mod budget;
+#[path = "hunting/decide.rs"]
+mod decide;
+#[path = "hunting/redirect.rs"]
+mod redirect;
 mod world;
 
 use std::time::Duration;

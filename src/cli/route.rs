@@ -1,4 +1,8 @@
-//! `leaseline route`: where a call would go, and why. Nothing is called and nobody is asked.
+//! `leaseline route`: where a call would go, and why, and what it would say of its caller. Nothing is called; DNS is asked
+//! with `--resolve` only, and a webhook that decides never is.
+
+mod explain;
+mod invite;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,12 +17,17 @@ use super::{Exit, complain, load, say};
 use crate::config::{Company, Config, PoolKind, Trunk};
 use crate::core::b2bua::Settings;
 use crate::core::call::ending;
-use crate::core::event::{Attribution, AttributionKind};
+use crate::core::defence::fraud;
+use crate::core::event::{Attribution, AttributionKind, CallData};
+use crate::core::locate::{Hop, Query};
 use crate::core::number;
-use crate::core::route::{self, Desk, Question, Target};
-use crate::ids::E164;
+use crate::core::route::{self, Desk, Plan, Question, Target};
 use crate::io::clock;
+use crate::io::dns::Dns;
 use crate::time::Wall;
+
+pub(super) use explain::explain;
+use invite::{Incoming, Invite};
 
 /// Say where a call to a number would go and why, or why it would be refused. Nothing is called.
 ///
@@ -44,6 +53,15 @@ pub(super) struct Args {
     medium: Option<String>,
     #[arg(long, value_name = "TEXT")]
     campaign: Option<String>,
+    /// Ask DNS where the destinations' names lead (RFC 3263), as the call would.
+    #[arg(long)]
+    resolve: bool,
+    /// Show the INVITE that each destination would get: Request-URI, From, identity, headers by the trunks' rules.
+    #[arg(long)]
+    invite: bool,
+    /// A header of the caller's INVITE, like "X-Account: 7", for rules that pass it on. Any number of them.
+    #[arg(long, value_name = "HEADER")]
+    header: Vec<String>,
     /// Print what follows each status of a destination instead.
     #[arg(long)]
     codes: bool,
@@ -72,6 +90,9 @@ struct Answer {
     hours_change_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
+    /// Who is asked first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decide: Option<Decider>,
     #[serde(skip_serializing_if = "Option::is_none")]
     strategy: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -86,6 +107,17 @@ struct Refusal {
     code: &'static str,
 }
 
+/// A webhook that may send the call elsewhere.
+#[derive(Debug, Serialize)]
+struct Decider {
+    url: String,
+    timeout_ms: u128,
+    /// `route` or `refuse`: what happens without its answer.
+    default: &'static str,
+    /// What it may name.
+    may_name: Vec<String>,
+}
+
 #[derive(Debug, Serialize)]
 struct Step {
     destination: String,
@@ -94,9 +126,20 @@ struct Step {
     trunk: Option<String>,
     /// Transport and address, or what is looked up at the call.
     hop: String,
+    /// What DNS says of that, best first; with `--resolve`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hops: Option<Vec<String>>,
     ring_s: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     calls_max: Option<usize>,
+    /// Its 3xx are followed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    redirects: bool,
+    /// Why it would not be called: a number that `[fraud]` denies, or one of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invite: Option<Invite>,
 }
 
 pub(super) fn execute(args: Args) -> Exit {
@@ -110,7 +153,16 @@ pub(super) fn execute(args: Args) -> Exit {
         }
         return Exit::Done;
     }
-    let answer = match answer(&args, config) {
+    let runtime = match super::small_runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    let mut dns = None;
+    let look_up = |query: &Query, settings: &Settings| {
+        let dns = dns.get_or_insert_with(|| Dns::new(&settings.config.sip.dns, [7; 32]));
+        tokio::task::LocalSet::new().block_on(&runtime, dns.locate(query, &settings.reach()))
+    };
+    let answer = match answer(&args, config, look_up) {
         Ok(answer) => answer,
         Err(message) => {
             complain(message);
@@ -126,7 +178,7 @@ pub(super) fn execute(args: Args) -> Exit {
     if refused { Exit::Bad } else { Exit::Done }
 }
 
-fn answer(args: &Args, config: Config) -> Result<Answer, String> {
+fn answer(args: &Args, config: Config, look_up: impl FnMut(&Query, &Settings) -> Vec<Hop>) -> Result<Answer, String> {
     let at = match &args.at {
         Some(text) => {
             Wall::parse_rfc3339(text).ok_or_else(|| format!("`{text}` is not a time like 2026-12-24T18:00:00Z"))?
@@ -148,25 +200,40 @@ fn answer(args: &Args, config: Config) -> Result<Answer, String> {
         answer.refused = Some(Refusal { status: 404, code: "number_unknown" });
         return Ok(answer);
     };
-    let caller = args.from.as_deref().map(|text| caller_of(&trunk, text));
+    let incoming = Incoming::new(args, &trunk, &number)?;
     let attribution = attribution(args, owner.pool.channel.as_ref().filter(|_| owner.pool.kind == PoolKind::Static));
     answer.number = number.as_str().to_owned();
     answer.company = Some(owner.company.name.clone());
     answer.pool = Some(owner.pool.name.clone());
-    answer.caller.clone_from(&caller);
+    answer.caller = incoming.caller().map(str::to_owned);
+    if let Some(reject) = incoming.refusal(&trunk) {
+        answer.refused = Some(Refusal { status: reject.status, code: reject.code });
+        return Ok(answer);
+    }
     let question = Question {
         company: &owner.company,
         pool: &owner.pool.name,
         number: &number,
-        caller: caller.as_deref(),
+        caller: incoming.caller(),
         attribution: &attribution,
         at,
     };
-    decide(&mut answer, &question, &settings);
+    let mut plan = decide(&mut answer, &question, &settings);
+    if plan.refused.is_none() {
+        let parties = (&*owner.company, &*owner.pool);
+        let data = invite::data(&incoming, parties, &trunk, &number, &attribution, &settings, at);
+        let mut call = Call { args, incoming, data, trunk: &trunk, settings: &settings, look_up };
+        let targets = plan.targets.iter_mut().enumerate();
+        answer.destinations = targets.map(|(index, target)| call.step(index, target, &owner.company)).collect();
+        let is_final = owner.company.decide.is_none() && !answer.destinations.is_empty();
+        if is_final && answer.destinations.iter().all(|step| step.refused.is_some()) {
+            answer.refused = Some(Refusal { status: 403, code: "destination_denied" });
+        }
+    }
     Ok(answer)
 }
 
-fn decide(answer: &mut Answer, question: &Question<'_>, settings: &Settings) {
+fn decide(answer: &mut Answer, question: &Question<'_>, settings: &Settings) -> Plan {
     let company = question.company;
     let plan = Desk::default().plan(question, settings.names(), &mut ChaCha12Rng::from_seed([0; 32]));
     answer.hours = Some(plan.hours.as_str());
@@ -174,34 +241,69 @@ fn decide(answer: &mut Answer, question: &Question<'_>, settings: &Settings) {
     let change = company.schedule.as_ref().and_then(|schedule| route::next_change(schedule, question.at));
     answer.hours_change_at = change.map(Wall::to_rfc3339);
     answer.refused = plan.refused.map(|reject| Refusal { status: reject.status, code: reject.code });
+    answer.decide = company.decide.as_ref().map(|rules| Decider {
+        url: rules.url.to_string(),
+        timeout_ms: rules.timeout.as_millis(),
+        default: rules.fallback.as_str(),
+        may_name: company.every_destination().map(|one| one.label.to_string()).collect(),
+    });
     if plan.refused.is_none() {
         answer.strategy = Some(plan.strategy.as_str());
-        answer.destinations = plan.targets.iter().map(|target| step(target, company, settings)).collect();
+    }
+    plan
+}
+
+/// What one step needs to be told.
+struct Call<'a, L> {
+    args: &'a Args,
+    incoming: Incoming,
+    data: CallData,
+    trunk: &'a Trunk,
+    settings: &'a Settings,
+    look_up: L,
+}
+
+impl<L: FnMut(&Query, &Settings) -> Vec<Hop>> Call<'_, L> {
+    fn step(&mut self, index: usize, target: &mut Target, company: &Company) -> Step {
+        let settings = self.settings;
+        let may_be_called = fraud::may_be_called(&settings.config.fraud, &settings.directory, target);
+        let resolved = self.args.resolve.then(|| match target.literal() {
+            Some(hop) => vec![hop],
+            None => (self.look_up)(&target.query, settings),
+        });
+        let hop = match target.literal() {
+            Some(hop) => in_words_of(hop, settings),
+            None => format!("the addresses of {}", target.query.host),
+        };
+        let first = target.literal().or_else(|| resolved.as_ref()?.first().copied());
+        let invite = self
+            .args
+            .invite
+            .then(|| invite::invite(&self.incoming, &self.data, self.trunk, (index, target, first), settings));
+        let destination = &target.destination;
+        Step {
+            destination: destination.label.to_string(),
+            uri: target.uri.clone(),
+            trunk: target.trunk.as_ref().map(|trunk| trunk.name.clone()),
+            hop,
+            hops: resolved.map(|hops| hops.into_iter().map(|hop| in_words_of(hop, settings)).collect()),
+            ring_s: destination.ring_timeout.unwrap_or(company.ring_timeout).as_secs(),
+            calls_max: destination.calls_max,
+            redirects: destination.follows(),
+            refused: (!may_be_called).then_some("destination_denied"),
+            invite,
+        }
     }
 }
 
-fn step(target: &Target, company: &Company, settings: &Settings) -> Step {
-    let destination = &target.destination;
-    let hop = match target.literal() {
-        Some(hop) if settings.is_ours(hop.remote) => format!("{} is this node itself: not called", hop.remote),
-        Some(hop) => match route::flow_towards(hop, &settings.listeners) {
-            Some(flow) => format!("{} {} from {}", hop.transport, hop.remote, flow.local),
-            None => format!("{} {}, for which there is no listener: not called", hop.transport, hop.remote),
-        },
-        None => format!("the addresses of {}", target.query.host),
-    };
-    Step {
-        destination: destination.label.to_string(),
-        uri: target.uri.clone(),
-        trunk: target.trunk.as_ref().map(|trunk| trunk.name.clone()),
-        hop,
-        ring_s: destination.ring_timeout.unwrap_or(company.ring_timeout).as_secs(),
-        calls_max: destination.calls_max,
+fn in_words_of(hop: Hop, settings: &Settings) -> String {
+    if settings.is_ours(hop.remote) {
+        return format!("{} is this node itself: not called", hop.remote);
     }
-}
-
-fn caller_of(trunk: &Trunk, text: &str) -> String {
-    number::caller(text, trunk.country.as_deref()).map_or_else(|| text.to_owned(), |number| number.as_str().to_owned())
+    match route::flow_towards(hop, &settings.listeners) {
+        Some(flow) => format!("{} {} from {}", hop.transport, hop.remote, flow.local),
+        None => format!("{} {}, for which there is no listener: not called", hop.transport, hop.remote),
+    }
 }
 
 fn attribution(args: &Args, channel: Option<&crate::core::lease::Channel>) -> Attribution {
@@ -231,11 +333,14 @@ fn in_words(answer: &Answer) -> String {
     });
     line("hours", hours.as_deref());
     line("rule", answer.rule.as_deref().or(answer.hours.map(|_| "none: the company's own destinations")));
+    let decide = answer.decide.as_ref().map(|decide| {
+        let otherwise = if decide.default == "refuse" { "480" } else { "what follows" };
+        format!("{} is asked, for {} ms; else {otherwise}", decide.url, decide.timeout_ms)
+    });
+    line("decides", decide.as_deref());
     line("strategy", answer.strategy);
     for (i, step) in answer.destinations.iter().enumerate() {
-        let trunk = step.trunk.as_ref().map(|trunk| format!(" through trunk {trunk}")).unwrap_or_default();
-        let most = step.calls_max.map(|most| format!(", at most {most} calls")).unwrap_or_default();
-        let _ = writeln!(text, "  {}. {}{trunk}, {} s{most}\n     {}", i + 1, step.uri, step.ring_s, step.hop);
+        step_in_words(&mut text, i + 1, step);
     }
     if let Some(refused) = &answer.refused {
         let _ = writeln!(text, "  refused   {} {}", refused.status, refused.code);
@@ -243,61 +348,28 @@ fn in_words(answer: &Answer) -> String {
     text
 }
 
-/// What `leaseline check` adds, as comments of TOML: what each trunk may send, and where each pool's calls go.
-pub(super) fn explain(config: &Config) -> String {
-    let mut text = String::new();
-    let listeners = config.sip.listen.clone();
-    let settings = Settings::new(Arc::new(config.clone()), listeners);
-    let example = config.pools.first().and_then(|pool| pool.numbers.first());
-    for trunk in &config.trunks {
-        let _ = writeln!(text, "# trunk {}: {}", trunk.name, accepted(trunk, example));
+fn step_in_words(text: &mut String, nth: usize, step: &Step) {
+    let trunk = step.trunk.as_ref().map(|trunk| format!(" through trunk {trunk}")).unwrap_or_default();
+    let most = step.calls_max.map(|most| format!(", at most {most} calls")).unwrap_or_default();
+    let redirects = if step.redirects { ", 3xx followed" } else { "" };
+    let _ = writeln!(text, "  {nth}. {}{trunk}, {} s{most}{redirects}", step.uri, step.ring_s);
+    if let Some(code) = step.refused {
+        let _ = writeln!(text, "     not called: {code}");
     }
-    for pool in &config.pools {
-        let company = config.companies.iter().find(|company| company.name == pool.company);
-        let (Some(company), Some(number)) = (company, pool.numbers.first()) else { continue };
-        let targets = route::targets(&company.forward_to, number, None, settings.names());
-        let uris: Vec<&str> = targets.iter().map(|target| target.uri.as_str()).collect();
-        let count = pool.numbers.len();
-        let rules = match company.rules.len() {
-            0 => String::new(),
-            1 => ", after 1 rule".to_owned(),
-            n => format!(", after {n} rules"),
-        };
-        let hours = if company.schedule.is_some() { ", in its hours" } else { "" };
-        let strategy = company.strategy.as_str();
-        let _ = writeln!(
-            text,
-            "# pool {}: {count} from {number}: {} ({strategy}{rules}{hours})",
-            pool.name,
-            uris.join(", ")
-        );
+    let mut line = |shown: &str| {
+        let _ = writeln!(text, "     {shown}");
+    };
+    match &step.hops {
+        None => line(&step.hop),
+        Some(hops) if hops.is_empty() => line(&format!("{}: DNS knows none", step.hop)),
+        Some(hops) => hops.iter().for_each(|hop| line(hop)),
     }
-    text
-}
-
-fn accepted(trunk: &Trunk, example: Option<&E164>) -> String {
-    let sources: Vec<String> = trunk.sources.iter().map(ToString::to_string).collect();
-    let rate = match trunk.calls_per_second_max {
-        0 => String::new(),
-        rate => format!(", {rate} new ones a second"),
-    };
-    let forms = example.map(|number| forms(trunk, number)).unwrap_or_default();
-    format!("calls from {}, at most {} at once{rate}{forms}", sources.join(", "), trunk.calls_max)
-}
-
-/// Ways of writing a number that this trunk may use: those that are read back as the number.
-fn forms(trunk: &Trunk, number: &E164) -> String {
-    let digits = number.digits();
-    let display = number::display(number);
-    let national = display.split_once(' ').map(|(_, rest)| format!("0{}", rest.replace([' ', '-'], "")));
-    let forms = [Some(number.as_str().to_owned()), Some(digits.to_owned()), Some(format!("00{digits}")), national];
-    let is_read = |text: &String| {
-        let text = format!("{}{text}", trunk.prefix);
-        number::candidates(&text, trunk.country.as_deref(), &trunk.prefix).contains(number)
-    };
-    let forms: Vec<String> =
-        forms.into_iter().flatten().filter(is_read).map(|text| format!("{}{text}", trunk.prefix)).collect();
-    format!("; {number} may be dialled as {}", forms.join(", "))
+    if let Some(Invite { request_uri, from, to, headers }) = &step.invite {
+        line(&format!("INVITE {request_uri}"));
+        line(&format!("From: {from}"));
+        line(&format!("To: {to}"));
+        headers.iter().for_each(|(name, value)| line(&format!("{name}: {value}")));
+    }
 }
 
 #[cfg(test)]
@@ -305,6 +377,10 @@ mod tests {
     use super::*;
 
     fn ask(args: &[&str]) -> String {
+        ask_of(CONFIG, args)
+    }
+
+    fn ask_of(config: &str, args: &[&str]) -> String {
         #[derive(clap::Parser)]
         struct Line {
             #[command(flatten)]
@@ -313,8 +389,15 @@ mod tests {
         let line = std::iter::once("route").chain(args.iter().copied());
         let args = <Line as clap::Parser>::parse_from(line).args;
         let config =
-            Config::parse(CONFIG, "", std::path::Path::new("")).unwrap_or_else(|problems| panic!("{problems}"));
-        let answer = answer(&args, config).expect("an answer");
+            Config::parse(config, "", std::path::Path::new("")).unwrap_or_else(|problems| panic!("{problems}"));
+        // DNS knows one name.
+        let look_up = |query: &Query, _: &Settings| {
+            let hop =
+                |text: &str| Hop { transport: rsip::Transport::Tcp, remote: text.parse().expect(text), name: None };
+            let known = &*query.host == "pbx.example";
+            if known { vec![hop("198.51.100.7:5060"), hop("203.0.113.1:5060")] } else { Vec::new() }
+        };
+        let answer = answer(&args, config, look_up).expect("an answer");
         in_words(&answer)
     }
 
@@ -369,9 +452,44 @@ channel = { source = "print" }
     }
 
     #[test]
+    fn the_invite_and_the_addresses_are_shown() {
+        let open = "2026-11-23T10:00:00Z";
+        let rules = CONFIG
+            .replace("prefix = \"9\"", "prefix = \"9\"\nnumber_format = \"plain\"\n[trunk.identity]\ndiversion = true")
+            .replace("country = \"GB\"", "country = \"GB\"\n[trunk.headers]\npass = [\"X-Account\"]");
+        let cases: [&[&str]; 3] = [
+            &["02079460500", "--from", "07700900123", "--at", open, "--invite", "--header", "X-Account: 7"],
+            &["02079460500", "--at", open, "--invite"],
+            &["02079460500", "--from", "07700900123", "--at", open, "--resolve"],
+        ];
+        insta::assert_snapshot!(cases.map(|case| ask_of(&rules, case)).join("\n"));
+    }
+
+    #[test]
+    fn what_would_not_be_called_is_said() {
+        let open = "2026-11-23T10:00:00Z";
+        let decide = "[company.decide]\nurl = \"https://crm.example/decide\"\nsecret = \"key\"\n[company.schedule]";
+        let config = CONFIG
+            .replace("[company.schedule]", decide)
+            .replace("sip:desk@198.51.100.1\"", "sip:+881835210000@198.51.100.1\", redirects = \"follow\"")
+            .replace("sip:kitchens@", "sip:00881835210000@")
+            .replace("country = \"GB\"", "country = \"GB\"\nidentity = { withheld = \"refuse\" }");
+        let cases: [&[&str]; 3] = [
+            &["02079460500", "--from", "07700900123", "--at", open],
+            &["02079460500", "--from", "07700900123", "--at", open, "--campaign", "kitchens"],
+            &["02079460500", "--at", open],
+        ];
+        insta::assert_snapshot!(cases.map(|case| ask_of(&config, case)).join("\n"));
+    }
+
+    #[test]
     fn trunks_and_pools_are_explained() {
-        let config =
-            Config::parse(CONFIG, "", std::path::Path::new("")).unwrap_or_else(|problems| panic!("{problems}"));
+        let more = "[[trunk]]\nname = \"phones\"\nnat = true\ntrust_identity = false\ninfo = \"absorb\"\n\
+            [trunk.login]\nusers = [{ user = \"office\", password = \"long enough\" }]\n\
+            [[trunk]]\nname = \"far\"\nredirects = \"follow\"\n[trunk.register]\nregistrar = \"sip:carrier.example\"\n\
+            user = \"acme\"\npassword = \"long enough\"\n[trunk.probe]\nevery = \"30s\"\n[[company]]";
+        let text = CONFIG.replacen("[[company]]", more, 1);
+        let config = Config::parse(&text, "", std::path::Path::new("")).unwrap_or_else(|problems| panic!("{problems}"));
         insta::assert_snapshot!(explain(&config));
         assert!(explain(&Config::builtin()).lines().all(|line| line.starts_with("# ")));
     }

@@ -1,5 +1,6 @@
 //! `[[company]]`: whose numbers these are, and where their calls go.
 
+mod decide;
 mod rule;
 mod schedule;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use super::{TransferRules, Trunk};
 
+pub use decide::{Decide, Fallback};
 pub use rule::{During, Glob, Rule, When};
 pub use schedule::{Schedule, Span, Then};
 
@@ -42,6 +44,8 @@ pub struct Company {
     /// How its PBX may send callers on.
     pub transfer: TransferRules,
     pub limits: super::CompanyLimits,
+    /// Who is asked where each call goes; none: nobody, the route decides.
+    pub decide: Option<Decide>,
 }
 
 impl Company {
@@ -49,8 +53,9 @@ impl Company {
     pub fn every_destination(&self) -> impl Iterator<Item = &Arc<Destination>> {
         let overflow = [&self.busy, &self.no_answer].into_iter().flatten();
         let thens = self.closed.iter().chain(self.rules.iter().map(|rule| &rule.then));
-        let more = overflow.chain(thens.filter_map(Then::ways));
-        self.forward_to.iter().chain(more.flat_map(|ways| &ways.forward_to))
+        let more = overflow.chain(thens.filter_map(Then::ways)).flat_map(|ways| &ways.forward_to);
+        let decided = self.decide.iter().flat_map(|decide| &decide.forward_to);
+        self.forward_to.iter().chain(more).chain(decided)
     }
 
     /// Some list of it is tried by who was idle longest.
@@ -71,7 +76,8 @@ impl Company {
         // While a configuration is read nobody else has its rules.
         let rules = self.rules.iter_mut().filter_map(|rule| Some(&mut Arc::get_mut(rule)?.then));
         let more = overflow.chain(self.closed.iter_mut().chain(rules).filter_map(Then::ways_mut));
-        self.forward_to.iter_mut().chain(more.flat_map(|ways| &mut ways.forward_to))
+        let decided = self.decide.iter_mut().flat_map(|decide| &mut decide.forward_to);
+        self.forward_to.iter_mut().chain(more.flat_map(|ways| &mut ways.forward_to)).chain(decided)
     }
 }
 
@@ -143,6 +149,8 @@ pub struct Destination {
     pub calls_max: Option<usize>,
     /// Instead of the company's.
     pub ring_timeout: Option<Duration>,
+    /// Whether it may send a call on by 3xx; none: as its trunk says.
+    pub redirects: Option<bool>,
 }
 
 impl Destination {
@@ -159,7 +167,13 @@ impl Destination {
             weight: 1,
             calls_max: None,
             ring_timeout: None,
+            redirects: None,
         }
+    }
+
+    /// Whether its redirections are followed.
+    pub fn follows(&self) -> bool {
+        self.redirects.unwrap_or_else(|| self.trunk.as_ref().is_some_and(|trunk| trunk.redirects))
     }
 
     /// Where its next hop is looked up: at the trunk's `address` when the trunk was named and has one (an outbound proxy),

@@ -246,6 +246,18 @@ fn write_company(out: &mut Writer, company: &Company) {
     for rule in &company.rules {
         write_rule(out, rule);
     }
+    if let Some(decide) = &company.decide {
+        out.table("[company.decide]");
+        out.text("url", &decide.url);
+        out.text("timeout", duration_text(decide.timeout));
+        out.text("default", decide.fallback.as_str());
+        out.text("secret", MASK);
+        out.map("headers", decide.headers.keys().map(|key| (key.as_str(), MASK)));
+        out.plain("allow_private", decide.allow_private);
+        if !decide.forward_to.is_empty() {
+            out.plain("forward_to", destinations(&decide.forward_to));
+        }
+    }
 }
 
 fn write_schedule(out: &mut Writer, schedule: &Schedule) {
@@ -297,6 +309,10 @@ fn write_ways(out: &mut Writer, ways: &Ways) {
     out.text("strategy", ways.strategy.as_str());
 }
 
+pub(super) const fn follow(follows: bool) -> &'static str {
+    if follows { "follow" } else { "refuse" }
+}
+
 /// A list of destinations: a plain URI as a text, others as tables.
 fn destinations(list: &[Arc<Destination>]) -> String {
     let one = |destination: &Arc<Destination>| {
@@ -309,6 +325,7 @@ fn destinations(list: &[Arc<Destination>]) -> String {
         text("trunk", destination.trunk_name.as_ref());
         text("number", destination.number.as_ref());
         text("ring_timeout", destination.ring_timeout.map(duration_text).as_ref());
+        text("redirects", destination.redirects.map(|follows| follow(follows).to_owned()).as_ref());
         keys.extend(destination.calls_max.map(|calls| format!("calls_max = {calls}")));
         if destination.weight != 1 {
             keys.push(format!("weight = {}", destination.weight));

@@ -2,6 +2,7 @@
 
 mod caller;
 mod company;
+mod decide;
 mod defence;
 mod destinations;
 mod dialogs;

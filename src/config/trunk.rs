@@ -79,6 +79,8 @@ pub struct Trunk {
     pub identity: IdentityRules,
     pub headers: HeaderRules,
     pub stir: StirRules,
+    /// Whether a destination of it may send a call on by 3xx, to places that are configured; default false.
+    pub redirects: bool,
     /// What its calls may do after the answer.
     pub within: Within,
     /// What we log in with when the trunk challenges a request of ours; `None`: a challenge is a failure.
@@ -113,6 +115,7 @@ impl Trunk {
             identity: IdentityRules::default(),
             headers: HeaderRules::default(),
             stir: StirRules::default(),
+            redirects: false,
             within: Within::default(),
             credentials: None,
             register: None,

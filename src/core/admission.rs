@@ -77,7 +77,8 @@ pub struct Ask<'a> {
     pub pool: &'a Pool,
     pub number: &'a E164,
     pub caller: Option<&'a str>,
-    /// Where the call goes first.
+    /// Where the call goes first, when that is known. Its room is looked at only: whoever sends the call there takes it
+    /// by [`Admission::enter`].
     pub destination: Option<&'a str>,
     /// That destination begins with a costly prefix.
     pub is_costly: bool,
@@ -90,9 +91,18 @@ pub struct Admitted {
     company: Arc<Company>,
     number: Option<E164>,
     caller: Option<Box<str>>,
+    /// Destinations that it is at, as far as they are counted.
+    entered: Vec<Entered>,
+    answered: Option<Wall>,
+}
+
+/// A destination that a call is at.
+#[derive(Debug)]
+struct Entered {
+    /// The call's own name for it.
+    key: u32,
     destination: Option<Box<str>>,
     is_costly: bool,
-    answered: Option<Wall>,
 }
 
 /// Counts calls, and the rate at which they come.
@@ -149,7 +159,8 @@ impl Admission {
         self.trunk_has_room(now.mono, config, ask)?;
         let keys = Keys::of(ask);
         self.company_has_room(now.mono, ask, &keys)?;
-        self.is_within_budget(now, ask, &keys)?;
+        let destination = ask.destination.and_then(|uri| destination_key(ask.company, uri));
+        self.is_within_budget(now, ask.company, destination.as_deref(), ask.is_costly)?;
         let sip = &config.sip;
         self.node
             .look(now.mono, Rate::per_second(sip.calls_per_second_max))
@@ -159,29 +170,69 @@ impl Admission {
         self.trunks.take(now.mono, &ask.trunk.name, Rate::per_second(ask.trunk.calls_per_second_max));
         let limits = &ask.company.limits;
         self.companies.take(now.mono, &ask.company.name, Rate::per_second(limits.calls_per_second_max));
-        let Keys { number, caller, destination } = keys;
+        let Keys { number, caller } = keys;
         if let Some(number) = number {
             self.numbers.take(now.mono, number.as_str(), Rate::default());
         }
         if let Some(caller) = &caller {
             self.callers.take(now.mono, caller, Rate::default());
         }
-        if let Some(destination) = &destination {
-            let rate = Rate::per_minute(limits.destination_calls_per_minute_max);
-            self.destinations.take(now.mono, destination, rate);
-        }
-        if ask.is_costly {
-            self.costly.take(now.mono, &ask.company.name, Rate::default());
-        }
         Ok(Admitted {
             trunk: Arc::clone(ask.trunk),
             company: Arc::clone(ask.company),
             number: number.cloned(),
             caller,
-            destination,
-            is_costly: ask.is_costly,
+            entered: Vec::new(),
             answered: None,
         })
+    }
+
+    /// This call is about to be sent to a destination, under the call's own `key` for it: the first, the next, one of
+    /// several that ring together, an overflow, a redirection, a transfer. A refusal changes nothing.
+    ///
+    /// # Errors
+    /// The company's rules against toll fraud, as at the door.
+    pub fn enter(
+        &mut self,
+        now: Now,
+        admitted: &mut Admitted,
+        key: u32,
+        uri: &str,
+        is_costly: bool,
+    ) -> Result<(), Reject> {
+        let company = &admitted.company;
+        let is_costly = is_costly && company.limits.costly_calls_max > 0;
+        let destination = destination_key(company, uri);
+        self.is_within_budget(now, company, destination.as_deref(), is_costly)?;
+        if let Some(destination) = &destination {
+            let rate = Rate::per_minute(company.limits.destination_calls_per_minute_max);
+            self.destinations.take(now.mono, destination, rate);
+        }
+        if is_costly {
+            self.costly.take(now.mono, &company.name, Rate::default());
+        }
+        if destination.is_some() || is_costly {
+            admitted.entered.push(Entered { key, destination, is_costly });
+        }
+        Ok(())
+    }
+
+    /// The call is not at this destination any more.
+    pub fn leave(&mut self, now: Mono, admitted: &mut Admitted, key: u32) {
+        if let Some(at) = admitted.entered.iter().position(|entered| entered.key == key) {
+            let entered = admitted.entered.swap_remove(at);
+            self.left(now, &admitted.company, &entered);
+        }
+    }
+
+    fn left(&mut self, now: Mono, company: &Company, entered: &Entered) {
+        if let Some(destination) = &entered.destination {
+            let rate = Rate::per_minute(company.limits.destination_calls_per_minute_max);
+            self.destinations.release(now, destination, rate);
+        }
+        if entered.is_costly {
+            self.costly.release(now, &company.name, Rate::default());
+        }
     }
 
     /// The company of this call talks from now on: its minutes run.
@@ -208,12 +259,8 @@ impl Admission {
         if let Some(caller) = &admitted.caller {
             self.callers.release(now.mono, caller, Rate::default());
         }
-        if let Some(destination) = &admitted.destination {
-            let rate = Rate::per_minute(limits.destination_calls_per_minute_max);
-            self.destinations.release(now.mono, destination, rate);
-        }
-        if admitted.is_costly {
-            self.costly.release(now.mono, &admitted.company.name, Rate::default());
+        for entered in &admitted.entered {
+            self.left(now.mono, &admitted.company, entered);
         }
     }
 
@@ -265,9 +312,15 @@ impl Admission {
         Ok(())
     }
 
-    fn is_within_budget(&mut self, now: Now, ask: &Ask<'_>, keys: &Keys<'_>) -> Result<(), Reject> {
-        let limits = &ask.company.limits;
-        if let Some(destination) = &keys.destination {
+    fn is_within_budget(
+        &mut self,
+        now: Now,
+        company: &Company,
+        destination: Option<&str>,
+        is_costly: bool,
+    ) -> Result<(), Reject> {
+        let limits = &company.limits;
+        if let Some(destination) = destination {
             let most = limits.destination_calls_max;
             if most > 0 && self.destinations.calls(destination) >= most {
                 return Err(Reject::listed("destination_calls_max"));
@@ -277,13 +330,13 @@ impl Admission {
             looked.map_err(|wait| Reject::later("destination_call_rate", wait))?;
         }
         let most = limits.costly_calls_max;
-        if ask.is_costly && most > 0 && self.costly.calls(&ask.company.name) >= most {
+        if is_costly && most > 0 && self.costly.calls(&company.name) >= most {
             return Err(Reject::listed("costly_calls_max"));
         }
         if limits.minutes_per_day_max > 0 {
             let most = Duration::from_secs(u64::from(limits.minutes_per_day_max) * 60);
             self.minutes
-                .within(&ask.company.name, now.wall, most)
+                .within(&company.name, now.wall, most)
                 .map_err(|tomorrow| Reject::later("minutes_spent", tomorrow))?;
         }
         Ok(())
@@ -295,19 +348,26 @@ impl Admission {
 struct Keys<'a> {
     number: Option<&'a E164>,
     caller: Option<Box<str>>,
-    destination: Option<Box<str>>,
+}
+
+/// Under what the calls to a destination are counted; nothing, when they are not limited.
+fn destination_key(company: &Company, uri: &str) -> Option<Box<str>> {
+    let limits = &company.limits;
+    let is_limited = limits.destination_calls_max > 0 || limits.destination_calls_per_minute_max > 0;
+    is_limited.then(|| of_company(company, uri))
+}
+
+fn of_company(company: &Company, text: &str) -> Box<str> {
+    format!("{} {text}", company.name).into_boxed_str()
 }
 
 impl<'a> Keys<'a> {
     fn of(ask: &Ask<'a>) -> Keys<'a> {
         let limits = &ask.company.limits;
-        let of_company = |text: &str| format!("{} {text}", ask.company.name).into_boxed_str();
-        let has_destination_limit = limits.destination_calls_max > 0 || limits.destination_calls_per_minute_max > 0;
         Keys {
             number: Some(ask.number).filter(|_| ask.pool.calls_max_per_number > 0),
             // Those who withhold their number are not one caller.
-            caller: ask.caller.filter(|_| limits.calls_max_per_caller > 0).map(of_company),
-            destination: ask.destination.filter(|_| has_destination_limit).map(of_company),
+            caller: ask.caller.filter(|_| limits.calls_max_per_caller > 0).map(|text| of_company(ask.company, text)),
         }
     }
 }

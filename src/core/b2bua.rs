@@ -1,10 +1,8 @@
 //! All of signalling as one machine: datagrams, media notices and time in; datagrams, media commands and events out.
 //! A test runs a thousand calls through it in virtual time without a socket.
 
-mod trunks;
-
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,144 +11,40 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::config::{Config, Destination, Listener, PoolKind, Source, Trunk};
-use crate::core::admission::{Admission, Ask, Reject};
+use crate::config::Trunk;
+use crate::core::admission::Admission;
 use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Transmit};
-use crate::core::attribution;
 use crate::core::auth::server::Logins;
-use crate::core::call::offer::{Stream, description, read_stream};
-use crate::core::call::{self, Call, Ctx, NewCall};
+use crate::core::call::{self, Call, Ctx};
+use crate::core::decide::{self, Decisions};
 use crate::core::defence::Defence;
-use crate::core::defence::fraud::{self, Cost};
-use crate::core::directory::Directory;
 use crate::core::event::{Body, CallData, Event};
 use crate::core::health::Health;
-use crate::core::hosts::Hosts;
 use crate::core::lease::LeaseTable;
-use crate::core::locate::{Asker, Hop, Names, Query, Reach};
+use crate::core::locate::{Asker, Hop, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
-use crate::core::media_address::OwnMedia;
 use crate::core::probe::{ProbeState, Probes};
 use crate::core::registration::{Registrations, TrunkState};
-use crate::core::route::{Desk, Question};
+use crate::core::route::Desk;
 use crate::core::stir::Answer;
-use crate::core::{identity, number};
-use crate::ids::{CallId, E164, Side};
+use crate::ids::{CallId, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
-use crate::wire::sdp::SdpError;
-use crate::wire::sip::{Message, Uri};
 
 mod certificates;
 mod door;
+mod invite;
 mod login;
 mod probes;
 mod replaces;
+mod settings;
 mod standing;
+mod trunks;
 
 use certificates::Certificates;
+pub(in crate::core) use door::fraud_suspected;
+pub use settings::Settings;
 pub use standing::Door;
-
-/// What signalling reads; swapped whole on reload.
-#[derive(Debug)]
-pub struct Settings {
-    pub config: Arc<Config>,
-    pub directory: Directory,
-    /// Our listeners with their real addresses: bound ports, no wildcard.
-    pub listeners: Vec<Listener>,
-    /// Addresses of destinations that the configuration names literally.
-    destinations: HashSet<IpAddr>,
-    own_media: OwnMedia,
-    names: Names,
-    hosts: Hosts,
-    /// The rules for destinations that belong to no trunk: every default.
-    pub plain: Arc<Trunk>,
-}
-
-impl Settings {
-    pub fn new(config: Arc<Config>, listeners: Vec<Listener>) -> Settings {
-        Settings::with(config, listeners, Names::default())
-    }
-
-    /// Those of a new configuration; names keep their numbers.
-    pub fn successor(&self, config: Arc<Config>) -> Settings {
-        Settings::with(config, self.listeners.clone(), self.names.clone())
-    }
-
-    fn with(config: Arc<Config>, listeners: Vec<Listener>, mut names: Names) -> Settings {
-        names.extend(hosts(&config).iter().map(String::as_str));
-        // Places for numbers stand in user parts, where a URI has no braces.
-        let host = |uri: &str| Uri::parse(&uri.replace(['{', '}'], "")).ok()?.host.parse::<IpAddr>().ok();
-        let leads_to = |one: &Arc<Destination>| host(one.proxy().unwrap_or(&one.uri));
-        let every = config.companies.iter().flat_map(|company| company.every_destination());
-        let destinations = every.filter_map(leads_to);
-        Settings {
-            directory: Directory::with(&config, &names),
-            hosts: Hosts::new(&listeners, config.sip.advertise.as_deref()),
-            listeners,
-            destinations: destinations.map(|ip| ip.to_canonical()).collect(),
-            own_media: OwnMedia::new(&config.media),
-            names,
-            plain: Arc::new(Trunk { large_requests: config.sip.large_requests, ..Trunk::bare("") }),
-            config,
-        }
-    }
-
-    /// The hosts that we call, by number.
-    pub fn names(&self) -> &Names {
-        &self.names
-    }
-
-    /// What DNS may lead us to.
-    pub fn reach(&self) -> Reach {
-        Reach::new(&self.listeners, self.config.sip.dns.private)
-    }
-
-    /// Our own media addresses, which no peer may name as theirs.
-    pub fn own_media(&self) -> &OwnMedia {
-        &self.own_media
-    }
-
-    /// Host (and port) under which the far side of `local` knows us.
-    pub fn our_host(&self, flow: &Flow) -> String {
-        self.hosts.of(flow.transport, flow.local).into_owned()
-    }
-
-    fn tcp_listeners(&self) -> Vec<SocketAddr> {
-        let tcp = self.listeners.iter().filter(|listener| listener.transport == rsip::Transport::Tcp);
-        tcp.map(|listener| listener.address).collect()
-    }
-
-    /// One of our own listeners.
-    pub fn is_ours(&self, address: SocketAddr) -> bool {
-        self.listeners.iter().any(|listener| listener.address == address)
-    }
-
-    /// Somebody of the configuration has this address.
-    pub fn is_known(&self, source: IpAddr) -> bool {
-        self.is_peer(source) || self.directory.has_port_at(source)
-    }
-
-    /// A trunk or a destination sends from this address, whatever the port.
-    fn is_peer(&self, source: IpAddr) -> bool {
-        let source = source.to_canonical();
-        self.directory.trunk_for(source).is_some() || self.destinations.contains(&source)
-    }
-}
-
-/// Hosts that the configuration has us call, and names of those who call us.
-fn hosts(config: &Config) -> Vec<String> {
-    let host = |uri: &str| Some(Uri::parse(&uri.replace(['{', '}'], "")).ok()?.host.to_owned());
-    let destinations = config.companies.iter().flat_map(|company| company.every_destination());
-    let registrar = |trunk: &Arc<Trunk>| trunk.register.as_ref().map(|register| register.registrar.clone());
-    let trunks = config.trunks.iter().flat_map(|trunk| [trunk.address.clone(), registrar(trunk)]).flatten();
-    let known_by = config.trunks.iter().flat_map(|trunk| &trunk.sources).filter_map(|source| match source {
-        Source::Tls(name) => Some(name.to_string()),
-        Source::Network(_) | Source::Address(_) => None,
-    });
-    let fixed = trunks.filter_map(|uri| host(&uri)).chain(known_by);
-    destinations.filter_map(|one| host(&one.uri)).chain(fixed).collect()
-}
 
 /// What reaches signalling.
 #[derive(Debug)]
@@ -163,6 +57,8 @@ pub enum Input {
     Bounced(SocketAddr, Bytes),
     Media(CallId, MediaNotice),
     Resolved(Asker, Vec<Hop>),
+    /// Answer to [`Output::Decide`]: what the webhook said, or the stable code of why it said nothing.
+    Decided(CallId, Result<Bytes, &'static str>),
     /// What stands at the URL of an [`Output::Fetch`]; `None`: nothing that can be used.
     Fetched {
         url: Box<str>,
@@ -196,6 +92,8 @@ pub enum Output {
         asker: Asker,
         query: Query,
     },
+    /// Ask a company's webhook where a call goes; answered by [`Input::Decided`], once, within the question's time.
+    Decide(Box<decide::Ask>),
     /// Get what stands at this https URL, whose host the configuration has; answered by [`Input::Fetched`].
     Fetch {
         url: Box<str>,
@@ -228,6 +126,8 @@ pub struct Counts {
     pub admitted: usize,
     /// Places taken at destinations whose calls are counted.
     pub seats: usize,
+    /// Questions to companies' webhooks that have no answer yet.
+    pub decisions: usize,
     /// Registrations, kept or about to leave.
     pub registrations: usize,
     /// Trunks that are asked whether they are there.
@@ -255,6 +155,7 @@ pub struct B2bua {
     leases: Arc<LeaseTable>,
     admission: Admission,
     desk: Desk,
+    decisions: Decisions,
     health: Health,
     registrations: Registrations,
     probes: Probes,
@@ -298,6 +199,7 @@ impl B2bua {
             leases,
             admission: Admission::default(),
             desk: Desk::default(),
+            decisions: Decisions::default(),
             health: Health::default(),
             registrations: Registrations::default(),
             probes,
@@ -339,6 +241,7 @@ impl B2bua {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
                 self.on_registrations(now, |all, ctx| all.on_resolved(id, hops, ctx));
             }
+            Input::Decided(call, answer) => self.tell_call(now, call, call::Input::Decided(answer)),
             Input::Fetched { url, answer } => self.on_fetched(now, &url, answer.as_ref()),
             Input::HangUp(call, code) => self.tell_call(now, call, call::Input::HangUp(code)),
             Input::HangUpAll(code) => {
@@ -373,6 +276,7 @@ impl B2bua {
         let counted: HashSet<&str> = counted.filter_map(|one| one.counted.as_deref()).collect();
         let names: HashSet<&str> = companies.iter().map(|company| company.name.as_str()).collect();
         self.desk.retain(|key| counted.contains(key), |name| names.contains(name));
+        self.decisions.retain(|name| names.contains(name));
         self.settings = settings;
     }
 
@@ -396,6 +300,7 @@ impl B2bua {
             timers: self.timers.len(),
             admitted: self.admission.calls(),
             seats: self.desk.taken(),
+            decisions: self.decisions.pending(),
             registrations: self.registrations.count(),
             probes: self.probes.count(),
             parked: self.certificates.parked(),
@@ -527,6 +432,9 @@ impl B2bua {
             agent: &mut self.agent,
             settings: &self.settings,
             desk: &mut self.desk,
+            decisions: &mut self.decisions,
+            admission: &mut self.admission,
+            alarms: &mut self.defence.alarms,
             health: &mut self.health,
             registrations: &self.registrations,
             out: &mut self.out,
@@ -571,6 +479,9 @@ impl B2bua {
         for seat in seats {
             self.desk.release(now.mono, seat, talked);
         }
+        if call.is_asking() {
+            self.decisions.settle(now.mono, &call.data().company, decide::Came::Nothing);
+        }
         let ended = call.data().ended_at.unwrap_or(now.wall);
         self.admission.release(Now { wall: ended, ..now }, &call.into_admitted());
     }
@@ -605,195 +516,12 @@ impl B2bua {
             self.timers.remove(&(at, call));
         }
     }
-
-    fn on_invite(&mut self, now: Now, leg: LegId, request: Arc<Message>, flow: Flow) {
-        if self.on_replaces(now, leg, &request, flow) {
-            return;
-        }
-        let logged_in = self.logged_in.take().map(|trunk| {
-            let dialled = crate::core::route::dialled(&trunk, &request).unwrap_or_default();
-            (trunk, dialled)
-        });
-        let Some((trunk, dialled)) = logged_in.or_else(|| self.trunk_of(&request, flow)) else {
-            // A destination of ours that calls us: known, but nobody's trunk.
-            return self.turn_away(now, leg, None, "", Reject::new(403, "not_a_trunk"));
-        };
-        let caller = (trunk, dialled);
-        if !self.park(now, leg, &request, flow, &caller) {
-            self.begin_call(now, leg, &request, flow, &caller);
-        }
-    }
-
-    /// An INVITE of a trunk, with the number that it dials, becomes a call or is refused.
-    fn begin_call(
-        &mut self,
-        now: Now,
-        leg: LegId,
-        request: &Arc<Message>,
-        flow: Flow,
-        (trunk, dialled): &(Arc<Trunk>, String),
-    ) {
-        let settings = Arc::clone(&self.settings);
-        if let Err(reject) = self.admission.node_has_room(now.mono, &settings.config) {
-            return self.turn_away(now, leg, Some(trunk), "", reject);
-        }
-        match self.admit(now, leg, request, flow, trunk, dialled) {
-            Ok(facts) => {
-                let id = facts.data.call_id;
-                self.own_leg(leg, id, Side::Caller);
-                let mut new_legs = Vec::new();
-                let mut ctx = Ctx {
-                    now,
-                    agent: &mut self.agent,
-                    settings: &settings,
-                    desk: &mut self.desk,
-                    health: &mut self.health,
-                    registrations: &self.registrations,
-                    out: &mut self.out,
-                    new_legs: &mut new_legs,
-                };
-                let call = Box::new(Call::start(facts, &mut ctx));
-                match call.is_ended() {
-                    true => self.forget(now, *call),
-                    false => drop(self.calls.insert(id, call)),
-                }
-            }
-            Err(reject) => self.turn_away(now, leg, Some(trunk), dialled, reject),
-        }
-    }
-
-    /// Everything that is decided before a call exists.
-    fn admit(
-        &mut self,
-        now: Now,
-        leg: LegId,
-        invite: &Arc<Message>,
-        flow: Flow,
-        trunk: &Arc<Trunk>,
-        dialled: &str,
-    ) -> Result<NewCall, Reject> {
-        let settings = Arc::clone(&self.settings);
-        let written = number::candidates(dialled, trunk.country.as_deref(), &trunk.prefix);
-        let owned = written.into_iter().find_map(|number: E164| {
-            let owner = settings.directory.owner_of(&number)?.clone();
-            Some((number, owner.company, owner.pool))
-        });
-        self.is_search(now, trunk, dialled, owned.is_some());
-        let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
-        let offer = read_offer(invite, trunk, &settings)?;
-        let identity = identity::admit(trunk, invite)?;
-        let stir = identity.vouched(trunk, &self.certificates.fetched, invite, &number, now.wall)?;
-        let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
-        let memory = settings.config.attribution.memory;
-        let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
-        let question = Question {
-            company: &company,
-            pool: &pool.name,
-            number: &number,
-            caller: identity.number.as_deref(),
-            attribution: &attribution,
-            at: now.wall,
-        };
-        let mut plan = self.desk.plan(&question, settings.names(), &mut self.random);
-        let rules = &settings.config.fraud;
-        let has_destination = !plan.targets.is_empty();
-        plan.targets.retain(|target| fraud::cost(rules, &target.uri) != Cost::Denied);
-        plan.parallel = plan.parallel.min(plan.targets.len());
-        let ask = Ask {
-            trunk,
-            source: flow.remote.ip(),
-            company: &company,
-            pool: &pool,
-            number: &number,
-            caller: identity.number.as_deref(),
-            destination: plan.targets.first().map(|target| target.uri.as_str()),
-            is_costly: plan.targets.first().is_some_and(|target| fraud::cost(rules, &target.uri) == Cost::Costly),
-        };
-        let admitted = if has_destination && plan.targets.is_empty() {
-            Err(Reject::new(403, "destination_denied"))
-        } else {
-            self.admission.check(now, &settings.config, &ask)
-        };
-        let admitted = admitted.inspect_err(|reject| self.suspect(now, &ask, *reject))?;
-        let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
-        let data = CallData {
-            call_id: self.call_id(now),
-            company: company.name.clone(),
-            pool: pool.name.clone(),
-            number,
-            caller: identity.number.clone(),
-            caller_reason: identity.reason.map(str::to_owned),
-            caller_name: known.map(|known| known.name.clone()).or_else(|| identity.display.clone()),
-            caller_note: known.and_then(|known| known.note.clone()),
-            privacy: (!identity.privacy.is_empty()).then(|| identity.privacy.to_string()),
-            diversion: identity.diversions.clone(),
-            trunk: trunk.name.clone(),
-            forwarded_to: None,
-            started_at: now.wall,
-            ringing_at: None,
-            answered_at: None,
-            ended_at: None,
-            ring_ms: 0,
-            talk_ms: 0,
-            outcome: None,
-            sip_status: None,
-            reason: None,
-            hangup_by: None,
-            q850_cause: None,
-            sip_reason: None,
-            stir,
-            attribution,
-            transfers: Vec::new(),
-            recording: None,
-            media: None,
-            route: None,
-        };
-        Ok(NewCall {
-            admitted,
-            leg,
-            trunk: Arc::clone(trunk),
-            flow,
-            invite: Arc::clone(invite),
-            offer,
-            identity,
-            data,
-            plan,
-            caller_nat: trunk.nat,
-            recorded: company.recording.unwrap_or(settings.config.recording.enabled),
-            company,
-            // RFC 7332 §4: a B2BUA counts the hop, or two of them call each other for ever.
-            max_forwards: invite.max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1),
-            session_ids: [self.random.next_u64(), self.random.next_u64()],
-        })
-    }
-
-    /// Upper 48 bits: milliseconds since the epoch, so that ids sort by time; the rest is drawn.
-    fn call_id(&mut self, now: Now) -> CallId {
-        let millis = u128::try_from(now.wall.0 / 1_000).unwrap_or(0) & 0xffff_ffff_ffff;
-        let drawn = (u128::from(self.random.next_u64()) << 64 | u128::from(self.random.next_u64())) >> 48;
-        CallId(millis << 80 | drawn)
-    }
 }
-
-/// The offer of an INVITE, if it has one; 488 when there is nothing in it for us.
-fn read_offer(invite: &Message, trunk: &Trunk, settings: &Settings) -> Result<Option<Stream>, Reject> {
-    let Some(body) = description(invite) else { return Ok(None) };
-    let read = read_stream(&body, settings.config.media.codecs);
-    let read =
-        read.and_then(|mut stream| if stream.limit(&trunk.codecs) { Ok(stream) } else { Err(SdpError::NoAudio) });
-    read.map(Some).map_err(|error| {
-        let code = match error {
-            SdpError::NoAudio => "no_common_codec",
-            _ => "bad_session_description",
-        };
-        Reject::new(488, code)
-    })
-}
-
-#[cfg(test)]
-mod tests;
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,19 @@
 //! One call: both legs, their media and the teardown live in one value, changed by one function.
 //!
-//! The caller's leg exists from the start; the company's legs come one after another as the hunt goes through the
+//! Where it goes is planned when it is let in; a company's webhook may say otherwise before anything else happens
+//! (`deciding`). The caller's leg exists from the start; the company's legs come one after another as the hunt goes through the
 //! company's destinations. `Ending` is a state: the call waits there until the media threads have closed its ports
 //! and the recording is sealed, then tells the world once and is gone. What still happens on the wire by then (a BYE
 //! that must be repeated, a 2xx that crossed our CANCEL) is the agent's.
 
+mod deciding;
 mod early;
 pub mod ending;
 pub mod headers;
 mod hunt;
+mod invite;
 pub mod offer;
+mod places;
 pub mod reasons;
 mod talk;
 pub mod transfer;
@@ -19,9 +23,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::config::{Company, Trunk};
-use crate::core::admission::{Admitted, Reject};
+use crate::core::admission::{Admission, Admitted, Reject};
 use crate::core::agent::{Agent, AgentEvent, Extra, Flow, LegId, Payload};
 use crate::core::b2bua::{Output, Settings};
+use crate::core::decide::Decisions;
+use crate::core::defence::fraud::Alarms;
 use crate::core::event::{
     Body, CallData, Event, HangupBy, MediaSummary, Outcome, RecordingData, RecordingState, RecordingSummary,
 };
@@ -36,10 +42,12 @@ use crate::limits;
 use crate::time::{Mono, Now, Wakeup, Wall};
 use crate::wire::sip::Message;
 
+use deciding::Decided;
 use early::Early;
 use ending::Why;
 use hunt::{Hunt, Tried};
 use offer::{Negotiation, Stream};
+use places::Seat;
 use talk::Talk;
 use talk::offers::Offer;
 use transfer::{Relayed, Replaces, Transfer};
@@ -52,6 +60,8 @@ pub enum Input<'a> {
     Media(MediaNotice),
     /// Answer to [`Output::Resolve`], with the question's number: places in order of preference, empty when there are none.
     Resolved(u32, Vec<Hop>),
+    /// Answer to [`Output::Decide`], or the code of why there is none.
+    Decided(Result<bytes::Bytes, &'static str>),
     /// An INVITE of the company's side that is to take the place of its leg `old` (RFC 3891).
     Replace {
         leg: LegId,
@@ -73,6 +83,11 @@ pub struct Ctx<'a> {
     pub settings: &'a Settings,
     /// Whose turn it is.
     pub desk: &'a mut Desk,
+    /// Which webhooks are asked.
+    pub decisions: &'a mut Decisions,
+    /// What destinations may still have.
+    pub admission: &'a mut Admission,
+    pub alarms: &'a mut Alarms,
     /// Which hops are down.
     pub health: &'a mut Health,
     pub registrations: &'a Registrations,
@@ -141,7 +156,12 @@ pub struct Call {
     /// Every leg this call ever had.
     legs: Vec<LegId>,
     /// Places that it holds at destinations whose calls are counted.
-    seats: Vec<Arc<str>>,
+    seats: Vec<Seat>,
+    /// The destination that the company's side is at, by the name that its place has.
+    place: u32,
+    /// The company's webhook was asked and has not said anything yet.
+    is_asking: bool,
+    decided: Option<Decided>,
     /// Destinations that were tried.
     tried: Vec<Tried>,
     media: Option<Box<MediaSummary>>,
@@ -157,6 +177,11 @@ pub struct Call {
 
 #[derive(Debug)]
 enum State {
+    /// 100 is out; the company's webhook is asked where the call goes.
+    Deciding {
+        since: Mono,
+        until: Mono,
+    },
     /// 100 is out; the media threads take ports.
     Opening,
     /// Going through the destinations.
@@ -171,7 +196,7 @@ enum State {
 }
 
 impl Call {
-    /// Takes the call in: 100 to the caller, `call.started`, and ports are asked for.
+    /// Takes the call in: 100 to the caller, `call.started`; a webhook is asked, or ports are taken.
     pub fn start(facts: NewCall, ctx: &mut Ctx<'_>) -> Call {
         let id = facts.data.call_id;
         ctx.agent.set_nat(facts.leg, facts.caller_nat);
@@ -179,22 +204,12 @@ impl Call {
         ctx.agent.set_credentials(facts.leg, facts.trunk.credentials.clone());
         ctx.agent.trying(ctx.now, facts.leg);
         ctx.event(id, Body::CallStarted(Box::new(facts.data.clone())));
-        let caller_family = facts.offer.as_ref().map_or(facts.flow.remote.ip(), |stream| stream.audio.rtp.ip());
-        let company_family =
-            facts.plan.targets.first().and_then(Target::literal).map_or(caller_family, |hop| hop.remote.ip());
-        let refused = facts.plan.refused;
-        let media = &ctx.settings.config.media;
-        let ours = |family: std::net::IpAddr| {
-            let fits = |ip: &std::net::IpAddr| ip.is_ipv4() == family.is_ipv4();
-            Some(media.address).filter(fits).or(media.address6.filter(fits)).unwrap_or(media.address)
-        };
-        let address = [ours(caller_family), ours(company_family)];
-        if refused.is_none() {
-            ctx.media(id, MediaCommand::Open(Open { call: id, address }));
-        }
         let mut call = Call {
             legs: vec![facts.leg],
             seats: Vec::new(),
+            place: 0,
+            is_asking: false,
+            decided: None,
             tried: Vec::new(),
             allows_update: [allows_update(&facts.invite).unwrap_or(false), false],
             facts,
@@ -214,11 +229,30 @@ impl Call {
             span: tracing::info_span!("call", %id),
         };
         ctx.agent.set_transfers(call.facts.leg, call.transfers_of(Side::Caller));
-        if let Some(Reject { status, code, .. }) = refused {
-            call.refuse_caller(Why::new(Outcome::Rejected, code, HangupBy::System, status), None, ctx);
-            call.finish(ctx);
+        if !call.ask(ctx) {
+            call.open(ctx);
         }
         call
+    }
+
+    /// It is known where the call goes: ports are asked for, or the caller is refused.
+    fn open(&mut self, ctx: &mut Ctx<'_>) {
+        let facts = &self.facts;
+        self.state = State::Opening;
+        if let Some(Reject { status, code, .. }) = facts.plan.refused {
+            self.refuse_caller(Why::new(Outcome::Rejected, code, HangupBy::System, status), None, ctx);
+            return self.finish(ctx);
+        }
+        let caller_family = facts.offer.as_ref().map_or(facts.flow.remote.ip(), |stream| stream.audio.rtp.ip());
+        let company_family =
+            facts.plan.targets.first().and_then(Target::literal).map_or(caller_family, |hop| hop.remote.ip());
+        let media = &ctx.settings.config.media;
+        let ours = |family: std::net::IpAddr| {
+            let fits = |ip: &std::net::IpAddr| ip.is_ipv4() == family.is_ipv4();
+            Some(media.address).filter(fits).or(media.address6.filter(fits)).unwrap_or(media.address)
+        };
+        let address = [ours(caller_family), ours(company_family)];
+        ctx.media(self.id(), MediaCommand::Open(Open { call: self.id(), address }));
     }
 
     pub fn id(&self) -> CallId {
@@ -233,6 +267,7 @@ impl Call {
     /// For the list of live calls.
     pub fn phase(&self) -> &'static str {
         match &self.state {
+            State::Deciding { .. } => "deciding",
             State::Opening => "opening",
             State::Hunting(hunt) if hunt.is_ringing() => "ringing",
             State::Hunting(_) => "connecting",
@@ -263,8 +298,8 @@ impl Call {
     }
 
     /// Places that it still holds at destinations, and whether it was answered.
-    pub fn seats(&self) -> (&[Arc<str>], bool) {
-        (&self.seats, self.facts.data.answered_at.is_some())
+    pub fn seats(&self) -> (impl Iterator<Item = &Arc<str>>, bool) {
+        (self.seats.iter().map(|seat| &seat.line), self.facts.data.answered_at.is_some())
     }
 
     /// The destination that answered, by its label.
@@ -285,6 +320,7 @@ impl Call {
 
     pub fn poll_timeout(&self) -> Option<Wakeup> {
         let own = match &self.state {
+            State::Deciding { until, .. } => Some((*until, "decision")),
             State::Opening | State::Ended => None,
             State::Hunting(hunt) => hunt.poll_timeout(),
             State::Talking(_) => None,
@@ -314,6 +350,7 @@ impl Call {
                     self.on_resolved(question, &hops, ctx);
                 }
             }
+            Input::Decided(answer) => self.on_decided(answer.as_deref().map_err(|code| *code), ctx),
             Input::Replace { leg, old, replaces, request, flow } => {
                 self.on_replaces(leg, old, replaces, request, flow, ctx);
             }
@@ -332,6 +369,13 @@ impl Call {
 
     fn on_caller(&mut self, event: &AgentEvent, ctx: &mut Ctx<'_>) {
         match (&self.state, event) {
+            (State::Deciding { .. }, AgentEvent::Cancelled { request, .. } | AgentEvent::Bye { request, .. }) => {
+                self.take_reasons(request, Side::Company, ctx);
+                self.end_undecided(Why::cancelled(), ctx);
+            }
+            (State::Deciding { .. }, AgentEvent::Ended { reason, .. }) => {
+                self.end_undecided(deciding::lost(reason), ctx);
+            }
             (
                 State::Opening | State::Hunting(_),
                 AgentEvent::Cancelled { request, .. } | AgentEvent::Bye { request, .. },
@@ -352,7 +396,7 @@ impl Call {
                 self.on_offer_response(Side::Caller, *txn, *status, response.as_ref(), ctx);
             }
             // The leg is over or not yet up to it: the agent has answered what needs an answer.
-            (State::Opening | State::Hunting(_) | State::Ending { .. } | State::Ended, _) => {}
+            (State::Deciding { .. } | State::Opening | State::Hunting(_) | State::Ending { .. } | State::Ended, _) => {}
         }
     }
 
@@ -361,7 +405,7 @@ impl Call {
             State::Hunting(_) => self.on_hunting(leg, event, ctx),
             State::Talking(_) if self.company == Some(leg) => self.on_talking(Side::Company, event, ctx),
             // Else a destination that was given up: the agent ends it alone.
-            State::Opening | State::Talking(_) | State::Ending { .. } | State::Ended => {
+            State::Deciding { .. } | State::Opening | State::Talking(_) | State::Ending { .. } | State::Ended => {
                 self.on_transfer_event(leg, event, ctx);
             }
         }
@@ -371,9 +415,10 @@ impl Call {
         self.on_offer_timeout(ctx);
         self.on_transfer_timeout(ctx);
         match &self.state {
+            State::Deciding { until, .. } if *until <= ctx.now.mono => self.on_decided(Err("decision_late"), ctx),
             State::Hunting(_) => self.on_hunt_timeout(ctx),
             State::Ending { until } if *until <= ctx.now.mono => self.finish(ctx),
-            State::Opening | State::Talking(_) | State::Ending { .. } | State::Ended => {}
+            State::Deciding { .. } | State::Opening | State::Talking(_) | State::Ending { .. } | State::Ended => {}
         }
     }
 
@@ -407,6 +452,10 @@ impl Call {
     /// We end the call, whatever it is doing.
     fn hang_up(&mut self, code: &'static str, ctx: &mut Ctx<'_>) {
         match &self.state {
+            State::Deciding { .. } => {
+                let why = Why { status: 480, ..Why::refused(Reject::new(480, code)) };
+                self.refuse_undecided(why, ctx);
+            }
             State::Opening | State::Hunting(_) => {
                 self.give_up_attempts(Vec::new(), ctx);
                 let why = Why { status: 480, ..Why::refused(Reject::new(480, code)) };
@@ -475,7 +524,7 @@ impl Call {
     /// when it was ending already, without waiting any longer.
     pub fn crash(&mut self, ctx: &mut Ctx<'_>) {
         match self.state {
-            State::Opening | State::Hunting(_) | State::Talking(_) => {
+            State::Deciding { .. } | State::Opening | State::Hunting(_) | State::Talking(_) => {
                 let status = if self.facts.data.answered_at.is_some() { 200 } else { 480 };
                 self.end(Why::new(Outcome::Failed, "crashed", HangupBy::System, status), ctx);
             }

@@ -252,12 +252,29 @@ pub struct RouteData {
     /// The rule that fitted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rule: Option<String>,
-    /// Who chose the destinations: `company`, `rule`, or `known_caller` when the caller spoke to the first one before.
+    /// Who chose the destinations: `company`, `rule`, `known_caller` when the caller spoke to the first one before, or
+    /// `webhook`.
     pub decided_by: Cow<'static, str>,
     /// `order`, `parallel`, `weighted`, `round_robin` or `longest_idle`.
     pub strategy: Cow<'static, str>,
+    /// What the company's webhook said; absent when it has none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub decision: Option<RouteDecision>,
     /// Destinations in the order in which they came to an end.
     pub attempts: Vec<RouteAttempt>,
+}
+
+/// What a company's webhook said of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteDecision {
+    /// `forward`, `reject`, or `default`: the configured route.
+    pub verdict: Cow<'static, str>,
+    /// Why it was of no use: `decision_late`, `decision_unreachable`, `decision_status`, `decision_unreadable`,
+    /// `decision_not_allowed`, `decision_suspended`, `decision_too_many`. Absent when its word counted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Cow<'static, str>>,
+    /// How long the caller waited for it.
+    pub ms: u64,
 }
 
 /// One destination that was tried.
@@ -265,10 +282,13 @@ pub struct RouteData {
 pub struct RouteAttempt {
     /// Its name, else its URI as configured.
     pub destination: String,
-    /// 200: it answered. 487: we gave it up. Else what it meant for the caller.
+    /// 200: it answered. 487: we gave it up. 300 to 302: it sent the call on. Else what it meant for the caller.
     pub status: u16,
     /// How long it rang.
     pub ring_ms: u64,
+    /// Another destination sent the call here, by a redirection.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub redirected: bool,
 }
 
 /// One change of the company's party within a call.

@@ -1,5 +1,6 @@
-//! Which number was dialled, who dials it, and where the call goes. Destinations come from the configuration only:
-//! nothing in a message can name one (no Route, no 3xx, no REFER).
+//! Which number was dialled, who dials it, and where the call goes. Destinations come from the configuration only: nothing
+//! in a caller's message can name one (no Route, no REFER), and what a company's side says (3xx, REFER, a webhook) only
+//! where the configuration allows it, and only among what stands there.
 
 mod desk;
 mod hours;
@@ -59,6 +60,10 @@ pub struct Target {
     pub trunk: Option<Arc<Trunk>>,
     /// As it is configured.
     pub destination: Arc<Destination>,
+    /// Dials a prefix of `[fraud] costly`.
+    pub is_costly: bool,
+    /// How many redirections led here; 0: the configuration did.
+    pub redirects: u8,
 }
 
 /// Destinations in the order given. What cannot be read was refused when the configuration was loaded, so an
@@ -70,7 +75,8 @@ pub fn targets(list: &[Arc<Destination>], number: &E164, caller: Option<&str>, n
 fn target(destination: &Arc<Destination>, number: &E164, caller: Option<&str>, names: &Names) -> Option<Target> {
     let uri = filled(&destination.uri, number, caller);
     let query = Query::of(&Uri::parse(destination.proxy().unwrap_or(&uri)).ok()?, names).ok()?;
-    Some(Target { query, uri, trunk: destination.trunk.clone(), destination: Arc::clone(destination) })
+    let (trunk, destination) = (destination.trunk.clone(), Arc::clone(destination));
+    Some(Target { query, uri, trunk, destination, is_costly: false, redirects: 0 })
 }
 
 /// A template with its placeholders filled.

@@ -8,12 +8,14 @@ use bytes::Bytes;
 use super::sip_counters::SipCounters;
 use crate::core::agent::Flow;
 use crate::core::b2bua::{Refused, Settings};
+use crate::core::decide::Ask;
 use crate::core::event::{Body, CallData, Event};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::probe::ProbeState;
 use crate::core::registration::TrunkState;
 use crate::demo::steps::Steps;
 use crate::ids::{CallId, Side};
+use crate::io::deciders::Deciders;
 use crate::io::hep::HepSender;
 use crate::io::http::{Demo, LiveCalls};
 use crate::io::journal::Journal;
@@ -35,6 +37,7 @@ pub(super) struct Parts {
     pub(super) recordings: Arc<Recordings>,
     pub(super) messages: Arc<Messages>,
     pub(super) hep: Option<Arc<HepSender>>,
+    pub(super) deciders: Deciders,
     pub(super) demo: Option<Arc<Demo>>,
 }
 
@@ -60,6 +63,9 @@ impl DaemonHooks {
                 metrics.calls.of_trunk(&data.trunk).dec();
                 if let Some(outcome) = data.outcome {
                     metrics.call_ended(outcome, data.ring_ms, data.talk_ms);
+                }
+                if let Some(decision) = data.route.as_ref().and_then(|route| route.decision.as_ref()) {
+                    metrics.decided(decision.reason.as_deref().unwrap_or(&decision.verdict));
                 }
             }
             Body::CallCrashed { .. } => {
@@ -122,6 +128,9 @@ impl Hooks for DaemonHooks {
     }
 
     fn on_reload(&mut self, settings: &Arc<Settings>) {
+        for bad in self.parts.deciders.apply(&settings.config) {
+            tracing::error!(error = %bad, "this webhook is not asked");
+        }
         self.counters.forget();
         self.parts.settings = Arc::clone(settings);
     }
@@ -144,6 +153,10 @@ impl Hooks for DaemonHooks {
         if let Some(steps) = &mut self.steps {
             steps.on_message(now, seen, flow, bytes);
         }
+    }
+
+    fn on_decide(&mut self, ask: Ask) {
+        self.parts.deciders.ask(ask);
     }
 
     fn on_media(&mut self, now: Now, call: CallId, command: MediaCommand) -> Option<MediaNotice> {

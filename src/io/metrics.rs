@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::core::decide;
 use crate::core::event::{AttributionKind, Outcome, RecordingState};
 
 /// All metrics of one daemon.
@@ -75,6 +76,8 @@ pub struct Calls {
     pub refused: Family<Refusal, Counter>,
     /// Alarms of the rules against toll fraud, by company.
     pub fraud: Family<OfCompany, Counter>,
+    /// Calls that a company's webhook was to decide on, by what it said, or by why it said nothing.
+    pub decided: Family<Reason, Counter>,
     pub attributed: Family<Attributed, Counter>,
     /// Panics caught at the edge of one call.
     pub crashed: Counter,
@@ -276,6 +279,7 @@ impl Metrics {
                 active: Gauge::default(),
                 trunk_active: Family::default(),
                 fraud: Family::default(),
+                decided: Family::default(),
                 started: Counter::default(),
                 ended: Family::default(),
                 refused: Family::default(),
@@ -362,6 +366,13 @@ impl Metrics {
     /// An INVITE that never became a call.
     pub fn call_refused(&self, reason: &'static str, trunk: Option<&str>) {
         self.calls.refused.get_or_create(&Refusal { reason, trunk: label(trunk) }).inc();
+    }
+
+    /// A call that a company's webhook was to decide on is over; `result` is one of [`decide::RESULTS`].
+    pub fn decided(&self, result: &str) {
+        if let Some(reason) = decide::RESULTS.into_iter().find(|known| *known == result) {
+            self.calls.decided.get_or_create(&Reason { reason }).inc();
+        }
     }
 
     /// An alarm of the rules against toll fraud.
@@ -453,6 +464,7 @@ impl Metrics {
         let m = &self.calls;
         r.register("calls_active", "Calls in progress", m.active.clone());
         r.register("trunk_calls_active", "Calls in progress by trunk", m.trunk_active.clone());
+        r.register("decisions", "Calls that a webhook was to decide on, by what came of it", m.decided.clone());
         r.register("fraud_suspected", "Alarms about toll fraud by company", m.fraud.clone());
         r.register("calls_started", "Calls that came in", m.started.clone());
         r.register("calls_ended", "Calls by outcome", m.ended.clone());

@@ -21,6 +21,7 @@ use crate::config::Listener;
 use crate::core::agent::drops::Drops;
 use crate::core::agent::{Failure, Flow, Transmit};
 use crate::core::b2bua::{B2bua, Counts, Input, Output, Refused, Settings};
+use crate::core::decide::Ask;
 use crate::core::defence::Ban;
 use crate::core::event::Event;
 use crate::core::locate::{Asker, Query};
@@ -42,6 +43,8 @@ use door::{Arrived, Door};
 #[derive(Debug)]
 pub enum Command {
     Media(CallId, MediaNotice),
+    /// What a company's webhook said of a call, or the code of why it said nothing.
+    Decided(CallId, Result<Bytes, &'static str>),
     /// Answers whether there was such a call.
     HangUp(CallId, &'static str, oneshot::Sender<bool>),
     HangUpAll(&'static str),
@@ -94,6 +97,8 @@ pub trait Hooks {
     fn on_leg(&mut self, call: CallId, side: Side, sip_call_id: &str);
     /// Every message, as it came or went.
     fn on_message(&mut self, now: Now, seen: Seen, flow: &Flow, bytes: &Bytes);
+    /// Asks a company's webhook; [`Command::Decided`] answers, once.
+    fn on_decide(&mut self, ask: Ask);
     /// Takes ports for a call, or says why not (stable code).
     fn on_media(&mut self, now: Now, call: CallId, command: MediaCommand) -> Option<MediaNotice>;
 }
@@ -227,6 +232,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
     // Whoever asked may have gone: an answer that nobody takes is no error.
     match command {
         Command::Media(call, notice) => signalling.handle(Input::Media(call, notice)),
+        Command::Decided(call, answer) => signalling.handle(Input::Decided(call, answer)),
         Command::HangUp(call, code, answer) => {
             let known = signalling.b2bua.has(call);
             signalling.handle(Input::HangUp(call, code));
@@ -459,6 +465,7 @@ impl Signalling {
                 }
             }
             Output::Resolve { asker, query } => self.resolved.push_back((asker, query)),
+            Output::Decide(ask) => self.hooks.on_decide(*ask),
             Output::Fetch { url } => self.wanted.push_back(url),
             Output::Event(event) => self.hooks.on_event(event),
             Output::Refused(refused) => self.hooks.on_refused(refused),

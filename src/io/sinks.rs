@@ -31,11 +31,12 @@ use crate::config::Sink;
 use crate::core::outbox::Rules;
 use crate::io::clock;
 use crate::io::journal::Journal;
+use crate::limits;
 
 pub use webhook::BadWebhook;
+pub(in crate::io) use webhook::Webhook;
 
 use files::{Cursor, CursorFile, DeadLetters};
-use webhook::Webhook;
 
 /// All sinks of the daemon. Lives on a tokio runtime.
 #[derive(Debug)]
@@ -229,7 +230,7 @@ impl Sinks {
                 tokio::spawn(run)
             }
             Sink::Webhook { name, url, secret, headers, allow_private } => {
-                let webhook = Arc::new(Webhook::new(url, secret, headers, *allow_private)?);
+                let webhook = Arc::new(Webhook::new(url, secret, headers, *allow_private, limits::SINK_TIMEOUT)?);
                 let dead = Arc::new(DeadLetters::new(&self.folder, name));
                 let is_new = saved.is_none();
                 let cursor = saved.unwrap_or_else(|| Cursor::at(begin));

@@ -220,6 +220,8 @@ impl<'a> Stage<'a> {
             }
             // Destinations are literal addresses.
             Output::Resolve { asker, .. } => inputs.push_back(Input::Resolved(asker, Vec::new())),
+            // Nobody is asked: the capture shows where the call went.
+            Output::Decide(ask) => inputs.push_back(Input::Decided(ask.call, Err("decision_unreachable"))),
             // A replay asks nobody.
             Output::Fetch { url } => inputs.push_back(Input::Fetched { url, answer: None }),
             Output::Event(event) => {

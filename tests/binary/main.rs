@@ -5,6 +5,7 @@
 mod certificates;
 mod connections;
 mod crash;
+mod decide;
 mod hostile;
 mod large;
 mod life;

@@ -57,6 +57,9 @@ numbers = ["+442079460500"]
 channel = { source = "billboard", medium = "offline", campaign = "ring road" }
 "#;
 
+/// What a webhook said, or why it said nothing.
+type Decision = Result<Bytes, &'static str>;
+
 /// What the network does to datagrams.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
@@ -136,6 +139,11 @@ pub struct World {
     pub dns: Answers,
     /// No question to DNS is ever answered.
     pub dns_is_mute: bool,
+    /// What a company's webhook says, and after how long; `None`: it never says anything.
+    pub webhook: Option<(Duration, Result<String, &'static str>)>,
+    /// What it was asked.
+    pub asked: Vec<String>,
+    decisions: BTreeMap<(Mono, u64), (CallId, Decision)>,
     pub random: ChaCha12Rng,
     faults: Faults,
     /// Who takes no TCP connection.
@@ -182,6 +190,9 @@ impl World {
             names: BTreeMap::new(),
             dns: Answers::new(),
             dns_is_mute: false,
+            webhook: None,
+            asked: Vec::new(),
+            decisions: BTreeMap::new(),
             random,
             faults: Faults::default(),
             no_tcp: BTreeSet::new(),
@@ -264,9 +275,10 @@ impl World {
         loop {
             let network = self.network.peek().map(|Reverse(datagram)| datagram.at);
             let notice = self.notices.keys().next().map(|(at, _)| *at);
+            let decision = self.decisions.keys().next().map(|(at, _)| *at);
             let ours = self.us.poll_timeout().map(|(at, _)| at);
             let phones = self.phones.values().filter_map(Phone::poll_timeout).min();
-            let Some(next) = [network, notice, ours, phones].into_iter().flatten().min() else { return true };
+            let Some(next) = [network, notice, decision, ours, phones].into_iter().flatten().min() else { return true };
             if next > until {
                 return false;
             }
@@ -298,6 +310,15 @@ impl World {
             let key = *key;
             if let Some((call, notice)) = self.notices.remove(&key) {
                 self.input(Input::Media(call, notice));
+            }
+            return;
+        }
+        if let Some((key, _)) = self.decisions.first_key_value().filter(|((due, _), _)| *due <= at) {
+            let key = *key;
+            if let Some((call, answer)) = self.decisions.remove(&key) {
+                let what = answer.as_deref().map_or_else(ToString::to_string, |body| body.escape_ascii().to_string());
+                let _ = writeln!(self.ladder, "   {:>7.3} webhook {what}", self.seconds());
+                self.input(Input::Decided(call, answer));
             }
             return;
         }
@@ -390,6 +411,15 @@ impl World {
                 Output::Resolve { asker, query } => {
                     let hops = self.names.get(&*query.host).cloned().unwrap_or_else(|| self.look_up(&query));
                     self.us.handle(self.now, Input::Resolved(asker, hops));
+                }
+                Output::Decide(ask) => {
+                    let _ = writeln!(self.ladder, "   {:>7.3} webhook is asked", self.seconds());
+                    self.asked.push(ask.body);
+                    if let Some((after, answer)) = self.webhook.clone() {
+                        self.order += 1;
+                        let at = (self.now.mono + after, self.order);
+                        self.decisions.insert(at, (ask.call, answer.map(Bytes::from)));
+                    }
                 }
                 Output::Fetch { url } => self.fetches.push(url.into()),
                 Output::Event(event) => {

@@ -25,6 +25,7 @@ pub(super) fn write(out: &mut Writer, trunk: &Trunk) {
         ReasonHeader::Codes => "codes",
     };
     out.text("reason_header", reasons);
+    out.text("redirects", super::follow(trunk.redirects));
     super::within::of_trunk(out, &trunk.within);
     write_identity(out, &trunk.identity);
     write_headers(out, &trunk.headers);

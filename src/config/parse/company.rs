@@ -3,6 +3,7 @@
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
 use super::super::{Company, Ways};
+use super::decide::decide;
 use super::defence::company_limits;
 use super::destinations::ways;
 use super::rule::rules;
@@ -35,6 +36,8 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         no_answer: overflow(r, s, "no_answer", marks),
         closed: closed(r, s, marks),
         rules: rules(r, s, marks),
+        // The last one that has destinations, as in `Company::every_destination`.
+        decide: decide(r, s, marks),
         schedule: schedule(r, s),
         ring_timeout,
         ring_timeout_total: total.or(ring_timeout.max(limits::RING_TOTAL)),

@@ -29,6 +29,18 @@ pub(super) fn optional_ways<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, mar
     }
 }
 
+/// `forward_to` alone, of a table that need not have it.
+pub(super) fn optional_list<'t>(
+    r: &mut Reader<'t>,
+    s: &mut Section<'_, 't>,
+    marks: &mut Marks,
+) -> Vec<Arc<Destination>> {
+    match r.items(s, "forward_to") {
+        Found::Absent => Vec::new(),
+        Found::Bad | Found::Is(..) => destinations(r, s, marks),
+    }
+}
+
 /// The list under `forward_to`, which must be there. Trunks are filled in later by [`through_trunks`].
 fn destinations<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Vec<Arc<Destination>> {
     let list = match r.items(s, "forward_to") {
@@ -98,8 +110,14 @@ fn one<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Option<Destination> {
         weight: u32::try_from(weight).unwrap_or(1),
         calls_max: count(r, s, "calls_max", 1),
         ring_timeout: duration(r, s, "ring_timeout", SECOND, 10 * MINUTE).optional(),
+        redirects: redirects(r, s),
     };
     good.then_some(destination)
+}
+
+/// `redirects` of a destination or a trunk: whether a 3xx of theirs is followed.
+pub(super) fn redirects<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Option<bool> {
+    choice(r, s, "redirects", &[("refuse", false), ("follow", true)])
 }
 
 /// Finds the trunk of every destination, and writes the URIs of those that are a number at a trunk.

@@ -12,6 +12,7 @@ mod stir;
 use super::super::check::Marks;
 use super::super::read::{Found, Reader, Section};
 use super::super::{DialledIn, NumberFormat, ReasonHeader, Sip, Source, Trunk, destination, value};
+use super::destinations::redirects;
 use super::{choice, count, named, rate, sip, within};
 use crate::limits;
 
@@ -94,6 +95,7 @@ pub(super) fn trunk<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, node: &Sip,
         transports,
         number_format: choice(r, s, "number_format", &formats).unwrap_or_default(),
         reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),
+        redirects: redirects(r, s).unwrap_or(false),
         within: within::of_trunk(r, s),
         identity: identity::identity(r, s),
         headers: headers::headers(r, s),

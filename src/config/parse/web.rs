@@ -140,7 +140,7 @@ pub(super) fn sink<'t>(
 }
 
 /// The operator wrote the address out: then it is meant.
-fn names_private_address(url: &url::Url) -> bool {
+pub(super) fn names_private_address(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(a)) => a.is_private() || a.is_loopback() || a.is_link_local(),
         Some(url::Host::Ipv6(a)) => a.is_loopback() || a.is_unique_local() || a.is_unicast_link_local(),
@@ -154,11 +154,11 @@ fn channel_entry(key: &str, text: &str) -> Result<(), String> {
     value::printable(text, limits::CHANNEL_VALUE).map(drop)
 }
 
-fn http_header(name: &str, text: &str) -> Result<(), String> {
+pub(super) fn http_header(name: &str, text: &str) -> Result<(), String> {
     let taken = ["content-type", "content-length", "host", "transfer-encoding", "connection"];
     let lower = name.to_ascii_lowercase();
     if taken.contains(&lower.as_str()) || lower.starts_with("webhook-") {
-        return Err(format!("`{name}` is written by the sink itself; take it out"));
+        return Err(format!("`{name}` is written by the request itself; take it out"));
     }
     let token = |b: u8| b.is_ascii_alphanumeric() || b"-_.!#$%&'*+^`|~".contains(&b);
     if !(1..=128).contains(&name.len()) || !name.bytes().all(token) {

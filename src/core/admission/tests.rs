@@ -67,7 +67,10 @@ impl World {
             destination: Some(self.destination),
             is_costly: self.is_costly,
         };
-        self.admission.check(self.now, &self.config, &ask)
+        let mut admitted = self.admission.check(self.now, &self.config, &ask)?;
+        // Nothing came in between: there is still room.
+        self.admission.enter(self.now, &mut admitted, 0, self.destination, self.is_costly).expect("room");
+        Ok(admitted)
     }
 
     fn refusal(&mut self) -> (u16, &'static str, Option<u32>) {
@@ -220,4 +223,31 @@ fn a_day_has_so_many_minutes() {
     assert_eq!(world.refusal().1, "minutes_spent");
     world.pass(Duration::from_secs(50 * 60));
     assert!(world.check().is_ok(), "tomorrow");
+}
+
+/// Every destination of a call counts, not only its first.
+#[test]
+fn later_destinations_have_the_same_caps() {
+    let keys = "[company.fraud]\ndestination_calls_max = 1\ncostly_calls_max = 1";
+    let mut world = World::new(&[("#COMPANY#", keys)]);
+    let mut first = world.check().expect("room");
+    let now = world.now;
+    let enter = |world: &mut World, admitted: &mut Admitted, key, uri, costly| {
+        world.admission.enter(now, admitted, key, uri, costly).map_err(|reject| reject.code)
+    };
+    assert_eq!(enter(&mut world, &mut first, 1, "sip:+448712345678@x", true), Ok(()));
+    world.destination = "sip:other@198.51.100.2";
+    let mut second = world.check().expect("another destination");
+    let full = "sip:sales@198.51.100.1:5060";
+    assert_eq!(enter(&mut world, &mut second, 1, full, false), Err("destination_calls_max"));
+    assert_eq!(enter(&mut world, &mut second, 2, "sip:+448712345679@x", true), Err("costly_calls_max"));
+    world.admission.leave(now.mono, &mut first, 0);
+    assert_eq!(enter(&mut world, &mut second, 1, full, false), Ok(()));
+    world.admission.leave(now.mono, &mut first, 1);
+    assert_eq!(enter(&mut world, &mut second, 2, "sip:+448712345679@x", true), Ok(()));
+    // What is left twice, or was never entered, changes nothing.
+    world.admission.leave(now.mono, &mut first, 1);
+    world.admission.leave(now.mono, &mut first, 9);
+    [&first, &second].iter().for_each(|admitted| world.admission.release(now, admitted));
+    world.assert_empty();
 }

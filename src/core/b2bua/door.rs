@@ -111,20 +111,9 @@ impl B2bua {
 
     /// A refusal that looks like somebody's theft raises an alarm, once a window.
     pub(super) fn suspect(&mut self, now: Now, ask: &Ask<'_>, reject: Reject) {
-        if !reject.is_fraud() {
-            return;
-        }
         let company = &ask.company.name;
-        if let Some(refused) = self.defence.alarms.due(now.mono, company, reject.code) {
-            let data = FraudData {
-                kind: reject.code.to_owned(),
-                company: Some(company.clone()),
-                trunk: ask.trunk.name.clone(),
-                number: ask.number.as_str().to_owned(),
-                refused,
-            };
-            self.tell_fraud(now, company, data);
-        }
+        let alarm = self.defence.alarms.suspect(now.mono, company, &ask.trunk.name, ask.number, reject);
+        self.out.extend(alarm.map(|data| fraud_suspected(now, company, data)));
     }
 
     /// Many numbers in a row that are none of ours: somebody searches. The trunk stays what it is, a configured peer.
@@ -140,14 +129,8 @@ impl B2bua {
                 number: presentable(dialled),
                 refused,
             };
-            self.tell_fraud(now, &trunk.name, data);
+            self.out.push_back(fraud_suspected(now, &trunk.name, data));
         }
-    }
-
-    fn tell_fraud(&mut self, now: Now, subject: &str, data: FraudData) {
-        tracing::warn!(kind = data.kind, company = data.company, trunk = data.trunk, "fraud suspected");
-        let event = Event { time: now.wall, subject: subject.to_owned(), body: Body::FraudSuspected(data) };
-        self.out.push_back(Output::Event(event));
     }
 
     /// One answer and no state, at the door.
@@ -182,6 +165,12 @@ impl B2bua {
             self.out.push_back(Output::Event(event));
         }
     }
+}
+
+/// The alarm, in the log and as an event.
+pub(in crate::core) fn fraud_suspected(now: Now, subject: &str, data: FraudData) -> Output {
+    tracing::warn!(kind = data.kind, company = data.company, trunk = data.trunk, "fraud suspected");
+    Output::Event(Event { time: now.wall, subject: subject.to_owned(), body: Body::FraudSuspected(data) })
 }
 
 fn presentable(dialled: &str) -> String {

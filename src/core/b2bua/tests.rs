@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::config::Config;
 use crate::core::event::{MediaSummary, RecordingSummary};
 use crate::core::media::LocalMedia;
 use crate::time::Wall;
@@ -74,6 +75,7 @@ impl World {
                 }
                 Output::Media(..)
                 | Output::Resolve { .. }
+                | Output::Decide(_)
                 | Output::Fetch { .. }
                 | Output::Refused(_)
                 | Output::Leg(..)

@@ -127,7 +127,9 @@ pub fn is_better(new: Why, old: Why) -> bool {
         400..=499 => 2,
         _ => 3,
     };
-    rank(new) <= rank(old)
+    // What we refuse ourselves, by a rule against fraud, says less than what a destination said.
+    let is_ours = (new.outcome, new.hangup_by) == (Outcome::Rejected, HangupBy::System);
+    rank(new) < rank(old) || rank(new) == rank(old) && !is_ours
 }
 
 /// Statuses that the published table lists.

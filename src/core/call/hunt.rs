@@ -1,14 +1,15 @@
 //! Before the answer: the company's destinations are tried.
 //!
 //! A hunt goes through the call's targets in the order that was planned: one at a time, or the first ones all at once.
-//! Each is an [`attempts::Attempt`]; [`outcome`] says what comes of it, [`parallel`] what is different when several ring.
-//! When all have failed, the company's destinations for busy or for no answer follow once; then the caller hears the best
-//! of the failures (RFC 3261 §16.7 step 6).
+//! Each is an [`attempts::Attempt`]; [`outcome`] says what comes of it, [`parallel`] what is different when several ring,
+//! [`redirect`] where a destination may send the call instead. When all have failed, the company's destinations for busy
+//! or for no answer follow once; then the caller hears the best of the failures (RFC 3261 §16.7 step 6).
 
 mod attempts;
 mod outcome;
 mod parallel;
 mod pickup;
+pub(super) mod redirect;
 
 use crate::core::call::offer::Legs;
 use crate::core::call::{Call, Ctx, State, ending};

@@ -19,10 +19,12 @@ mod replaces;
 use std::sync::Arc;
 
 use crate::config::{TransferMode, Trunk};
-use crate::core::agent::{AgentEvent, Extra, Invite, LegId, ServerTxn, Transfers};
+use crate::core::agent::{AgentEvent, Extra, LegId, ServerTxn, Transfers};
 use crate::core::b2bua::Output;
 use crate::core::call::early::is_reliable;
+use crate::core::call::invite::Outgoing;
 use crate::core::call::offer::{Newcomer, Stream, description};
+use crate::core::call::places::Place;
 use crate::core::call::{Call, Ctx, State, ending, headers};
 use crate::core::defence::fraud;
 use crate::core::event::{Body, TransferData, Transferred};
@@ -50,6 +52,8 @@ pub(super) struct Transfer {
     /// The company's leg that asked, while it lives.
     referrer: Option<LegId>,
     notices: Option<Notices>,
+    /// The name of the target's place.
+    place: u32,
     step: Step,
 }
 
@@ -121,6 +125,8 @@ impl Call {
         let refer = refer::read(request)?;
         self.check_target(&refer, leg, ctx)?;
         let query = refer::query(&refer, ctx.settings.names())?;
+        let question = QUESTION + refer.id % QUESTION;
+        self.take_targets_place(&refer, question, ctx)?;
         let subscribes = refer.subscribes;
         let refer_sub = (!subscribes).then(|| ("Refer-Sub".into(), "false".to_owned()));
         let headers = refer_sub.into_iter().collect();
@@ -130,7 +136,6 @@ impl Call {
             notices.tell(100, ctx);
         }
         let referred_by = request.header("Referred-By").filter(|text| text.len() <= limits::SIP_TOKEN);
-        let question = QUESTION + refer.id % QUESTION;
         let until = ctx.now.mono + limits::RESOLVE;
         let literal = query.literal();
         self.transfer = Some(Box::new(Transfer {
@@ -138,6 +143,7 @@ impl Call {
             referred_by: referred_by.map(str::to_owned),
             referrer: Some(leg),
             notices,
+            place: question,
             step: Step::Resolving { question, until },
         }));
         match literal {
@@ -174,6 +180,16 @@ impl Call {
         Ok(())
     }
 
+    /// A target is a destination like any other: it may be full, and it costs what such numbers cost.
+    fn take_targets_place(&mut self, refer: &Refer, key: u32, ctx: &mut Ctx<'_>) -> Result<(), refer::Refusal> {
+        let company = Arc::clone(&self.facts.company);
+        let configured = company.every_destination().find(|destination| refer.is_at(&destination.uri));
+        let is_costly = fraud::cost(&ctx.settings.config.fraud, &refer.uri) == fraud::Cost::Costly;
+        let destination = configured.map(|destination| &**destination);
+        let place = Place { key, uri: &refer.uri, is_costly, destination };
+        self.take_place(place, ctx).map_err(|why| (why.status, why.reason))
+    }
+
     /// Answer to our question; `false` when it was the hunt's.
     pub(super) fn on_transfer_resolved(&mut self, question: u32, hops: &[Hop], ctx: &mut Ctx<'_>) -> bool {
         let asked = |transfer: &Transfer| matches!(transfer.step, Step::Resolving { question: q, .. } if q == question);
@@ -198,46 +214,28 @@ impl Call {
             return self.transfer_failed(503, ctx);
         };
         let trunk = self.trunk_towards(&transfer.refer, hop, ctx);
-        let (facts, refer) = (&self.facts, &transfer.refer);
-        let wording = headers::Wording {
-            data: &facts.data,
-            identity: &facts.identity,
-            invite: &facts.invite,
-            attribution: &ctx.settings.config.attribution,
-            our_host: &ctx.settings.our_host(&flow),
-            from: &facts.trunk,
-            to: trunk.as_ref().or(self.way_out.as_ref()).unwrap_or(&ctx.settings.plain),
-            uri: &refer.uri,
-            attempt: 1,
-            now: ctx.now.wall,
-        };
-        let headers::Worded { request_uri, from, to, mut lines } = wording.write();
-        lines.extend(ctx.service_route(trunk.as_ref()));
-        if let Some(replaces) = &refer.replaces {
-            lines.push(("Replaces".into(), replaces.to_string()));
-            lines.push(("Require".into(), "replaces".to_owned()));
+        let mut more = headers::Lines::new();
+        if let Some(replaces) = &transfer.refer.replaces {
+            more.push(("Replaces".into(), replaces.to_string()));
+            more.push(("Require".into(), "replaces".to_owned()));
         }
         if let Some(referred_by) = &transfer.referred_by {
-            lines.push(("Referred-By".into(), referred_by.clone()));
+            more.push(("Referred-By".into(), referred_by.clone()));
         }
-        let dialogs = &ctx.settings.config.sip.dialogs;
-        let invite = Invite {
+        let outgoing = Outgoing {
             flow,
-            request_uri,
-            from,
-            to,
-            max_forwards: facts.max_forwards,
-            nat: facts.company.nat,
-            reliable: dialogs.reliable,
-            session: dialogs.session(),
-            credentials: trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
-            large: wording.to.large_requests,
-            extra: Extra { headers: lines, payload: Some(payload), phrase: None },
+            uri: &transfer.refer.uri,
+            to: trunk.as_ref().or(self.way_out.as_ref()).unwrap_or(&ctx.settings.plain),
+            trunk: trunk.as_ref(),
+            nat: self.facts.company.nat,
+            attempt: 1,
+            reliable: ctx.settings.config.sip.dialogs.reliable,
+            payload: Some(payload),
+            more,
         };
-        let leg = ctx.agent.invite_taking(ctx.now, invite, self.transfers_of(Side::Company));
-        ctx.new_legs.push(leg);
+        let leg = self.send_invite(outgoing, ctx);
         self.legs.push(leg);
-        let until = ctx.now.mono + facts.company.ring_timeout;
+        let until = ctx.now.mono + self.facts.company.ring_timeout;
         tracing::info!(call = %id, "transfer: the target is called");
         if let Some(transfer) = &mut self.transfer {
             transfer.step = Step::Calling { leg, hop, newcomer: Box::new(newcomer), said: Vec::new(), until };
@@ -321,6 +319,8 @@ impl Call {
             return self.transfer_failed(488, ctx);
         };
         let (uri, attended) = (transfer.refer.uri.clone(), transfer.refer.replaces.is_some());
+        let left = std::mem::replace(&mut self.place, transfer.place);
+        self.give_back(left, true, ctx);
         self.transfer = Some(transfer);
         self.take_company(leg, *newcomer, &stream, hop.remote.ip(), ctx);
         self.learn(Side::Company, response);
@@ -376,6 +376,8 @@ impl Call {
         self.tell_referrer(status, ctx);
         if let Some(transfer) = &mut self.transfer {
             transfer.step = Step::Parting;
+            let place = transfer.place;
+            self.give_back(place, false, ctx);
         }
         if self.company.is_none() {
             self.transfer = None;

@@ -4,7 +4,11 @@
 use std::collections::HashMap;
 
 use crate::config::Fraud;
+use crate::core::admission::Reject;
+use crate::core::directory::Directory;
+use crate::core::event::FraudData;
 use crate::core::number;
+use crate::core::route::Target;
 use crate::ids::E164;
 use crate::limits;
 use crate::time::Mono;
@@ -19,23 +23,58 @@ pub enum Cost {
     Denied,
 }
 
-/// The number that a destination's URI dials; `None` for a name, an extension, or a number that is not written in its
-/// international form.
+/// The number that a destination's URI dials, in its one form; `None` for a name, an extension, or a number that is not
+/// written in its international form. Whatever a switch would pass over when it dials is passed over here: visual
+/// separators, digits of another width, and all that comes behind a pause.
 fn number_of(uri: &str) -> Option<E164> {
     let uri = Uri::parse(uri).ok()?;
     let text = uri.subscriber()?;
-    E164::parse(&text).or_else(|| E164::parse(&format!("+{}", text.strip_prefix("00")?)))
+    let mut dialled = String::with_capacity(text.len());
+    for c in text.trim().chars() {
+        match narrow(c) {
+            c @ ('0'..='9') => dialled.push(c),
+            '+' if dialled.is_empty() => dialled.push('+'),
+            ' ' | '-' | '.' | '(' | ')' | '/' | '\u{a0}' => {}
+            ',' | ';' | 'p' | 'P' | 'w' | 'W' | '#' | '*' => break,
+            _ => return None,
+        }
+    }
+    let digits = dialled.strip_prefix('+').or_else(|| dialled.strip_prefix("00"))?;
+    // More digits than any number has are dialled as far as a number goes.
+    E164::parse(&format!("+{}", digits.get(..digits.len().min(15))?))
+}
+
+/// The ASCII digit or sign that a full-width character stands for.
+fn narrow(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        c => c,
+    }
+}
+
+/// Whether a call may be sent to this target, whoever named it: the configuration, a decision or a redirection. Never to
+/// a number of `[fraud]` that is denied; and never to a number of ours, from where it would come back, unless the
+/// company's own phones take tracking numbers (`{number}`). Notes what the target costs.
+pub fn may_be_called(rules: &Fraud, directory: &Directory, target: &mut Target) -> bool {
+    let Some(number) = number_of(&target.uri) else { return true };
+    let cost = cost_of(rules, &number);
+    target.is_costly = cost == Cost::Costly;
+    let comes_back = || !target.destination.uri.contains("{number}") && directory.owner_of(&number).is_some();
+    cost != Cost::Denied && !comes_back()
 }
 
 /// Judges one destination by `[fraud]`.
 pub fn cost(rules: &Fraud, uri: &str) -> Cost {
-    let Some(number) = number_of(uri) else { return Cost::Usual };
+    number_of(uri).map_or(Cost::Usual, |number| cost_of(rules, &number))
+}
+
+fn cost_of(rules: &Fraud, number: &E164) -> Cost {
     let longest = |prefixes: &[String]| {
         let fitting = prefixes.iter().filter(|prefix| number.as_str().starts_with(prefix.as_str()));
         fitting.map(String::len).max().unwrap_or(0)
     };
     let (denied, allowed) = (longest(&rules.deny), longest(&rules.allow));
-    if denied > allowed || allowed == 0 && number::is_of(&number, &rules.deny_countries) {
+    if denied > allowed || allowed == 0 && number::is_of(number, &rules.deny_countries) {
         return Cost::Denied;
     }
     if longest(&rules.costly) > 0 { Cost::Costly } else { Cost::Usual }
@@ -54,6 +93,28 @@ struct Alarm {
 }
 
 impl Alarms {
+    /// A refusal that looks like somebody's theft. Gives the alarm, when one is due.
+    pub fn suspect(
+        &mut self,
+        now: Mono,
+        company: &str,
+        trunk: &str,
+        number: &E164,
+        reject: Reject,
+    ) -> Option<FraudData> {
+        if !reject.is_fraud() {
+            return None;
+        }
+        let refused = self.due(now, company, reject.code)?;
+        Some(FraudData {
+            kind: reject.code.to_owned(),
+            company: Some(company.to_owned()),
+            trunk: trunk.to_owned(),
+            number: number.as_str().to_owned(),
+            refused,
+        })
+    }
+
     /// One more refusal of this kind. Gives how many there were since the last alarm, when another is due.
     pub fn due(&mut self, now: Mono, who: &str, kind: &'static str) -> Option<u64> {
         let key = (who.to_owned(), kind);

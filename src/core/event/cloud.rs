@@ -204,7 +204,12 @@ pub(crate) mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::core::event::{Attribution, Outcome, RecordingState, RecordingSummary, Session};
+    use crate::core::event::{
+        Attribution, AttributionKind, Candidate, Gap, HangupBy, LegMedia, MediaSummary, Outcome, RecordingState,
+        RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
+    };
+    use crate::core::identity::Diversion;
+    use crate::core::stir::StirData;
     use crate::ids::{E164, LeaseId};
 
     /// A call as its first event tells it. Other modules' tests build on it.
@@ -273,8 +278,95 @@ pub(crate) mod tests {
         })
     }
 
-    fn every_body() -> Vec<Body> {
+    /// A call with everything that an event can say of one.
+    pub(crate) fn full_call(n: u128) -> CallData {
+        let text = || Some("text".to_owned());
+        let at = Some(Wall(1_790_000_000_000_000));
+        let map = || std::collections::BTreeMap::from([("source".to_owned(), "google".to_owned())]);
+        let session =
+            Session { landing_page: text(), referrer: text(), utm: map(), click_ids: map(), client_ids: map() };
+        let leg = LegMedia { mos: Some(4.4), refused: [("not_rtp".to_owned(), 1)].into(), ..LegMedia::default() };
+        let decision = RouteDecision { verdict: "default".into(), reason: Some("decision_late".into()), ms: 800 };
+        CallData {
+            caller_reason: text(),
+            caller_name: text(),
+            caller_note: text(),
+            privacy: text(),
+            diversion: vec![Diversion { number: text(), reason: "unconditional".into(), counter: 1, limit: None }],
+            forwarded_to: text(),
+            ringing_at: at,
+            answered_at: at,
+            ended_at: at,
+            outcome: Some(Outcome::Answered),
+            sip_status: Some(200),
+            reason: text(),
+            hangup_by: Some(HangupBy::Caller),
+            q850_cause: Some(16),
+            sip_reason: text(),
+            stir: Some(StirData {
+                verstat: "TN-Validation-Passed".into(),
+                attest: Some("A".into()),
+                origid: text(),
+                authority: vec!["spc:1234".into()],
+                diverted_from: vec!["+442079460001".into()],
+                code: "verified".into(),
+            }),
+            attribution: Attribution {
+                kind: AttributionKind::Visitor,
+                method: "active_lease".into(),
+                confidence: 0.98,
+                lease_id: Some(LeaseId(7)),
+                visitor_id: text(),
+                session: Some(Arc::new(session)),
+                channel: Some(Arc::new(map())),
+                stale: true,
+                candidates: vec![Candidate {
+                    visitor_id: "v1".into(),
+                    probability: 0.98,
+                    evidence: vec!["on the page".into()],
+                }],
+            },
+            transfers: vec![transfer()],
+            recording: Some(RecordingSummary {
+                state: RecordingState::Degraded,
+                reason: text(),
+                path: text(),
+                sha256: text(),
+                gaps: vec![Gap { channel: crate::ids::Side::Caller, at_ms: 1, for_ms: 2, cause: "loss".into() }],
+                ..RecordingSummary::default()
+            }),
+            media: Some(MediaSummary { codec: text(), caller: leg.clone(), company: leg }),
+            route: Some(Box::new(RouteData {
+                hours: Some("open".into()),
+                rule: text(),
+                decided_by: "webhook".into(),
+                strategy: "parallel".into(),
+                decision: Some(decision),
+                attempts: vec![RouteAttempt { destination: "desk".into(), status: 200, ring_ms: 5, redirected: true }],
+            })),
+            ..call(n)
+        }
+    }
+
+    fn transfer() -> TransferData {
+        TransferData {
+            at: Wall(1_790_000_000_000_000),
+            from: "sip:a@b".into(),
+            to: "sip:c@d".into(),
+            kind: "blind".into(),
+        }
+    }
+
+    pub(crate) fn every_body() -> Vec<Body> {
         vec![
+            Body::CallEnded(Box::new(full_call(1))),
+            Body::CallTransferred(Transferred { call_id: CallId(1), transfer: transfer() }),
+            Body::TrunkUnregistered(TrunkData {
+                trunk: "carrier".into(),
+                registrar: "sip:carrier.example".into(),
+                reason: Some("login_refused".into()),
+                expires_at: None,
+            }),
             Body::CallStarted(Box::new(call(1))),
             Body::CallAnswered(Box::new(call(1))),
             Body::CallEnded(Box::new(CallData { outcome: Some(Outcome::Busy), ..call(1) })),

@@ -105,7 +105,7 @@ impl World {
                     self.asked.push(asker);
                 }
                 Output::Refused(refused) => self.note(&format!("refused {}", refused.code)),
-                Output::Media(..) | Output::Leg(..) | Output::Probe(_) | Output::Fetch { .. } => {}
+                Output::Media(..) | Output::Decide(_) | Output::Leg(..) | Output::Probe(_) | Output::Fetch { .. } => {}
             }
         }
     }

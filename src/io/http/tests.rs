@@ -6,6 +6,7 @@ mod calls;
 mod events;
 mod leases;
 mod rest;
+mod schema;
 mod socket;
 
 use std::path::Path;

@@ -38,9 +38,9 @@ const GONE: Duration = Duration::from_secs(3_600);
 /// A delivered reply's body is drained so long, so that the connection can serve again.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// Sends one event, once.
+/// Sends one thing, once, signed.
 #[derive(Debug)]
-pub(super) struct Webhook {
+pub(in crate::io) struct Webhook {
     client: Client,
     url: Url,
     key: Vec<u8>,
@@ -48,9 +48,9 @@ pub(super) struct Webhook {
 
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(in crate::io) struct Failure {
     /// Stable: `status_<n>`, `redirect_refused`, `address_refused`, `timeout`, `connect_failed`, `request_failed`.
-    pub(super) code: String,
+    pub(in crate::io) code: String,
     pub(super) retry_after: Option<Duration>,
 }
 
@@ -66,14 +66,16 @@ pub enum BadWebhook {
 }
 
 impl Webhook {
-    pub(super) fn new(
+    /// `timeout` is for the whole request, with its answer.
+    pub(in crate::io) fn new(
         url: &Url,
         secret: &Secret,
         headers: &BTreeMap<String, String>,
         allow_private: bool,
+        timeout: Duration,
     ) -> Result<Webhook, BadWebhook> {
         let guard = Guard::new(url, allow_private)?;
-        Webhook::build(url, secret, headers, GuardedResolver::system(guard), limits::SINK_TIMEOUT)
+        Webhook::build(url, secret, headers, GuardedResolver::system(guard), timeout)
     }
 
     fn build(
@@ -99,20 +101,30 @@ impl Webhook {
 
     /// `id` is the event's, `event` its JSON.
     pub(super) async fn send(&self, id: &str, event: String, now: Wall) -> Result<(), Failure> {
+        let response = self.post(id, "application/cloudevents+json; charset=utf-8", event, now).await?;
+        let verdict = judge(response.status(), response.headers(), now);
+        let _slow_body_is_left = tokio::time::timeout(DRAIN, drain(response)).await;
+        verdict
+    }
+
+    /// One request, signed; the answer with any status.
+    pub(in crate::io) async fn post(
+        &self,
+        id: &str,
+        content_type: &'static str,
+        body: String,
+        now: Wall,
+    ) -> Result<Response, Failure> {
         let timestamp = now.0.div_euclid(1_000_000);
         let request = self
             .client
             .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/cloudevents+json; charset=utf-8")
+            .header(CONTENT_TYPE, content_type)
             .header("webhook-id", id)
             .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", sign::signature(&self.key, id, timestamp, event.as_bytes()))
-            .body(event);
-        let response =
-            request.send().await.map_err(|error| Failure { code: code(&error).into(), retry_after: None })?;
-        let verdict = judge(response.status(), response.headers(), now);
-        let _slow_body_is_left = tokio::time::timeout(DRAIN, drain(response)).await;
-        verdict
+            .header("webhook-signature", sign::signature(&self.key, id, timestamp, body.as_bytes()))
+            .body(body);
+        request.send().await.map_err(|error| Failure { code: code(&error).into(), retry_after: None })
     }
 }
 

@@ -56,6 +56,20 @@ impl<'a> Uri<'a> {
         String::from_utf8(text::unescape(self.user?)?).ok()
     }
 
+    /// Whether both lead to the same user at the same host and port, whatever their parameters say. A port that is not
+    /// written is 5060, or 5061 for `sips:` (RFC 3261 §19.1.2).
+    pub fn is_same_place(&self, other: &Uri<'_>) -> bool {
+        let port = |uri: &Uri<'_>| {
+            let is_secure = uri.scheme.eq_ignore_ascii_case("sips");
+            uri.port.unwrap_or(if is_secure { 5061 } else { 5060 })
+        };
+        self.is_sip()
+            && other.is_sip()
+            && self.host.eq_ignore_ascii_case(other.host)
+            && port(self) == port(other)
+            && self.subscriber() == other.subscriber()
+    }
+
     /// What was dialled: the user part without its own parameters, or the number of a `tel:` URI, unescaped once.
     pub fn subscriber(&self) -> Option<String> {
         let raw = if self.is_tel() { self.opaque } else { self.user? };

@@ -5,9 +5,10 @@
 //! come last.
 
 use super::super::ending::{self, Why};
-use super::super::{Call, Ctx, State, headers};
+use super::super::invite::Outgoing;
+use super::super::{Call, Ctx, State, places};
 use super::Hunt;
-use crate::core::agent::{Extra, Invite, LegId, Reliable};
+use crate::core::agent::{Extra, LegId, Reliable};
 use crate::core::b2bua::Output;
 use crate::core::event::{HangupBy, Outcome};
 use crate::core::health::Fault;
@@ -113,11 +114,10 @@ impl Call {
             let why = Why::new(Outcome::Failed, "no_common_codec", HangupBy::System, 488);
             return self.note_failure(&attempt, why, ctx.now);
         }
-        if !ctx.desk.take(&target.destination) {
-            let full = Why::new(Outcome::Busy, "destination_full", HangupBy::System, 486);
+        if let Err(full) = self.take_place_at(index, ctx) {
             return self.note_failure(&attempt, full, ctx.now);
         }
-        self.seats.extend(target.destination.counted.clone());
+        let Some(target) = self.facts.plan.targets.get(index) else { return };
         match target.literal() {
             Some(hop) => {
                 let State::Hunting(hunt) = &mut self.state else { return };
@@ -192,43 +192,24 @@ impl Call {
             (_, None) => None,
         };
         self.way_out = target.trunk.clone();
-        let facts = &self.facts;
-        let wording = headers::Wording {
-            data: &facts.data,
-            identity: &facts.identity,
-            invite: &facts.invite,
-            attribution: &ctx.settings.config.attribution,
-            our_host: &ctx.settings.our_host(&flow),
-            from: &facts.trunk,
-            to: out,
-            uri: &target.uri,
-            attempt: index + 1,
-            now: ctx.now.wall,
-        };
-        let mut worded = wording.write();
-        worded.lines.extend(ctx.service_route(target.trunk.as_ref()));
         let dialogs = &ctx.settings.config.sip.dialogs;
         // An offer in a provisional response of theirs must have somebody to answer it: one caller, and not of several.
-        let is_asked = facts.plan.parallel < 2 && ctx.agent.is_reliable(facts.leg);
-        let reliable = if facts.offer.is_some() || is_asked { dialogs.reliable } else { Reliable::Off };
-        let invite = Invite {
+        let is_asked = self.facts.plan.parallel < 2 && ctx.agent.is_reliable(self.facts.leg);
+        let outgoing = Outgoing {
             flow,
-            request_uri: worded.request_uri,
-            from: worded.from,
-            to: worded.to,
-            max_forwards: facts.max_forwards,
+            uri: &target.uri,
+            to: out,
+            trunk: target.trunk.as_ref(),
             nat,
-            reliable,
-            session: dialogs.session(),
-            credentials: target.trunk.as_ref().and_then(|trunk| trunk.credentials.clone()),
-            large: wording.to.large_requests,
-            extra: Extra { headers: worded.lines, payload, phrase: None },
+            attempt: index + 1,
+            reliable: if self.facts.offer.is_some() || is_asked { dialogs.reliable } else { Reliable::Off },
+            payload,
+            more: Vec::new(),
         };
-        let leg = ctx.agent.invite_taking(ctx.now, invite, self.transfers_of(Side::Company));
-        ctx.new_legs.push(leg);
+        let leg = self.send_invite(outgoing, ctx);
         self.early.invited(leg, self.facts.offer.is_some());
         self.legs.push(leg);
-        let ring = target.destination.ring_timeout.unwrap_or(company.ring_timeout);
+        let ring = target.destination.ring_timeout.unwrap_or(self.facts.company.ring_timeout);
         let more_targets = self.has_more_targets();
         let State::Hunting(hunt) = &mut self.state else { return false };
         let Some(attempt) = hunt.attempt_at(index) else { return false };
@@ -271,19 +252,8 @@ impl Call {
         let Some(index) = hunt.attempts.iter().position(|attempt| attempt.target == target) else { return };
         let attempt = hunt.attempts.remove(index);
         self.company = hunt.only_leg();
-        self.give_back(target, ctx);
+        self.give_back(places::key(target), false, ctx);
         self.note_failure(&attempt, why, ctx.now);
-    }
-
-    /// Gives back the place at a destination that was taken for an attempt.
-    pub(super) fn give_back(&mut self, target: usize, ctx: &mut Ctx<'_>) {
-        let key = self.facts.plan.targets.get(target).and_then(|target| target.destination.counted.as_ref());
-        if let Some(key) = key
-            && let Some(seat) = self.seats.iter().position(|seat| seat == key)
-        {
-            ctx.desk.release(ctx.now.mono, key, false);
-            self.seats.swap_remove(seat);
-        }
     }
 
     fn note_failure(&mut self, attempt: &Attempt, why: Why, now: Now) {

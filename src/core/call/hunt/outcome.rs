@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::super::deciding::Decided;
 use super::super::early::Final;
 use super::super::ending::{self, Next, Overflow, Why};
 use super::super::talk::Talk;
-use super::super::{Call, Ctx, State, headers};
+use super::super::{Call, Ctx, State, headers, places};
 use super::attempts::{Attempt, Due};
 use crate::core::agent::{AgentEvent, Extra, Fork, LegId};
-use crate::core::defence::fraud::{self, Cost};
+use crate::core::defence::fraud;
 use crate::core::event::{HangupBy, Outcome, RouteAttempt, RouteData};
 use crate::core::health::Fault;
 use crate::core::locate::Hop;
@@ -120,6 +121,7 @@ impl Call {
             self.note_tried(&winner, 200, ctx.now);
         }
         self.company = Some(leg);
+        self.place = places::key(target);
         if self.facts.plan.parallel > 1 {
             let winner = self.facts.plan.targets.get(target);
             self.facts.data.forwarded_to = winner.map(|target| target.uri.clone());
@@ -164,6 +166,12 @@ impl Call {
         report(hop, status, response, is_final, ctx);
         if let Some(leg) = leg {
             self.forget_early(leg, ctx);
+        }
+        if let Some(response) = response
+            && (300..400).contains(&status)
+            && self.follow(target, response, ctx)
+        {
+            return;
         }
         let mut why = ending::verdict(status, heard);
         if let Some(code) = why_failed {
@@ -245,8 +253,8 @@ impl Call {
         let Some(ways) = ways else { return false };
         let data = &self.facts.data;
         let mut more = route::targets(&ways.forward_to, &data.number, data.caller.as_deref(), ctx.settings.names());
-        let rules = &ctx.settings.config.fraud;
-        more.retain(|target| fraud::cost(rules, &target.uri) != Cost::Denied);
+        let (rules, directory) = (&ctx.settings.config.fraud, &ctx.settings.directory);
+        more.retain_mut(|target| fraud::may_be_called(rules, directory, target));
         let added = !more.is_empty();
         // What could not be reached before says less than what these will say.
         self.facts.plan.targets.extend(more);
@@ -277,10 +285,14 @@ impl Call {
         let attempt = |tried: &Tried| {
             let target = self.facts.plan.targets.get(tried.target)?;
             let destination = target.destination.label.to_string();
-            Some(RouteAttempt { destination, status: tried.status, ring_ms: tried.ring_ms })
+            let redirected = target.redirects > 0;
+            Some(RouteAttempt { destination, status: tried.status, ring_ms: tried.ring_ms, redirected })
         };
         let plan = &self.facts.plan;
         let decided_by = match (&plan.rule, plan.is_known) {
+            _ if self.decided.is_some_and(|decided| decided.reason.is_none() && decided.verdict != "default") => {
+                "webhook"
+            }
             (_, true) => "known_caller",
             (Some(_), false) => "rule",
             (None, false) => "company",
@@ -290,6 +302,7 @@ impl Call {
             rule: plan.rule.as_ref().map(|rule| rule.to_string()),
             decided_by: decided_by.into(),
             strategy: self.facts.plan.strategy.as_str().into(),
+            decision: self.decided.as_ref().map(Decided::data),
             attempts: self.tried.iter().filter_map(attempt).collect(),
         }
     }

@@ -6,7 +6,7 @@
 //! says crosses as from a single destination. The first 2xx has the call; the others are cancelled with the Reason that
 //! tells a phone to show no missed call (RFC 3326 §3.1). A 2xx that crosses that CANCEL gets ACK and BYE from the agent.
 
-use super::super::{Call, Ctx, State};
+use super::super::{Call, Ctx, State, places};
 use crate::core::agent::{Extra, LegId};
 use crate::wire::sip::Message;
 
@@ -46,7 +46,7 @@ impl Call {
                 let headers = vec![("Reason".into(), ELSEWHERE.to_owned())];
                 ctx.agent.cancel(ctx.now, leg, Extra { headers, ..Extra::default() });
             }
-            self.give_back(loser.target, ctx);
+            self.give_back(places::key(loser.target), false, ctx);
             // 487 is what the far side will say to the CANCEL.
             self.note_tried(&loser, 487, ctx.now);
         }

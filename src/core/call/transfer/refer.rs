@@ -1,5 +1,6 @@
 //! What a REFER asks for (RFC 3515), and whether its target may be called at all. Nothing here acts.
 
+use crate::core::call::hunt::redirect::request_uri;
 use crate::core::locate::{Names, Query};
 use crate::limits;
 use crate::wire::sip::{Message, NameAddr, Uri};
@@ -18,6 +19,14 @@ pub(super) struct Refer {
     pub(super) subscribes: bool,
     /// CSeq number: names the subscription (RFC 3515 §2.4.6).
     pub(super) id: u32,
+}
+
+impl Refer {
+    /// Whether it names the place of this URI: the same user at the same host and port.
+    pub(super) fn is_at(&self, uri: &str) -> bool {
+        let (Ok(own), Ok(other)) = (Uri::parse(&self.uri), Uri::parse(uri)) else { return false };
+        own.is_same_place(&other)
+    }
 }
 
 /// The dialog that an INVITE is to replace (RFC 3891 §6.1).
@@ -121,22 +130,6 @@ fn unescape(text: &str) -> Option<String> {
         bytes.push(u8::try_from(digit()? * 16 + digit()?).ok()?);
     }
     String::from_utf8(bytes).ok()
-}
-
-/// The URI without its headers and without `method`, which is not for a Request-URI.
-fn request_uri(uri: &Uri<'_>) -> String {
-    let text = uri.text.split('?').next().unwrap_or(uri.text);
-    let mut parts = text.split(';');
-    let mut bare = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let is_method = part.split('=').next().is_some_and(|name| name.eq_ignore_ascii_case("method"));
-        // Parameters of the user part stand before the `@` and stay.
-        if !is_method || part.contains('@') {
-            bare.push(';');
-            bare.push_str(part);
-        }
-    }
-    bare
 }
 
 /// Whether this host may be called: `host` or `host:port` of the list, IPv6 in brackets when there is a port.

@@ -1,0 +1,213 @@
+//! An INVITE at the door: whose it is, what is decided before a call exists, and how the call begins.
+
+use std::sync::Arc;
+
+use rand_core::Rng;
+
+use super::{B2bua, Settings};
+use crate::config::{PoolKind, Trunk};
+use crate::core::admission::{Ask, Reject};
+use crate::core::agent::{Flow, LegId};
+use crate::core::attribution;
+use crate::core::call::offer::{Stream, description, read_stream};
+use crate::core::call::{Call, Ctx, NewCall};
+use crate::core::defence::fraud;
+use crate::core::event::CallData;
+use crate::core::route::Question;
+use crate::core::{identity, number};
+use crate::ids::{CallId, E164, Side};
+use crate::time::Now;
+use crate::wire::sdp::SdpError;
+use crate::wire::sip::Message;
+
+impl B2bua {
+    pub(super) fn on_invite(&mut self, now: Now, leg: LegId, request: Arc<Message>, flow: Flow) {
+        if self.on_replaces(now, leg, &request, flow) {
+            return;
+        }
+        let logged_in = self.logged_in.take().map(|trunk| {
+            let dialled = crate::core::route::dialled(&trunk, &request).unwrap_or_default();
+            (trunk, dialled)
+        });
+        let Some((trunk, dialled)) = logged_in.or_else(|| self.trunk_of(&request, flow)) else {
+            // A destination of ours that calls us: known, but nobody's trunk.
+            return self.turn_away(now, leg, None, "", Reject::new(403, "not_a_trunk"));
+        };
+        let caller = (trunk, dialled);
+        if !self.park(now, leg, &request, flow, &caller) {
+            self.begin_call(now, leg, &request, flow, &caller);
+        }
+    }
+
+    /// An INVITE of a trunk, with the number that it dials, becomes a call or is refused.
+    pub(super) fn begin_call(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        request: &Arc<Message>,
+        flow: Flow,
+        (trunk, dialled): &(Arc<Trunk>, String),
+    ) {
+        let settings = Arc::clone(&self.settings);
+        if let Err(reject) = self.admission.node_has_room(now.mono, &settings.config) {
+            return self.turn_away(now, leg, Some(trunk), "", reject);
+        }
+        match self.admit(now, leg, request, flow, trunk, dialled) {
+            Ok(facts) => {
+                let id = facts.data.call_id;
+                self.own_leg(leg, id, Side::Caller);
+                let mut new_legs = Vec::new();
+                let mut ctx = Ctx {
+                    now,
+                    agent: &mut self.agent,
+                    settings: &settings,
+                    desk: &mut self.desk,
+                    decisions: &mut self.decisions,
+                    admission: &mut self.admission,
+                    alarms: &mut self.defence.alarms,
+                    health: &mut self.health,
+                    registrations: &self.registrations,
+                    out: &mut self.out,
+                    new_legs: &mut new_legs,
+                };
+                let call = Box::new(Call::start(facts, &mut ctx));
+                if call.is_ended() {
+                    self.forget(now, *call);
+                } else {
+                    self.arm(id, call.poll_timeout());
+                    self.calls.insert(id, call);
+                }
+            }
+            Err(reject) => self.turn_away(now, leg, Some(trunk), dialled, reject),
+        }
+    }
+
+    /// Everything that is decided before a call exists.
+    fn admit(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        invite: &Arc<Message>,
+        flow: Flow,
+        trunk: &Arc<Trunk>,
+        dialled: &str,
+    ) -> Result<NewCall, Reject> {
+        let settings = Arc::clone(&self.settings);
+        let written = number::candidates(dialled, trunk.country.as_deref(), &trunk.prefix);
+        let owned = written.into_iter().find_map(|number: E164| {
+            let owner = settings.directory.owner_of(&number)?.clone();
+            Some((number, owner.company, owner.pool))
+        });
+        self.is_search(now, trunk, dialled, owned.is_some());
+        let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
+        let offer = read_offer(invite, trunk, &settings)?;
+        let identity = identity::admit(trunk, invite)?;
+        let stir = identity.vouched(trunk, &self.certificates.fetched, invite, &number, now.wall)?;
+        let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
+        let memory = settings.config.attribution.memory;
+        let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
+        let question = Question {
+            company: &company,
+            pool: &pool.name,
+            number: &number,
+            caller: identity.number.as_deref(),
+            attribution: &attribution,
+            at: now.wall,
+        };
+        let mut plan = self.desk.plan(&question, settings.names(), &mut self.random);
+        let rules = &settings.config.fraud;
+        let has_destination = !plan.targets.is_empty();
+        plan.targets.retain_mut(|target| fraud::may_be_called(rules, &settings.directory, target));
+        plan.parallel = plan.parallel.min(plan.targets.len());
+        // Where a call goes that somebody else decides on is not known yet.
+        let first = plan.targets.first().filter(|_| company.decide.is_none());
+        let ask = Ask {
+            trunk,
+            source: flow.remote.ip(),
+            company: &company,
+            pool: &pool,
+            number: &number,
+            caller: identity.number.as_deref(),
+            destination: first.map(|target| target.uri.as_str()),
+            is_costly: first.is_some_and(|target| target.is_costly),
+        };
+        let admitted = if has_destination && plan.targets.is_empty() && company.decide.is_none() {
+            Err(Reject::new(403, "destination_denied"))
+        } else {
+            self.admission.check(now, &settings.config, &ask)
+        };
+        let admitted = admitted.inspect_err(|reject| self.suspect(now, &ask, *reject))?;
+        let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
+        let data = CallData {
+            call_id: self.call_id(now),
+            company: company.name.clone(),
+            pool: pool.name.clone(),
+            number,
+            caller: identity.number.clone(),
+            caller_reason: identity.reason.map(str::to_owned),
+            caller_name: known.map(|known| known.name.clone()).or_else(|| identity.display.clone()),
+            caller_note: known.and_then(|known| known.note.clone()),
+            privacy: (!identity.privacy.is_empty()).then(|| identity.privacy.to_string()),
+            diversion: identity.diversions.clone(),
+            trunk: trunk.name.clone(),
+            forwarded_to: None,
+            started_at: now.wall,
+            ringing_at: None,
+            answered_at: None,
+            ended_at: None,
+            ring_ms: 0,
+            talk_ms: 0,
+            outcome: None,
+            sip_status: None,
+            reason: None,
+            hangup_by: None,
+            q850_cause: None,
+            sip_reason: None,
+            stir,
+            attribution,
+            transfers: Vec::new(),
+            recording: None,
+            media: None,
+            route: None,
+        };
+        Ok(NewCall {
+            admitted,
+            leg,
+            trunk: Arc::clone(trunk),
+            flow,
+            invite: Arc::clone(invite),
+            offer,
+            identity,
+            data,
+            plan,
+            caller_nat: trunk.nat,
+            recorded: company.recording.unwrap_or(settings.config.recording.enabled),
+            company,
+            // RFC 7332 §4: a B2BUA counts the hop, or two of them call each other for ever.
+            max_forwards: invite.max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1),
+            session_ids: [self.random.next_u64(), self.random.next_u64()],
+        })
+    }
+
+    /// Upper 48 bits: milliseconds since the epoch, so that ids sort by time; the rest is drawn.
+    fn call_id(&mut self, now: Now) -> CallId {
+        let millis = u128::try_from(now.wall.0 / 1_000).unwrap_or(0) & 0xffff_ffff_ffff;
+        let drawn = (u128::from(self.random.next_u64()) << 64 | u128::from(self.random.next_u64())) >> 48;
+        CallId(millis << 80 | drawn)
+    }
+}
+
+/// The offer of an INVITE, if it has one; 488 when there is nothing in it for us.
+fn read_offer(invite: &Message, trunk: &Trunk, settings: &Settings) -> Result<Option<Stream>, Reject> {
+    let Some(body) = description(invite) else { return Ok(None) };
+    let read = read_stream(&body, settings.config.media.codecs);
+    let read =
+        read.and_then(|mut stream| if stream.limit(&trunk.codecs) { Ok(stream) } else { Err(SdpError::NoAudio) });
+    read.map(Some).map_err(|error| {
+        let code = match error {
+            SdpError::NoAudio => "no_common_codec",
+            _ => "bad_session_description",
+        };
+        Reject::new(488, code)
+    })
+}
