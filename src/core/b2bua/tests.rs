@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::core::event::{MediaSummary, RecordingSummary};
 use crate::core::media::LocalMedia;
 use crate::time::Wall;
+use crate::wire::sip::Message;
 
 const US: &str = "203.0.113.1:5060";
 const CARRIER: &str = "192.0.2.10:5060";
