@@ -29,6 +29,7 @@ use crate::core::pool::Record as LeaseRecord;
 use crate::ids::CallId;
 use crate::io::allocator::{AllocatorHandle, Setup};
 use crate::io::calls::Calls;
+use crate::io::certificates::Certificates;
 use crate::io::clock;
 use crate::io::deciders::{BadDecider, Deciders};
 use crate::io::hep::HepSender;
@@ -168,6 +169,7 @@ impl Daemon {
             messages: Arc::clone(&messages),
             hep: hep.map(Arc::new),
             deciders,
+            certificates: Certificates::new(tokio::runtime::Handle::current(), commands.clone()),
             demo: options.demo.clone(),
         });
         let mut b2bua = B2bua::new(Arc::clone(&settings), table, seed());

@@ -15,6 +15,7 @@ use crate::core::probe::ProbeState;
 use crate::core::registration::TrunkState;
 use crate::demo::steps::Steps;
 use crate::ids::{CallId, Side};
+use crate::io::certificates::Certificates;
 use crate::io::deciders::Deciders;
 use crate::io::hep::HepSender;
 use crate::io::http::{Demo, LiveCalls};
@@ -38,6 +39,7 @@ pub(super) struct Parts {
     pub(super) messages: Arc<Messages>,
     pub(super) hep: Option<Arc<HepSender>>,
     pub(super) deciders: Deciders,
+    pub(super) certificates: Certificates,
     pub(super) demo: Option<Arc<Demo>>,
 }
 
@@ -153,6 +155,10 @@ impl Hooks for DaemonHooks {
         if let Some(steps) = &mut self.steps {
             steps.on_message(now, seen, flow, bytes);
         }
+    }
+
+    fn on_fetch(&mut self, url: Box<str>) {
+        self.parts.certificates.fetch(url);
     }
 
     fn on_decide(&mut self, ask: Ask) {

@@ -5,41 +5,64 @@ use std::time::Duration;
 
 use reqwest::header::CACHE_CONTROL;
 use reqwest::{Client, StatusCode, redirect};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use url::Url;
 
 use crate::core::stir::Answer;
+use crate::io::signalling::Command;
 use crate::io::sinks::guard::{Guard, GuardedResolver};
 use crate::limits;
 
 /// Redirects of one host that are followed.
 const REDIRECTS: usize = 2;
 
-/// Why there is no certificate. Stable.
+/// Why there is no certificate. Stable: `address_refused`, `no_client`, `timeout`, `connect_failed`, `status`, `too_large`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure(pub &'static str);
+struct Failure(&'static str);
 
-/// The https client, made with the first certificate that is wanted.
-#[derive(Clone, Debug, Default)]
-pub struct Fetcher {
+/// Fetches on the runtime of the web: a handshake of TLS takes longer than a whole call's signalling may. Who asks bounds
+/// how many are under way.
+#[derive(Debug)]
+pub struct Certificates {
+    runtime: Handle,
+    commands: mpsc::UnboundedSender<Command>,
+    /// Made with the first certificate that is wanted.
     client: Option<Client>,
 }
 
-impl Fetcher {
-    /// What stands at this URL. Whether it may be asked was decided before; it is judged again as an address here.
-    ///
-    /// # Errors
-    /// `address_refused`, `no_client`, `timeout`, `connect_failed`, `status`, `too_large`.
-    pub async fn fetch(&mut self, url: &str) -> Result<Answer, Failure> {
+impl Certificates {
+    pub fn new(runtime: Handle, commands: mpsc::UnboundedSender<Command>) -> Certificates {
+        Certificates { runtime, commands, client: None }
+    }
+
+    /// Gets what stands at this URL. Never waits; [`Command::Fetched`] answers.
+    pub fn fetch(&mut self, url: Box<str>) {
+        let commands = self.commands.clone();
+        let request = self.prepare(&url);
+        self.runtime.spawn(async move {
+            let answer = match request {
+                Ok((client, parsed)) => get(&client, parsed).await,
+                Err(failure) => Err(failure),
+            };
+            if let Err(Failure(code)) = &answer {
+                tracing::warn!(%url, code, "no certificate");
+            }
+            // Signalling is gone: nobody wants to know.
+            drop(commands.send(Command::Fetched(url, answer.ok())));
+        });
+    }
+
+    /// Whether the host may be asked was decided before; a literal address is judged here, a name's addresses when they
+    /// are known.
+    fn prepare(&mut self, url: &str) -> Result<(Client, Url), Failure> {
         let url = Url::parse(url).map_err(|_| Failure("address_refused"))?;
         let guard = Guard::new(&url, false).map_err(|_| Failure("address_refused"))?;
         let client = match &self.client {
             Some(client) => client.clone(),
             None => self.client.insert(client(guard).map_err(|_| Failure("no_client"))?).clone(),
         };
-        match tokio::time::timeout(limits::STIR_FETCH, get(&client, url)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Failure("timeout")),
-        }
+        Ok((client, url))
     }
 }
 
@@ -68,6 +91,10 @@ fn may_follow(previous: &[Url], next: &Url) -> bool {
 }
 
 async fn get(client: &Client, url: Url) -> Result<Answer, Failure> {
+    tokio::time::timeout(limits::STIR_FETCH, read(client, url)).await.unwrap_or(Err(Failure("timeout")))
+}
+
+async fn read(client: &Client, url: Url) -> Result<Answer, Failure> {
     let sent = client.get(url).header("accept", "application/pem-certificate-chain, */*;q=0.1").send().await;
     let mut response = sent.map_err(|_| Failure("connect_failed"))?;
     if response.status() != StatusCode::OK {
@@ -110,7 +137,9 @@ mod tests {
     #[tokio::test]
     async fn addresses_of_no_host_are_not_asked() {
         for url in ["https://169.254.169.254/x", "https://[::ffff:10.0.0.1]/x", "https://0.0.0.0/x", "nonsense"] {
-            assert_eq!(Fetcher::default().fetch(url).await, Err(Failure("address_refused")), "{url}");
+            let (commands, _answers) = mpsc::unbounded_channel();
+            let refused = Certificates::new(Handle::current(), commands).prepare(url).err();
+            assert_eq!(refused, Some(Failure("address_refused")), "{url}");
         }
     }
 }

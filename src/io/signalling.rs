@@ -28,8 +28,8 @@ use crate::core::locate::{Asker, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::probe::ProbeState;
 use crate::core::registration::TrunkState;
+use crate::core::stir::Answer;
 use crate::ids::{CallId, Side};
-use crate::io::certificates::Fetcher;
 use crate::io::clock;
 use crate::io::dns::{Dns, DnsFigures};
 use crate::io::sip_stream::{self, StreamFigures, Streams};
@@ -45,6 +45,8 @@ pub enum Command {
     Media(CallId, MediaNotice),
     /// What a company's webhook said of a call, or the code of why it said nothing.
     Decided(CallId, Result<Bytes, &'static str>),
+    /// What stands at the URL of a certificate, if it could be had.
+    Fetched(Box<str>, Option<Answer>),
     /// Answers whether there was such a call.
     HangUp(CallId, &'static str, oneshot::Sender<bool>),
     HangUpAll(&'static str),
@@ -97,6 +99,8 @@ pub trait Hooks {
     fn on_leg(&mut self, call: CallId, side: Side, sip_call_id: &str);
     /// Every message, as it came or went.
     fn on_message(&mut self, now: Now, seen: Seen, flow: &Flow, bytes: &Bytes);
+    /// Gets what stands at this URL; [`Command::Fetched`] answers, once.
+    fn on_fetch(&mut self, url: Box<str>);
     /// Asks a company's webhook; [`Command::Decided`] answers, once.
     fn on_decide(&mut self, ask: Ask);
     /// Takes ports for a call, or says why not (stable code).
@@ -189,8 +193,6 @@ async fn serve(
         pending: VecDeque::new(),
         measured: Measured::default(),
         resolved: VecDeque::new(),
-        wanted: VecDeque::new(),
-        fetcher: Fetcher::default(),
         dns,
         armed: None,
         rearm: Rc::new(Notify::new()),
@@ -233,6 +235,7 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
     match command {
         Command::Media(call, notice) => signalling.handle(Input::Media(call, notice)),
         Command::Decided(call, answer) => signalling.handle(Input::Decided(call, answer)),
+        Command::Fetched(url, answer) => signalling.handle(Input::Fetched { url, answer }),
         Command::HangUp(call, code, answer) => {
             let known = signalling.b2bua.has(call);
             signalling.handle(Input::HangUp(call, code));
@@ -372,7 +375,6 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
             finish_turn(&signalling);
         });
     }
-    fetch_wanted(signalling);
     let signalling = signalling.borrow();
     let next = signalling.b2bua.poll_timeout().map(|(at, _)| at);
     let earlier = match (next, signalling.armed) {
@@ -385,26 +387,6 @@ fn finish_turn(signalling: &Rc<RefCell<Signalling>>) {
     }
 }
 
-/// Certificates that calls wait for, fetched beside the machine like names.
-fn fetch_wanted(signalling: &Rc<RefCell<Signalling>>) {
-    loop {
-        let Some(url) = signalling.borrow_mut().wanted.pop_front() else { break };
-        let signalling = Rc::clone(signalling);
-        tokio::task::spawn_local(async move {
-            let mut fetcher = signalling.borrow().fetcher.clone();
-            let answer = fetcher.fetch(&url).await;
-            let mut held = signalling.borrow_mut();
-            held.fetcher = fetcher;
-            if let Err(crate::io::certificates::Failure(code)) = &answer {
-                tracing::warn!(%url, code, "no certificate");
-            }
-            held.handle(Input::Fetched { url, answer: answer.ok() });
-            drop(held);
-            finish_turn(&signalling);
-        });
-    }
-}
-
 struct Signalling {
     b2bua: B2bua,
     hooks: Box<dyn Hooks>,
@@ -414,9 +396,6 @@ struct Signalling {
     pending: VecDeque<Input>,
     measured: Measured,
     resolved: VecDeque<(Asker, Query)>,
-    /// URLs of certificates.
-    wanted: VecDeque<Box<str>>,
-    fetcher: Fetcher,
     dns: Dns,
     armed: Option<Mono>,
     rearm: Rc<Notify>,
@@ -466,7 +445,7 @@ impl Signalling {
             }
             Output::Resolve { asker, query } => self.resolved.push_back((asker, query)),
             Output::Decide(ask) => self.hooks.on_decide(*ask),
-            Output::Fetch { url } => self.wanted.push_back(url),
+            Output::Fetch { url } => self.hooks.on_fetch(url),
             Output::Event(event) => self.hooks.on_event(event),
             Output::Refused(refused) => self.hooks.on_refused(refused),
             Output::Leg(call, side, sip_call_id) => self.hooks.on_leg(call, side, &sip_call_id),

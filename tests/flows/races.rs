@@ -6,7 +6,7 @@ use std::time::Duration;
 use leaseline::core::event::Body;
 use leaseline::wire::sip::Message;
 
-use crate::world::phone::{Answering, Calling, Do};
+use crate::world::phone::{Answering, Calling, Do, Phone};
 use crate::world::{CARRIER, CONFIG, OFFICE, SHOP, World};
 use crate::{SECOND, world};
 
@@ -259,4 +259,76 @@ fn b29_five_thousand_timers_in_one_millisecond() {
     assert_eq!(all.len(), 1, "all in one moment: {all:?}");
     assert!(world.run(Duration::from_secs(300)), "quiet");
     assert_eq!(world.counts(), Default::default());
+}
+
+/// A destination that leads back to us by another way. Each round is a hop less, nobody tries a second destination, and
+/// with Max-Forwards used up it is over.
+#[test]
+fn b20_a_loop_ends_with_the_hops() {
+    let config = CONFIG.replace("match = [\"192.0.2.0/24\"]", "match = [\"192.0.2.0/24\", \"198.51.100.0/24\"]");
+    let mut world = World::new(7, &config);
+    world.add(CARRIER, Phone::new(Answering::default()));
+    let call = world.dial(Calling { hang_up: None, ..Calling::default() });
+    let (mut read, mut rounds) = (0, Vec::new());
+    // What we send to the shop comes back to us from there, and our answers to that are its answers.
+    for _ in 0..600 {
+        world.pass(10 * MS);
+        let sent = world.sent_to(SHOP).split_off(read);
+        read += sent.len();
+        for message in sent {
+            let text = String::from_utf8(message.bytes().to_vec()).expect("text");
+            let returned = match message.is_request() {
+                true => {
+                    let hops = message.max_forwards().expect("readable");
+                    if message.method_token() == "INVITE" && !rounds.contains(&hops) {
+                        rounds.push(hops);
+                    }
+                    // Its media is elsewhere, else our own address in it would tell.
+                    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+                    let text = format!("{head}\r\n\r\n{}", body.replace("203.0.113.1", "198.51.10.1"));
+                    let (_, rest) = text.split_once("\r\n").expect("lines");
+                    let branch = message.top_via().expect("valid").branch().unwrap_or("").to_owned();
+                    let via = format!("Via: SIP/2.0/UDP {SHOP};branch=z9hG4bKround{branch}");
+                    format!("{} sip:+442079460500@203.0.113.1 SIP/2.0\r\n{via}\r\n{rest}", message.method_token())
+                }
+                // Without the Via that it put on top.
+                false => {
+                    let at = text.find("Via: ").expect("a Via");
+                    let end = at + text[at..].find("\r\n").expect("a line") + 2;
+                    format!("{}{}", &text[..at], &text[end..])
+                }
+            };
+            world.inject(SHOP, returned.as_bytes());
+        }
+    }
+    assert!(rounds.len() <= 70 && rounds.len() > 1, "{} rounds", rounds.len());
+    assert_eq!(world.sent_to(OFFICE).len(), 0, "nobody tries another destination");
+    let finals = world.phone(CARRIER).dialogs[&call].finals.clone();
+    assert!(matches!(finals.as_slice(), [482 | 483]), "{finals:?} after {} rounds", rounds.len());
+    world.settle();
+}
+
+/// RFC 5393: what rings at once shares the breadth that the caller's side allows; what has none left rings one by one.
+#[test]
+fn b20_breadth_is_shared() {
+    let parallel = CONFIG.replace("ring_timeout", "strategy = \"parallel\"\nring_timeout");
+    let breadth = |config: &str, asked: Option<&str>| {
+        let mut world = World::new(7, config);
+        for address in [CARRIER, SHOP, OFFICE] {
+            world.add(address, Phone::new(Answering { answer: Some((SECOND, 486)), ..Answering::default() }));
+        }
+        let headers = asked.map(|asked| ("Max-Breadth", asked.to_owned())).into_iter().collect();
+        world.dial(Calling { headers, ..Calling::default() });
+        world.pass(500 * MS);
+        let at_once = world.sent_to(OFFICE).len();
+        world.settle();
+        let heard = [SHOP, OFFICE].map(|at| world.sent_to(at)[0].header("Max-Breadth").map(str::to_owned));
+        (heard.map(|heard| heard.unwrap_or_default()), at_once > 0)
+    };
+    let both = |each: &str| [each.to_owned(), each.to_owned()];
+    assert_eq!(breadth(CONFIG, None), (both(""), false));
+    assert_eq!(breadth(CONFIG, Some("7")), (both("7"), false));
+    assert_eq!(breadth(&parallel, None), (both("30"), true));
+    assert_eq!(breadth(&parallel, Some("5")), (both("2"), true));
+    assert_eq!(breadth(&parallel, Some("1")), (both("1"), false));
 }

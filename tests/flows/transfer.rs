@@ -357,3 +357,44 @@ fn an_invite_with_replaces_picks_up() {
     }
     insta::assert_snapshot!(table);
 }
+
+/// The ringing phone answers while another one picks up: its 200 crosses our CANCEL, and it is hung up (RFC 3261 §9.1).
+#[test]
+fn a_pickup_crosses_the_answer() {
+    let mut table = String::new();
+    for answers in [980, 985, 990, 995, 1_000, 1_005] {
+        let shop_phone = Answering { answer: Some((Duration::from_millis(answers), 200)), ..Answering::default() };
+        let mut world = world("local", shop_phone, Answering::default());
+        world.dial(calling());
+        world.pass(Duration::from_millis(990));
+        let ringing = shop(&mut world).invite.clone().expect("an INVITE");
+        let ringing_id = ringing.call_id().expect("valid").to_owned();
+        let ours = ringing.from().expect("valid").tag().unwrap_or("").to_owned();
+        let replaces = format!("{ringing_id};to-tag={ours};from-tag=to-{ringing_id};early-only");
+        let calling = Calling {
+            request_uri: "sip:203.0.113.1".into(),
+            headers: vec![("Replaces", replaces), ("Require", "replaces".to_owned())],
+            call_id: Some("pickup".to_owned()),
+            hang_up: None,
+            ..calling()
+        };
+        let (now, us) = (world.now.mono, world.us_at);
+        let (new, sent) = world.phone(SHOP).call(now, us, calling);
+        for (to, bytes) in sent {
+            world.send(SHOP.parse().expect("an address"), to, bytes);
+        }
+        world.settle();
+        assert_eq!(world.counts(), leaseline::core::b2bua::Counts::default());
+        let finals = world.phone(SHOP).dialogs[&new].finals.clone();
+        let (rang, byes) = {
+            let old = &world.phone(SHOP).dialogs[&ringing_id];
+            (old.finals.clone(), old.byes)
+        };
+        table += &format!(
+            "answered after {answers} ms: pickup {finals:?}, the ringing phone {rang:?} and {byes} BYE, {:?}, {:?}\n",
+            transfers(&world),
+            world.ended()[0].reason
+        );
+    }
+    insta::assert_snapshot!(table);
+}

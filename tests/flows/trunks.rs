@@ -167,6 +167,21 @@ fn calls_go_out_over_what_the_trunk_may_use() {
     }
 }
 
+/// `nat` of the trunk holds for the calls that go out through it: media may be learned, requests go to the packets' source.
+#[test]
+fn nat_of_a_trunk_holds_for_both_directions() {
+    for (caller, company, nat) in
+        [("", "", [false, false]), ("nat = true", "", [true, false]), ("", "nat = true", [false, true])]
+    {
+        let mut world = world(caller, company, Answering::default());
+        world.dial(Calling::default());
+        world.pass(3 * SECOND);
+        let remotes = world.media.values().next().expect("a call").remotes.clone();
+        assert_eq!(remotes.map(|remote| remote.expect("it has spoken").nat), nat);
+        world.settle();
+    }
+}
+
 /// The right password over the wrong transport: silence.
 #[test]
 fn a_login_over_the_wrong_transport_is_no_login() {

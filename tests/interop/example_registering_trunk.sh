@@ -39,6 +39,7 @@ request_route {
             exit;
         }
         consume_credentials();
+        append_to_reply("Service-Route: <sip:$CARRIER;lr>\r\n");
         if (!save("location")) sl_reply_error();
         xlog("L_ERR", "saved REGISTER of \$au expires=\$hdr(Expires)\n");
         exit;
@@ -61,7 +62,8 @@ request_route {
             exit;
         }
         consume_credentials();
-        xlog("L_ERR", "took INVITE of \$au for \$rU\n");
+        xlog("L_ERR", "took INVITE of \$au for \$rU by \$hdr(Route)\n");
+        loose_route();
         \$du = "sip:$SECOND:5080";
     } else {
         # A call from the public network: the number is in To, the Request-URI becomes the registered Contact.
@@ -125,6 +127,7 @@ through mobile
 both "a call of ours through the carrier"
 check "our INVITE is challenged" noted "challenged INVITE"
 check "and taken with credentials" noted "took INVITE of acme for +442079460990"
+check "it has the route that the registrar asked for" noted "took INVITE .* by <sip:$CARRIER;lr>"
 ended "the mobile has answered" '.outcome == "answered" and .route.attempts[-1].destination == "mobile"'
 check "the registration is refreshed" noted "saved REGISTER of acme" 4
 

@@ -121,6 +121,7 @@ pub struct MediaState {
 pub struct World {
     pub now: Now,
     pub us: B2bua,
+    settings: Arc<Settings>,
     pub us_at: SocketAddr,
     pub phones: BTreeMap<SocketAddr, Phone>,
     pub events: Vec<Event>,
@@ -146,6 +147,10 @@ pub struct World {
     decisions: BTreeMap<(Mono, u64), (CallId, Decision)>,
     pub random: ChaCha12Rng,
     faults: Faults,
+    /// Nothing goes to this party or comes from it between these two times.
+    pub cut: Option<(SocketAddr, Mono, Mono)>,
+    /// Calls that were in progress when we crashed.
+    pub lost_in_crash: BTreeSet<String>,
     /// Who takes no TCP connection.
     pub no_tcp: BTreeSet<SocketAddr>,
     /// ICMP says that nobody is where nobody is.
@@ -176,6 +181,7 @@ impl World {
         random.fill_bytes(&mut machine_seed);
         let start = Mono(1_000_000_000);
         World {
+            settings: settings.clone(),
             now: Now { mono: start, wall: Wall::parse_rfc3339("2026-11-21T10:00:00Z").expect("a time") },
             us: B2bua::new(settings, Arc::new(LeaseTable::new()), machine_seed),
             us_at: US.parse().expect("an address"),
@@ -195,6 +201,8 @@ impl World {
             decisions: BTreeMap::new(),
             random,
             faults: Faults::default(),
+            cut: None,
+            lost_in_crash: BTreeSet::new(),
             no_tcp: BTreeSet::new(),
             icmp: false,
             meddle: None,
@@ -287,6 +295,27 @@ impl World {
         }
     }
 
+    /// We crash and are started again: no call is known any more, and the media of all is closed.
+    pub fn crash(&mut self) {
+        let of_kind = |kind: fn(&Body) -> bool| {
+            self.events
+                .iter()
+                .filter(|event| kind(&event.body))
+                .map(|event| event.subject.clone())
+                .collect::<BTreeSet<_>>()
+        };
+        let started = of_kind(|body| matches!(body, Body::CallStarted(_)));
+        let ended = of_kind(|body| matches!(body, Body::CallEnded(_)));
+        self.lost_in_crash.extend(started.difference(&ended).cloned());
+        let mut seed = [0; 32];
+        self.random.fill_bytes(&mut seed);
+        self.us = B2bua::new(self.settings.clone(), Arc::new(LeaseTable::new()), seed);
+        self.notices.clear();
+        for media in self.media.values_mut() {
+            media.closed = true;
+        }
+    }
+
     /// Lets exactly this much time pass.
     pub fn pass(&mut self, time: Duration) {
         let until = self.now.mono + time;
@@ -365,6 +394,10 @@ impl World {
         self.note(from, to, &bytes);
         let meddle = self.meddle.filter(|(index, _)| *index == self.sent.len()).map(|(_, meddle)| meddle);
         self.sent.push((from, to, bytes.clone()));
+        let now = self.now.mono;
+        if self.cut.is_some_and(|(who, since, until)| (who == from || who == to) && (since..until).contains(&now)) {
+            return;
+        }
         let on_time = self.now.mono + Duration::from_millis(5);
         match meddle {
             None => {}

@@ -535,8 +535,10 @@ impl Phone {
                     }
                     dialog.remote =
                         response.to().map(|_| response.header("To").unwrap_or("").to_owned()).expect("valid");
-                    dialog.confirmed = true;
-                    dialog.up = !dialog.left && dialog.byes == 0;
+                    // A copy does not bring back what was hung up since.
+                    if !std::mem::replace(&mut dialog.confirmed, true) {
+                        dialog.up = !dialog.left && dialog.byes == 0;
+                    }
                 }
                 if let Some(Ok(contact)) = response.contact() {
                     dialog.remote_target = contact.uri.text.to_owned();

@@ -84,11 +84,16 @@ pub enum Next {
     End,
 }
 
+/// A loop: whoever is tried next leads into it again, and each level of it would try all destinations (RFC 5393 §3).
+const fn is_loop(status: u16) -> bool {
+    matches!(status, 482 | 483)
+}
+
 /// What follows this status. `theirs`: the destination said it; else we did, after a time-out (408) or a failure to send
 /// (503).
 pub fn next(status: u16, theirs: bool, company: &Company) -> Next {
     match status {
-        _ if ends_hunt(status) => Next::End,
+        _ if ends_hunt(status) || is_loop(status) => Next::End,
         _ if theirs && company.final_statuses.contains(&status) => Next::End,
         // RFC 3263 §4.3.
         503 => Next::Hop,

@@ -22,6 +22,9 @@ use attempts::Attempt;
 use ending::Why;
 pub(super) use outcome::Tried;
 
+/// Max-Breadth of an INVITE that does not say it (RFC 5393 §5.3.3).
+const MAX_BREADTH: usize = 60;
+
 /// Where the hunt stands.
 #[derive(Debug)]
 pub(super) struct Hunt {
@@ -79,6 +82,9 @@ impl Call {
             let (now, health) = (ctx.now.mono, &*ctx.health);
             self.facts.plan.targets.sort_by_key(|target| target.literal().is_some_and(|hop| health.is_down(now, &hop)));
         }
+        if self.facts.plan.parallel > 1 {
+            self.facts.plan.parallel = self.facts.plan.parallel.min(self.breadth());
+        }
         self.state = State::Hunting(Hunt::new(ctx.now.mono + self.facts.company.ring_timeout_total));
         self.hunt_on(ctx);
     }
@@ -104,6 +110,20 @@ impl Call {
                 self.try_target(target, ctx);
             }
         }
+    }
+
+    /// Max-Breadth of the caller's INVITE (RFC 5393 §5): so many destinations may ring at once here and behind us.
+    fn breadth(&self) -> usize {
+        let wanted = self.facts.invite.header("Max-Breadth").and_then(|text| text.trim().parse().ok());
+        wanted.unwrap_or(MAX_BREADTH).min(MAX_BREADTH)
+    }
+
+    /// The same for one destination. `None`: nothing is said, because nothing is shared.
+    fn breadth_of(&self, target: usize) -> Option<usize> {
+        let parallel = self.facts.plan.parallel;
+        let shares = if target < parallel && parallel > 1 { parallel } else { 1 };
+        let is_worth_it = shares > 1 || self.facts.invite.header("Max-Breadth").is_some();
+        is_worth_it.then(|| self.breadth() / shares)
     }
 
     /// Somebody could still be tried after those under way.

@@ -139,9 +139,15 @@ impl Alarms {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::config::{Config, Destination};
+    use crate::core::locate::Names;
+    use crate::core::route::targets;
 
     #[test]
     fn the_longer_prefix_wins() {
@@ -169,6 +175,79 @@ mod tests {
         }
         for prefix in ["+870", "+878", "+881", "+882", "+883", "+979"] {
             assert_eq!(cost(&Fraud::default(), &format!("sip:{prefix}12345678@x")), Cost::Denied, "{prefix}");
+        }
+    }
+
+    /// A company's destination as a target of a call from `+447700900123` to `+442079460500`.
+    fn target(uri: &str) -> (Directory, Option<Target>) {
+        let text = "[[company]]\nname = \"acme\"\nforward_to = [\"sip:1@192.0.2.1\"]\n[[pool]]\nname = \"p\"\n\
+            company = \"acme\"\nkind = \"static\"\nnumbers = [\"+442079460500\", \"+442079460501\"]\nchannel = { a = \"b\" }\n";
+        let config = Config::parse(text, "", std::path::Path::new("")).expect("good");
+        let number = E164::parse("+442079460500").expect("a number");
+        let list = [Arc::new(Destination::plain(uri))];
+        let found = targets(&list, &number, Some("+442079460501"), &Names::default()).pop();
+        (Directory::new(&config), found)
+    }
+
+    fn may(rules: &Fraud, uri: &str) -> bool {
+        let (directory, target) = target(uri);
+        target.is_some_and(|mut target| may_be_called(rules, &directory, &mut target))
+    }
+
+    /// D13: a call is not sent to a number of ours, from where it would come back; at load the configuration's checks
+    /// refuse what stands there already.
+    #[test]
+    fn a_number_of_ours_is_no_destination() {
+        for (uri, expected) in [
+            ("sip:desk@192.0.2.1", true),
+            ("sip:+442079460999@192.0.2.1", true),
+            ("sip:+442079460500@192.0.2.1", false),
+            ("sip:00442079460501@192.0.2.1", false),
+            ("sip:%2B44-20-7946-0501@192.0.2.1", false),
+            // A caller that pretends to be one of our numbers.
+            ("sip:{caller}@192.0.2.1", false),
+            // Phones that take tracking numbers are asked for by this word.
+            ("sip:{number}@192.0.2.1", true),
+        ] {
+            assert_eq!(may(&Fraud::default(), uri), expected, "{uri}");
+        }
+    }
+
+    proptest! {
+        /// D09: however a denied number is written into a destination, it is not called: separators, escapes, wide
+        /// digits, an exit code, what is to be dialled behind a pause, too many digits.
+        #[test]
+        fn no_dress_hides_a_denied_number(
+            prefix in prop::sample::select(vec!["870", "878", "881", "882", "883", "979"]),
+            rest in "[0-9]{4,30}",
+            exit in prop::sample::select(vec!["+", "00", "%2B", "%2b", "\u{ff0b}", "%EF%BC%8B", "%30%30"]),
+            dress in prop::collection::vec(0_u8..7, 1..8),
+            tail in prop::sample::select(vec!["", ",,22", ";postd=22", ";phone-context=+44", "p1", "w1", "%2C1", "*1", "%23"]),
+            params in prop::sample::select(vec!["", ";transport=tcp", ";user=phone"]),
+        ) {
+            let mut user = exit.to_owned();
+            for (digit, how) in format!("{prefix}{rest}").chars().zip(dress.iter().cycle()) {
+                let ascii = u32::from(digit);
+                match how {
+                    0 => user += &format!("%{ascii:02x}"),
+                    1 => user.extend(char::from_u32(ascii + 0xfee0)),
+                    2 => user.extend(['-', digit]),
+                    3 => user.extend([digit, '.']),
+                    4 => user += &format!("({digit})"),
+                    5 => user += &format!("%20{digit}"),
+                    _ => user.push(digit),
+                }
+            }
+            let uri = format!("sip:{user}{tail}@192.0.2.1{params}");
+            prop_assert!(!may(&Fraud::default(), &uri), "{uri}");
+        }
+
+        /// An honest number is called, and any text is judged without a fault.
+        #[test]
+        fn honest_numbers_are_called(rest in "[1-9][0-9]{8}", any in "\\PC{0,40}") {
+            let uri = format!("sip:+4416{rest}@192.0.2.1");
+            prop_assert!(may(&Fraud::default(), &uri));
+            let _ = cost(&Fraud::default(), &format!("sip:{any}@192.0.2.1"));
         }
     }
 

@@ -281,6 +281,27 @@ fn calls_of_the_registrar_are_the_trunks() {
     assert!(world.us.live().iter().all(|call| call.data.trunk == "carrier"));
 }
 
+/// Several contacts are one registration: the one that ends first says when it is refreshed.
+#[test]
+fn several_contacts_are_kept_together() {
+    let mut world = World::new(
+        &CONFIG.replace("user = \"acme\"", "user = \"acme\"\ncontacts = [\"203.0.113.7:5060\", \"203.0.113.8\"]"),
+    );
+    let (_, request) = &world.mail[0];
+    let contacts: Vec<String> = request.list("Contact").map(str::to_owned).collect();
+    let user = world.contact_user();
+    assert_eq!(contacts, [format!("<sip:{user}@203.0.113.7:5060>"), format!("<sip:{user}@203.0.113.8>")]);
+    let [first, second] = [0, 1].map(|n| contacts[n].clone());
+    world.answer(
+        200,
+        &format!("Contact: {first};expires=100, {second};expires=60, <sip:other@192.0.2.1>;expires=10\r\n"),
+    );
+    assert_eq!(world.next(), 30 * SECOND);
+    // The second one alone was kept: still registered, by what is left.
+    world.answer(200, &format!("Contact: {second};expires=60\r\n"));
+    assert_eq!(world.next(), 30 * SECOND);
+}
+
 /// Calls that go out through a registered trunk take the route that its registrar has asked for (RFC 3608).
 #[test]
 fn the_service_route_is_taken() {

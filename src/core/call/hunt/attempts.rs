@@ -195,6 +195,8 @@ impl Call {
         let dialogs = &ctx.settings.config.sip.dialogs;
         // An offer in a provisional response of theirs must have somebody to answer it: one caller, and not of several.
         let is_asked = self.facts.plan.parallel < 2 && ctx.agent.is_reliable(self.facts.leg);
+        let breadth = self.breadth_of(index);
+        let breadth = breadth.map(|breadth| ("Max-Breadth".into(), breadth.to_string())).into_iter().collect();
         let outgoing = Outgoing {
             flow,
             uri: &target.uri,
@@ -204,7 +206,7 @@ impl Call {
             attempt: index + 1,
             reliable: if self.facts.offer.is_some() || is_asked { dialogs.reliable } else { Reliable::Off },
             payload,
-            more: Vec::new(),
+            more: breadth,
         };
         let leg = self.send_invite(outgoing, ctx);
         self.early.invited(leg, self.facts.offer.is_some());

@@ -207,6 +207,7 @@ mod tests {
         insta::assert_snapshot!(table);
     }
 
+    /// D14: a target whose host the configuration does not have.
     #[test]
     fn hosts_of_a_list() {
         let at = |host: &str, port| Refer {
