@@ -19,7 +19,7 @@ use crate::daemon::{Daemon, Options};
 use crate::ids::E164;
 use crate::io::clock;
 use crate::io::http::{Demo, DemoStep};
-use crate::phone::{self, AnswerOptions, CallOptions, Sound};
+use crate::phone::{self, AnswerOptions, CallOptions, Over, Sound};
 use crate::wire::codec::g711::Law;
 
 /// The demo's caller: a mobile number reserved for fiction.
@@ -103,6 +103,7 @@ fn company_phone(config: &Config) -> Option<SocketAddr> {
 async fn answer(listen: SocketAddr) -> Result<(), DemoError> {
     let options = AnswerOptions {
         listen,
+        over: Over::Udp,
         sound: Sound::COMPANY,
         record: None,
         ring: Duration::from_secs(1),
@@ -150,6 +151,7 @@ impl Dialler {
         let options = CallOptions {
             number: number.as_str().to_owned(),
             to: self.to,
+            over: Over::Udp,
             from: CALLER.to_owned(),
             sound: Sound::CALLER,
             record: None,

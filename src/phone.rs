@@ -1,7 +1,7 @@
 //! Test phones: one that calls and one that answers, for `leaseline call`, `leaseline answer` and the demo. Real SIP on
 //! the same machines as the daemon's, real RTP with G.711, sounds from a file or built in.
 //!
-//! They are phones for tests, not for people: one UDP address, G.711, no registration, no encryption.
+//! They are phones for tests, not for people: one transport, G.711, no registration, no encryption of media.
 
 mod answer;
 mod audio;
@@ -9,15 +9,47 @@ mod call;
 mod line;
 mod rtp;
 mod sdp;
+mod streams;
 
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::config::Tls;
+
 pub use answer::{AnswerOptions, Answered, answer};
 pub use audio::{Sound, read_wav};
 pub use call::{CallOptions, CallReport, call};
 pub use rtp::Figures;
+
+/// How a phone's messages travel.
+#[derive(Clone, Debug, Default)]
+pub enum Over {
+    #[default]
+    Udp,
+    Tcp,
+    Tls(Box<Secured>),
+}
+
+/// TLS of a phone.
+#[derive(Clone, Debug)]
+pub struct Secured {
+    /// Certificates to show and to believe.
+    pub rules: Tls,
+    /// Whose certificate a server must show: a host name or an address. Of no meaning to a phone that answers.
+    pub name: String,
+}
+
+impl Over {
+    /// What a URI says of it.
+    const fn parameter(&self) -> &'static str {
+        match self {
+            Over::Udp => "",
+            Over::Tcp => ";transport=tcp",
+            Over::Tls(_) => ";transport=tls",
+        }
+    }
+}
 
 /// One thing that a phone did or saw, for ladders.
 #[derive(Clone, Debug, PartialEq, Serialize)]

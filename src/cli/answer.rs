@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::call::{resolve, sound};
+use super::call::{Transport, resolve, sound};
 use super::{Exit, complain, interrupted, ladder, say, small_runtime};
-use crate::phone::{self, AnswerOptions, Sound, Step};
+use crate::config::Tls;
+use crate::phone::{self, AnswerOptions, Over, Secured, Sound, Step};
 
 /// A test phone that answers: 180, then 200, a built-in voice, and a ladder of what happens.
 #[derive(Debug, clap::Args)]
@@ -13,6 +14,15 @@ pub(super) struct Args {
     /// Where calls come in.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5080")]
     listen: String,
+    /// How calls come in.
+    #[arg(long, value_enum, value_name = "NAME", default_value_t)]
+    transport: Transport,
+    /// The phone's certificate, PEM; TLS needs it.
+    #[arg(long, value_name = "FILE.pem", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(long, value_name = "FILE.pem", requires = "certificate")]
+    key: Option<PathBuf>,
     /// Play this file instead of the built-in voice.
     #[arg(long, value_name = "FILE.wav")]
     play: Option<PathBuf>,
@@ -54,8 +64,17 @@ pub(super) fn execute(args: Args) -> Exit {
 }
 
 async fn serve(args: Args) -> Result<(), String> {
+    let over = match args.transport {
+        Transport::Udp => Over::Udp,
+        Transport::Tcp => Over::Tcp,
+        Transport::Tls => {
+            let identity = args.certificate.zip(args.key).ok_or("TLS needs --certificate and --key")?;
+            Over::Tls(Box::new(Secured { rules: Tls::of_files(Some(identity), None)?, name: String::new() }))
+        }
+    };
     let options = AnswerOptions {
         listen: resolve(&args.listen).await?,
+        over,
         sound: sound(args.play, Sound::COMPANY)?,
         record: args.record,
         ring: args.ring,

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Exit, complain, interrupted, ladder, say, small_runtime};
-use crate::phone::{self, CallOptions, Sound, Step};
+use crate::config::Tls;
+use crate::phone::{self, CallOptions, Over, Secured, Sound, Step};
 use crate::wire::codec::g711::Law;
 
 /// Place one test call and print the ladder of messages, the media figures and the result.
@@ -18,6 +19,12 @@ pub(super) struct Args {
     /// Where to send the call.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5060")]
     to: String,
+    /// How to send it.
+    #[arg(long, value_enum, value_name = "NAME", default_value_t)]
+    transport: Transport,
+    /// Authorities whose certificates are believed, PEM; without it, the system's.
+    #[arg(long, value_name = "FILE.pem")]
+    ca: Option<PathBuf>,
     /// The caller's number.
     #[arg(long, value_name = "NUMBER", default_value = "+442079460990", value_parser = user)]
     from: String,
@@ -54,6 +61,7 @@ pub(super) fn execute(args: Args) -> Exit {
 async fn place(args: Args) -> Result<Exit, String> {
     let options = CallOptions {
         to: resolve(&args.to).await?,
+        over: over(&args)?,
         number: args.number,
         from: args.from,
         sound: sound(args.play, Sound::CALLER)?,
@@ -86,6 +94,27 @@ async fn place(args: Args) -> Result<Exit, String> {
         (true, _) => Exit::Done,
         (false, true) => Exit::CouldNot,
         (false, false) => Exit::Bad,
+    })
+}
+
+/// How a test phone's messages travel.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub(super) enum Transport {
+    #[default]
+    Udp,
+    Tcp,
+    Tls,
+}
+
+fn over(args: &Args) -> Result<Over, String> {
+    Ok(match args.transport {
+        Transport::Udp => Over::Udp,
+        Transport::Tcp => Over::Tcp,
+        Transport::Tls => {
+            let name = args.to.rsplit_once(':').map_or(args.to.as_str(), |(host, _)| host);
+            let name = name.trim_matches(['[', ']']).to_owned();
+            Over::Tls(Box::new(Secured { rules: Tls::of_files(None, args.ca.clone())?, name }))
+        }
     })
 }
 

@@ -59,6 +59,18 @@ impl Default for Tls {
     }
 }
 
+impl Tls {
+    /// Reads these files: certificate and key, and authorities.
+    ///
+    /// # Errors
+    /// A sentence: unreadable, nothing in it, a pair that does not fit, not valid now.
+    pub fn of_files(identity: Option<(PathBuf, PathBuf)>, ca: Option<PathBuf>) -> Result<Tls, String> {
+        let now = jiff::Timestamp::now().as_second();
+        let identity = identity.map(|(certificate, key)| Identity::read(certificate, key, now)).transpose()?;
+        Ok(Tls { identity, ca: ca.map(Authorities::read).transpose()?, ..Tls::default() })
+    }
+}
+
 impl Identity {
     /// Reads both files. `now`: seconds since the epoch.
     ///

@@ -15,7 +15,7 @@ use super::call::{millis, with_sdp};
 use super::line::{Line, sdp_of};
 use super::rtp::{Figures, Media};
 use super::sdp::{self, Read};
-use super::{EndedBy, Step, What};
+use super::{EndedBy, Over, Step, What};
 use crate::core::agent::{AgentEvent, Extra, LegId};
 use crate::io::clock;
 use crate::limits;
@@ -27,6 +27,7 @@ use crate::wire::sip::Message;
 #[derive(Clone, Debug)]
 pub struct AnswerOptions {
     pub listen: SocketAddr,
+    pub over: Over,
     pub sound: Sound,
     /// The first call's tape. Later calls get `-2`, `-3`, … before the extension.
     pub record: Option<PathBuf>,
@@ -64,7 +65,7 @@ pub async fn answer(
     ready: impl FnOnce(SocketAddr),
     mut steps: impl FnMut(&Step) + Send,
 ) -> io::Result<()> {
-    let mut line = Line::open(options.listen, None).await?;
+    let mut line = Line::open(options.listen, None, &options.over).await?;
     ready(line.local);
     let mut phone = Phone { options, calls: HashMap::new(), taken: 0, over: 0 };
     let mut stop = std::pin::pin!(stop);

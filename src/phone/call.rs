@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::audio::Sound;
 use super::line::{Line, sdp_of};
 use super::rtp::{Figures, Media};
-use super::{EndedBy, Step, What, sdp};
+use super::{EndedBy, Over, Step, What, sdp};
 use crate::config::LargeRequests;
 use crate::core::agent::{AgentEvent, Extra, Invite, LegId, Payload, Reliable};
 use crate::io::clock;
@@ -25,6 +25,7 @@ pub struct CallOptions {
     /// The user of the Request-URI: a number or any other SIP user.
     pub number: String,
     pub to: SocketAddr,
+    pub over: Over,
     /// The user of From.
     pub from: String,
     pub sound: Sound,
@@ -80,7 +81,7 @@ pub async fn call(
     mut steps: impl FnMut(&Step) + Send,
 ) -> io::Result<CallReport> {
     let ip = Line::address_towards(options.to).await?;
-    let mut line = Line::open(SocketAddr::new(ip, 0), Some(options.to)).await?;
+    let mut line = Line::open(SocketAddr::new(ip, 0), Some(options.to), &options.over).await?;
     let media = Media::open(ip, options.sound.clone(), options.record.as_deref()).await?;
     let began = clock::mono();
     let leg = line.agent.invite(clock::now(), invite(options, &line, &media));
@@ -254,7 +255,7 @@ fn invite(options: &CallOptions, line: &Line, media: &Media) -> Invite {
     let offer = sdp::write(media.local, &options.laws, 1, "sendrecv");
     Invite {
         flow: line.flow(options.to),
-        request_uri: format!("sip:{}@{}", options.number, options.to),
+        request_uri: format!("sip:{}@{}{}", options.number, options.to, options.over.parameter()),
         from: format!("<sip:{}@{}>", options.from, line.local),
         to: format!("<sip:{}@{}>", options.number, options.to),
         max_forwards: 70,

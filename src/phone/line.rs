@@ -1,4 +1,4 @@
-//! A phone's signalling: one UDP socket, one [`Agent`], and a step for every message.
+//! A phone's signalling: one UDP socket or a few connections, one [`Agent`], and a step for every message.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::net::UdpSocket;
 
-use super::{Step, What};
+use super::streams::{News, Streams};
+use super::{Over, Step, What};
 use crate::core::agent::{Agent, AgentConfig, Failure, Flow, Reliable, Trust};
 use crate::core::hosts::Hosts;
 use crate::io::clock;
@@ -19,18 +20,38 @@ use crate::wire::sip::Message;
 pub(super) struct Line {
     pub(super) agent: Agent,
     pub(super) local: SocketAddr,
-    socket: UdpSocket,
+    way: Way,
     buffer: Vec<u8>,
     switched_on: Mono,
 }
 
+enum Way {
+    Datagrams(UdpSocket),
+    Streams(Box<Streams>),
+}
+
+/// What [`Line::turn`] waited for.
+enum Came {
+    Datagram(io::Result<(usize, SocketAddr)>),
+    Stream(Option<News>),
+    Time,
+}
+
 impl Line {
     /// A line at `local`. With `remote`, only that peer is heard, and its silence is noticed (ICMP).
-    pub(super) async fn open(local: SocketAddr, remote: Option<SocketAddr>) -> io::Result<Line> {
-        let socket = UdpSocket::bind(local).await?;
-        if let Some(remote) = remote {
-            socket.connect(remote).await?;
-        }
+    pub(super) async fn open(local: SocketAddr, remote: Option<SocketAddr>, over: &Over) -> io::Result<Line> {
+        let (way, local) = match (over, remote) {
+            (Over::Udp, remote) => {
+                let socket = UdpSocket::bind(local).await?;
+                if let Some(remote) = remote {
+                    socket.connect(remote).await?;
+                }
+                let local = socket.local_addr()?;
+                (Way::Datagrams(socket), local)
+            }
+            (_, Some(remote)) => Way::of(Streams::connect(remote, over).await?),
+            (_, None) => Way::of(Streams::listen(local, over).await?),
+        };
         let config = AgentConfig {
             user_agent: concat!("Leaseline-phone/", env!("CARGO_PKG_VERSION")).to_owned(),
             hosts: Hosts::default(),
@@ -42,8 +63,8 @@ impl Line {
         getrandom::fill(&mut seed).map_err(|e| io::Error::other(e.to_string()))?;
         Ok(Line {
             agent: Agent::new(Arc::new(config), seed),
-            local: socket.local_addr()?,
-            socket,
+            local,
+            way,
             buffer: vec![0; limits::SIP_MESSAGE],
             switched_on: clock::mono(),
         })
@@ -58,7 +79,12 @@ impl Line {
     }
 
     pub(super) fn flow(&self, remote: SocketAddr) -> Flow {
-        Flow { transport: rsip::Transport::Udp, local: self.local, remote, connection: 0, name: None }
+        match &self.way {
+            Way::Datagrams(_) => {
+                Flow { transport: rsip::Transport::Udp, local: self.local, remote, connection: 0, name: None }
+            }
+            Way::Streams(streams) => streams.flow(remote),
+        }
     }
 
     /// A step that happens now.
@@ -73,8 +99,11 @@ impl Line {
                 let (line, sdp) = describe(&message);
                 steps(&self.step(What::Sent { line, sdp }));
             }
-            if let Err(e) = self.socket.send_to(&transmit.bytes, transmit.flow.remote).await {
-                tracing::debug!(error = %e, "a phone could not send");
+            let is_sent = match &mut self.way {
+                Way::Datagrams(socket) => socket.send_to(&transmit.bytes, transmit.flow.remote).await.is_ok(),
+                Way::Streams(streams) => streams.send(transmit.flow, transmit.bytes),
+            };
+            if !is_sent {
                 let now = clock::now();
                 let failure = Failure::of(&transmit.flow, "destination_unreachable");
                 self.agent.handle_transport_error(now, &failure);
@@ -92,23 +121,40 @@ impl Line {
                 None => std::future::pending().await,
             }
         };
-        let received = tokio::select! {
-            received = self.socket.recv_from(&mut self.buffer) => Some(received),
-            () = sleep => None,
+        let came = match &mut self.way {
+            Way::Datagrams(socket) => tokio::select! {
+                received = socket.recv_from(&mut self.buffer) => Came::Datagram(received),
+                () = sleep => Came::Time,
+            },
+            Way::Streams(streams) => tokio::select! {
+                news = streams.next() => Came::Stream(news),
+                () = sleep => Came::Time,
+            },
         };
         let now = clock::now();
-        match received {
-            Some(Ok((length, remote))) => self.take(now, length, remote, steps),
-            Some(Err(e)) => {
+        match came {
+            Came::Datagram(Ok((length, remote))) => {
+                let bytes = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
+                self.take(now, self.flow(remote), bytes, steps)
+            }
+            Came::Stream(Some(News::Message(flow, bytes))) => self.take(now, flow, bytes, steps),
+            Came::Stream(Some(News::Gone(flow))) => {
+                let failure = Failure::of(&flow, "destination_unreachable");
+                self.agent.handle_transport_error(now, &failure);
+                None
+            }
+            Came::Datagram(Err(e)) => {
                 // On a connected socket: the peer's machine says that nobody listens there.
-                if let Ok(remote) = self.socket.peer_addr() {
+                if let Way::Datagrams(socket) = &self.way
+                    && let Ok(remote) = socket.peer_addr()
+                {
                     tracing::debug!(error = %e, "a phone's peer is not there");
                     let failure = Failure::of_datagram(remote, "destination_unreachable");
                     self.agent.handle_transport_error(now, &failure);
                 }
                 None
             }
-            None => {
+            Came::Stream(None) | Came::Time => {
                 if due.is_some_and(|at| at <= now.mono) {
                     self.agent.handle_timeout(now);
                 }
@@ -117,20 +163,20 @@ impl Line {
         }
     }
 
-    fn take(
-        &mut self,
-        now: Now,
-        length: usize,
-        remote: SocketAddr,
-        steps: &mut (dyn FnMut(&Step) + Send),
-    ) -> Option<Message> {
-        let bytes = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
+    fn take(&mut self, now: Now, flow: Flow, bytes: Bytes, steps: &mut (dyn FnMut(&Step) + Send)) -> Option<Message> {
         let message = Message::parse(bytes.clone()).ok();
         if let Some((line, sdp)) = message.as_ref().map(describe) {
             steps(&self.step(What::Received { line, sdp }));
         }
-        self.agent.handle_datagram(now, self.flow(remote), bytes, Trust::Known);
+        self.agent.handle_datagram(now, flow, bytes, Trust::Known);
         message
+    }
+}
+
+impl Way {
+    fn of(streams: Streams) -> (Way, SocketAddr) {
+        let local = streams.local;
+        (Way::Streams(Box::new(streams)), local)
     }
 }
 

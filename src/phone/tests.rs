@@ -13,6 +13,7 @@ const MOMENT: Duration = Duration::from_millis(200);
 fn answering() -> AnswerOptions {
     AnswerOptions {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        over: Over::Udp,
         sound: Sound::COMPANY,
         record: None,
         ring: Duration::ZERO,
@@ -27,6 +28,7 @@ fn calling(to: SocketAddr) -> CallOptions {
     CallOptions {
         number: "+442079460000".to_owned(),
         to,
+        over: Over::Udp,
         from: "+442079460990".to_owned(),
         sound: Sound::CALLER,
         record: None,
@@ -139,4 +141,48 @@ async fn nobody_there_is_noticed_at_once() {
     let placing = call(&options, std::future::pending(), |_| {});
     let report = tokio::time::timeout(Duration::from_secs(5), placing).await.expect("at once").expect("a report");
     assert_eq!((report.answered, report.status, report.ended_by), (false, 503, EndedBy::Nobody));
+}
+
+#[tokio::test]
+async fn calls_over_tcp() {
+    let company = AnswerOptions { over: Over::Tcp, talk: Some(MOMENT), ..answering() };
+    let far = |to| CallOptions { over: Over::Tcp, talk: Duration::from_secs(20), ..calling(to) };
+    let (caller, company, steps) = one_call(company, far).await;
+    assert!(caller.answered && company.answered, "{caller:?} {steps:?}");
+    // The company's BYE finds the caller's connection.
+    assert_eq!((caller.ended_by, company.ended_by), (EndedBy::Them, EndedBy::Us));
+    let (caller, ..) = one_call(AnswerOptions { over: Over::Tcp, status: Some(486), ..answering() }, far).await;
+    assert_eq!((caller.answered, caller.status), (false, 486));
+}
+
+#[tokio::test]
+async fn calls_over_tls_to_the_right_name_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    std::fs::write(&certificate, made.cert.pem()).expect("written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    let shown = Tls::of_files(Some((certificate.clone(), key)), None).expect("a pair");
+    let believed = Tls::of_files(None, Some(certificate)).expect("an authority");
+    let over = |rules: &Tls, name: &str| Over::Tls(Box::new(Secured { rules: rules.clone(), name: name.to_owned() }));
+    let company = || AnswerOptions { over: over(&shown, ""), ..answering() };
+    let (caller, ..) =
+        one_call(company(), |to| CallOptions { over: over(&believed, "127.0.0.1"), ..calling(to) }).await;
+    assert!(caller.answered && caller.media.received > 0, "{caller:?}");
+    // Another name: nothing is said, and the call fails.
+    let (ready, is_ready) = oneshot::channel();
+    let ready = |address| {
+        let _ = ready.send(address);
+    };
+    let options = company();
+    let phone = answer(&options, std::future::pending(), ready, |_| {});
+    let calls = async {
+        let to = is_ready.await.expect("it listens");
+        let options = CallOptions { over: over(&believed, "pbx.example"), ..calling(to) };
+        call(&options, std::future::pending(), |_| {}).await.expect("a report")
+    };
+    tokio::select! {
+        _ = phone => panic!("it goes on"),
+        report = calls => assert_eq!((report.answered, report.status), (false, 503)),
+    }
 }

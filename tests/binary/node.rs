@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use leaseline::phone::{self, AnswerOptions, CallOptions, CallReport, Sound};
+use leaseline::phone::{self, AnswerOptions, CallOptions, CallReport, Over, Sound};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -291,6 +291,7 @@ impl Node {
         let (ready, is_ready) = std::sync::mpsc::channel();
         let options = AnswerOptions {
             listen: self.company(),
+            over: Over::Udp,
             sound: Sound::COMPANY,
             record: None,
             ring: Duration::ZERO,
@@ -311,6 +312,7 @@ impl Node {
         let options = CallOptions {
             number: number.to_owned(),
             to: self.sip(),
+            over: Over::Udp,
             from: "+442079460990".to_owned(),
             sound: Sound::CALLER,
             record: None,

@@ -34,7 +34,7 @@ begin() {
 }
 
 # configuration: prints the configuration that start_leaseline uses. FORWARD, RING, RECORDING, SOURCE
-# and NAT change it, LISTEN, COMPANY_EXTRA and EXTRA are added. With EXAMPLE it is that file of config/examples.
+# and NAT change it, LISTEN, TRUNK_EXTRA, COMPANY_EXTRA and EXTRA are added. With EXAMPLE it is that file of config/examples.
 configuration() {
     if [ -n "${EXAMPLE:-}" ]; then
         example "$EXAMPLE"
@@ -61,6 +61,7 @@ name = "carrier"
 match = ["${SOURCE:-$CALLER}"]
 country = "GB"
 nat = ${NAT:-false}
+${TRUNK_EXTRA:-}
 [[company]]
 name = "acme"
 forward_to = [$forward]
