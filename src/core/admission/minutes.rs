@@ -50,7 +50,8 @@ struct Talked {
     /// Of calls that are over.
     ended: i64,
     running: i64,
-    /// Sum of when the running calls began, so that what they have talked needs no walk over them.
+    /// Sum of when in this day the running calls began, so that what they have talked needs no walk over them. From
+    /// midnight: the sum of five thousand times since the epoch is more than 63 bits hold.
     began: i64,
 }
 
@@ -59,8 +60,13 @@ impl Talked {
     fn turn(&mut self, now: Wall) {
         let day = now.0.div_euclid(DAY);
         if day > self.day {
-            *self = Talked { day, ended: 0, began: self.running * day * DAY, ..*self };
+            *self = Talked { day, ended: 0, began: 0, ..*self };
         }
+    }
+
+    /// Since this day's midnight. A clock that was set back into yesterday begins today.
+    fn of_day(&self, at: Wall) -> i64 {
+        (at.0 - self.day * DAY).max(0)
     }
 }
 
@@ -79,18 +85,17 @@ impl Minutes {
         if let Some(talked) = self.by_company.get_mut(company) {
             talked.turn(now);
             talked.running += 1;
-            // A clock that was set back into yesterday begins today.
-            talked.began += now.0.max(talked.day * DAY);
+            talked.began += talked.of_day(now);
         }
     }
 
     pub(super) fn end(&mut self, company: &str, began: Wall, now: Wall) {
         let Some(talked) = self.by_company.get_mut(company) else { return };
         talked.turn(now);
-        let began = began.0.max(talked.day * DAY);
+        let began = talked.of_day(began);
         talked.running -= 1;
         talked.began -= began;
-        talked.ended += (now.0 - began).max(0);
+        talked.ended += (talked.of_day(now) - began).max(0);
     }
 
     /// Whether the company has talked less than `most` today.
@@ -100,7 +105,7 @@ impl Minutes {
     pub(super) fn within(&mut self, company: &str, now: Wall, most: Duration) -> Result<(), Duration> {
         let Some(talked) = self.by_company.get_mut(company) else { return Ok(()) };
         talked.turn(now);
-        let spent = talked.ended + (talked.running * now.0 - talked.began).max(0);
+        let spent = talked.ended + (talked.running * talked.of_day(now) - talked.began).max(0);
         if u128::try_from(spent).unwrap_or(0) < most.as_micros() {
             return Ok(());
         }
@@ -119,6 +124,25 @@ mod tests {
 
     fn noon() -> i64 {
         20_000 * DAY + DAY / 2
+    }
+
+    #[test]
+    fn as_many_calls_as_there_can_be_have_a_sum() {
+        let mut minutes = Minutes::default();
+        let late = 20_000 * DAY + DAY - MINUTE;
+        for _ in 0..crate::limits::CALLS {
+            minutes.begin("acme", Wall(late));
+        }
+        let talked = crate::limits::CALLS as u64 * 60;
+        let after = Wall(late + MINUTE - 1);
+        assert_eq!(minutes.within("acme", after, Duration::from_secs(talked)), Ok(()));
+        assert!(minutes.within("acme", after, Duration::from_secs(talked - 1)).is_err());
+        for _ in 0..crate::limits::CALLS {
+            minutes.end("acme", Wall(late), Wall(late + 2 * MINUTE));
+        }
+        // Half of it was yesterday's.
+        assert_eq!(minutes.within("acme", Wall(late + 2 * MINUTE), Duration::from_secs(talked + 1)), Ok(()));
+        assert!(minutes.within("acme", Wall(late + 2 * MINUTE), Duration::from_secs(talked)).is_err());
     }
 
     #[test]
