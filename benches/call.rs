@@ -25,6 +25,7 @@ const CONFIG: &str = r#"
 listen = ["udp://203.0.113.1:5060"]
 [media]
 address = "203.0.113.1"
+ports = "10000-60000"
 [[trunk]]
 name = "carrier"
 match = ["192.0.2.0/24"]
@@ -41,6 +42,9 @@ channel = { source = "billboard" }
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.20\r\ns=-\r\nc=IN IP4 192.0.2.20\r\nt=0 0\r\n\
     m=audio 30000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n";
+
+const CARRIER: &str = "192.0.2.10:5060";
+const SHOP: &str = "198.51.100.1:5060";
 
 fn settings() -> Arc<Settings> {
     let config = Config::parse(CONFIG, "bench.toml", Path::new("")).expect("a good configuration");
@@ -105,80 +109,142 @@ fn handle(machine: &mut B2bua, now: Now, input: Input, sent: &mut Vec<Bytes>) ->
 
 /// The caller's request within the dialog that our 200 made.
 fn within(method: &str, cseq: u32, answer: &Message) -> Bytes {
+    let call_id = answer.header("Call-ID").expect("Call-ID");
     Builder::request(method, "sip:203.0.113.1:5060")
-        .header("Via", &format!("SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK{method}"))
+        .header("Via", &format!("SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK{method}{call_id}"))
         .header("Max-Forwards", "70")
         .header("From", answer.header("From").expect("From"))
         .header("To", answer.header("To").expect("To"))
-        .header("Call-ID", answer.header("Call-ID").expect("Call-ID"))
+        .header("Call-ID", call_id)
         .header("CSeq", &format!("{cseq} {method}"))
         .finish()
         .expect("a good message")
 }
 
+/// Both peers of a machine, and all that they said.
+struct Stage {
+    machine: B2bua,
+    now: Now,
+    said: Vec<(Flow, Bytes)>,
+}
+
+impl Stage {
+    fn new(settings: &Arc<Settings>) -> Stage {
+        Stage { machine: machine(settings), now: start(), said: Vec::new() }
+    }
+
+    /// 10 ms later, a peer says this. Gives what was sent for it and how the call ended.
+    fn say(&mut self, flow: Flow, bytes: Bytes) -> (Vec<Message>, Option<Outcome>) {
+        self.now = self.now.after(Duration::from_millis(10));
+        self.said.push((flow, bytes.clone()));
+        let mut sent = Vec::new();
+        let ended = handle(&mut self.machine, self.now, Input::Datagram(flow, bytes), &mut sent);
+        (sent.into_iter().map(|bytes| Message::parse(bytes).expect("ours")).collect(), ended)
+    }
+
+    /// A call of this name up to its ACK. Gives our 200.
+    fn answered(&mut self, name: &str) -> Message {
+        let (carrier, shop) = (flow(CARRIER), flow(SHOP));
+        let invite = Builder::request("INVITE", "sip:+442079460500@203.0.113.1:5060")
+            .header("Via", &format!("SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKinvite{name}"))
+            .header("Max-Forwards", "70")
+            .header("From", "<sip:+442079460990@192.0.2.10>;tag=caller")
+            .header("To", "<sip:+442079460500@203.0.113.1>")
+            .header("Call-ID", &format!("{name}@192.0.2.10"))
+            .header("CSeq", "1 INVITE")
+            .header("Contact", "<sip:carrier@192.0.2.10>")
+            .body("application/sdp", SDP.as_bytes())
+            .finish()
+            .expect("a good message");
+        let (sent, _) = self.say(carrier, invite);
+        let ours = find(&sent, "INVITE", 0);
+        self.say(shop, reply(&ours, 180).finish().expect("a good message"));
+        let answer = reply(&ours, 200).body("application/sdp", SDP.as_bytes()).finish().expect("a good message");
+        let (sent, _) = self.say(shop, answer);
+        let answered = find(&sent, "INVITE", 200);
+        self.say(carrier, within("ACK", 1, &answered));
+        answered
+    }
+
+    /// The caller hangs up.
+    fn hang_up(&mut self, answered: &Message) {
+        let (sent, ended) = self.say(flow(CARRIER), within("BYE", 2, answered));
+        assert_eq!(ended, Some(Outcome::Answered));
+        self.say(flow(SHOP), reply(&find(&sent, "BYE", 0), 200).finish().expect("a good message"));
+    }
+}
+
+fn find(sent: &[Message], method: &str, status: u16) -> Message {
+    let found = sent.iter().find(|m| m.method_token() == method && m.status() == status);
+    found.unwrap_or_else(|| panic!("no {method} {status}")).clone()
+}
+
+fn reply(request: &Message, status: u16) -> Builder {
+    Builder::response_to(request, status, None, Some("shop"), flow(SHOP).local)
+        .header("Contact", "<sip:sales@198.51.100.1>")
+}
+
 /// Plays both peers once and writes down what they said.
 fn script(settings: &Arc<Settings>) -> Vec<(Flow, Bytes)> {
-    let (carrier, shop) = (flow("192.0.2.10:5060"), flow("198.51.100.1:5060"));
-    let mut machine = machine(settings);
-    let mut said = Vec::new();
-    let mut now = start();
-    let mut say = |flow: Flow, bytes: Bytes| {
-        now = now.after(Duration::from_millis(10));
-        said.push((flow, bytes.clone()));
-        let mut sent = Vec::new();
-        let ended = handle(&mut machine, now, Input::Datagram(flow, bytes), &mut sent);
-        let sent: Vec<Message> = sent.into_iter().map(|bytes| Message::parse(bytes).expect("ours")).collect();
-        (sent, ended)
-    };
-    let invite = Builder::request("INVITE", "sip:+442079460500@203.0.113.1:5060")
-        .header("Via", "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKinvite")
-        .header("Max-Forwards", "70")
-        .header("From", "<sip:+442079460990@192.0.2.10>;tag=caller")
-        .header("To", "<sip:+442079460500@203.0.113.1>")
-        .header("Call-ID", "bench@192.0.2.10")
-        .header("CSeq", "1 INVITE")
-        .header("Contact", "<sip:carrier@192.0.2.10>")
-        .body("application/sdp", SDP.as_bytes())
-        .finish()
-        .expect("a good message");
-    let find = |sent: &[Message], method: &str, status: u16| -> Message {
-        let found = sent.iter().find(|m| m.method_token() == method && m.status() == status);
-        found.unwrap_or_else(|| panic!("no {method} {status}")).clone()
-    };
-    let (sent, _) = say(carrier, invite);
-    let ours = find(&sent, "INVITE", 0);
-    let reply = |request: &Message, status: u16| {
-        Builder::response_to(request, status, None, Some("shop"), shop.local)
-            .header("Contact", "<sip:sales@198.51.100.1>")
-    };
-    say(shop, reply(&ours, 180).finish().expect("a good message"));
-    let answer = reply(&ours, 200).body("application/sdp", SDP.as_bytes()).finish().expect("a good message");
-    let (sent, _) = say(shop, answer);
-    let answered = find(&sent, "INVITE", 200);
-    say(carrier, within("ACK", 1, &answered));
-    let (sent, ended) = say(carrier, within("BYE", 2, &answered));
-    assert_eq!(ended, Some(Outcome::Answered));
-    say(shop, reply(&find(&sent, "BYE", 0), 200).finish().expect("a good message"));
-    said
+    let mut stage = Stage::new(settings);
+    let answered = stage.answered("bench");
+    stage.hang_up(&answered);
+    stage.said
 }
 
 fn call(c: &mut Criterion) {
     let settings = settings();
     let script = script(&settings);
-    let play = |mut machine: B2bua| {
-        let mut now = start();
-        let mut ended = None;
-        let mut sent = Vec::with_capacity(16);
-        for (flow, bytes) in &script {
-            now = now.after(Duration::from_millis(10));
-            ended = handle(&mut machine, now, Input::Datagram(*flow, bytes.clone()), &mut sent).or(ended);
-        }
-        assert_eq!(ended, Some(Outcome::Answered));
-        machine
-    };
     c.bench_function("one whole call through the signalling machine", |b| {
-        b.iter_batched(|| machine(&settings), play, BatchSize::SmallInput);
+        b.iter_batched(|| machine(&settings), |mut machine| play(&mut machine, &script), BatchSize::SmallInput);
     });
+}
+
+/// Says all of a script, 10 ms apart.
+fn play(machine: &mut B2bua, script: &[(Flow, Bytes)]) {
+    let mut now = start();
+    let mut ended = None;
+    let mut sent = Vec::with_capacity(16);
+    for (flow, bytes) in script {
+        now = now.after(Duration::from_millis(10));
+        ended = handle(machine, now, Input::Datagram(*flow, bytes.clone()), &mut sent).or(ended);
+    }
+    assert_eq!(ended, Some(Outcome::Answered));
+}
+
+/// 10,000 calls in progress in one machine: what each holds in memory once its transactions have ended, without media
+/// and without what is kept for the ladder, and what setting up and ending one more costs among them.
+fn many(c: &mut Criterion) {
+    const CALLS: usize = 10_000;
+    let settings = settings();
+    let mut stage = Stage::new(&settings);
+    let before = resident();
+    for call in 0..CALLS {
+        stage.answered(&call.to_string());
+        stage.said = Vec::new();
+    }
+    stage.now = stage.now.after(Duration::from_secs(40));
+    handle(&mut stage.machine, stage.now, Input::Timeout, &mut Vec::new());
+    let counts = stage.machine.counts();
+    assert_eq!((counts.calls, counts.legs), (CALLS, 2 * CALLS));
+    let each = resident().saturating_sub(before) / CALLS;
+    println!("{CALLS} calls in progress: {each} bytes of resident memory a call in the signalling machine");
+    let mut next = CALLS;
+    c.bench_function("one whole call among 10,000 others", |b| {
+        b.iter(|| {
+            let answered = stage.answered(&next.to_string());
+            stage.hang_up(&answered);
+            stage.said = Vec::new();
+            next += 1;
+        });
+    });
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    pages.expect("a number of pages") * 4096
 }
 
 /// What one datagram of a flood costs: strangers of many addresses, none of them banned yet, while calls go on.
@@ -202,5 +268,5 @@ fn stranger(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, call, stranger);
+criterion_group!(benches, call, many, stranger);
 criterion_main!(benches);
