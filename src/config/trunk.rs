@@ -94,6 +94,11 @@ pub struct Trunk {
 }
 
 impl Trunk {
+    /// What its large requests do: where it may not use TCP they stay on UDP, whatever else is said.
+    pub fn large(&self) -> LargeRequests {
+        if self.transports.allows(rsip::Transport::Tcp) { self.large_requests } else { LargeRequests::Udp }
+    }
+
     /// A trunk that nobody calls from yet, with every default.
     pub fn bare(name: &str) -> Trunk {
         Trunk {

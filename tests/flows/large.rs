@@ -74,7 +74,15 @@ fn who_takes_no_tcp_gets_it_by_udp_and_the_next_one_at_once() {
 #[test]
 fn the_node_and_each_trunk_can_turn_it_off() {
     let (off, on) = ("large_requests = \"udp\"\n", "large_requests = \"tcp\"\n");
-    for (sip, trunk, way) in [("", "", "TCP"), (off, "", "UDP"), ("", off, "UDP"), (off, on, "TCP")] {
+    let without = "transports = [\"udp\"]\n";
+    for (sip, trunk, way) in [
+        ("", "", "TCP"),
+        (off, "", "UDP"),
+        ("", off, "UDP"),
+        (off, on, "TCP"),
+        ("", without, "UDP"),
+        (on, without, "UDP"),
+    ] {
         let pbx = "[[trunk]]\nname = \"pbx\"\nmatch = [\"198.51.100.0/24\"]\naddress = \"sip:198.51.100.1\"\n";
         let config = config(sip)
             .replace("[[company]]", &format!("{pbx}{trunk}[[company]]"))

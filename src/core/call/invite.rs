@@ -58,7 +58,7 @@ impl Call {
             nat,
             reliable,
             session: ctx.settings.config.sip.dialogs.session(),
-            large: wording.to.large_requests,
+            large: wording.to.large(),
             credentials: trunk.and_then(|trunk| trunk.credentials.clone()),
             extra: Extra { headers: lines, payload, phrase: None },
         };
