@@ -243,6 +243,44 @@ pub struct CallData {
     pub route: Option<Box<RouteData>>,
 }
 
+impl CallData {
+    /// A call that has just come in; nothing else is known of it yet.
+    pub fn new(call_id: CallId, number: E164, attribution: Attribution, started_at: Wall) -> CallData {
+        CallData {
+            call_id,
+            company: String::new(),
+            pool: String::new(),
+            number,
+            caller: None,
+            caller_reason: None,
+            caller_name: None,
+            caller_note: None,
+            privacy: None,
+            diversion: Vec::new(),
+            trunk: String::new(),
+            forwarded_to: None,
+            started_at,
+            ringing_at: None,
+            answered_at: None,
+            ended_at: None,
+            ring_ms: 0,
+            talk_ms: 0,
+            outcome: None,
+            sip_status: None,
+            reason: None,
+            hangup_by: None,
+            q850_cause: None,
+            sip_reason: None,
+            stir: None,
+            attribution,
+            transfers: Vec::new(),
+            recording: None,
+            media: None,
+            route: None,
+        }
+    }
+}
+
 /// How a call was routed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteData {

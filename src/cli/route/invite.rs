@@ -91,36 +91,13 @@ pub(super) fn data(
     let identity = &incoming.identity;
     let known = incoming.caller().and_then(|caller| settings.directory.caller(caller, &company.name));
     CallData {
-        call_id: CallId(0),
         company: company.name.clone(),
         pool: pool.name.clone(),
-        number: number.clone(),
         caller: identity.number.clone(),
         caller_reason: identity.reason.map(str::to_owned),
         caller_name: known.map(|known| known.name.clone()).or_else(|| identity.display.clone()),
-        caller_note: None,
-        privacy: None,
-        diversion: Vec::new(),
         trunk: trunk.name.clone(),
-        forwarded_to: None,
-        started_at: at,
-        ringing_at: None,
-        answered_at: None,
-        ended_at: None,
-        ring_ms: 0,
-        talk_ms: 0,
-        outcome: None,
-        sip_status: None,
-        reason: None,
-        hangup_by: None,
-        q850_cause: None,
-        sip_reason: None,
-        stir: None,
-        attribution: attribution.clone(),
-        transfers: Vec::new(),
-        recording: None,
-        media: None,
-        route: None,
+        ..CallData::new(CallId(0), number.clone(), attribution.clone(), at)
     }
 }
 

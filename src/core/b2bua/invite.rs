@@ -139,10 +139,8 @@ impl B2bua {
         let admitted = admitted.inspect_err(|reject| self.suspect(now, &ask, *reject))?;
         let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
         let data = CallData {
-            call_id: self.call_id(now),
             company: company.name.clone(),
             pool: pool.name.clone(),
-            number,
             caller: identity.number.clone(),
             caller_reason: identity.reason.map(str::to_owned),
             caller_name: known.map(|known| known.name.clone()).or_else(|| identity.display.clone()),
@@ -150,25 +148,8 @@ impl B2bua {
             privacy: (!identity.privacy.is_empty()).then(|| identity.privacy.to_string()),
             diversion: identity.diversions.clone(),
             trunk: trunk.name.clone(),
-            forwarded_to: None,
-            started_at: now.wall,
-            ringing_at: None,
-            answered_at: None,
-            ended_at: None,
-            ring_ms: 0,
-            talk_ms: 0,
-            outcome: None,
-            sip_status: None,
-            reason: None,
-            hangup_by: None,
-            q850_cause: None,
-            sip_reason: None,
             stir,
-            attribution,
-            transfers: Vec::new(),
-            recording: None,
-            media: None,
-            route: None,
+            ..CallData::new(self.call_id(now), number, attribution, now.wall)
         };
         Ok(NewCall {
             admitted,

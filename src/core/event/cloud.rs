@@ -214,37 +214,13 @@ pub(crate) mod tests {
 
     /// A call as its first event tells it. Other modules' tests build on it.
     pub(crate) fn call(n: u128) -> CallData {
+        let number = E164::parse("+442079460007").unwrap();
         CallData {
-            call_id: CallId(n),
             company: "acme".into(),
             pool: "acme-web".into(),
-            number: E164::parse("+442079460007").unwrap(),
             caller: Some("+442079460123".into()),
-            caller_reason: None,
-            caller_name: None,
-            caller_note: None,
-            privacy: None,
-            diversion: Vec::new(),
             trunk: "carrier".into(),
-            forwarded_to: None,
-            started_at: Wall(1_790_000_000_000_000),
-            ringing_at: None,
-            answered_at: None,
-            ended_at: None,
-            ring_ms: 0,
-            talk_ms: 0,
-            outcome: None,
-            sip_status: None,
-            reason: None,
-            hangup_by: None,
-            q850_cause: None,
-            sip_reason: None,
-            stir: None,
-            attribution: Attribution::default(),
-            transfers: Vec::new(),
-            recording: None,
-            media: None,
-            route: None,
+            ..CallData::new(CallId(n), number, Attribution::default(), Wall(1_790_000_000_000_000))
         }
     }
 
