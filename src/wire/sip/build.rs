@@ -149,13 +149,7 @@ impl Builder {
     /// A value that was read from a message. It may have a NUL (RFC 4475 `intmeth` has one in a quoted pair); line ends
     /// are only folds and become spaces.
     fn copy(&mut self, name: &str, value: &[u8]) {
-        self.put(&[name.as_bytes(), b": "]);
-        self.put_unfolded(value);
-        self.put(&[b"\r\n"]);
-    }
-
-    fn put_unfolded(&mut self, value: &[u8]) {
-        self.put(&[&head::unfold(value)]);
+        self.put(&[name.as_bytes(), b": ", &head::unfold(value), b"\r\n"]);
     }
 
     /// A To that cannot be read is left as it is: nobody can say what a tag behind it would belong to.
