@@ -6,6 +6,8 @@
 
 pub mod engine;
 pub mod ports;
+mod session;
+mod stats;
 pub mod tap;
 
 use std::collections::HashMap;
@@ -18,13 +20,14 @@ use crate::core::media::{LocalMedia, MediaCommand, MediaNotice, Open};
 use crate::core::media_address::OwnMedia;
 use crate::core::relay::Relay;
 use crate::ids::CallId;
-use crate::io::media::engine::{Order, Session, Thread};
+use crate::io::media::engine::{Order, Thread};
 use crate::io::media::ports::Ports;
+use crate::io::media::session::Session;
 use crate::io::media::tap::TapDoor;
 use crate::limits::CALLS;
 use crate::time::Now;
 
-pub use crate::io::media::engine::{MediaStats, RefusedPackets};
+pub use crate::io::media::stats::{MediaStats, RefusedPackets};
 
 /// Where `io` reads both clocks.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;

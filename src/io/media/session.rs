@@ -1,0 +1,165 @@
+//! One call on its media thread: its sockets, what is decided about its packets, and a datagram's way through it:
+//! receive, judge, forward, tap.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
+use crate::core::media::{MediaNotice, RecordingSpec, Remote};
+use crate::core::relay::Relay;
+use crate::ids::{CallId, Side};
+use crate::io::media::Notices;
+use crate::io::media::ports::Pair;
+use crate::io::media::stats::MediaStats;
+use crate::io::media::tap::{SideFormats, Tap};
+use crate::limits::RTP_PACKET;
+use crate::time::{Now, Wakeup};
+
+/// One call on its thread.
+pub(crate) struct Session {
+    call: CallId,
+    relay: Relay,
+    pairs: [Pair; 2],
+    formats: [SideFormats; 2],
+    recording: bool,
+}
+
+impl Session {
+    pub(crate) fn new(call: CallId, relay: Relay, pairs: [Pair; 2]) -> Session {
+        Session { call, relay, pairs, formats: Default::default(), recording: false }
+    }
+
+    pub(super) fn call(&self) -> CallId {
+        self.call
+    }
+
+    pub(super) fn is_recording(&self) -> bool {
+        self.recording
+    }
+
+    pub(super) fn socket(&self, side: Side, is_rtcp: bool) -> &UdpSocket {
+        let pair = &self.pairs[side.index()];
+        if is_rtcp { &pair.rtcp } else { &pair.rtp }
+    }
+
+    pub(super) fn summary(&self) -> MediaSummary {
+        self.relay.summary()
+    }
+
+    /// When [`Hands::on_timeout`] has something to do.
+    pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
+        self.relay.poll_timeout()
+    }
+}
+
+/// What handling one call needs besides the call: kept apart so that both can be borrowed.
+pub(super) struct Hands {
+    pub(super) tap: Tap,
+    pub(super) notices: Notices,
+    pub(super) stats: MediaStats,
+    /// The datagram at hand. One byte more than a packet may have, to see that it is longer.
+    buffer: Box<[u8; RTP_PACKET + 1]>,
+}
+
+impl Hands {
+    pub(super) fn new(tap: Tap, notices: Notices) -> Hands {
+        Hands { tap, notices, stats: MediaStats::default(), buffer: Box::new([0; RTP_PACKET + 1]) }
+    }
+
+    /// Reads one datagram of a ready socket.
+    pub(super) fn on_readable(&mut self, now: Now, session: &mut Session, side: Side, is_rtcp: bool) {
+        // Errors here are `WouldBlock`, or what ICMP said of an earlier packet; reading has cleared it.
+        let Ok((length, source)) = session.socket(side, is_rtcp).recv_from(&mut self.buffer[..]) else { return };
+        self.stats.received_packets += 1;
+        self.stats.received_bytes += length as u64;
+        if is_rtcp {
+            self.on_rtcp(now, session, side, source, length);
+        } else {
+            self.on_rtp(now, session, side, source, length);
+        }
+    }
+
+    /// Time has come to what [`Session::poll_timeout`] said.
+    pub(super) fn on_timeout(&mut self, now: Now, session: &mut Session) {
+        if session.relay.handle_timeout(now.mono) {
+            (self.notices)(session.call, MediaNotice::Silent);
+        }
+    }
+
+    /// What a side said in its SDP.
+    pub(super) fn on_remote(&mut self, now: Now, session: &mut Session, side: Side, remote: Option<Remote>) {
+        if let Err(code) = session.relay.set_remote(now.mono, side, remote.as_ref()) {
+            tracing::warn!(call = %session.call, ?side, code, "media address is not used");
+        }
+        let formats = remote.map_or_else(SideFormats::default, |remote| SideFormats {
+            formats: remote.formats,
+            flowing: Some(remote.flowing),
+        });
+        if session.formats[side.index()] != formats {
+            if session.recording {
+                self.tap.formats(session.call, side, formats.clone(), now);
+            }
+            session.formats[side.index()] = formats;
+        }
+    }
+
+    /// Recording begins, unless it has.
+    pub(super) fn on_record(&mut self, session: &mut Session, spec: RecordingSpec) {
+        if session.recording {
+            return;
+        }
+        match self.tap.start(spec, session.formats.clone()) {
+            Ok(()) => session.recording = true,
+            Err(code) => {
+                (self.notices)(session.call, MediaNotice::Recorded(Box::new(refused_recording(code))));
+            }
+        }
+    }
+
+    /// Gives a notice at the end of a call, where a panic of the receiver has nobody left to blame.
+    pub(super) fn tell(&self, call: CallId, notice: MediaNotice) {
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.notices)(call, notice)));
+    }
+
+    /// An RTP datagram is in the buffer: judge, forward, then tap.
+    fn on_rtp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr, length: usize) {
+        let bytes = self.buffer.get(..length).unwrap_or_default();
+        let accepted = match session.relay.on_rtp(now.mono, side, source, bytes) {
+            Ok(accepted) => accepted,
+            Err(refusal) => return self.stats.refuse(refusal),
+        };
+        if let Some(to) = accepted.to {
+            match session.socket(side.other(), false).send_to(bytes, to) {
+                Ok(_) => {
+                    session.relay.on_relayed(side);
+                    self.stats.relayed_packets += 1;
+                    self.stats.relayed_bytes += length as u64;
+                }
+                Err(_) => self.stats.send_failed += 1,
+            }
+        }
+        if session.recording && !self.tap.packet(session.call, side, now.mono, bytes) {
+            self.stats.tap_lost += 1;
+        }
+        if accepted.first {
+            (self.notices)(session.call, MediaNotice::FirstPacket(side, now.wall));
+        }
+    }
+
+    /// An RTCP datagram is in the buffer.
+    fn on_rtcp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr, length: usize) {
+        let bytes = self.buffer.get(..length).unwrap_or_default();
+        match session.relay.on_rtcp(now.mono, side, source, bytes) {
+            Ok(Some(to)) => match session.socket(side.other(), true).send_to(bytes, to) {
+                Ok(_) => self.stats.relayed_rtcp += 1,
+                Err(_) => self.stats.send_failed += 1,
+            },
+            Ok(None) => {}
+            Err(refusal) => self.stats.refuse(refusal),
+        }
+    }
+}
+
+fn refused_recording(code: &str) -> RecordingSummary {
+    RecordingSummary { state: RecordingState::Failed, reason: Some(code.to_owned()), ..RecordingSummary::default() }
+}
