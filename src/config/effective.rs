@@ -82,6 +82,7 @@ impl Config {
             Codecs::Any => "any",
         };
         out.text("codecs", codecs);
+        out.plain("transcode", self.media.transcode);
         out.text("silence_max", duration_text(self.media.silence_max));
         out.table("[recording]");
         out.plain("enabled", self.recording.enabled);

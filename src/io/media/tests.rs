@@ -40,6 +40,7 @@ impl Bench {
             ports: free_range(pairs),
             threads: 1,
             codecs: config::Codecs::Recordable,
+            transcode: true,
             silence_max: Duration::from_secs(60),
         };
         let ahead = Arc::new(AtomicU64::new(0));

@@ -107,7 +107,11 @@ impl Call {
         let Some(target) = self.facts.plan.targets.get(index) else { return };
         self.facts.data.forwarded_to = Some(target.uri.clone());
         let talks = target.trunk.as_ref().map(|trunk| &trunk.codecs);
-        let fits = self.facts.offer.as_ref().zip(talks).is_none_or(|(offer, codecs)| offer.fits(codecs));
+        let makes = |codecs: &CodecList| codecs.iter().any(|name| is_recordable(name));
+        let transcodes = ctx.settings.config.media.transcode;
+        let fits = self.facts.offer.as_ref().zip(talks).is_none_or(|(offer, codecs)| {
+            offer.fits(codecs) || transcodes && offer.can_be_transcoded() && makes(codecs)
+        });
         let mut attempt = Attempt::new(index, ctx.now.mono);
         if !fits {
             // The caller has nothing that this trunk may talk with.
