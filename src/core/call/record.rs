@@ -4,6 +4,8 @@
 //! the order on, digits are masked: what was pressed while nothing was to be kept is kept nowhere. The digit that was down
 //! when the pause began or ended belongs to it.
 
+use std::time::Duration;
+
 use super::{Call, Ctx, State};
 use crate::core::dtmf::Digit;
 use crate::core::event::{Body, DigitData, PauseData, PausedBy, RecordingSummary};
@@ -133,7 +135,9 @@ impl Call {
         if !paused {
             record.resumed = Some(at.mono);
         }
-        let data = PauseData { call_id: id, at_ms: record.millis(at.mono), by: record.by[usize::from(paused)] };
+        // Whole milliseconds that lie within the pause.
+        let rounded = if paused { at.mono + Duration::from_nanos(999_999) } else { at.mono };
+        let data = PauseData { call_id: id, at_ms: record.millis(rounded), by: record.by[usize::from(paused)] };
         let body = if paused { Body::RecordingPaused(data) } else { Body::RecordingResumed(data) };
         ctx.event(id, body);
     }
