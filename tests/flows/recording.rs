@@ -187,9 +187,11 @@ fn consent_that_is_withdrawn_while_it_rings_leaves_nothing() {
 fn a_webhook_may_say_that_nothing_is_recorded() {
     let decide = "[company.decide]\nurl = \"https://192.0.2.77/decide\"\nsecret = \"0123456789abcdef0123456789\"\n";
     let config = CONFIG.replace("[[pool]]\n", &format!("{decide}[[pool]]\n"));
-    for (answer, expected) in
-        [(r#"{"default": true}"#, true), (r#"{"default": true, "record": false}"#, false), (r#"{"record": false}"#, false)]
-    {
+    for (answer, expected) in [
+        (r#"{"default": true}"#, true),
+        (r#"{"default": true, "record": false}"#, false),
+        (r#"{"record": false}"#, false),
+    ] {
         let mut world = with(&config);
         world.webhook = Some((Duration::from_millis(50), Ok(answer.to_owned())));
         world.dial(Calling::default());

@@ -72,5 +72,8 @@ fn keys(text: &str) -> Result<String, String> {
     if text.is_empty() || ((2..=8).contains(&text.len()) && text.chars().all(is_key)) {
         return Ok(text.to_owned());
     }
-    Err(format!("`{}` is not 2 to 8 of the keys 0-9, * and #; write it like \"*7\", or \"\" for none", text.escape_debug()))
+    Err(format!(
+        "`{}` is not 2 to 8 of the keys 0-9, * and #; write it like \"*7\", or \"\" for none",
+        text.escape_debug()
+    ))
 }

@@ -62,7 +62,9 @@ pub fn masked(message: &Bytes) -> Option<Bytes> {
     let mut at = head;
     for line in message.get(head..)?.split_inclusive(|byte| *byte == b'\n') {
         let value = match memchr::memchr(b'=', line) {
-            Some(equals) if line.to_ascii_lowercase().trim_ascii_start().starts_with(b"signal") => equals + 1..line.len(),
+            Some(equals) if line.to_ascii_lowercase().trim_ascii_start().starts_with(b"signal") => {
+                equals + 1..line.len()
+            }
             Some(_) => 0..0,
             None => 0..line.len(),
         };
@@ -95,10 +97,20 @@ mod tests {
     #[test]
     fn keys_are_read_and_masked() {
         for (content_type, body, key, masked_body) in [
-            ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n", Some(('5', 160)), "Signal=x\r\nDuration=160\r\n"),
+            (
+                "application/dtmf-relay",
+                "Signal=5\r\nDuration=160\r\n",
+                Some(('5', 160)),
+                "Signal=x\r\nDuration=160\r\n",
+            ),
             ("application/dtmf-relay", "Signal= *\nDuration= 20\n", Some(('*', 40)), "Signal= x\nDuration= 20\n"),
             ("Application/DTMF-Relay", "signal=#\r\n", Some(('#', 250)), "signal=x\r\n"),
-            ("application/dtmf-relay", "Signal=11\r\nDuration=99999\r\n", Some(('#', 8_000)), "Signal=xx\r\nDuration=99999\r\n"),
+            (
+                "application/dtmf-relay",
+                "Signal=11\r\nDuration=99999\r\n",
+                Some(('#', 8_000)),
+                "Signal=xx\r\nDuration=99999\r\n",
+            ),
             ("application/dtmf", "7", Some(('7', 250)), "x"),
             ("application/dtmf", "d\r\n", Some(('D', 250)), "x\r\n"),
             ("application/dtmf", "77", None, "xx"),

@@ -93,7 +93,11 @@ fn each_digit_once_with_its_length() {
         ("only one end is left", one().without(|index, _| index != 6), "5@5+100"),
         ("the first packets are lost", one().without(|index, _| index < 3), "5@0+100"),
         ("the same key again", two(), "1@0+100 1@200+80"),
-        ("the same key again, the end between lost", two().without(|index, _| (5..8).contains(&index)), "1@0+100 1@200+80"),
+        (
+            "the same key again, the end between lost",
+            two().without(|index, _| (5..8).contains(&index)),
+            "1@0+100 1@200+80",
+        ),
         (
             "the same key again, end and marker lost",
             two().without(|index, _| (5..9).contains(&index)),
@@ -104,46 +108,88 @@ fn each_digit_once_with_its_length() {
             two().without(|index, wire| index > 7 && !ends(wire)),
             "1@0+100 1@200+80",
         ),
-        ("another key, the end between lost", Sent::default().press('1', 0, 100).press('2', 120, 60)
-            .without(|index, _| (5..8).contains(&index)), "1@0+100 2@120+60"),
-        ("late by a press", {
-            let mut sent = Sent::default().press('1', 0, 100).press('2', 120, 60);
-            let late = sent.0.remove(2);
-            sent.0.insert(8, (150, late.1));
-            sent
-        }, "1@0+100 2@120+60"),
-        ("in the wrong order", {
-            let mut sent = one();
-            sent.0.swap(0, 1);
-            sent.0.swap(2, 4);
-            sent
-        }, "5@0+100"),
+        (
+            "another key, the end between lost",
+            Sent::default().press('1', 0, 100).press('2', 120, 60).without(|index, _| (5..8).contains(&index)),
+            "1@0+100 2@120+60",
+        ),
+        (
+            "late by a press",
+            {
+                let mut sent = Sent::default().press('1', 0, 100).press('2', 120, 60);
+                let late = sent.0.remove(2);
+                sent.0.insert(8, (150, late.1));
+                sent
+            },
+            "1@0+100 2@120+60",
+        ),
+        (
+            "in the wrong order",
+            {
+                let mut sent = one();
+                sent.0.swap(0, 1);
+                sent.0.swap(2, 4);
+                sent
+            },
+            "5@0+100",
+        ),
         ("the marker on every packet", one().change(|_, (_, wire)| wire.marker = true), "5@0+100"),
         ("no marker at all", two().change(|_, (_, wire)| wire.marker = false), "1@0+100 1@200+80"),
         ("no length at all", one().change(|_, (_, wire)| (wire.payload[2], wire.payload[3]) = (0, 0)), "5@20+80"),
         ("an event above 15", Sent::default().press('F', 0, 100), ""),
-        ("an event above 15 in a press", {
-            let mut sent = Sent::default().press('1', 0, 60).without(|_, wire| ends(wire));
-            sent.0.extend(Sent::default().press('F', 80, 40).0);
-            sent
-        }, "1@0+60"),
-        ("timestamps wrap", two().change(|_, (_, wire)| wire.timestamp = wire.timestamp.wrapping_add(0x7fff_ff00)),
-            "1@0+100 1@200+80"),
-        ("sequence numbers wrap", two().change(|_, (_, wire)| wire.sequence = wire.sequence.wrapping_add(65_533)),
-            "1@0+100 1@200+80"),
-        ("the timestamp moves with every packet",
-            one().change(|index, (_, wire)| wire.timestamp += index as u32 * 160), "5@0+100"),
-        ("another SSRC in mid-press, counting on",
-            one().change(|index, (_, wire)| if index > 2 { (wire.ssrc, wire.timestamp) = (8, 99) }), "5@0+100"),
-        ("another SSRC in mid-press, counting anew", one().change(|index, (_, wire)| {
-            if index > 2 {
-                (wire.ssrc, wire.timestamp) = (8, 99);
-                let [high, low] = (u16::from_be_bytes([wire.payload[2], wire.payload[3]]) - 480).to_be_bytes();
-                (wire.payload[2], wire.payload[3]) = (high, low);
-            }
-        }), "5@0+100"),
-        ("another SSRC between copies of the end",
-            one().change(|index, (_, wire)| if index > 5 { (wire.ssrc, wire.timestamp) = (8, 99) }), "5@0+100"),
+        (
+            "an event above 15 in a press",
+            {
+                let mut sent = Sent::default().press('1', 0, 60).without(|_, wire| ends(wire));
+                sent.0.extend(Sent::default().press('F', 80, 40).0);
+                sent
+            },
+            "1@0+60",
+        ),
+        (
+            "timestamps wrap",
+            two().change(|_, (_, wire)| wire.timestamp = wire.timestamp.wrapping_add(0x7fff_ff00)),
+            "1@0+100 1@200+80",
+        ),
+        (
+            "sequence numbers wrap",
+            two().change(|_, (_, wire)| wire.sequence = wire.sequence.wrapping_add(65_533)),
+            "1@0+100 1@200+80",
+        ),
+        (
+            "the timestamp moves with every packet",
+            one().change(|index, (_, wire)| wire.timestamp += index as u32 * 160),
+            "5@0+100",
+        ),
+        (
+            "another SSRC in mid-press, counting on",
+            one().change(|index, (_, wire)| {
+                if index > 2 {
+                    (wire.ssrc, wire.timestamp) = (8, 99)
+                }
+            }),
+            "5@0+100",
+        ),
+        (
+            "another SSRC in mid-press, counting anew",
+            one().change(|index, (_, wire)| {
+                if index > 2 {
+                    (wire.ssrc, wire.timestamp) = (8, 99);
+                    let [high, low] = (u16::from_be_bytes([wire.payload[2], wire.payload[3]]) - 480).to_be_bytes();
+                    (wire.payload[2], wire.payload[3]) = (high, low);
+                }
+            }),
+            "5@0+100",
+        ),
+        (
+            "another SSRC between copies of the end",
+            one().change(|index, (_, wire)| {
+                if index > 5 {
+                    (wire.ssrc, wire.timestamp) = (8, 99)
+                }
+            }),
+            "5@0+100",
+        ),
     ] {
         assert_eq!(sent.heard(), heard, "{what}");
     }

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BanData, Body, CallData, DamageData, Event, FraudData, PauseData, ProbeData, RecordingData, RefusedData, Transferred,
-    TrunkData,
+    BanData, Body, CallData, DamageData, Event, FraudData, PauseData, ProbeData, RecordingData, RefusedData,
+    Transferred, TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
@@ -209,9 +209,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::core::event::{
-        DigitData, PausedBy,
-        Attribution, AttributionKind, Candidate, Gap, HangupBy, LegMedia, MediaSummary, Outcome, RecordingState,
-        RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
+        Attribution, AttributionKind, Candidate, DigitData, Gap, HangupBy, LegMedia, MediaSummary, Outcome, PausedBy,
+        RecordingState, RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
     };
     use crate::core::identity::Diversion;
     use crate::core::stir::StirData;
