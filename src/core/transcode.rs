@@ -15,6 +15,7 @@ mod voice;
 mod tests;
 
 use crate::core::media::PayloadFormat;
+use crate::ids::Side;
 use crate::limits::RTP_PACKET;
 use crate::wire::codec::Codec;
 use crate::wire::rtp::Rtp;
@@ -106,6 +107,38 @@ fn is_event(format: &PayloadFormat) -> bool {
 
 fn kilohertz(format: &PayloadFormat) -> u8 {
     u8::try_from(format.clock_rate / 1_000).unwrap_or(u8::MAX).max(1)
+}
+
+/// Both directions of a call, by the side that sends ([`Side::index`]).
+#[derive(Debug, Default)]
+pub struct Translations([Option<Box<Translation>>; 2]);
+
+impl Translations {
+    /// What the sides have agreed on, and how much of it each named itself. Gives for each side the payload types that
+    /// reach the other, one bit each; 0: those that both agreed on.
+    pub fn renew(&mut self, sides: [(&[PayloadFormat], usize); 2]) -> [u128; 2] {
+        let plan = |from: Side| {
+            let (heard, _) = sides[from.index()];
+            let (formats, said) = sides[from.other().index()];
+            Plan::new(heard, formats.get(..said).unwrap_or_default())
+        };
+        Side::BOTH.map(|from| {
+            let place = &mut self.0[from.index()];
+            let plan = plan(from);
+            *place = match (place.take(), plan) {
+                (Some(same), Some(plan)) if same.plan == plan => Some(same),
+                (Some(other), Some(plan)) => Some(other.renewed(plan)),
+                (None, Some(plan)) => Some(Box::new(Translation::new(plan))),
+                (_, None) => None,
+            };
+            place.as_ref().map_or(0, |translation| translation.plan.reaches())
+        })
+    }
+
+    /// What this side sends needs this; `None`: it goes as it is.
+    pub fn of(&mut self, from: Side) -> Option<&mut Translation> {
+        self.0[from.index()].as_deref_mut()
+    }
 }
 
 /// One direction of a call that needs one.

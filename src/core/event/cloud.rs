@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BanData, Body, CallData, DamageData, Event, FraudData, ProbeData, RecordingData, RefusedData, Transferred,
-    TrunkData,
+    BanData, Body, CallData, DamageData, Event, FraudData, PauseData, ProbeData, RecordingData, RefusedData,
+    Transferred, TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
@@ -73,6 +73,8 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
             Body::CallCrashed { call_id, panic: panic.into_owned() }
         }
         "leaseline.recording.sealed" => Body::RecordingSealed(read(text)?),
+        "leaseline.recording.paused" => Body::RecordingPaused(read(text)?),
+        "leaseline.recording.resumed" => Body::RecordingResumed(read(text)?),
         "leaseline.fraud.suspected" => Body::FraudSuspected(read(text)?),
         "leaseline.defence.banned" => Body::DefenceBanned(read(text)?),
         "leaseline.lease.granted" => Body::LeaseGranted(read(text)?),
@@ -134,6 +136,7 @@ enum Data<'a> {
     Refused(&'a RefusedData),
     Crashed(Crashed<'a>),
     Recording(&'a RecordingData),
+    Pause(&'a PauseData),
     Fraud(&'a FraudData),
     Ban(&'a BanData),
     Lease(&'a Lease),
@@ -153,6 +156,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::CallRefused(refused) => Data::Refused(refused),
         Body::CallCrashed { call_id, panic } => Data::Crashed(Crashed { call_id: *call_id, panic: panic.into() }),
         Body::RecordingSealed(recording) => Data::Recording(recording),
+        Body::RecordingPaused(pause) | Body::RecordingResumed(pause) => Data::Pause(pause),
         Body::FraudSuspected(fraud) => Data::Fraud(fraud),
         Body::DefenceBanned(ban) => Data::Ban(ban),
         Body::LeaseGranted(lease)
@@ -205,8 +209,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::core::event::{
-        Attribution, AttributionKind, Candidate, Gap, HangupBy, LegMedia, MediaSummary, Outcome, RecordingState,
-        RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
+        Attribution, AttributionKind, Candidate, DigitData, Gap, HangupBy, LegMedia, MediaSummary, Outcome, PausedBy,
+        RecordingState, RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
     };
     use crate::core::identity::Diversion;
     use crate::core::stir::StirData;
@@ -303,6 +307,7 @@ pub(crate) mod tests {
                 }],
             },
             transfers: vec![transfer()],
+            dtmf: vec![DigitData { side: crate::ids::Side::Caller, digit: Some("5".into()), at_ms: 1, for_ms: 2 }],
             recording: Some(RecordingSummary {
                 state: RecordingState::Degraded,
                 reason: text(),
@@ -357,6 +362,8 @@ pub(crate) mod tests {
                 call_id: CallId(1),
                 recording: RecordingSummary { state: RecordingState::Complete, ..RecordingSummary::default() },
             }),
+            Body::RecordingPaused(PauseData { call_id: CallId(1), at_ms: 1_000, by: PausedBy::Api }),
+            Body::RecordingResumed(PauseData { call_id: CallId(1), at_ms: 2_000, by: PausedBy::CompanyKeys }),
             Body::FraudSuspected(FraudData {
                 kind: "minutes_spent".into(),
                 company: Some("acme".into()),

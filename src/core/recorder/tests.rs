@@ -3,6 +3,7 @@
 mod bounds;
 mod content;
 mod gap_map;
+mod pauses;
 mod table;
 
 use std::sync::Arc;

@@ -7,8 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
 use crate::core::media::{MediaNotice, RecordingSpec, Remote};
 use crate::core::relay::Relay;
+use crate::core::transcode::Translations;
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
+use crate::io::media::keys::{EventTypes, Keys};
 use crate::io::media::ports::Pair;
 use crate::io::media::stats::MediaStats;
 use crate::io::media::tap::{SideFormats, Tap};
@@ -21,12 +23,33 @@ pub(crate) struct Session {
     relay: Relay,
     pairs: [Pair; 2],
     formats: [SideFormats; 2],
+    /// How many of its formats each side named itself.
+    said: [usize; 2],
+    translations: Translations,
     recording: bool,
+    /// Nothing is tapped for now.
+    paused: bool,
+    events: [EventTypes; 2],
+    keys: Option<Box<Keys>>,
+    /// A packet has brought a deadline that may come before the one that was noted.
+    sooner: bool,
 }
 
 impl Session {
     pub(crate) fn new(call: CallId, relay: Relay, pairs: [Pair; 2]) -> Session {
-        Session { call, relay, pairs, formats: Default::default(), recording: false }
+        Session {
+            call,
+            relay,
+            pairs,
+            formats: Default::default(),
+            said: [0; 2],
+            translations: Translations::default(),
+            recording: false,
+            paused: false,
+            events: Default::default(),
+            keys: None,
+            sooner: false,
+        }
     }
 
     pub(super) fn call(&self) -> CallId {
@@ -46,9 +69,23 @@ impl Session {
         self.relay.summary()
     }
 
+    /// What each side sends in the terms of the other, after either has said something.
+    fn translate(&mut self) {
+        let sides = Side::BOTH.map(|side| (&self.formats[side.index()].formats[..], self.said[side.index()]));
+        for (side, reach) in Side::BOTH.into_iter().zip(self.translations.renew(sides)) {
+            self.relay.set_reach(side, reach);
+        }
+    }
+
     /// When [`Hands::on_timeout`] has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
-        self.relay.poll_timeout()
+        let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
+        self.relay.poll_timeout().into_iter().chain(keys).min_by_key(|(at, _)| *at)
+    }
+
+    /// Whether a packet has brought a deadline since this was asked last.
+    pub(super) fn take_sooner(&mut self) -> bool {
+        std::mem::take(&mut self.sooner)
     }
 }
 
@@ -84,6 +121,11 @@ impl Hands {
         if session.relay.handle_timeout(now.mono) {
             (self.notices)(session.call, MediaNotice::Silent);
         }
+        if let Some(keys) = &mut session.keys {
+            for (side, digit) in keys.on_timeout(now.mono) {
+                (self.notices)(session.call, MediaNotice::Digit(side, digit));
+            }
+        }
     }
 
     /// What a side said in its SDP.
@@ -91,6 +133,7 @@ impl Hands {
         if let Err(code) = session.relay.set_remote(now.mono, side, remote.as_ref()) {
             tracing::warn!(call = %session.call, ?side, code, "media address is not used");
         }
+        let said = remote.as_ref().map_or(0, |remote| remote.said);
         let formats = remote.map_or_else(SideFormats::default, |remote| SideFormats {
             formats: remote.formats,
             flowing: Some(remote.flowing),
@@ -99,8 +142,11 @@ impl Hands {
             if session.recording {
                 self.tap.formats(session.call, side, formats.clone(), now);
             }
+            session.events[side.index()] = EventTypes::of(&formats.formats);
             session.formats[side.index()] = formats;
         }
+        session.said[side.index()] = said;
+        session.translate();
     }
 
     /// Recording begins, unless it has.
@@ -116,6 +162,15 @@ impl Hands {
         }
     }
 
+    /// The recording pauses, or goes on.
+    pub(super) fn on_pause(&mut self, now: Now, session: &mut Session, paused: bool) {
+        if session.paused != paused && session.recording {
+            self.tap.pause(session.call, paused, now);
+        }
+        session.paused = paused;
+        (self.notices)(session.call, MediaNotice::Paused(paused, now));
+    }
+
     /// Gives a notice at the end of a call, where a panic of the receiver has nobody left to blame.
     pub(super) fn tell(&self, call: CallId, notice: MediaNotice) {
         let _ = catch_unwind(AssertUnwindSafe(|| (self.notices)(call, notice)));
@@ -129,20 +184,33 @@ impl Hands {
             Err(refusal) => return self.stats.refuse(refusal),
         };
         if let Some(to) = accepted.to {
-            match session.socket(side.other(), false).send_to(bytes, to) {
-                Ok(_) => {
-                    session.relay.on_relayed(side);
-                    self.stats.relayed_packets += 1;
-                    self.stats.relayed_bytes += length as u64;
+            let Session { pairs, relay, translations, .. } = &mut *session;
+            let (socket, stats) = (&pairs[side.other().index()].rtp, &mut self.stats);
+            let mut send = |bytes: &[u8]| match socket.send_to(bytes, to) {
+                Ok(length) => {
+                    relay.on_relayed(side);
+                    stats.relayed_packets += 1;
+                    stats.relayed_bytes += length as u64;
                 }
-                Err(_) => self.stats.send_failed += 1,
+                Err(_) => stats.send_failed += 1,
+            };
+            match translations.of(side) {
+                None => send(bytes),
+                Some(translation) => translation.on_rtp(bytes, send),
             }
         }
-        if session.recording && !self.tap.packet(session.call, side, now.mono, bytes) {
+        if session.recording && !session.paused && !self.tap.packet(session.call, side, now.mono, bytes) {
             self.stats.tap_lost += 1;
         }
         if accepted.first {
             (self.notices)(session.call, MediaNotice::FirstPacket(side, now.wall));
+        }
+        let payload_type = bytes.get(1).map_or(0, |byte| byte & 0x7f);
+        if let Some(clock_rate) = session.events[side.index()].clock_rate(payload_type) {
+            let (call, notices) = (session.call, &self.notices);
+            let tell = |digit| notices(call, MediaNotice::Digit(side, digit));
+            session.keys.get_or_insert_default().on_packet(now.mono, side, clock_rate, bytes, tell);
+            session.sooner = true;
         }
     }
 

@@ -17,8 +17,6 @@ use crate::wire::codec::speech::Encoder;
 
 const SECOND: i64 = 1_000 * MS;
 const FRAME: i64 = 20 * MS;
-/// Seconds of signal that are encoded; then they come again.
-const LOOP: usize = 4;
 /// How far a window may be off to be found, in samples.
 const REACH: i64 = 200;
 const WINDOW: usize = 2_000;
@@ -47,7 +45,7 @@ impl Voice {
         let mut encoder = Encoder::new(codec, rate).unwrap();
         let mut buffer = [0; 1_400];
         let frame = i64::from(rate / 50);
-        let packets = (0..LOOP as i64 * 50)
+        let packets = (0..What::Skew(0).seconds() * 50)
             .map(|k| {
                 let samples: Vec<i16> =
                     (k * frame..(k + 1) * frame).map(|n| signal(side, n, i64::from(rate))).collect();
@@ -185,7 +183,7 @@ const CONDITIONS: [(What, &str); 17] = [
 
 impl What {
     fn seconds(self) -> i64 {
-        if matches!(self, What::Skew(_)) { 100 } else { 8 }
+        if matches!(self, What::Skew(_)) { 60 } else { 8 }
     }
 
     /// Samples that a second may be off: a millisecond; a packet where two clocks drift apart; and what the smallest of
@@ -317,7 +315,7 @@ fn play(scene: &Scene, voices: &Voices, length: i64) -> Heard {
         recorder.on_formats(mono(at), side, &formats, flowing);
         let flowing = flowing.unwrap_or(Flowing { from_side: true, to_side: true });
         let rtcp = SocketAddr::new(rtp.ip(), rtp.port() + 1);
-        let remote = Remote { rtp, rtcp, signalling: rtp.ip(), nat: false, formats, flowing };
+        let remote = Remote { rtp, rtcp, signalling: rtp.ip(), nat: false, said: formats.len(), formats, flowing };
         relay.set_remote(mono(at), side, Some(&remote)).unwrap();
     };
     for side in Side::BOTH {
