@@ -21,6 +21,8 @@ use super::{SAMPLES_PER_MS, SideStats};
 
 /// Longest wait for a missing packet, in samples.
 const WAIT: i64 = 120 * SAMPLES_PER_MS as i64;
+/// A decoder is kept in step over so much loss, in samples; after more it has faded out anyway.
+const CONCEALED: usize = 120 * SAMPLES_PER_MS as usize;
 // With the 240 ms that a stream is held back at most, it fits into the reorder window.
 const _: () = assert!(Duration::from_millis(120 + 240).as_millis() < limits::RECORDER_REORDER.as_millis());
 
@@ -34,6 +36,9 @@ pub(super) struct Ordered {
     /// By sequence number.
     waiting: VecDeque<Waiting>,
     samples: Vec<i16>,
+    /// End of what was decoded last, and of what came furthest; samples since the answer.
+    decoded_to: Option<i64>,
+    came_to: i64,
 }
 
 #[derive(Debug)]
@@ -49,7 +54,8 @@ struct Waiting {
 impl Ordered {
     pub(super) fn new(codec: Codec) -> Ordered {
         let decoder = Decoder::new(codec, RATE);
-        Ordered { codec, decoder, next: None, waiting: VecDeque::new(), samples: Vec::new() }
+        let next = None;
+        Ordered { codec, decoder, next, waiting: VecDeque::new(), samples: Vec::new(), decoded_to: None, came_to: 0 }
     }
 
     pub(super) fn codec(&self) -> Codec {
@@ -59,6 +65,11 @@ impl Ordered {
     /// Samples by which decoded audio is later than its timestamps say.
     pub(super) fn delay(&self) -> i64 {
         self.decoder.as_ref().map_or(0, |decoder| i64::from(decoder.delay()))
+    }
+
+    /// Where what came ends, decoded or not.
+    pub(super) fn came_to(&self) -> i64 {
+        self.came_to
     }
 
     /// A packet with audio that is due at `position`.
@@ -72,10 +83,11 @@ impl Ordered {
     ) {
         if piece.order == Order::Fresh {
             self.flush(track, stats);
-            self.next = None;
+            (self.next, self.decoded_to) = (None, None);
         }
         stats.audio += 1;
         let Piece { at, sequence, length, .. } = piece;
+        self.came_to = self.came_to.max(position + length);
         self.come(Waiting { at, sequence, position, length, payload: payload.to_vec() }, track, stats);
     }
 
@@ -125,11 +137,17 @@ impl Ordered {
 
     fn take_first(&mut self, track: &mut Track, stats: &mut SideStats) {
         let Some(packet) = self.waiting.pop_front() else { return };
-        self.next = Some(packet.sequence.wrapping_add(1));
+        let is_after_loss = self.next.replace(packet.sequence.wrapping_add(1)) != Some(packet.sequence);
         if packet.payload.is_empty() {
             return;
         }
         self.samples.clear();
+        if let (true, Some(before), Some(decoder)) = (is_after_loss, self.decoded_to, &mut self.decoder) {
+            let lost = usize::try_from(packet.position - before).unwrap_or_default().min(CONCEALED);
+            decoder.lose(lost, &mut self.samples);
+            self.samples.clear();
+        }
+        self.decoded_to = Some(packet.position + packet.length);
         let decoded = self.decoder.as_mut().is_some_and(|d| d.decode(&packet.payload, &mut self.samples).is_ok());
         if decoded {
             stats.note(track.place_samples(packet.position, &self.samples));

@@ -261,7 +261,12 @@ impl Stream {
         }
         self.anchor = Some(anchor);
         self.drift = Drift::default();
-        for (piece, payload) in held.iter() {
+        let mut pieces: Vec<(Piece, &[u8])> = held.iter().collect();
+        if pieces.iter().any(|(piece, _)| piece.codec.law().is_none()) {
+            // Jitter may have brought the second before the first.
+            pieces.sort_by_key(|(piece, _)| piece.time);
+        }
+        for (piece, payload) in pieces {
             let delay = piece.at - (anchor + piece.time);
             if STEADY.allows(delay) {
                 self.place(piece, payload, track, stats);
@@ -280,22 +285,25 @@ impl Stream {
         }
         let Some(anchor) = self.anchor else { return };
         let mut position = anchor + piece.time;
+        let mut heard_to = track.heard_to().map(|end| end as i64);
         if piece.codec.law().is_none() {
-            position -= self.ordered(piece.codec, track, stats).delay();
+            let ordered = self.ordered(piece.codec, track, stats);
+            position -= ordered.delay();
+            heard_to = heard_to.map(|end| end.max(ordered.came_to()));
         }
-        if let Some(heard_to) = track.heard_to()
-            && position > heard_to as i64
+        if let Some(heard_to) = heard_to
+            && position > heard_to
         {
-            let gap = position - heard_to as i64;
+            let gap = position - heard_to;
             let silence = self.silence.unwrap_or(Cause::Dtx);
             match piece.order {
                 // The last codec looked ahead further than this one: nothing is missing.
-                Order::Next if self.ordered.is_some() && gap <= LOOK_AHEAD => track.stretch(heard_to, gap as usize),
-                Order::Next => track.explain(heard_to as i64, position, silence),
+                Order::Next if self.ordered.is_some() && gap <= LOOK_AHEAD => track.stretch(heard_to as u64, gap as usize),
+                Order::Next => track.explain(heard_to, position, silence),
                 Order::After(missing) => {
                     let lost = i64::from(missing) * piece.length;
                     let cause = if lost * 2 >= gap { Cause::Loss } else { silence };
-                    track.explain(heard_to as i64, position, cause);
+                    track.explain(heard_to, position, cause);
                 }
                 Order::Fresh | Order::Reordered | Order::Duplicate => {}
             }
