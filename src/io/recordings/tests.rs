@@ -24,7 +24,7 @@ pub(super) fn folder() -> tempfile::TempDir {
 }
 
 pub(super) fn config(fsync: Fsync) -> config::Recording {
-    config::Recording { enabled: true, fsync, disk_free_min: 1 }
+    config::Recording { fsync, disk_free_min: 1, ..config::Config::builtin().recording }
 }
 
 pub(super) fn call(n: u128) -> CallId {
