@@ -1,6 +1,8 @@
 //! An auditor's day: a node closes the days of its recordings, somebody erases, somebody cheats.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,6 +27,18 @@ fn leaseline(args: &[&str]) -> (Option<i32>, String) {
     (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned())
 }
 
+/// The whole answer to somebody who wants to hear a call.
+fn hear(node: &Node, call: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(node.http_at()).unwrap();
+    let host = node.http_at();
+    let head =
+        format!("GET /v1/calls/{call}/recording?reason=audit HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    answer
+}
+
 /// What was recorded today, as if it were of long ago: closing a day waits for its end.
 fn age(data: &Path, day: &str) -> PathBuf {
     let today = days(data).pop().expect("a day");
@@ -43,8 +57,7 @@ fn a_copied_folder_and_the_public_key_are_enough_for_an_auditor() {
         node.honest_call();
         node.honest_call();
         calls = node.events_of("call.ended").iter().map(|data| data["call_id"].as_str().unwrap().to_owned()).collect();
-        let heard = node.get(&format!("/v1/calls/{}/recording?reason=audit", calls.last().unwrap())).unwrap();
-        assert_eq!(heard.0, 200);
+        assert!(hear(&node, calls.last().unwrap()).starts_with(b"HTTP/1.1 200 "));
         node.stop();
         age(&node.data(), day);
         node.start();
@@ -102,5 +115,5 @@ fn a_copied_folder_and_the_public_key_are_enough_for_an_auditor() {
 
     let (code, text) = node.verify();
     assert_eq!(code, Some(0), "{text}");
-    holds("the metric counts them", || node.metric("leaseline_archive_days_closed_total") == Some(2.0));
+    holds("the metric counts it", || node.metric("leaseline_archive_days_closed_total") == Some(1.0));
 }
