@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, ErasedData, Event, FraudData,
-    HoldData, PlayedData, ProbeData, RecordingData, RefusedData, Transferred, TrunkData,
+    AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, ErasedData, Event, FraudData, HoldData,
+    PauseData, PlayedData, ProbeData, RecordingData, RefusedData, Transferred, TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
@@ -80,6 +80,8 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
         "leaseline.recording.archived" => Body::RecordingArchived(read(text)?),
         "leaseline.archive.day_closed" => Body::ArchiveDayClosed(read(text)?),
         "leaseline.archive.alarm" => Body::ArchiveAlarm(read(text)?),
+        "leaseline.recording.paused" => Body::RecordingPaused(read(text)?),
+        "leaseline.recording.resumed" => Body::RecordingResumed(read(text)?),
         "leaseline.fraud.suspected" => Body::FraudSuspected(read(text)?),
         "leaseline.defence.banned" => Body::DefenceBanned(read(text)?),
         "leaseline.lease.granted" => Body::LeaseGranted(read(text)?),
@@ -147,6 +149,7 @@ enum Data<'a> {
     Archived(&'a ArchivedData),
     DayClosed(&'a DayClosedData),
     Alarm(&'a AlarmData),
+    Pause(&'a PauseData),
     Fraud(&'a FraudData),
     Ban(&'a BanData),
     Lease(&'a Lease),
@@ -172,6 +175,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::RecordingArchived(archived) => Data::Archived(archived),
         Body::ArchiveDayClosed(day) => Data::DayClosed(day),
         Body::ArchiveAlarm(alarm) => Data::Alarm(alarm),
+        Body::RecordingPaused(pause) | Body::RecordingResumed(pause) => Data::Pause(pause),
         Body::FraudSuspected(fraud) => Data::Fraud(fraud),
         Body::DefenceBanned(ban) => Data::Ban(ban),
         Body::LeaseGranted(lease)
@@ -224,8 +228,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::core::event::{
-        Attribution, AttributionKind, Candidate, Gap, HangupBy, LegMedia, MediaSummary, Outcome, RecordingState,
-        RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
+        Attribution, AttributionKind, Candidate, DigitData, Gap, HangupBy, LegMedia, MediaSummary, Outcome, PausedBy,
+        RecordingState, RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
     };
     use crate::core::identity::Diversion;
     use crate::core::stir::StirData;
@@ -322,6 +326,7 @@ pub(crate) mod tests {
                 }],
             },
             transfers: vec![transfer()],
+            dtmf: vec![DigitData { side: crate::ids::Side::Caller, digit: Some("5".into()), at_ms: 1, for_ms: 2 }],
             recording: Some(RecordingSummary {
                 state: RecordingState::Degraded,
                 reason: text(),
@@ -408,6 +413,8 @@ pub(crate) mod tests {
                 key: "AAAA".into(),
             }),
             Body::ArchiveAlarm(AlarmData { code: "clock_jumped".into(), detail: "by 9 s".into() }),
+            Body::RecordingPaused(PauseData { call_id: CallId(1), at_ms: 1_000, by: PausedBy::Api }),
+            Body::RecordingResumed(PauseData { call_id: CallId(1), at_ms: 2_000, by: PausedBy::CompanyKeys }),
             Body::FraudSuspected(FraudData {
                 kind: "minutes_spent".into(),
                 company: Some("acme".into()),
