@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, ErasedData, Event, FraudData, HoldData,
-    PauseData, PlayedData, ProbeData, RecordingData, RefusedData, Transferred, TrunkData,
+    AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, ErasedData, Event, FraudData,
+    HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, Transferred, TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
