@@ -20,6 +20,8 @@ mod recording;
 mod sessions;
 #[path = "flows/table.rs"]
 mod table;
+#[path = "flows/transcode.rs"]
+mod transcode;
 #[path = "flows/transfer.rs"]
 mod transfer;
 #[path = "flows/trunks.rs"]
