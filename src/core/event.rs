@@ -151,6 +151,9 @@ pub struct RecordingSummary {
     pub duration_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sha256: Option<String>,
+    /// Hash of the WAV inside, when the file at `path` is encrypted (`.wav.age`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub original_sha256: Option<String>,
     pub channels: u16,
     pub sample_rate: u32,
     pub gaps: Vec<Gap>,

@@ -332,6 +332,7 @@ pub(crate) mod tests {
                 reason: text(),
                 path: text(),
                 sha256: text(),
+                original_sha256: text(),
                 gaps: vec![Gap { channel: crate::ids::Side::Caller, at_ms: 1, for_ms: 2, cause: "loss".into() }],
                 ..RecordingSummary::default()
             }),
