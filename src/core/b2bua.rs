@@ -406,20 +406,32 @@ impl B2bua {
         }
     }
 
-    /// One input to one call. A panic inside it ends that call and nothing else.
+    /// One input to one call.
     fn tell_call(&mut self, now: Now, id: CallId, input: call::Input<'_>) {
-        let Some(mut call) = self.calls.remove(&id) else { return };
-        if let Err(panic) = self.guarded(now, &mut call, |call, ctx| call.handle(input, ctx)) {
+        let Some(call) = self.calls.remove(&id) else { return };
+        self.drive(now, call, |call, ctx| call.handle(input, ctx));
+    }
+
+    /// Does this to a call and puts it where it belongs then. A panic inside it ends that call and nothing else.
+    fn drive(&mut self, now: Now, mut call: Box<Call>, act: impl FnOnce(&mut Call, &mut Ctx<'_>)) {
+        if let Err(panic) = self.guarded(now, &mut call, act) {
             self.on_panic(now, &mut call, &panic);
         }
         if let Some(answered) = call.data().answered_at {
-            self.admission.answered(answered, call.admitted_mut());
+            self.keep_books(|all| all.admission.answered(answered, call.admitted_mut()));
         }
         if call.is_ended() {
-            self.forget(now, *call);
+            self.keep_books(|all| all.forget(now, *call));
         } else {
-            self.arm(id, call.poll_timeout());
-            self.calls.insert(id, call);
+            self.arm(call.id(), call.poll_timeout());
+            self.calls.insert(call.id(), call);
+        }
+    }
+
+    /// Counts what calls take and give back. An error of ours in it costs a count, not the other calls.
+    fn keep_books(&mut self, act: impl FnOnce(&mut B2bua)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| act(self))) {
+            tracing::error!(panic = panic_text(panic.as_ref()), "the counts of calls are wrong from here on");
         }
     }
 

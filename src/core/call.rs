@@ -196,15 +196,10 @@ enum State {
 }
 
 impl Call {
-    /// Takes the call in: 100 to the caller, `call.started`; a webhook is asked, or ports are taken.
-    pub fn start(facts: NewCall, ctx: &mut Ctx<'_>) -> Call {
+    /// A call that nobody has heard of yet.
+    pub fn new(facts: NewCall) -> Call {
         let id = facts.data.call_id;
-        ctx.agent.set_nat(facts.leg, facts.caller_nat);
-        ctx.agent.set_large(facts.leg, facts.trunk.large_requests);
-        ctx.agent.set_credentials(facts.leg, facts.trunk.credentials.clone());
-        ctx.agent.trying(ctx.now, facts.leg);
-        ctx.event(id, Body::CallStarted(Box::new(facts.data.clone())));
-        let mut call = Call {
+        Call {
             legs: vec![facts.leg],
             seats: Vec::new(),
             place: 0,
@@ -227,12 +222,21 @@ impl Call {
             caller_refused: false,
             call_length: None,
             span: tracing::info_span!("call", %id),
-        };
-        ctx.agent.set_transfers(call.facts.leg, call.transfers_of(Side::Caller));
-        if !call.ask(ctx) {
-            call.open(ctx);
         }
-        call
+    }
+
+    /// Takes the call in: 100 to the caller, `call.started`; a webhook is asked, or ports are taken.
+    pub fn start(&mut self, ctx: &mut Ctx<'_>) {
+        let facts = &self.facts;
+        ctx.agent.set_nat(facts.leg, facts.caller_nat);
+        ctx.agent.set_large(facts.leg, facts.trunk.large_requests);
+        ctx.agent.set_credentials(facts.leg, facts.trunk.credentials.clone());
+        ctx.agent.trying(ctx.now, facts.leg);
+        ctx.event(self.id(), Body::CallStarted(Box::new(facts.data.clone())));
+        ctx.agent.set_transfers(facts.leg, self.transfers_of(Side::Caller));
+        if !self.ask(ctx) {
+            self.open(ctx);
+        }
     }
 
     /// It is known where the call goes: ports are asked for, or the caller is refused.

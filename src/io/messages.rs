@@ -2,7 +2,7 @@
 //! `leaseline trace`. Filled on the signalling thread as messages come and go; bounded in bytes, oldest call first.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -18,7 +18,8 @@ pub struct Message {
     pub at: Wall,
     pub seen: Seen,
     pub side: Side,
-    pub flow: Flow,
+    /// Shared with the other messages of its leg.
+    pub flow: Arc<Flow>,
     pub bytes: Bytes,
 }
 
@@ -112,15 +113,16 @@ impl Messages {
         // A message of a stream is a slice of what was read: it must not keep the rest alive. A datagram has its own bytes.
         let is_datagram = flow.transport == rsip::Transport::Udp;
         let bytes = if is_datagram { bytes.clone() } else { Bytes::copy_from_slice(bytes) };
-        let message = Message { at, seen, side: Side::Caller, flow: *flow, bytes };
         match owner {
             Some((call, side)) => {
-                inner.keep(call, Message { side, ..message });
+                let flow = inner.flow_of(call, flow);
+                inner.keep(call, Message { at, seen, side, flow, bytes });
                 inner.make_room();
                 Some(call)
             }
             None => {
                 if seen == Seen::Received {
+                    let message = Message { at, seen, side: Side::Caller, flow: Arc::new(*flow), bytes };
                     inner.unclaimed.push_back((sip_call_id.into(), message));
                     if inner.unclaimed.len() > limits::MESSAGES_UNCLAIMED {
                         inner.unclaimed.pop_front();
@@ -143,6 +145,13 @@ impl Messages {
 }
 
 impl Inner {
+    /// This flow as an earlier message of the call has it, if one came the same way.
+    fn flow_of(&self, call: CallId, flow: &Flow) -> Arc<Flow> {
+        let kept = self.calls.get(&call).map_or(&[][..], |entry| &entry.kept.messages);
+        let known = kept.iter().rev().take(4).find(|message| *message.flow == *flow);
+        known.map_or_else(|| Arc::new(*flow), |message| Arc::clone(&message.flow))
+    }
+
     fn keep(&mut self, call: CallId, message: Message) {
         let Some(entry) = self.calls.get_mut(&call) else { return };
         if entry.kept.messages.len() >= limits::MESSAGES_PER_CALL {
@@ -152,6 +161,10 @@ impl Inner {
         let size = (message.bytes.len() + size_of::<Message>()) as u64;
         entry.bytes += size;
         self.bytes += size;
+        if entry.kept.messages.len() == entry.kept.messages.capacity() {
+            // A plain call has ten when it is answered and fourteen at its end.
+            entry.kept.messages.reserve_exact(if entry.kept.messages.is_empty() { 10 } else { 4 });
+        }
         entry.kept.messages.push(message);
     }
 

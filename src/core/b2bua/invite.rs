@@ -10,7 +10,7 @@ use crate::core::admission::{Ask, Reject};
 use crate::core::agent::{Flow, LegId};
 use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
-use crate::core::call::{Call, Ctx, NewCall};
+use crate::core::call::{Call, NewCall};
 use crate::core::defence::fraud;
 use crate::core::event::CallData;
 use crate::core::route::Question;
@@ -54,29 +54,8 @@ impl B2bua {
         }
         match self.admit(now, leg, request, flow, trunk, dialled) {
             Ok(facts) => {
-                let id = facts.data.call_id;
-                self.own_leg(leg, id, Side::Caller);
-                let mut new_legs = Vec::new();
-                let mut ctx = Ctx {
-                    now,
-                    agent: &mut self.agent,
-                    settings: &settings,
-                    desk: &mut self.desk,
-                    decisions: &mut self.decisions,
-                    admission: &mut self.admission,
-                    alarms: &mut self.defence.alarms,
-                    health: &mut self.health,
-                    registrations: &self.registrations,
-                    out: &mut self.out,
-                    new_legs: &mut new_legs,
-                };
-                let call = Box::new(Call::start(facts, &mut ctx));
-                if call.is_ended() {
-                    self.forget(now, *call);
-                } else {
-                    self.arm(id, call.poll_timeout());
-                    self.calls.insert(id, call);
-                }
+                self.own_leg(leg, facts.data.call_id, Side::Caller);
+                self.drive(now, Box::new(Call::new(facts)), |call, ctx| call.start(ctx));
             }
             Err(reject) => self.turn_away(now, leg, Some(trunk), dialled, reject),
         }
