@@ -7,6 +7,7 @@
 mod driver;
 mod drops;
 pub mod engine;
+mod keys;
 pub mod ports;
 mod session;
 mod stats;

@@ -1,12 +1,13 @@
 //! The SIP messages of live and recent calls, for whoever has to see what was said: the API's ladder and
 //! `leaseline trace`. Filled on the signalling thread as messages come and go; bounded in bytes, oldest call first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use crate::core::agent::Flow;
+use crate::core::dtmf::info;
 use crate::ids::{CallId, Side};
 use crate::io::signalling::Seen;
 use crate::limits;
@@ -47,6 +48,8 @@ struct Inner {
     calls: HashMap<CallId, Entry, foldhash::fast::RandomState>,
     /// Calls in the order in which they began.
     order: VecDeque<CallId>,
+    /// Calls whose recording pauses: keys in their messages are masked.
+    paused: HashSet<CallId, foldhash::fast::RandomState>,
     /// What came lately and belongs to no call yet: an INVITE is read before its call exists.
     unclaimed: VecDeque<(Box<str>, Message)>,
 }
@@ -67,6 +70,7 @@ impl Messages {
             legs: HashMap::default(),
             calls: HashMap::default(),
             order: VecDeque::new(),
+            paused: HashSet::default(),
             unclaimed: VecDeque::new(),
         };
         Messages { inner: Mutex::new(inner) }
@@ -100,6 +104,24 @@ impl Messages {
             }
         }
         inner.make_room();
+    }
+
+    /// Keys that are pressed in this call are to be unreadable from now on, or need not be any more.
+    pub fn mask_keys(&self, call: CallId, mask: bool) {
+        let mut inner = self.lock();
+        if mask && inner.paused.len() < limits::CALLS {
+            inner.paused.insert(call);
+        } else if !mask {
+            inner.paused.remove(&call);
+        }
+    }
+
+    /// The message as it may be shown: keys are masked unless it is known that they need not be.
+    pub fn shown(&self, bytes: &Bytes) -> Bytes {
+        let Some(masked) = info::masked(bytes) else { return bytes.clone() };
+        let inner = self.lock();
+        let call = call_id(bytes).and_then(|id| inner.legs.get(id));
+        if call.is_some_and(|(call, _)| !inner.paused.contains(call)) { bytes.clone() } else { masked }
     }
 
     /// A message came or went. Gives the call that it belongs to, when that is known.

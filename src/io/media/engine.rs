@@ -235,11 +235,13 @@ impl Worker {
         let Mark { serial, slot, side, is_rtcp } = Mark::unpack(mark);
         let slot = slot as usize;
         let place = self.sessions.get(slot).and_then(Option::as_ref);
-        let Some(has_deadline) = place.filter(|place| place.serial == serial).map(|place| place.due.is_some()) else {
+        if place.is_none_or(|place| place.serial != serial) {
             return;
-        };
+        }
         self.guard(now, slot, |session, hands| hands.on_readable(now, session, side, is_rtcp, mark));
-        if !has_deadline {
+        if let Some(Some(place)) = self.sessions.get_mut(slot)
+            && (place.due.is_none() || place.session.take_sooner())
+        {
             self.note_deadline(slot);
         }
     }
@@ -288,6 +290,9 @@ impl Worker {
                 self.guard(now, slot, |session, hands| hands.on_remote(now, session, side, remote));
             }
             MediaCommand::Record(spec) => self.guard(now, slot, |session, hands| hands.on_record(session, spec)),
+            MediaCommand::Pause(paused) => {
+                self.guard(now, slot, |session, hands| hands.on_pause(now, session, paused));
+            }
             MediaCommand::Close(at) => self.close(slot, at),
             // `MediaEngine::command` opens by itself.
             MediaCommand::Open(_) => {}
