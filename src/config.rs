@@ -142,6 +142,19 @@ pub struct Media {
     pub codecs: Codecs,
     /// No packet from either side for so long ends the call; default 60 s; zero: never.
     pub silence_max: Duration,
+    /// How media threads wait, read and send; default `auto`.
+    pub engine: Engine,
+    /// DSCP of RTP and RTCP that we send, 0 to 63; default 46, EF (RFC 3246).
+    pub dscp: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// What is better by our measurement, where it is to be had.
+    Auto,
+    Epoll,
+    /// Where it is refused, the program does not start.
+    IoUring,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

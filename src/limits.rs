@@ -123,6 +123,8 @@ pub const RTP_PACKET: usize = 1_472;
 pub const PORT_QUARANTINE: Duration = Duration::from_secs(5);
 /// The least rest, when all other ports are taken or resting.
 pub const PORT_QUARANTINE_MIN: Duration = Duration::from_millis(500);
+/// Port pairs that rest or are free with open sockets, for the next calls.
+pub const KEPT_PAIRS: usize = 4_096;
 /// Packets in sequence from one source before NAT mode believes it.
 pub const LATCH_PACKETS: u8 = 5;
 /// They must come within this time.

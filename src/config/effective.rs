@@ -12,8 +12,8 @@ use super::dialogs::Timer;
 use super::parse::schedule::span_text;
 use super::value::{duration_text, listener_text, size_text, source_text};
 use super::{
-    ClientCertificates, Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Dialogs, Fsync, Glob,
-    Listener, MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Then, Trunk, Ways,
+    ClientCertificates, Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Dialogs, Engine,
+    Fsync, Glob, Listener, MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Then, Trunk, Ways,
 };
 use crate::core::agent::Reliable;
 use crate::ids::E164;
@@ -89,6 +89,13 @@ impl Config {
         };
         out.text("codecs", codecs);
         out.text("silence_max", duration_text(self.media.silence_max));
+        let engine = match self.media.engine {
+            Engine::Auto => "auto",
+            Engine::Epoll => "epoll",
+            Engine::IoUring => "io_uring",
+        };
+        out.text("engine", engine);
+        out.plain("dscp", self.media.dscp);
         out.table("[recording]");
         out.plain("enabled", self.recording.enabled);
         let fsync = match self.recording.fsync {

@@ -177,6 +177,14 @@ pub struct LegMedia {
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub refused: BTreeMap<String, u64>,
     pub rtcp: u64,
+    /// RTP datagrams that our kernel dropped because we did not read them in time.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub kernel_dropped: u64,
+}
+
+// The signature is serde's.
+fn is_zero(figure: &u64) -> bool {
+    *figure == 0
 }
 
 /// What the call's media was like.

@@ -319,6 +319,7 @@ impl Leg {
             mos: self.quality.mos().filter(|_| is_g711).map(|mos| round(mos, 1e2)),
             refused: refused.map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect::<BTreeMap<_, _>>(),
             rtcp: self.rtcp,
+            kernel_dropped: 0,
         }
     }
 }

@@ -3,18 +3,22 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
 use crate::core::media::{MediaNotice, RecordingSpec, Remote};
 use crate::core::relay::Relay;
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
+use crate::io::media::driver::Driver;
 use crate::io::media::keys::{EventTypes, Keys};
 use crate::io::media::ports::Pair;
 use crate::io::media::stats::MediaStats;
 use crate::io::media::tap::{SideFormats, Tap};
-use crate::limits::RTP_PACKET;
-use crate::time::{Now, Wakeup};
+use crate::time::{Mono, Now, Wakeup};
+
+/// How often the kernel is asked for the datagrams that it dropped: two system calls of 0.4 µs a call.
+const DROPS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// One call on its thread.
 pub(crate) struct Session {
@@ -23,6 +27,9 @@ pub(crate) struct Session {
     pairs: [Pair; 2],
     formats: [SideFormats; 2],
     recording: bool,
+    /// Datagrams of each side that the kernel dropped, as counted so far, and when to look again.
+    dropped: [u32; 2],
+    look_at: Mono,
     /// Nothing is tapped for now.
     paused: bool,
     events: [EventTypes; 2],
@@ -32,13 +39,15 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(call: CallId, relay: Relay, pairs: [Pair; 2]) -> Session {
+    pub(crate) fn new(now: Mono, call: CallId, relay: Relay, pairs: [Pair; 2]) -> Session {
         Session {
             call,
             relay,
             pairs,
             formats: Default::default(),
             recording: false,
+            dropped: [0; 2],
+            look_at: now + DROPS_INTERVAL,
             paused: false,
             events: Default::default(),
             keys: None,
@@ -59,14 +68,16 @@ impl Session {
         if is_rtcp { &pair.rtcp } else { &pair.rtp }
     }
 
-    pub(super) fn summary(&self) -> MediaSummary {
-        self.relay.summary()
+    /// Gives the ports back. Nobody may wait on the sockets any more.
+    pub(super) fn rest(self) {
+        self.pairs.into_iter().for_each(Pair::rest);
     }
 
     /// When [`Hands::on_timeout`] has something to do.
-    pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
+    pub(super) fn poll_timeout(&self) -> Wakeup {
         let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
-        self.relay.poll_timeout().into_iter().chain(keys).min_by_key(|(at, _)| *at)
+        let others = self.relay.poll_timeout().into_iter().chain(keys);
+        others.fold((self.look_at, "media_look"), |first, next| if next.0 < first.0 { next } else { first })
     }
 
     /// Whether a packet has brought a deadline since this was asked last.
@@ -77,33 +88,35 @@ impl Session {
 
 /// What handling one call needs besides the call: kept apart so that both can be borrowed.
 pub(super) struct Hands {
+    pub(super) driver: Box<dyn Driver>,
     pub(super) tap: Tap,
     pub(super) notices: Notices,
     pub(super) stats: MediaStats,
-    /// The datagram at hand. One byte more than a packet may have, to see that it is longer.
-    buffer: Box<[u8; RTP_PACKET + 1]>,
 }
 
 impl Hands {
-    pub(super) fn new(tap: Tap, notices: Notices) -> Hands {
-        Hands { tap, notices, stats: MediaStats::default(), buffer: Box::new([0; RTP_PACKET + 1]) }
+    pub(super) fn new(driver: Box<dyn Driver>, tap: Tap, notices: Notices) -> Hands {
+        Hands { driver, tap, notices, stats: MediaStats::default() }
     }
 
     /// Reads one datagram of a ready socket.
-    pub(super) fn on_readable(&mut self, now: Now, session: &mut Session, side: Side, is_rtcp: bool) {
-        // Errors here are `WouldBlock`, or what ICMP said of an earlier packet; reading has cleared it.
-        let Ok((length, source)) = session.socket(side, is_rtcp).recv_from(&mut self.buffer[..]) else { return };
+    pub(super) fn on_readable(&mut self, now: Now, session: &mut Session, side: Side, is_rtcp: bool, mark: u64) {
+        let Some(source) = self.driver.read(session.socket(side, is_rtcp), mark) else { return };
         self.stats.received_packets += 1;
-        self.stats.received_bytes += length as u64;
+        self.stats.received_bytes += self.driver.datagram().len() as u64;
         if is_rtcp {
-            self.on_rtcp(now, session, side, source, length);
+            self.on_rtcp(now, session, side, source);
         } else {
-            self.on_rtp(now, session, side, source, length);
+            self.on_rtp(now, session, side, source);
         }
     }
 
     /// Time has come to what [`Session::poll_timeout`] said.
     pub(super) fn on_timeout(&mut self, now: Now, session: &mut Session) {
+        if session.look_at <= now.mono {
+            session.look_at = now.mono + DROPS_INTERVAL;
+            self.count_drops(session);
+        }
         if session.relay.handle_timeout(now.mono) {
             (self.notices)(session.call, MediaNotice::Silent);
         }
@@ -111,6 +124,25 @@ impl Hands {
             for (side, digit) in keys.on_timeout(now.mono) {
                 (self.notices)(session.call, MediaNotice::Digit(side, digit));
             }
+        }
+    }
+
+    /// The call is over: its final figures.
+    pub(super) fn on_close(&mut self, session: &mut Session) -> MediaSummary {
+        self.count_drops(session);
+        let mut summary = session.relay.summary();
+        let [caller, company] = session.dropped.map(u64::from);
+        summary.caller.kernel_dropped = caller;
+        summary.company.kernel_dropped = company;
+        summary
+    }
+
+    /// Asks the kernel what it dropped since the last time.
+    fn count_drops(&mut self, session: &mut Session) {
+        for (pair, seen) in session.pairs.iter().zip(&mut session.dropped) {
+            let dropped = pair.dropped();
+            self.stats.kernel_dropped += u64::from(dropped.wrapping_sub(*seen));
+            *seen = dropped;
         }
     }
 
@@ -159,23 +191,23 @@ impl Hands {
         let _ = catch_unwind(AssertUnwindSafe(|| (self.notices)(call, notice)));
     }
 
-    /// An RTP datagram is in the buffer: judge, forward, then tap.
-    fn on_rtp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr, length: usize) {
-        let bytes = self.buffer.get(..length).unwrap_or_default();
-        let accepted = match session.relay.on_rtp(now.mono, side, source, bytes) {
+    /// The driver has an RTP datagram: judge, forward, then tap.
+    fn on_rtp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr) {
+        let accepted = match session.relay.on_rtp(now.mono, side, source, self.driver.datagram()) {
             Ok(accepted) => accepted,
             Err(refusal) => return self.stats.refuse(refusal),
         };
         if let Some(to) = accepted.to {
-            match session.socket(side.other(), false).send_to(bytes, to) {
-                Ok(_) => {
+            match self.driver.forward(session.socket(side.other(), false), to) {
+                Ok(()) => {
                     session.relay.on_relayed(side);
                     self.stats.relayed_packets += 1;
-                    self.stats.relayed_bytes += length as u64;
+                    self.stats.relayed_bytes += self.driver.datagram().len() as u64;
                 }
                 Err(_) => self.stats.send_failed += 1,
             }
         }
+        let bytes = self.driver.datagram();
         if session.recording && !session.paused && !self.tap.packet(session.call, side, now.mono, bytes) {
             self.stats.tap_lost += 1;
         }
@@ -191,12 +223,11 @@ impl Hands {
         }
     }
 
-    /// An RTCP datagram is in the buffer.
-    fn on_rtcp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr, length: usize) {
-        let bytes = self.buffer.get(..length).unwrap_or_default();
-        match session.relay.on_rtcp(now.mono, side, source, bytes) {
-            Ok(Some(to)) => match session.socket(side.other(), true).send_to(bytes, to) {
-                Ok(_) => self.stats.relayed_rtcp += 1,
+    /// The driver has an RTCP datagram.
+    fn on_rtcp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr) {
+        match session.relay.on_rtcp(now.mono, side, source, self.driver.datagram()) {
+            Ok(Some(to)) => match self.driver.forward(session.socket(side.other(), true), to) {
+                Ok(()) => self.stats.relayed_rtcp += 1,
                 Err(_) => self.stats.send_failed += 1,
             },
             Ok(None) => {}
