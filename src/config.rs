@@ -12,6 +12,7 @@ mod dns;
 mod effective;
 mod parse;
 mod problem;
+mod prompts;
 mod read;
 mod sip;
 mod streams;
@@ -37,6 +38,7 @@ pub use company::{
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
+pub use prompts::{AnnouncementAt, Prompts, Sound, TakenAfter, Voicemail};
 pub use problem::{Problem, Problems};
 pub use sip::{LargeRequests, Listener, Sip};
 pub use streams::Streams;

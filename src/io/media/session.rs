@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
 use crate::core::media::{MediaNotice, RecordingSpec, Remote};
+use crate::core::player::Play;
 use crate::core::relay::Relay;
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
@@ -13,6 +14,7 @@ use crate::io::media::keys::{EventTypes, Keys};
 use crate::io::media::ports::Pair;
 use crate::io::media::stats::MediaStats;
 use crate::io::media::tap::{SideFormats, Tap};
+use crate::io::media::voice::Voice;
 use crate::limits::RTP_PACKET;
 use crate::time::{Now, Wakeup};
 
@@ -27,6 +29,7 @@ pub(crate) struct Session {
     paused: bool,
     events: [EventTypes; 2],
     keys: Option<Box<Keys>>,
+    voice: Option<Box<Voice>>,
     /// A packet has brought a deadline that may come before the one that was noted.
     sooner: bool,
 }
@@ -42,6 +45,7 @@ impl Session {
             paused: false,
             events: Default::default(),
             keys: None,
+            voice: None,
             sooner: false,
         }
     }
@@ -66,7 +70,8 @@ impl Session {
     /// When [`Hands::on_timeout`] has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
         let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
-        self.relay.poll_timeout().into_iter().chain(keys).min_by_key(|(at, _)| *at)
+        let voice = self.voice.as_ref().and_then(|voice| voice.poll_timeout());
+        self.relay.poll_timeout().into_iter().chain(keys).chain(voice).min_by_key(|(at, _)| *at)
     }
 
     /// Whether a packet has brought a deadline since this was asked last.
@@ -107,10 +112,55 @@ impl Hands {
         if session.relay.handle_timeout(now.mono) {
             (self.notices)(session.call, MediaNotice::Silent);
         }
+        self.speak(now, session);
         if let Some(keys) = &mut session.keys {
             for (side, digit) in keys.on_timeout(now.mono) {
                 (self.notices)(session.call, MediaNotice::Digit(side, digit));
             }
+        }
+    }
+
+    /// A sound to this side begins.
+    pub(super) fn on_play(&mut self, now: Now, session: &mut Session, side: Side, play: Play) {
+        self.on_hush(now, session, side);
+        let formats = &session.formats[side.index()].formats;
+        if !session.voice.get_or_insert_default().play(now, session.call, side, play, formats) {
+            (self.notices)(session.call, MediaNotice::Played(side, now, now));
+        }
+        self.speak(now, session);
+    }
+
+    /// What is being played to this side ends.
+    pub(super) fn on_hush(&mut self, now: Now, session: &mut Session, side: Side) {
+        if let Some(started) = session.voice.as_mut().and_then(|voice| voice.stop(side)) {
+            (self.notices)(session.call, MediaNotice::Played(side, started, now));
+        }
+    }
+
+    /// The sides hear each other, or do not.
+    pub(super) fn on_bridge(session: &mut Session, together: bool) {
+        if !together || session.voice.is_some() {
+            session.voice.get_or_insert_default().apart = !together;
+        }
+    }
+
+    /// Sends the packets of prompts that are due, and tells of prompts that are over.
+    fn speak(&mut self, now: Now, session: &mut Session) {
+        let Session { call, relay, pairs, recording, paused, voice: Some(voice), .. } = session else { return };
+        while let Some((side, packet)) = voice.packet(now.mono) {
+            if let Some(to) = relay.destination(side) {
+                match pairs[side.index()].rtp.send_to(packet, to) {
+                    Ok(_) => self.stats.relayed_bytes += packet.len() as u64,
+                    Err(_) => self.stats.send_failed += 1,
+                }
+            }
+            // What a side hears is in the channel of the one that it hears else.
+            if *recording && !*paused && !self.tap.packet(*call, side.other(), now.mono, packet) {
+                self.stats.tap_lost += 1;
+            }
+        }
+        while let Some((side, started)) = voice.over(now.mono) {
+            (self.notices)(*call, MediaNotice::Played(side, started, now));
         }
     }
 
@@ -166,7 +216,8 @@ impl Hands {
             Ok(accepted) => accepted,
             Err(refusal) => return self.stats.refuse(refusal),
         };
-        if let Some(to) = accepted.to {
+        let withheld = session.voice.as_ref().is_some_and(|voice| voice.withholds(side.other()));
+        if let Some(to) = accepted.to.filter(|_| !withheld) {
             match session.socket(side.other(), false).send_to(bytes, to) {
                 Ok(_) => {
                     session.relay.on_relayed(side);
@@ -176,7 +227,7 @@ impl Hands {
                 Err(_) => self.stats.send_failed += 1,
             }
         }
-        if session.recording && !session.paused && !self.tap.packet(session.call, side, now.mono, bytes) {
+        if session.recording && !session.paused && !withheld && !self.tap.packet(session.call, side, now.mono, bytes) {
             self.stats.tap_lost += 1;
         }
         if accepted.first {
