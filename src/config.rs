@@ -40,8 +40,8 @@ pub use company::{
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
-pub use prompts::{AnnouncementAt, Prompts, Sound, TakenAfter, Voicemail};
 pub use problem::{Problem, Problems};
+pub use prompts::{AnnouncementAt, Prompts, Sound, TakenAfter, Voicemail};
 pub use sip::{LargeRequests, Listener, Sip};
 pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};

@@ -12,10 +12,10 @@ mod login;
 mod offers;
 #[path = "flows/places.rs"]
 mod places;
-#[path = "flows/races.rs"]
-mod races;
 #[path = "flows/prompts.rs"]
 mod prompts;
+#[path = "flows/races.rs"]
+mod races;
 #[path = "flows/recording.rs"]
 mod recording;
 #[path = "flows/sessions.rs"]

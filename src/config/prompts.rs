@@ -17,7 +17,11 @@ pub struct Sound {
 impl fmt::Debug for Sound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let samples = self.samples.len();
-        f.debug_struct("Sound").field("file", &self.file).field("sha256", &self.sha256).field("samples", &samples).finish()
+        f.debug_struct("Sound")
+            .field("file", &self.file)
+            .field("sha256", &self.sha256)
+            .field("samples", &samples)
+            .finish()
     }
 }
 

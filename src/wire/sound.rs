@@ -183,9 +183,14 @@ mod tests {
     fn every_common_format_is_the_same_sound() {
         for rate in [8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000] {
             let tone = tone(rate, 1_000.0, 0.5);
-            for (channels, bits, is_float, wanted) in
-                [(1, 8, false, 35.0), (1, 16, false, 60.0), (2, 16, false, 60.0), (2, 24, false, 60.0), (1, 32, false, 60.0), (2, 32, true, 60.0)]
-            {
+            for (channels, bits, is_float, wanted) in [
+                (1, 8, false, 35.0),
+                (1, 16, false, 60.0),
+                (2, 16, false, 60.0),
+                (2, 24, false, 60.0),
+                (1, 32, false, 60.0),
+                (2, 32, true, 60.0),
+            ] {
                 let heard = read(&file(rate, channels, bits, is_float, &tone)).unwrap();
                 assert!(heard.len().abs_diff(4_000) <= 1, "{rate} Hz: {}", heard.len());
                 let quality = quality(&heard, 1_000.0);

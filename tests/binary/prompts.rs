@@ -109,7 +109,8 @@ fn the_caller_hears_the_announcement_and_only_the_company_the_whisper() {
     let prompts = ended["prompts"].as_array().unwrap();
     let said: Vec<_> = prompts.iter().map(|p| (p["kind"].as_str().unwrap(), p["to"].as_str().unwrap())).collect();
     assert_eq!(said, [("whisper", "company"), ("announcement", "caller")]);
-    let hash: String = Sha256::digest(fs::read(file("recorded.wav")).unwrap()).iter().map(|b| format!("{b:02x}")).collect();
+    let hash: String =
+        Sha256::digest(fs::read(file("recorded.wav")).unwrap()).iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(prompts[1]["sha256"], hash);
     node.stop();
 }

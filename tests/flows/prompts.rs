@@ -193,7 +193,9 @@ fn a_call_is_hung_up_in_every_phase_of_ours() {
     let folder = sounds();
     let lines = "[company.prompts]\nannouncement = \"@/recorded.wav\"\nannouncement_at = \"early\"\n\
                  busy = \"@/busy.wav\"\n[company.voicemail]\nafter = [\"no_answer\"]";
-    for (seconds, phase, shop) in [(2, "announcing", answers()), (5, "announcing", refuses(486)), (50, "voicemail", silent())] {
+    for (seconds, phase, shop) in
+        [(2, "announcing", answers()), (5, "announcing", refuses(486)), (50, "voicemail", silent())]
+    {
         let mut world = world(folder.path(), lines, shop.clone(), shop);
         world.dial(Calling { hang_up: None, ..Calling::default() });
         world.pass(SECOND * seconds);

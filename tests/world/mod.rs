@@ -513,8 +513,10 @@ impl World {
             MediaCommand::Play(side, play) => {
                 self.hush(call, side);
                 let samples = u64::try_from(play.sound.samples.len()).expect("a sound");
-                let _ = writeln!(self.ladder, "   {:>7.3} {side:?} hears {}", self.seconds(), file_name(&play.sound.file));
-                let length = if play.repeat { Duration::from_secs(3_600) } else { Duration::from_micros(samples * 125) };
+                let _ =
+                    writeln!(self.ladder, "   {:>7.3} {side:?} hears {}", self.seconds(), file_name(&play.sound.file));
+                let length =
+                    if play.repeat { Duration::from_secs(3_600) } else { Duration::from_micros(samples * 125) };
                 let end = (self.now.mono + length, self.order);
                 self.notices.insert(end, (call, MediaNotice::Played(side, self.now, self.now.after(length))));
                 if let Some(state) = self.media.get_mut(&call) {

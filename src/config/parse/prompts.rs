@@ -43,7 +43,8 @@ pub(super) fn voicemail<'t>(r: &mut Reader<'t>, company: &mut Section<'_, 't>) -
 
 /// A WAV file, read and converted once.
 pub(super) fn sound<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, key: &'static str) -> Option<Arc<Sound>> {
-    let found = r.text(s, key, |text| if text.is_empty() { Err("is not a file".to_owned()) } else { Ok(text.to_owned()) });
+    let found =
+        r.text(s, key, |text| if text.is_empty() { Err("is not a file".to_owned()) } else { Ok(text.to_owned()) });
     let Found::Is(file, place) = found else { return None };
     let path = r.relative(&file);
     match load(file, &path) {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::super::check::Marks;
 use super::super::read::{Found, Reader, Section};
 use super::super::{During, Glob, Rule, Then, When, value};
-use super::{choice, prompts};
 use super::destinations::optional_ways;
 use super::schedule::refusal;
+use super::{choice, prompts};
 use crate::limits;
 
 /// The rules of a company, in order.
@@ -65,7 +65,10 @@ fn rule<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> O
             return None;
         }
         (None, None) => {
-            r.problem(s.place(), "needs `forward_to`, `refuse`, `recording`, `announcement` or `whisper`: what becomes of these calls?");
+            r.problem(
+                s.place(),
+                "needs `forward_to`, `refuse`, `recording`, `announcement` or `whisper`: what becomes of these calls?",
+            );
             return None;
         }
     };

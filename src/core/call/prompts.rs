@@ -66,9 +66,7 @@ impl Call {
         }
         self.prompts.is_intro = true;
         ctx.media(self.id(), MediaCommand::Bridge(false));
-        for (side, kind, sound) in
-            [(Side::Caller, "announcement", announcement), (Side::Company, "whisper", whisper)]
-        {
+        for (side, kind, sound) in [(Side::Caller, "announcement", announcement), (Side::Company, "whisper", whisper)] {
             if let Some(sound) = sound {
                 self.play(side, kind, sound, false, ctx);
             }

@@ -228,8 +228,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::core::event::{
-        Attribution, AttributionKind, Candidate, DigitData, Gap, HangupBy, LegMedia, MediaSummary, Outcome, PausedBy, PromptData,
-        RecordingState, RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
+        Attribution, AttributionKind, Candidate, DigitData, Gap, HangupBy, LegMedia, MediaSummary, Outcome, PausedBy,
+        PromptData, RecordingState, RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
     };
     use crate::core::identity::Diversion;
     use crate::core::stir::StirData;

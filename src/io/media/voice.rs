@@ -38,7 +38,8 @@ impl Voice {
 
     /// The next packet that is due, and the side that it is for.
     pub(super) fn packet(&mut self, now: Mono) -> Option<(Side, &[u8])> {
-        let due = |player: &Option<Player>| player.as_ref().is_some_and(|p| p.poll_timeout().0 <= now && !p.is_over(now));
+        let due =
+            |player: &Option<Player>| player.as_ref().is_some_and(|p| p.poll_timeout().0 <= now && !p.is_over(now));
         let side = Side::BOTH.into_iter().find(|side| due(&self.players[side.index()]))?;
         let packet = self.players[side.index()].as_mut()?.packet(now)?;
         Some((side, packet))
