@@ -30,6 +30,7 @@ pub mod media_address;
 pub mod media_quality;
 pub mod number;
 pub mod outbox;
+pub mod player;
 pub mod pool;
 pub mod probe;
 pub mod reason;

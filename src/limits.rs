@@ -133,6 +133,11 @@ pub const LATCH_WINDOW: Duration = Duration::from_millis(1_500);
 pub const DTMF_END_LOST: Duration = Duration::from_millis(200);
 /// How long the API waits for a media thread to pause a recording.
 pub const PAUSE_ANSWER: Duration = Duration::from_secs(5);
+/// Longest prompt, and its largest file.
+pub const PROMPT: Duration = Duration::from_secs(10 * 60);
+pub const PROMPT_FILE: u64 = 128 << 20;
+/// Prompts of one call that its event lists.
+pub const PROMPTS: usize = 64;
 /// Digits of one call that its event lists.
 pub const DTMF_DIGITS: usize = 256;
 /// Keys of one sequence follow each other within this time.

@@ -41,6 +41,10 @@ pub struct Company {
     pub nat: bool,
     /// Overrides `[recording] enabled`.
     pub recording: Option<bool>,
+    /// What is played in its calls.
+    pub prompts: super::Prompts,
+    /// Takes messages; none: nobody does.
+    pub voicemail: Option<super::Voicemail>,
     /// How its PBX may send callers on.
     pub transfer: TransferRules,
     pub limits: super::CompanyLimits,

@@ -257,6 +257,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     if let Some(schedule) = &company.schedule {
         write_schedule(out, schedule);
     }
+    voice::of_company(out, company);
     if let Some(closed) = &company.closed {
         out.table("[company.closed]");
         write_then(out, closed);
@@ -292,7 +293,7 @@ fn write_rule(out: &mut Writer, rule: &Rule) {
     out.table("[[company.rule]]");
     out.text("name", &rule.name);
     write_then(out, &rule.then);
-    voice::whether_recorded(out, rule.recording);
+    voice::of_rule(out, rule);
     out.table("[company.rule.when]");
     let when = &rule.when;
     let lists = [

@@ -89,6 +89,8 @@ pub enum Outcome {
     Cancelled,
     Rejected,
     Failed,
+    /// Nobody answered, and the caller was asked for a message; `reason` says why nobody did.
+    Voicemail,
     /// The daemon died in mid-call; the next start wrote this event.
     LostInCrash,
 }
@@ -102,6 +104,7 @@ impl Outcome {
             Outcome::Cancelled => "cancelled",
             Outcome::Rejected => "rejected",
             Outcome::Failed => "failed",
+            Outcome::Voicemail => "voicemail",
             Outcome::LostInCrash => "lost_in_crash",
         }
     }
@@ -248,6 +251,9 @@ pub struct CallData {
     /// In their order.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub transfers: Vec<TransferData>,
+    /// What we played, in the order in which it ended; in `call.ended`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub prompts: Vec<PromptData>,
     /// Keys that were pressed in the talk, in their order; in `call.ended`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub dtmf: Vec<DigitData>,
@@ -291,6 +297,7 @@ impl CallData {
             stir: None,
             attribution,
             transfers: Vec::new(),
+            prompts: Vec::new(),
             dtmf: Vec::new(),
             recording: None,
             media: None,
@@ -373,6 +380,22 @@ pub struct RecordingData {
     pub call_id: CallId,
     #[serde(flatten)]
     pub recording: RecordingSummary,
+}
+
+/// One sound that was played.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptData {
+    /// `announcement`, `whisper`, `ringback`, `busy`, `greeting` or `tone`.
+    pub kind: Cow<'static, str>,
+    /// Who heard it.
+    pub to: crate::ids::Side,
+    /// As the configuration names it.
+    pub file: String,
+    /// Of the file, in hexadecimal; absent for sounds of our own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<String>,
+    pub from: Wall,
+    pub until: Wall,
 }
 
 /// One press of a key.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::core::dtmf::Digit;
 use crate::core::event::{MediaSummary, RecordingSummary};
+use crate::core::player::Play;
 use crate::ids::{CallId, Side};
 use crate::time::{Now, Wall};
 
@@ -79,6 +80,12 @@ pub enum MediaCommand {
     /// From now on nothing of either side gets into the recording (`true`), or it does again (`false`). Answered by
     /// [`MediaNotice::Paused`].
     Pause(bool),
+    /// Plays a sound to this side, instead of what the other side says. One that is being played to it ends.
+    Play(Side, Play),
+    /// Ends the sound that is being played to this side, if there is one.
+    Hush(Side),
+    /// The sides hear each other (`true`, which is so from the start), or not.
+    Bridge(bool),
     /// The talk is over at this instant: close the sockets, seal the recording. Answered by [`MediaNotice::Closed`] and,
     /// when a recording was started, by [`MediaNotice::Recorded`].
     Close(Now),
@@ -97,6 +104,9 @@ pub enum MediaNotice {
     Silent,
     /// From this instant on nothing gets into the recording, or it does again: answer to [`MediaCommand::Pause`].
     Paused(bool, Now),
+    /// A sound was played to a side, from one instant to another, to its end or until something else ended it; once for every
+    /// [`MediaCommand::Play`] but those that the end of the call ends. At once, when the side speaks no codec of ours.
+    Played(Side, Now, Now),
     /// A side has pressed a key, and let it go.
     Digit(Side, Digit),
     /// A panic of ours in this call's relay; its text. The media is closed: [`MediaNotice::Closed`] follows.

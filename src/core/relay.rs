@@ -133,6 +133,12 @@ impl Relay {
         verdict
     }
 
+    /// Where media for this side goes; `None`: nowhere, because nothing is known of it, or it wants none.
+    pub fn destination(&self, side: Side) -> Option<SocketAddr> {
+        let leg = &self.legs[side.index()];
+        leg.latch.rtp_destination().filter(|_| leg.flowing.is_some_and(|flowing| flowing.to_side))
+    }
+
     /// Judges a datagram that came to the RTP port of a side.
     pub fn on_rtp(&mut self, now: Mono, from: Side, source: SocketAddr, bytes: &[u8]) -> Result<Accepted, Refusal> {
         let verdict = self.judge_rtp(now, from, source, bytes);

@@ -12,6 +12,7 @@ pub mod ports;
 mod session;
 mod stats;
 pub mod tap;
+mod voice;
 
 use std::collections::HashMap;
 use std::io;

@@ -290,6 +290,11 @@ impl Worker {
                 self.guard(now, slot, |session, hands| hands.on_remote(now, session, side, remote));
             }
             MediaCommand::Record(spec) => self.guard(now, slot, |session, hands| hands.on_record(session, spec)),
+            MediaCommand::Play(side, play) => {
+                self.guard(now, slot, |session, hands| hands.on_play(now, session, side, play));
+            }
+            MediaCommand::Hush(side) => self.guard(now, slot, |session, hands| hands.on_hush(now, session, side)),
+            MediaCommand::Bridge(together) => self.guard(now, slot, |session, _| Hands::on_bridge(session, together)),
             MediaCommand::Pause(paused) => {
                 self.guard(now, slot, |session, hands| hands.on_pause(now, session, paused));
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
 use crate::core::media::{MediaNotice, RecordingSpec, Remote};
+use crate::core::player::Play;
 use crate::core::relay::Relay;
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
@@ -15,6 +16,7 @@ use crate::io::media::keys::{EventTypes, Keys};
 use crate::io::media::ports::Pair;
 use crate::io::media::stats::MediaStats;
 use crate::io::media::tap::{SideFormats, Tap};
+use crate::io::media::voice::Voice;
 use crate::time::{Mono, Now, Wakeup};
 
 /// How often the kernel is asked for the datagrams that it dropped: two system calls of 0.4 µs a call.
@@ -34,6 +36,7 @@ pub(crate) struct Session {
     paused: bool,
     events: [EventTypes; 2],
     keys: Option<Box<Keys>>,
+    voice: Option<Box<Voice>>,
     /// A packet has brought a deadline that may come before the one that was noted.
     sooner: bool,
 }
@@ -51,6 +54,7 @@ impl Session {
             paused: false,
             events: Default::default(),
             keys: None,
+            voice: None,
             sooner: false,
         }
     }
@@ -76,7 +80,8 @@ impl Session {
     /// When [`Hands::on_timeout`] has something to do.
     pub(super) fn poll_timeout(&self) -> Wakeup {
         let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
-        let others = self.relay.poll_timeout().into_iter().chain(keys);
+        let voice = self.voice.as_ref().and_then(|voice| voice.poll_timeout());
+        let others = self.relay.poll_timeout().into_iter().chain(keys).chain(voice);
         others.fold((self.look_at, "media_look"), |first, next| if next.0 < first.0 { next } else { first })
     }
 
@@ -120,6 +125,7 @@ impl Hands {
         if session.relay.handle_timeout(now.mono) {
             (self.notices)(session.call, MediaNotice::Silent);
         }
+        self.speak(now, session);
         if let Some(keys) = &mut session.keys {
             for (side, digit) in keys.on_timeout(now.mono) {
                 (self.notices)(session.call, MediaNotice::Digit(side, digit));
@@ -143,6 +149,50 @@ impl Hands {
             let dropped = pair.dropped();
             self.stats.kernel_dropped += u64::from(dropped.wrapping_sub(*seen));
             *seen = dropped;
+        }
+    }
+
+    /// A sound to this side begins.
+    pub(super) fn on_play(&mut self, now: Now, session: &mut Session, side: Side, play: Play) {
+        self.on_hush(now, session, side);
+        let formats = &session.formats[side.index()].formats;
+        if !session.voice.get_or_insert_default().play(now, session.call, side, play, formats) {
+            (self.notices)(session.call, MediaNotice::Played(side, now, now));
+        }
+        self.speak(now, session);
+    }
+
+    /// What is being played to this side ends.
+    pub(super) fn on_hush(&mut self, now: Now, session: &mut Session, side: Side) {
+        if let Some(started) = session.voice.as_mut().and_then(|voice| voice.stop(side)) {
+            (self.notices)(session.call, MediaNotice::Played(side, started, now));
+        }
+    }
+
+    /// The sides hear each other, or do not.
+    pub(super) fn on_bridge(session: &mut Session, together: bool) {
+        if !together || session.voice.is_some() {
+            session.voice.get_or_insert_default().apart = !together;
+        }
+    }
+
+    /// Sends the packets of prompts that are due, and tells of prompts that are over.
+    fn speak(&mut self, now: Now, session: &mut Session) {
+        let Session { call, relay, pairs, recording, paused, voice: Some(voice), .. } = session else { return };
+        while let Some((side, packet)) = voice.packet(now.mono) {
+            if let Some(to) = relay.destination(side) {
+                match self.driver.send(&pairs[side.index()].rtp, to, packet) {
+                    Ok(()) => self.stats.relayed_bytes += packet.len() as u64,
+                    Err(_) => self.stats.send_failed += 1,
+                }
+            }
+            // What a side hears is in the channel of the one that it hears else.
+            if *recording && !*paused && !self.tap.packet(*call, side.other(), now.mono, packet) {
+                self.stats.tap_lost += 1;
+            }
+        }
+        while let Some((side, started)) = voice.over(now.mono) {
+            (self.notices)(*call, MediaNotice::Played(side, started, now));
         }
     }
 
@@ -197,7 +247,8 @@ impl Hands {
             Ok(accepted) => accepted,
             Err(refusal) => return self.stats.refuse(refusal),
         };
-        if let Some(to) = accepted.to {
+        let withheld = session.voice.as_ref().is_some_and(|voice| voice.withholds(side.other()));
+        if let Some(to) = accepted.to.filter(|_| !withheld) {
             match self.driver.forward(session.socket(side.other(), false), to) {
                 Ok(()) => {
                     session.relay.on_relayed(side);
@@ -208,7 +259,7 @@ impl Hands {
             }
         }
         let bytes = self.driver.datagram();
-        if session.recording && !session.paused && !self.tap.packet(session.call, side, now.mono, bytes) {
+        if session.recording && !session.paused && !withheld && !self.tap.packet(session.call, side, now.mono, bytes) {
             self.stats.tap_lost += 1;
         }
         if accepted.first {
