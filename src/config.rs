@@ -142,6 +142,8 @@ pub struct Media {
     pub threads: usize,
     /// `recordable` (default): the offer is limited to codecs that can be recorded; `any`: passed as offered.
     pub codecs: Codecs,
+    /// Sides without a codec in common are connected all the same (default): what one sends is decoded and encoded again.
+    pub transcode: bool,
     /// No packet from either side for so long ends the call; default 60 s; zero: never.
     pub silence_max: Duration,
     /// How media threads wait, read and send; default `auto`.

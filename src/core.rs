@@ -40,3 +40,4 @@ pub mod relay;
 pub mod route;
 pub mod stir;
 pub mod transaction;
+pub mod transcode;

@@ -88,6 +88,7 @@ impl Config {
             Codecs::Any => "any",
         };
         out.text("codecs", codecs);
+        out.plain("transcode", self.media.transcode);
         out.text("silence_max", duration_text(self.media.silence_max));
         let engine = match self.media.engine {
             Engine::Auto => "auto",

@@ -165,6 +165,9 @@ pub struct RecordingSummary {
 /// What one leg's media was like.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LegMedia {
+    /// Name of the audio codec this side asked for (`PCMA`). Where the two differ, we transcoded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub codec: Option<String>,
     /// RTP packets received from this side and accepted.
     pub received: u64,
     /// Of them sent on to the other side.

@@ -9,6 +9,7 @@ use crate::core::event::{MediaSummary, RecordingSummary};
 use crate::core::player::Play;
 use crate::ids::{CallId, Side};
 use crate::time::{Now, Wall};
+use crate::wire::codec::Codec;
 
 /// What media threads need to open a call's two legs.
 #[derive(Clone, Debug)]
@@ -57,6 +58,8 @@ pub struct Remote {
     pub nat: bool,
     /// All formats agreed on, the audio codec first.
     pub formats: Vec<PayloadFormat>,
+    /// So many of them, from the first on, that side named itself: what it wants to get. The others it was told by us.
+    pub said: usize,
     pub flowing: Flowing,
 }
 
@@ -119,5 +122,5 @@ pub enum MediaNotice {
 
 /// Whether this codec can be recorded; used to limit offers.
 pub fn is_recordable(codec: &str) -> bool {
-    matches!(codec, "PCMU" | "PCMA")
+    Codec::of_name(codec).is_some()
 }

@@ -43,6 +43,7 @@ pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: 
         threads: r.integer(&mut s, "threads", 1..65).optional().map_or(cores.min(4), small),
         codecs: choice(r, &mut s, "codecs", &[("recordable", Codecs::Recordable), ("any", Codecs::Any)])
             .unwrap_or(Codecs::Recordable),
+        transcode: r.boolean(&mut s, "transcode").or(true),
         silence_max: duration(r, &mut s, "silence_max", Duration::ZERO, DAY).or(MINUTE),
         engine: choice(r, &mut s, "engine", &engines).unwrap_or(Engine::Auto),
         dscp: r.integer(&mut s, "dscp", 0..64).optional().and_then(|dscp| u8::try_from(dscp).ok()).unwrap_or(46),

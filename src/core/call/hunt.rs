@@ -68,6 +68,7 @@ impl Call {
             caller_nat: self.facts.caller_nat,
             caller_codecs: self.facts.trunk.codecs.clone(),
             session_ids: self.facts.session_ids,
+            transcode: media.transcode,
         };
         self.negotiation = Some(super::Negotiation::new(media.codecs, ctx.settings.own_media().clone(), &legs));
         if let Some(offer) = self.facts.offer.clone() {

@@ -1,6 +1,7 @@
 //! One call on its media thread: its sockets, what is decided about its packets, and a datagram's way through it:
 //! receive, judge, forward, tap.
 
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
 use crate::core::media::{MediaNotice, RecordingSpec, Remote};
 use crate::core::player::Play;
 use crate::core::relay::Relay;
+use crate::core::transcode::Translations;
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
 use crate::io::media::driver::Driver;
@@ -17,6 +19,7 @@ use crate::io::media::ports::Pair;
 use crate::io::media::stats::MediaStats;
 use crate::io::media::tap::{SideFormats, Tap};
 use crate::io::media::voice::Voice;
+use crate::limits::RTP_PACKET;
 use crate::time::{Mono, Now, Wakeup};
 
 /// How often the kernel is asked for the datagrams that it dropped: two system calls of 0.4 µs a call.
@@ -28,6 +31,9 @@ pub(crate) struct Session {
     relay: Relay,
     pairs: [Pair; 2],
     formats: [SideFormats; 2],
+    /// How many of its formats each side named itself.
+    said: [usize; 2],
+    translations: Translations,
     recording: bool,
     /// Datagrams of each side that the kernel dropped, as counted so far, and when to look again.
     dropped: [u32; 2],
@@ -48,6 +54,8 @@ impl Session {
             relay,
             pairs,
             formats: Default::default(),
+            said: [0; 2],
+            translations: Translations::default(),
             recording: false,
             dropped: [0; 2],
             look_at: now + DROPS_INTERVAL,
@@ -75,6 +83,14 @@ impl Session {
     /// Gives the ports back. Nobody may wait on the sockets any more.
     pub(super) fn rest(self) {
         self.pairs.into_iter().for_each(Pair::rest);
+    }
+
+    /// What each side sends in the terms of the other, after either has said something.
+    fn translate(&mut self) {
+        let sides = Side::BOTH.map(|side| (&self.formats[side.index()].formats[..], self.said[side.index()]));
+        for (side, reach) in Side::BOTH.into_iter().zip(self.translations.renew(sides)) {
+            self.relay.set_reach(side, reach);
+        }
     }
 
     /// When [`Hands::on_timeout`] has something to do.
@@ -201,6 +217,7 @@ impl Hands {
         if let Err(code) = session.relay.set_remote(now.mono, side, remote.as_ref()) {
             tracing::warn!(call = %session.call, ?side, code, "media address is not used");
         }
+        let said = remote.as_ref().map_or(0, |remote| remote.said);
         let formats = remote.map_or_else(SideFormats::default, |remote| SideFormats {
             formats: remote.formats,
             flowing: Some(remote.flowing),
@@ -212,6 +229,8 @@ impl Hands {
             session.events[side.index()] = EventTypes::of(&formats.formats);
             session.formats[side.index()] = formats;
         }
+        session.said[side.index()] = said;
+        session.translate();
     }
 
     /// Recording begins, unless it has.
@@ -249,14 +268,7 @@ impl Hands {
         };
         let withheld = session.voice.as_ref().is_some_and(|voice| voice.withholds(side.other()));
         if let Some(to) = accepted.to.filter(|_| !withheld) {
-            match self.driver.forward(session.socket(side.other(), false), to) {
-                Ok(()) => {
-                    session.relay.on_relayed(side);
-                    self.stats.relayed_packets += 1;
-                    self.stats.relayed_bytes += self.driver.datagram().len() as u64;
-                }
-                Err(_) => self.stats.send_failed += 1,
-            }
+            self.pass_on(session, side, to);
         }
         let bytes = self.driver.datagram();
         if session.recording && !session.paused && !withheld && !self.tap.packet(session.call, side, now.mono, bytes) {
@@ -272,6 +284,28 @@ impl Hands {
             session.keys.get_or_insert_default().on_packet(now.mono, side, clock_rate, bytes, tell);
             session.sooner = true;
         }
+    }
+
+    /// Sends the RTP datagram of this side to the other, as it is or in the other's terms.
+    fn pass_on(&mut self, session: &mut Session, side: Side, to: SocketAddr) {
+        let Session { pairs, relay, translations, .. } = session;
+        let (socket, driver, stats) = (&pairs[side.other().index()].rtp, &mut self.driver, &mut self.stats);
+        let mut count = |sent: io::Result<()>, length: usize| match sent {
+            Ok(()) => {
+                relay.on_relayed(side);
+                stats.relayed_packets += 1;
+                stats.relayed_bytes += length as u64;
+            }
+            Err(_) => stats.send_failed += 1,
+        };
+        let Some(translation) = translations.of(side) else {
+            let sent = driver.forward(socket, to);
+            return count(sent, driver.datagram().len());
+        };
+        let mut copy = [0; RTP_PACKET + 1];
+        let length = driver.datagram().len().min(copy.len());
+        copy[..length].copy_from_slice(&driver.datagram()[..length]);
+        translation.on_rtp(&copy[..length], |bytes| count(driver.send(socket, to, bytes), bytes.len()));
     }
 
     /// The driver has an RTCP datagram.

@@ -69,6 +69,7 @@ impl Bench {
             ports: free_range(pairs),
             threads: 1,
             codecs: config::Codecs::Recordable,
+            transcode: true,
             silence_max: Duration::from_secs(60),
             dscp: 46,
             engine,
@@ -202,6 +203,7 @@ impl Phone {
             signalling: rtp.ip(),
             nat: false,
             formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
+        said: 2,
             flowing: BOTH_WAYS,
         }
     }
