@@ -14,6 +14,7 @@ mod parse;
 mod problem;
 mod read;
 mod sip;
+mod siprec;
 mod streams;
 mod tls;
 mod trace;
@@ -39,6 +40,7 @@ pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
 pub use problem::{Problem, Problems};
 pub use sip::{LargeRequests, Listener, Sip};
+pub use siprec::Siprec;
 pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
@@ -66,6 +68,8 @@ pub struct Config {
     pub log: Log,
     pub trace: Trace,
     pub trunks: Vec<Arc<Trunk>>,
+    /// Third parties' recorders.
+    pub recorders: Vec<Arc<Siprec>>,
     pub companies: Vec<Arc<Company>>,
     pub sites: Vec<Arc<Site>>,
     pub pools: Vec<Arc<Pool>>,

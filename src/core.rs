@@ -35,5 +35,6 @@ pub mod recorder;
 pub mod registration;
 pub mod relay;
 pub mod route;
+pub mod siprec;
 pub mod stir;
 pub mod transaction;

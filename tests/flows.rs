@@ -16,6 +16,8 @@ mod places;
 mod races;
 #[path = "flows/sessions.rs"]
 mod sessions;
+#[path = "flows/siprec.rs"]
+mod siprec;
 #[path = "flows/table.rs"]
 mod table;
 #[path = "flows/transfer.rs"]

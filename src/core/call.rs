@@ -40,6 +40,7 @@ use crate::core::route::{Desk, Plan, Target};
 use crate::ids::{CallId, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup, Wall};
+use crate::wire::sdp::Audio;
 use crate::wire::sip::Message;
 
 use deciding::Decided;
@@ -296,6 +297,11 @@ impl Call {
         &self.legs
     }
 
+    /// The audio stream that is in force for this side.
+    pub fn audio(&self, side: Side) -> Option<Audio> {
+        Some(self.negotiation.as_ref()?.in_force(side)?.audio)
+    }
+
     /// Whose call it is.
     pub fn company(&self) -> &Company {
         &self.facts.company
@@ -449,7 +455,10 @@ impl Call {
                 self.finish_when_closed(ctx);
             }
             // Ports that came too late were closed by `end`; a first packet is of interest to observers only.
-            MediaNotice::Opened(_) | MediaNotice::Refused(_) | MediaNotice::FirstPacket(..) => {}
+            MediaNotice::Opened(_)
+            | MediaNotice::Refused(_)
+            | MediaNotice::FirstPacket(..)
+            | MediaNotice::Copies(_) => {}
         }
     }
 

@@ -282,6 +282,8 @@ impl<'a> Stage<'a> {
                 }
                 Vec::new()
             }
+            // A capture's call is recorded here; nobody else gets a copy.
+            MediaCommand::Copies(_) => Vec::new(),
             MediaCommand::Close(at) => self.close(id, at),
         }
     }

@@ -25,6 +25,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::ids::{CallId, Side};
+use crate::io::media::fork::Fork;
 use crate::io::media::session::{Hands, Session};
 use crate::io::media::stats::{Cells, MediaStats};
 use crate::io::media::tap::Tap;
@@ -47,6 +48,7 @@ const WAKER: u64 = u64::MAX;
 pub(crate) enum Order {
     Open(Box<Session>),
     Command(CallId, Box<MediaCommand>),
+    Fork(CallId, Box<Fork>),
     End,
 }
 
@@ -213,6 +215,7 @@ impl Worker {
             match order {
                 Order::Open(session) => self.open(now, *session),
                 Order::Command(call, command) => self.on_command(now, call, *command),
+                Order::Fork(call, fork) => self.on_fork(now, call, fork),
                 Order::End => return false,
             }
         }
@@ -250,10 +253,17 @@ impl Worker {
             }
             MediaCommand::Record(spec) => self.guard(now, slot, |session, hands| hands.on_record(session, spec)),
             MediaCommand::Close(at) => self.close(slot, at),
+            MediaCommand::Copies(copies) => self.guard(now, slot, |session, _| session.on_copies(copies)),
             // `MediaEngine::command` opens by itself.
             MediaCommand::Open(_) => {}
         }
         self.note_deadline(slot);
+    }
+
+    fn on_fork(&mut self, now: Now, call: CallId, fork: Box<Fork>) {
+        // A call that is gone drops it, and the ports rest.
+        let Some(slot) = self.slots.get(&call).copied() else { return };
+        self.guard(now, slot, |session, _| session.fork = Some(fork));
     }
 
     /// Serves the calls whose time has come.

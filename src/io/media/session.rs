@@ -5,10 +5,11 @@ use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
-use crate::core::media::{MediaNotice, RecordingSpec, Remote};
+use crate::core::media::{Copies, MediaNotice, RecordingSpec, Remote};
 use crate::core::relay::Relay;
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
+use crate::io::media::fork::Fork;
 use crate::io::media::ports::Pair;
 use crate::io::media::stats::MediaStats;
 use crate::io::media::tap::{SideFormats, Tap};
@@ -22,11 +23,13 @@ pub(crate) struct Session {
     pairs: [Pair; 2],
     formats: [SideFormats; 2],
     recording: bool,
+    /// Copies for a third party's recorder.
+    pub(super) fork: Option<Box<Fork>>,
 }
 
 impl Session {
     pub(crate) fn new(call: CallId, relay: Relay, pairs: [Pair; 2]) -> Session {
-        Session { call, relay, pairs, formats: Default::default(), recording: false }
+        Session { call, relay, pairs, formats: Default::default(), recording: false, fork: None }
     }
 
     pub(super) fn call(&self) -> CallId {
@@ -44,6 +47,19 @@ impl Session {
 
     pub(super) fn summary(&self) -> MediaSummary {
         self.relay.summary()
+    }
+
+    pub(super) fn on_copies(&mut self, copies: Copies) {
+        match copies {
+            Copies::To(side, to) => {
+                if let Some(fork) = &mut self.fork {
+                    fork.aim(side, to);
+                }
+            }
+            Copies::Close => self.fork = None,
+            // `MediaEngine::command` opens by itself.
+            Copies::Open(_) => {}
+        }
     }
 
     /// When [`Hands::on_timeout`] has something to do.
@@ -140,6 +156,11 @@ impl Hands {
         }
         if session.recording && !self.tap.packet(session.call, side, now.mono, bytes) {
             self.stats.tap_lost += 1;
+        }
+        if let Some(fork) = &session.fork
+            && !fork.copy(side, bytes)
+        {
+            self.stats.send_failed += 1;
         }
         if accepted.first {
             (self.notices)(session.call, MediaNotice::FirstPacket(side, now.wall));
