@@ -159,6 +159,33 @@ pub struct Recording {
     pub fsync: Fsync,
     /// Stop new recordings when the disk has less free than this.
     pub disk_free_min: u64,
+    pub keys: RecordingKeys,
+}
+
+/// Keys that are heard within a call.
+#[derive(Clone, Debug)]
+pub struct RecordingKeys {
+    /// What the company's side presses to pause the recording; empty: nothing.
+    pub pause: String,
+    /// And to let it go on.
+    pub resume: String,
+    /// What the event says of keys.
+    pub digits: Digits,
+}
+
+/// What the event says of keys that were pressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Digits {
+    #[default]
+    Listed,
+    /// When and how long, but not which.
+    Masked,
+    Off,
+}
+
+impl Digits {
+    pub const ALL: [(&'static str, Digits); 3] =
+        [("listed", Digits::Listed), ("masked", Digits::Masked), ("off", Digits::Off)];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,6 +282,8 @@ pub struct Pool {
     /// The number stays with the visitor so long after leaving; default 30 min, never under 5.
     pub hold: Duration,
     pub channel: Option<Channel>,
+    /// Overrides the company's.
+    pub recording: Option<bool>,
 }
 
 #[derive(Clone)]

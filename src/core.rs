@@ -14,6 +14,7 @@ pub mod decide;
 pub mod defence;
 pub mod dialog;
 pub mod directory;
+pub mod dtmf;
 pub mod event;
 pub mod feed;
 pub mod header_rules;

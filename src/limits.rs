@@ -143,6 +143,14 @@ pub const PORT_QUARANTINE_MIN: Duration = Duration::from_millis(500);
 pub const LATCH_PACKETS: u8 = 5;
 /// They must come within this time.
 pub const LATCH_WINDOW: Duration = Duration::from_millis(1_500);
+/// Without a packet for so long a key is no longer pressed: four times the longest usual interval (RFC 4733 §2.5.1.2).
+pub const DTMF_END_LOST: Duration = Duration::from_millis(200);
+/// How long the API waits for a media thread to pause a recording.
+pub const PAUSE_ANSWER: Duration = Duration::from_secs(5);
+/// Digits of one call that its event lists.
+pub const DTMF_DIGITS: usize = 256;
+/// Keys of one sequence follow each other within this time.
+pub const DTMF_SEQUENCE: Duration = Duration::from_secs(3);
 
 /// HTTP connections at once. A browser keeps up to six; streams of routers and consoles hold one each.
 pub const HTTP_CONNECTIONS: usize = 1_024;

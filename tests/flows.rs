@@ -14,6 +14,8 @@ mod offers;
 mod places;
 #[path = "flows/races.rs"]
 mod races;
+#[path = "flows/recording.rs"]
+mod recording;
 #[path = "flows/sessions.rs"]
 mod sessions;
 #[path = "flows/siprec.rs"]

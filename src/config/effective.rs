@@ -1,6 +1,7 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
 mod trunk;
+mod voice;
 mod within;
 
 use std::fmt::{self, Display, Write as _};
@@ -55,6 +56,9 @@ impl Config {
             out.text("name", &caller.name);
             out.option("company", caller.company.as_ref());
             out.option("note", caller.note.as_ref());
+            if !caller.recording {
+                out.plain("recording", false);
+            }
         }
         for sink in &self.sinks {
             write_sink(&mut out, sink);
@@ -101,6 +105,7 @@ impl Config {
         };
         out.text("fsync", fsync);
         out.text("disk_free_min", size_text(self.recording.disk_free_min));
+        voice::of_recording(out, &self.recording.keys);
         out.table("[http]");
         out.text("listen", self.http.listen);
         out.option("token", self.http.token.as_ref().map(|_| MASK));
@@ -235,9 +240,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     out.plain("retry_statuses", format!("{:?}", company.retry_statuses));
     out.plain("nat", company.nat);
     within::of_company(out, &company.transfer);
-    if let Some(recording) = company.recording {
-        out.plain("recording", recording);
-    }
+    voice::whether_recorded(out, company.recording);
     out.option("siprec", company.siprec_name.as_ref());
     write_limits(out, &company.limits);
     for (name, overflow) in [("busy", &company.busy), ("no_answer", &company.no_answer)] {
@@ -284,6 +287,7 @@ fn write_rule(out: &mut Writer, rule: &Rule) {
     out.table("[[company.rule]]");
     out.text("name", &rule.name);
     write_then(out, &rule.then);
+    voice::whether_recorded(out, rule.recording);
     out.table("[company.rule.when]");
     let when = &rule.when;
     let lists = [
@@ -395,6 +399,7 @@ fn write_pool(out: &mut Writer, pool: &Pool) {
     if pool.kind == PoolKind::Dynamic {
         out.text("hold", duration_text(pool.hold));
     }
+    voice::whether_recorded(out, pool.recording);
     if let Some(channel) = &pool.channel {
         out.map("channel", channel.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     }

@@ -70,6 +70,10 @@ pub enum Input {
     HangUp(CallId, &'static str),
     /// The same for every call.
     HangUpAll(&'static str),
+    /// Somebody in charge pauses a call's recording (`true`), or lets it go on.
+    Pause(CallId, bool),
+    /// A call that nobody has answered yet is not to be recorded.
+    DoNotRecord(CallId),
     /// No new calls from now on.
     Drain,
     Reload(Arc<Settings>),
@@ -259,6 +263,8 @@ impl B2bua {
             Input::Decided(call, answer) => self.tell_call(now, call, call::Input::Decided(answer)),
             Input::Fetched { url, answer } => self.on_fetched(now, &url, answer.as_ref()),
             Input::HangUp(call, code) => self.tell_call(now, call, call::Input::HangUp(code)),
+            Input::Pause(call, pause) => self.tell_call(now, call, call::Input::Pause(pause)),
+            Input::DoNotRecord(call) => self.tell_call(now, call, call::Input::DoNotRecord),
             Input::HangUpAll(code) => {
                 let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
                 calls.sort_unstable();
@@ -332,6 +338,11 @@ impl B2bua {
     /// Whether this call exists.
     pub fn has(&self, call: CallId) -> bool {
         self.calls.contains_key(&call)
+    }
+
+    /// How this call's recording stands; `None`: there is no such call.
+    pub fn recording(&self, call: CallId) -> Option<call::record::Stage> {
+        self.calls.get(&call).map(|call| call.recording_stage())
     }
 
     /// What it reads now.

@@ -15,6 +15,7 @@ mod invite;
 pub mod offer;
 mod places;
 pub mod reasons;
+pub mod record;
 mod talk;
 pub mod transfer;
 
@@ -29,7 +30,7 @@ use crate::core::b2bua::{Output, Settings};
 use crate::core::decide::Decisions;
 use crate::core::defence::fraud::Alarms;
 use crate::core::event::{
-    Body, CallData, Event, HangupBy, MediaSummary, Outcome, RecordingData, RecordingState, RecordingSummary,
+    Body, CallData, Event, HangupBy, MediaSummary, Outcome, PausedBy, RecordingData, RecordingState, RecordingSummary,
 };
 use crate::core::health::Health;
 use crate::core::identity::CallerIdentity;
@@ -49,6 +50,7 @@ use ending::Why;
 use hunt::{Hunt, Tried};
 use offer::{Negotiation, Stream};
 use places::Seat;
+use record::Record;
 use talk::Talk;
 use talk::offers::Offer;
 use transfer::{Relayed, Replaces, Transfer};
@@ -73,6 +75,10 @@ pub enum Input<'a> {
     },
     /// Somebody in charge ends the call; the code says why.
     HangUp(&'static str),
+    /// Somebody in charge pauses the recording, or lets it go on.
+    Pause(bool),
+    /// This call is not to be recorded.
+    DoNotRecord,
     Timeout,
 }
 
@@ -168,6 +174,7 @@ pub struct Call {
     media: Option<Box<MediaSummary>>,
     recording: Option<Box<RecordingSummary>>,
     recording_started: bool,
+    record: Record,
     /// The company had answered, and the caller never heard it: our 200 was waiting for a PRACK.
     caller_refused: bool,
     /// Closes what signalling cannot close itself: the longest talk.
@@ -220,6 +227,7 @@ impl Call {
             media: None,
             recording: None,
             recording_started: false,
+            record: Record::default(),
             caller_refused: false,
             call_length: None,
             span: tracing::info_span!("call", %id),
@@ -351,6 +359,8 @@ impl Call {
         match input {
             Input::Media(notice) => self.on_media(notice, ctx),
             Input::HangUp(code) => self.hang_up(code, ctx),
+            Input::Pause(pause) => self.order_pause(pause, PausedBy::Api, ctx),
+            Input::DoNotRecord => self.withdraw_recording(),
             Input::Timeout if self.call_length.is_some_and(|at| at <= ctx.now.mono) => {
                 self.hang_up("call_length_max", ctx);
             }
@@ -454,6 +464,8 @@ impl Call {
                 self.recording = Some(summary);
                 self.finish_when_closed(ctx);
             }
+            MediaNotice::Paused(paused, at) => self.on_paused(paused, at, ctx),
+            MediaNotice::Digit(side, digit) => self.on_digit(side, &digit, ctx),
             // Ports that came too late were closed by `end`; a first packet is of interest to observers only.
             MediaNotice::Opened(_)
             | MediaNotice::Refused(_)
@@ -576,7 +588,7 @@ impl Call {
                 reason: Some("not_sealed_in_time".to_owned()),
                 ..RecordingSummary::default()
             },
-            None => RecordingSummary::default(),
+            None => self.no_recording(),
         };
         if self.recording_started {
             let sealed = RecordingData { call_id: id, recording: recording.clone() };
@@ -586,6 +598,7 @@ impl Call {
         media.codec = self.negotiation.as_ref().and_then(Negotiation::codec).map(str::to_owned);
         let mut data = self.facts.data.clone();
         data.recording = Some(recording);
+        data.dtmf = std::mem::take(&mut self.record.digits);
         data.media = Some(media);
         data.route = Some(Box::new(self.route_data()));
         ctx.event(id, Body::CallEnded(Box::new(data)));
@@ -616,10 +629,7 @@ impl Call {
         self.facts.data.sip_reason = None;
         self.facts.data.ring_ms = self.facts.data.ringing_at.map_or(0, |at| answered.millis_since(at));
         self.call_length = Some(ctx.now.mono + ctx.settings.config.sip.call_length_max);
-        if self.facts.recorded {
-            self.recording_started = true;
-            ctx.media(id, MediaCommand::Record(crate::core::media::RecordingSpec { call: id, started: ctx.now }));
-        }
+        self.begin_recording(ctx);
         ctx.event(id, Body::CallAnswered(Box::new(self.facts.data.clone())));
         self.state = State::Talking(talk);
     }

@@ -234,6 +234,9 @@ pub struct CallData {
     /// In their order.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub transfers: Vec<TransferData>,
+    /// Keys that were pressed in the talk, in their order; in `call.ended`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub dtmf: Vec<DigitData>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recording: Option<RecordingSummary>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -274,6 +277,7 @@ impl CallData {
             stir: None,
             attribution,
             transfers: Vec::new(),
+            dtmf: Vec::new(),
             recording: None,
             media: None,
             route: None,
@@ -357,6 +361,37 @@ pub struct RecordingData {
     pub recording: RecordingSummary,
 }
 
+/// One press of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigitData {
+    pub side: crate::ids::Side,
+    /// `0` to `9`, `*`, `#`, `A` to `D`; absent when it is masked: pressed while the recording paused, or by configuration.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digit: Option<String>,
+    /// Since the answer.
+    pub at_ms: u64,
+    pub for_ms: u64,
+}
+
+/// Who paused a recording, or let it go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PausedBy {
+    #[default]
+    Api,
+    /// Keys that the company's side pressed.
+    CompanyKeys,
+}
+
+/// `data` of `leaseline.recording.paused` and `.resumed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseData {
+    pub call_id: CallId,
+    /// Since the answer, which is where the recording begins.
+    pub at_ms: u64,
+    pub by: PausedBy,
+}
+
 /// `data` of `leaseline.call.refused`: an INVITE from a known trunk that never became a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RefusedData {
@@ -416,6 +451,9 @@ pub enum Body {
         panic: String,
     },
     RecordingSealed(RecordingData),
+    /// From here on nothing is recorded.
+    RecordingPaused(PauseData),
+    RecordingResumed(PauseData),
     FraudSuspected(FraudData),
     /// An address that is nobody we know and would not stop.
     DefenceBanned(BanData),
@@ -521,6 +559,8 @@ impl Body {
             Body::SiprecFailed(_) => "leaseline.siprec.failed",
             Body::CallCrashed { .. } => "leaseline.call.crashed",
             Body::RecordingSealed(_) => "leaseline.recording.sealed",
+            Body::RecordingPaused(_) => "leaseline.recording.paused",
+            Body::RecordingResumed(_) => "leaseline.recording.resumed",
             Body::FraudSuspected(_) => "leaseline.fraud.suspected",
             Body::DefenceBanned(_) => "leaseline.defence.banned",
             Body::LeaseGranted(_) => "leaseline.lease.granted",

@@ -99,10 +99,17 @@ impl Copies {
         self.with(call, ctx, |session, _| session.on_streams(sides));
     }
 
+    /// The recording pauses, or goes on. To be told by [`Copies::tell`].
+    pub fn on_paused(&mut self, call: CallId, paused: bool, ctx: &mut Ctx<'_>) {
+        self.with(call, ctx, |session, _| session.on_paused(paused));
+    }
+
     /// Another party stands for the company. To be told by [`Copies::tell`].
     pub fn on_transferred(&mut self, transferred: &Transferred, ctx: &mut Ctx<'_>) {
         let id = facts::draw_id(&mut self.random);
-        self.with(transferred.call_id, ctx, |session, ctx| session.on_transferred(&transferred.transfer.to, id, ctx.now.wall));
+        self.with(transferred.call_id, ctx, |session, ctx| {
+            session.on_transferred(&transferred.transfer.to, id, ctx.now.wall)
+        });
     }
 
     /// Tells the recorder what has changed.

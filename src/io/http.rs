@@ -13,6 +13,7 @@ mod events;
 mod leases;
 mod live;
 mod messages;
+mod pause;
 mod problem;
 mod rate;
 mod recording;
@@ -153,6 +154,9 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/calls/live", Token, &["GET"], get(calls::live)),
         route("/v1/calls/{id}", Token, &["GET", "DELETE"], get(calls::one).delete(calls::hangup)),
         route("/v1/calls/{id}/recording", Token, &["GET"], get(recording::recording)),
+        route("/v1/calls/{id}/recording/pause", Token, &["POST"], post(pause::pause)),
+        route("/v1/calls/{id}/recording/resume", Token, &["POST"], post(pause::resume)),
+        route("/v1/calls/{id}/recording/off", Token, &["POST"], post(pause::off)),
         route("/v1/calls/{id}/ladder", Token, &["GET"], get(messages::ladder)),
         route("/v1/calls/{id}/trace", Token, &["GET"], get(messages::trace)),
         route("/v1/bans", Token, &["GET"], get(bans::list)),

@@ -6,6 +6,7 @@
 
 pub mod engine;
 mod fork;
+mod keys;
 pub mod ports;
 mod session;
 mod stats;

@@ -201,6 +201,10 @@ impl Worker {
                 self.clock.hear(at.mono);
                 self.guarded(call, |active, fsync, out| active.on_formats(at.mono, side, &formats, fsync, out));
             }
+            TapMessage::Pause { call, paused, at } => {
+                self.clock.hear(at.mono);
+                self.guarded(call, |active, fsync, out| active.on_pause(at.mono, paused, fsync, out));
+            }
             TapMessage::Packets(batch) => self.packets(&batch),
             TapMessage::Lost(lost) => self.lost(&lost),
             TapMessage::Stop { call, at } => {

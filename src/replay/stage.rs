@@ -284,6 +284,7 @@ impl<'a> Stage<'a> {
             }
             // A capture's call is recorded here; nobody else gets a copy.
             MediaCommand::Copies(_) => Vec::new(),
+            MediaCommand::Pause(paused) => vec![MediaNotice::Paused(paused, self.now)],
             MediaCommand::Close(at) => self.close(id, at),
         }
     }

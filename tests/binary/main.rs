@@ -14,6 +14,7 @@ mod limits;
 mod line;
 mod node;
 mod papers;
+mod pause;
 mod races;
 mod router;
 mod secure;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use leaseline::core::b2bua::Input;
 use leaseline::core::event::Body;
 use leaseline::core::media::Copies;
 use leaseline::wire::multipart;
@@ -273,6 +274,34 @@ fn a_transfer_is_told() {
     assert!(metadata.contains("sip:201@198.51.100.2:5060") && metadata.contains("<disassociate-time>"), "{metadata}");
     assert_eq!(metadata.matches("<participant ").count(), 3);
     assert_eq!(told(&world), ["started"]);
+}
+
+/// What must not be kept is not sent either.
+#[test]
+fn a_pause_is_told() {
+    let mut world = world(taking());
+    world.dial(Calling { hang_up: Some(20 * SECOND), ..Calling::default() });
+    world.run(3 * SECOND);
+    let call = *world.media.keys().next().expect("a call");
+    world.input(Input::Pause(call, true));
+    world.run(3 * SECOND);
+    world.input(Input::Pause(call, false));
+    world.settle();
+    let invites = invites(&world);
+    let directions: Vec<_> = invites.iter().map(|invite| part(invite, "application/sdp")).collect();
+    assert!(directions[1].matches("a=inactive").count() == 2 && directions[2].matches("a=sendonly").count() == 2);
+    assert_eq!(aimed(&world).len(), 6);
+}
+
+/// Who does not want to be recorded is not sent anywhere.
+#[test]
+fn without_consent_nothing_leaves() {
+    for off in ["recording = false\nring_timeout", "recording = true\nring_timeout"] {
+        let mut world = world_of(&config().replace("ring_timeout", off), taking(), Answering::default());
+        world.dial(Calling::default());
+        world.settle();
+        assert_eq!(invites(&world).is_empty(), off.contains("false"));
+    }
 }
 
 /// A recorder that answers its re-INVITE with 491 is told again.

@@ -117,6 +117,9 @@ impl B2bua {
         };
         let admitted = admitted.inspect_err(|reject| self.suspect(now, &ask, *reject))?;
         let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
+        // The nearest word counts; but who is known not to want it is never recorded.
+        let usual = company.recording.unwrap_or(settings.config.recording.enabled);
+        let recorded = plan.recording.or(pool.recording).unwrap_or(usual) && known.is_none_or(|known| known.recording);
         let data = CallData {
             company: company.name.clone(),
             pool: pool.name.clone(),
@@ -141,7 +144,7 @@ impl B2bua {
             data,
             plan,
             caller_nat: trunk.nat,
-            recorded: company.recording.unwrap_or(settings.config.recording.enabled),
+            recorded,
             company,
             // RFC 7332 §4: a B2BUA counts the hop, or two of them call each other for ever.
             max_forwards: invite.max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{B2bua, Output, panic_text};
 use crate::core::call::Call;
+use crate::core::call::record::Stage;
 use crate::core::event::{Body, Transferred};
 use crate::core::media::MediaCommand;
 use crate::core::siprec::{Copies, Ctx};
@@ -16,6 +17,7 @@ enum Told {
     /// It is answered, or a side's stream is in force.
     Streams,
     Transferred(Transferred),
+    Paused(bool),
     Closed,
 }
 
@@ -30,6 +32,7 @@ impl B2bua {
             self.on_copies(now, call.id(), |copies, ctx| match told {
                 Told::Streams => streams(copies, call, ctx),
                 Told::Transferred(transferred) => copies.on_transferred(&transferred, ctx),
+                Told::Paused(paused) => copies.on_paused(call.id(), paused, ctx),
                 Told::Closed => copies.end(call.id(), ctx),
             });
         }
@@ -50,20 +53,26 @@ impl B2bua {
     }
 }
 
-/// Begins the copy as soon as the call is answered and both sides' streams are known, or tells it of a change.
+/// Begins the copy as soon as the call is recorded and both sides' streams are known, or tells it of a change. What is
+/// not to be recorded is not copied either: consent has one word for both.
 fn streams(copies: &mut Copies, call: &Call, ctx: &mut Ctx<'_>) {
     let [Some(caller), Some(company)] = Side::BOTH.map(|side| call.audio(side)) else { return };
     let sides = [caller, company];
     match &call.company().siprec {
         _ if copies.has(call.id()) => copies.on_streams(call.id(), sides, ctx),
-        Some(recorder) if call.data().answered_at.is_some() => copies.begin(recorder, call.data(), sides, ctx),
+        Some(recorder) if is_recorded(call) => copies.begin(recorder, call.data(), sides, ctx),
         _ => {}
     }
+}
+
+fn is_recorded(call: &Call) -> bool {
+    matches!(call.recording_stage(), Stage::Running | Stage::Changing | Stage::Paused)
 }
 
 fn told(output: &Output, call: CallId) -> Option<Told> {
     match output {
         Output::Media(of, MediaCommand::Remote(_, Some(_))) if *of == call => Some(Told::Streams),
+        Output::Media(of, MediaCommand::Pause(paused)) if *of == call => Some(Told::Paused(*paused)),
         Output::Media(of, MediaCommand::Close(_)) if *of == call => Some(Told::Closed),
         Output::Event(event) => match &event.body {
             Body::CallAnswered(data) if data.call_id == call => Some(Told::Streams),

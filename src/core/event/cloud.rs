@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BanData, Body, CallData, DamageData, Event, FraudData, ProbeData, RecordingData, RefusedData, SiprecData,
-    Transferred, TrunkData,
+    BanData, Body, CallData, DamageData, Event, FraudData, PauseData, ProbeData, RecordingData, RefusedData,
+    SiprecData, Transferred, TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
@@ -75,6 +75,8 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
         "leaseline.siprec.started" => Body::SiprecStarted(read(text)?),
         "leaseline.siprec.failed" => Body::SiprecFailed(read(text)?),
         "leaseline.recording.sealed" => Body::RecordingSealed(read(text)?),
+        "leaseline.recording.paused" => Body::RecordingPaused(read(text)?),
+        "leaseline.recording.resumed" => Body::RecordingResumed(read(text)?),
         "leaseline.fraud.suspected" => Body::FraudSuspected(read(text)?),
         "leaseline.defence.banned" => Body::DefenceBanned(read(text)?),
         "leaseline.lease.granted" => Body::LeaseGranted(read(text)?),
@@ -137,6 +139,7 @@ enum Data<'a> {
     Crashed(Crashed<'a>),
     Recording(&'a RecordingData),
     Siprec(&'a SiprecData),
+    Pause(&'a PauseData),
     Fraud(&'a FraudData),
     Ban(&'a BanData),
     Lease(&'a Lease),
@@ -157,6 +160,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::CallCrashed { call_id, panic } => Data::Crashed(Crashed { call_id: *call_id, panic: panic.into() }),
         Body::RecordingSealed(recording) => Data::Recording(recording),
         Body::SiprecStarted(siprec) | Body::SiprecFailed(siprec) => Data::Siprec(siprec),
+        Body::RecordingPaused(pause) | Body::RecordingResumed(pause) => Data::Pause(pause),
         Body::FraudSuspected(fraud) => Data::Fraud(fraud),
         Body::DefenceBanned(ban) => Data::Ban(ban),
         Body::LeaseGranted(lease)
@@ -209,8 +213,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::core::event::{
-        Attribution, AttributionKind, Candidate, Gap, HangupBy, LegMedia, MediaSummary, Outcome, RecordingState,
-        RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
+        Attribution, AttributionKind, Candidate, DigitData, Gap, HangupBy, LegMedia, MediaSummary, Outcome, PausedBy,
+        RecordingState, RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
     };
     use crate::core::identity::Diversion;
     use crate::core::stir::StirData;
@@ -307,6 +311,7 @@ pub(crate) mod tests {
                 }],
             },
             transfers: vec![transfer()],
+            dtmf: vec![DigitData { side: crate::ids::Side::Caller, digit: Some("5".into()), at_ms: 1, for_ms: 2 }],
             recording: Some(RecordingSummary {
                 state: RecordingState::Degraded,
                 reason: text(),
@@ -374,6 +379,8 @@ pub(crate) mod tests {
             }),
             Body::SiprecStarted(siprec(None)),
             Body::SiprecFailed(siprec(Some("recorder_refused"))),
+            Body::RecordingPaused(PauseData { call_id: CallId(1), at_ms: 1_000, by: PausedBy::Api }),
+            Body::RecordingResumed(PauseData { call_id: CallId(1), at_ms: 2_000, by: PausedBy::CompanyKeys }),
             Body::FraudSuspected(FraudData {
                 kind: "minutes_spent".into(),
                 company: Some("acme".into()),

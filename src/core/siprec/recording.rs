@@ -12,7 +12,7 @@ use crate::core::media::{Copies, CopyTo};
 use crate::core::media_address;
 use crate::ids::Side;
 use crate::limits;
-use crate::wire::sdp::{Audio, Direction};
+use crate::wire::sdp::Audio;
 use crate::wire::sdp_streams::{self, Said};
 use crate::wire::sip::Message;
 
@@ -192,7 +192,7 @@ impl Session {
                 Some(_) => {
                     let Some(slot) = self.slot_of(side, &streams) else { continue };
                     let Some(theirs) = streams.get(slot).and_then(|stream| stream.audio.as_ref()) else { continue };
-                    audio.direction = Direction::SendOnly.answering(theirs.direction);
+                    audio.direction = audio.direction.answering(theirs.direction);
                     let named = |format: &crate::wire::sdp::Format| {
                         theirs.formats.iter().any(|other| other.payload_type == format.payload_type)
                     };

@@ -192,11 +192,23 @@ impl Session {
 
     /// What the sides talk with, once more.
     pub(super) fn on_streams(&mut self, sides: [Audio; 2]) {
-        let sides = offered(sides);
+        let mut sides = offered(sides);
+        for (side, now) in sides.iter_mut().zip(&self.sides) {
+            side.direction = now.direction;
+        }
         if sides != self.sides {
             self.sides = sides;
             self.is_stale();
         }
+    }
+
+    /// The recording pauses, or goes on. The media threads hold the copies back by themselves.
+    pub(super) fn on_paused(&mut self, paused: bool) {
+        let direction = if paused { Direction::Inactive } else { Direction::SendOnly };
+        for side in &mut self.sides {
+            side.direction = direction;
+        }
+        self.is_stale();
     }
 
     /// What the recorder knows is not how it is any more.

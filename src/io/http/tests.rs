@@ -5,6 +5,7 @@ mod bans;
 mod calls;
 mod events;
 mod leases;
+mod pause;
 mod rest;
 mod schema;
 mod socket;
@@ -232,6 +233,7 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         stir: None,
         attribution: Attribution::default(),
         transfers: Vec::new(),
+        dtmf: Vec::new(),
         recording: None,
         media: None,
         route: None,

@@ -7,7 +7,7 @@ use super::ports::tests::free_range;
 use super::tap::{self, TapMessage, TapReceiver};
 use super::*;
 use crate::core::event::MediaSummary;
-use crate::core::media::{Flowing, PayloadFormat, RecordingSpec, Remote};
+use crate::core::media::{CopyTo, Flowing, PayloadFormat, RecordingSpec, Remote};
 use crate::core::relay::Refusal;
 use crate::ids::Side;
 use crate::limits::PORT_QUARANTINE;
@@ -309,6 +309,54 @@ fn hold_and_resume() {
     assert_eq!((summary.caller.received, summary.caller.relayed), (3, 2));
 }
 
+/// Copies for a third party's recorder: as sent, each side to its own place, from ports of their own, of the payload types
+/// that were agreed on; nothing that the recorder sends meets the call.
+#[test]
+fn copies_arrive_as_they_were_sent() {
+    let bench = Bench::new(20);
+    let call = bench.talk(1);
+    let recorder = [Phone::new(HERE), Phone::new(HERE)];
+    bench.engine.command(call.id, MediaCommand::Copies(Copies::Open(HERE)));
+    let ports = match bench.notices.recv_timeout(PATIENCE).expect("an answer") {
+        (id, MediaNotice::Copies(Ok(ports))) if id == call.id => ports,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(bench.engine.used_pairs(), 4);
+    call.says(Side::Caller, 1);
+    let aim = |side: Side, types| {
+        let to = CopyTo { rtp: recorder[side.index()].rtp.local_addr().unwrap(), types };
+        bench.command(&call, MediaCommand::Copies(Copies::To(side, Some(to))));
+    };
+    aim(Side::Caller, u128::MAX);
+    aim(Side::Company, u128::MAX);
+    for side in Side::BOTH {
+        for sequence in 2..5 {
+            call.says(side, sequence);
+            let (heard, source) = recorder[side.index()].hear().expect("a copy");
+            assert_eq!((heard, source), (rtp(sequence), ports[side.index()].rtp));
+        }
+    }
+    // What the recorder says is nobody's.
+    for side in Side::BOTH {
+        recorder[side.index()].rtp.send_to(&rtp(9), ports[side.index()].rtp).unwrap();
+    }
+    aim(Side::Caller, 0);
+    bench.command(&call, MediaCommand::Copies(Copies::To(Side::Company, None)));
+    call.says(Side::Caller, 5);
+    call.says(Side::Company, 5);
+    aim(Side::Caller, u128::MAX);
+    bench.engine.command(call.id, MediaCommand::Pause(true));
+    while !matches!(bench.notices.recv_timeout(PATIENCE).unwrap().1, MediaNotice::Paused(true, _)) {}
+    call.says(Side::Caller, 6);
+    assert!(recorder.iter().all(Phone::heard_nothing), "not agreed on, stopped, paused");
+    let summary = bench.close(&call);
+    assert_eq!((summary.caller.received, summary.company.received), (6, 4));
+    assert_eq!(bench.engine.used_pairs(), 0, "the end of the call gives the ports back");
+    bench.engine.command(call.id, MediaCommand::Copies(Copies::Open(HERE)));
+    let late = bench.notices.recv_timeout(PATIENCE).expect("an answer").1;
+    assert!(matches!(late, MediaNotice::Copies(Err("media_closed"))), "{late:?}");
+}
+
 #[test]
 fn a_recording_hears_everything_in_order_and_stops() {
     let bench = Bench::new(20);
@@ -347,6 +395,7 @@ fn a_recording_hears_everything_in_order_and_stops() {
                     told.push(format!("{:?} {sequence}", packet.side));
                 }
             }
+            TapMessage::Pause { paused, .. } => told.push(format!("pause {paused}")),
             TapMessage::Lost(lost) => panic!("{lost:?}"),
             TapMessage::Stop { at: stopped, .. } => {
                 assert_eq!(stopped, at);
@@ -355,6 +404,36 @@ fn a_recording_hears_everything_in_order_and_stops() {
         }
     }
     assert_eq!(told, ["start", "Caller 2", "Company 9", "formats", "Caller 3", "stop"]);
+}
+
+/// Row G10: what comes after the word that it pauses never leaves the media thread.
+#[test]
+fn a_paused_recording_gets_no_packet() {
+    let bench = Bench::new(20);
+    let call = bench.talk(1);
+    bench.command(&call, MediaCommand::Record(RecordingSpec { call: call.id, started: bench.now() }));
+    call.says(Side::Caller, 1);
+    for (paused, sequence) in [(true, 2), (false, 3), (true, 4)] {
+        bench.engine.command(call.id, MediaCommand::Pause(paused));
+        loop {
+            match bench.notices.recv_timeout(PATIENCE).expect("the pause is told") {
+                (id, MediaNotice::Paused(told, _)) => break assert_eq!((id, told), (call.id, paused)),
+                (_, MediaNotice::FirstPacket(..)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        call.says(Side::Caller, sequence);
+    }
+    bench.close(&call);
+    let mut told = Vec::new();
+    while let Ok(message) = bench.tap.try_recv() {
+        match message {
+            TapMessage::Pause { paused, .. } => told.push(format!("pause {paused}")),
+            TapMessage::Packets(batch) => told.extend(batch.packets().map(|packet| packet.bytes[3].to_string())),
+            _ => {}
+        }
+    }
+    assert_eq!(told, ["1", "pause true", "pause false", "3", "pause true"]);
 }
 
 /// Packets of a call that reached the recorder.
