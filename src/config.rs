@@ -2,6 +2,7 @@
 //!
 //! `config/leaseline.toml` names every key with its default and its reason; it is also the built-in configuration.
 
+mod archive;
 mod caller;
 mod check;
 mod company;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
+pub use archive::Keep;
 pub use caller::KnownCaller;
 pub use company::{
     Company, Decide, Destination, During, Fallback, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When,
@@ -159,6 +161,7 @@ pub struct Recording {
     pub fsync: Fsync,
     /// Stop new recordings when the disk has less free than this.
     pub disk_free_min: u64,
+    pub keep: Keep,
     pub keys: RecordingKeys,
 }
 
@@ -202,6 +205,8 @@ pub struct Http {
     pub token: Option<Arc<str>>,
     /// Addresses of proxies whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Who else may use the API, each with a token of their own: recordings say who heard them.
+    pub users: Vec<User>,
 }
 
 impl std::fmt::Debug for Http {
@@ -210,8 +215,16 @@ impl std::fmt::Debug for Http {
             .field("listen", &self.listen)
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("trusted_proxies", &self.trusted_proxies)
+            .field("users", &self.users)
             .finish()
     }
+}
+
+/// Somebody who may use the API, by name.
+#[derive(Clone, Debug)]
+pub struct User {
+    pub name: Arc<str>,
+    pub token: Secret,
 }
 
 /// Clocks of leases.

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod agent;
+pub mod archive;
 pub mod attribution;
 pub mod auth;
 pub mod b2bua;

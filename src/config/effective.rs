@@ -1,5 +1,6 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
+mod archive;
 mod trunk;
 mod voice;
 mod within;
@@ -50,6 +51,7 @@ impl Config {
         for pool in &self.pools {
             write_pool(&mut out, pool);
         }
+        archive::write_retention(&mut out, &self.recording.keep);
         for caller in &self.callers {
             out.table("[[caller]]");
             out.text("number", &caller.number);
@@ -105,11 +107,17 @@ impl Config {
         };
         out.text("fsync", fsync);
         out.text("disk_free_min", size_text(self.recording.disk_free_min));
+        archive::write_keep(out, &self.recording.keep);
         voice::of_recording(out, &self.recording.keys);
         out.table("[http]");
         out.text("listen", self.http.listen);
         out.option("token", self.http.token.as_ref().map(|_| MASK));
         out.list("trusted_proxies", &self.http.trusted_proxies);
+        for user in &self.http.users {
+            out.table("[[http.user]]");
+            out.text("name", &user.name);
+            out.text("token", MASK);
+        }
     }
 
     fn write_dns(&self, out: &mut Writer) {

@@ -1,12 +1,15 @@
 //! What the world is told. Field names are promises (CONTRACT §4): events are the product, so they are complete,
 //! versioned and the same in the journal, in the sinks and in the recording's sidecar.
 
+mod archive;
 pub mod cloud;
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use archive::{AlarmData, ArchivedData, DayClosedData, ErasedData, HoldData, PlayedData};
 
 use crate::core::identity::Diversion;
 use crate::core::stir::StirData;
@@ -451,6 +454,13 @@ pub enum Body {
         panic: String,
     },
     RecordingSealed(RecordingData),
+    RecordingPlayed(PlayedData),
+    RecordingErased(ErasedData),
+    RecordingHeld(HoldData),
+    RecordingReleased(HoldData),
+    RecordingArchived(ArchivedData),
+    ArchiveDayClosed(DayClosedData),
+    ArchiveAlarm(AlarmData),
     /// From here on nothing is recorded.
     RecordingPaused(PauseData),
     RecordingResumed(PauseData),
@@ -559,6 +569,13 @@ impl Body {
             Body::SiprecFailed(_) => "leaseline.siprec.failed",
             Body::CallCrashed { .. } => "leaseline.call.crashed",
             Body::RecordingSealed(_) => "leaseline.recording.sealed",
+            Body::RecordingPlayed(_) => "leaseline.recording.played",
+            Body::RecordingErased(_) => "leaseline.recording.erased",
+            Body::RecordingHeld(_) => "leaseline.recording.held",
+            Body::RecordingReleased(_) => "leaseline.recording.released",
+            Body::RecordingArchived(_) => "leaseline.recording.archived",
+            Body::ArchiveDayClosed(_) => "leaseline.archive.day_closed",
+            Body::ArchiveAlarm(_) => "leaseline.archive.alarm",
             Body::RecordingPaused(_) => "leaseline.recording.paused",
             Body::RecordingResumed(_) => "leaseline.recording.resumed",
             Body::FraudSuspected(_) => "leaseline.fraud.suspected",

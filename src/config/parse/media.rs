@@ -1,11 +1,13 @@
 //! `[media]` and `[recording]`.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::time::Duration;
 
 use super::super::check::Places;
 use super::super::read::{Found, Reader, Section};
 use super::super::{Codecs, Digits, Fsync, Media, Recording, RecordingKeys, value};
+use super::archive::keep;
 use super::{DAY, MINUTE, address, address_v6, choice, duration, small, specified_address};
 
 pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: &mut Places) -> Media {
@@ -46,13 +48,14 @@ pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: 
     media
 }
 
-pub(super) fn recording<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> Recording {
+pub(super) fn recording<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, data_dir: &Path) -> Recording {
     let mut s = r.section(root, "recording");
     let ways = [("none", Fsync::None), ("seal", Fsync::Seal), ("second", Fsync::Second)];
     let recording = Recording {
         enabled: r.boolean(&mut s, "enabled").or(true),
         fsync: choice(r, &mut s, "fsync", &ways).unwrap_or(Fsync::Seal),
         disk_free_min: r.text(&mut s, "disk_free_min", value::size).or(200 << 20),
+        keep: keep(r, &mut s, data_dir),
         keys: RecordingKeys {
             pause: r.text(&mut s, "pause_keys", keys).or("*7".to_owned()),
             resume: r.text(&mut s, "resume_keys", keys).or("*8".to_owned()),
