@@ -38,6 +38,7 @@ pub mod recorder;
 pub mod registration;
 pub mod relay;
 pub mod route;
+pub mod siprec;
 pub mod stir;
 pub mod transaction;
 pub mod transcode;

@@ -20,6 +20,8 @@ mod races;
 mod recording;
 #[path = "flows/sessions.rs"]
 mod sessions;
+#[path = "flows/siprec.rs"]
+mod siprec;
 #[path = "flows/table.rs"]
 mod table;
 #[path = "flows/transfer.rs"]
