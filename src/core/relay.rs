@@ -133,6 +133,12 @@ impl Relay {
         verdict
     }
 
+    /// Where media for this side goes; `None`: nowhere, because nothing is known of it, or it wants none.
+    pub fn destination(&self, side: Side) -> Option<SocketAddr> {
+        let leg = &self.legs[side.index()];
+        leg.latch.rtp_destination().filter(|_| leg.flowing.is_some_and(|flowing| flowing.to_side))
+    }
+
     /// Payload types of this side that reach the other in its own terms ([`crate::core::transcode`]), one bit each; 0:
     /// those that both agreed on.
     pub fn set_reach(&mut self, from: Side, payload_types: u128) {
@@ -331,6 +337,7 @@ impl Leg {
             mos: self.quality.mos().filter(|_| is_g711).map(|mos| round(mos, 1e2)),
             refused: refused.map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect::<BTreeMap<_, _>>(),
             rtcp: self.rtcp,
+            kernel_dropped: 0,
         }
     }
 }

@@ -17,6 +17,7 @@ mod line;
 mod node;
 mod papers;
 mod pause;
+mod prompts;
 mod races;
 mod router;
 mod secure;
