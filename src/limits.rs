@@ -96,6 +96,12 @@ pub const PROBE_PLACES: usize = 8;
 pub const SDP_LINES: usize = 512;
 /// Media descriptions of one SDP body.
 pub const SDP_MEDIA: usize = 8;
+/// `a=crypto` lines of one media description that are read; phones offer two to six.
+pub const SDP_CRYPTO: usize = 16;
+/// Streams (SSRC) with one SRTP key: one a phone, one more after each transfer. Each is remembered for replays.
+pub const SRTP_STREAMS: usize = 64;
+/// What SRTP and SRTCP put behind a packet: a tag of 16 bytes and an index of 4.
+pub const SRTP_TRAILER: usize = 20;
 /// Formats of one media description.
 pub const SDP_FORMATS: usize = 64;
 
