@@ -257,7 +257,8 @@ pub struct Agent {
     /// Its owner deals with Replaces.
     replaces: bool,
     last_id: u64,
-    legs: HashMap<LegId, Leg, FixedState>,
+    /// Boxed: a leg is large, and the table moves what it holds when it grows.
+    legs: HashMap<LegId, Box<Leg>, FixedState>,
     by_tag: HashMap<LocalTag, LegId, FixedState>,
     clients: HashMap<ClientTxn, ClientEntry, FixedState>,
     /// Our branch, and whether it is the CANCEL that shares it with its INVITE.
@@ -486,7 +487,7 @@ impl Agent {
 
     /// Provisional responses of this leg go out reliably, so that one of them can carry an offer or a binding answer.
     pub fn is_reliable(&self, leg: LegId) -> bool {
-        self.legs.get(&leg).is_some_and(Leg::is_reliable)
+        self.legs.get(&leg).is_some_and(|leg| leg.is_reliable())
     }
 
     /// The far side has said that it takes UPDATE (RFC 3311 §4).

@@ -69,7 +69,9 @@ pub struct Target {
 /// Destinations in the order given. What cannot be read was refused when the configuration was loaded, so an
 /// unreadable one can only come from a caller text that does not fit; it is left out.
 pub fn targets(list: &[Arc<Destination>], number: &E164, caller: Option<&str>, names: &Names) -> Vec<Target> {
-    list.iter().filter_map(|destination| target(destination, number, caller, names)).collect()
+    let mut targets = Vec::with_capacity(list.len());
+    targets.extend(list.iter().filter_map(|destination| target(destination, number, caller, names)));
+    targets
 }
 
 fn target(destination: &Arc<Destination>, number: &E164, caller: Option<&str>, names: &Names) -> Option<Target> {

@@ -152,6 +152,10 @@ impl Inner {
         let size = (message.bytes.len() + size_of::<Message>()) as u64;
         entry.bytes += size;
         self.bytes += size;
+        if entry.kept.messages.len() == entry.kept.messages.capacity() {
+            // A plain call has fourteen; most of those in progress have eight.
+            entry.kept.messages.reserve_exact(8);
+        }
         entry.kept.messages.push(message);
     }
 

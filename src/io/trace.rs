@@ -72,6 +72,9 @@ fn start_to(log: &Log, environment: Option<String>, out: impl Write + Send + 'st
     guard
 }
 
+/// A line appears at most so much later.
+const REST: Duration = Duration::from_millis(10);
+
 enum Line {
     Text(Vec<u8>),
     End,
@@ -91,7 +94,7 @@ fn non_blocking(mut out: impl Write + Send + 'static) -> (NonBlocking, LogGuard)
     let count = Arc::clone(&dropped);
     let run = move || {
         let mut told = 0;
-        for line in queue {
+        while let Some(line) = next(&queue) {
             let Line::Text(text) = line else { break };
             // A closed stderr is not a reason to stop anything: nobody is there to be told.
             let _ = out.write_all(&text);
@@ -110,6 +113,15 @@ fn non_blocking(mut out: impl Write + Send + 'static) -> (NonBlocking, LogGuard)
     }
     let writer = NonBlocking { lines, dropped };
     (writer.clone(), LogGuard { writer, done })
+}
+
+/// The next line. After the last one the thread rests a little before it waits: a busy daemon says something every
+/// millisecond, and waking this thread for each line costs the one that speaks more than the line itself.
+fn next(queue: &Receiver<Line>) -> Option<Line> {
+    queue.try_recv().ok().or_else(|| {
+        std::thread::sleep(REST);
+        queue.recv().ok()
+    })
 }
 
 impl Write for NonBlocking {

@@ -332,6 +332,7 @@ impl Describer {
 
     /// Remembers the `m=` lines of a description that the far side sent.
     pub fn learn(&mut self, slots: &[Slot], audio_slot: usize) {
+        self.slots.reserve_exact(slots.len().saturating_sub(self.slots.len()));
         for (index, slot) in slots.iter().enumerate() {
             match self.slots.get_mut(index) {
                 Some(known) => *known = slot.clone(),
@@ -392,7 +393,8 @@ impl Describer {
                 let _ = write!(text, "m={} 0 {} {}\r\n", slot.media, slot.proto, slot.formats);
             }
         }
-        Bytes::from(text)
+        // It is kept for as long as the leg lives, so it takes no more room than it needs.
+        Bytes::copy_from_slice(text.as_bytes())
     }
 }
 

@@ -228,7 +228,7 @@ impl Agent {
         let txn = ClientTxn(self.next_id());
         leg.first = Some(txn);
         leg.our_invite = Some(txn);
-        self.legs.insert(id, leg);
+        self.legs.insert(id, Box::new(leg));
         self.by_tag.insert(tag, id);
         self.note_described(id, invite.extra.payload.as_ref());
         match written {
@@ -311,6 +311,8 @@ impl Agent {
         if leg.acks.len() >= SIP_FORKS {
             leg.acks.remove(0);
         }
+        // There is one, but for forks.
+        leg.acks.reserve_exact(1);
         leg.acks.push(SentAck { cseq, remote_tag: dialog.remote_tag.clone(), bytes, flow });
     }
 }

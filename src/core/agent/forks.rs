@@ -86,6 +86,7 @@ impl Leg {
         };
         let fork = Fork(u8::try_from(self.forks).unwrap_or(u8::MAX));
         self.forks += 1;
+        self.early.reserve_exact(1);
         self.early.push(Early { fork, dialog, rseq: None, answer_due: None, agreed: false });
         Place::At(self.early.len() - 1)
     }

@@ -151,7 +151,7 @@ impl Agent {
         leg.their_offer = checks::has_sdp(message);
         leg.invite_cseq = ids.cseq.number;
         leg.learn(message);
-        self.legs.insert(id, leg);
+        self.legs.insert(id, Box::new(leg));
         self.by_tag.insert(tag, id);
         let txn = self.start_server(now, NewServer { leg: Some(id), ..new });
         if let Some(leg) = self.legs.get_mut(&id) {

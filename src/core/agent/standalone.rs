@@ -83,7 +83,7 @@ impl Agent {
         entry.large = new.large;
         let home = new.flow.remote.ip();
         entry.login = new.credentials.clone().map(|credentials| Box::new(Login::new(credentials, home)));
-        self.legs.insert(leg, entry);
+        self.legs.insert(leg, Box::new(entry));
         self.by_tag.insert(tag, leg);
         let (method, purpose, cseq, flow) = (new.method, Purpose::Standalone, new.cseq, new.flow);
         self.start_client(now, txn, NewClient { method, purpose, branch, leg, cseq, request, flow });

@@ -95,11 +95,16 @@ impl Thread {
     }
 
     pub(crate) fn send(&self, order: Order) {
-        if matches!(order, Order::Open(_)) {
+        let opens = matches!(order, Order::Open(_));
+        if opens {
             self.calls.fetch_add(1, Ordering::Relaxed);
         }
         // The thread ends only after `End`, which is sent once, in drop.
         let _ = self.orders.send(order);
+        if opens {
+            // Nothing may flow before the first word on a side, and that comes right behind or never.
+            return;
+        }
         // Full means that it is about to wake anyway.
         let _ = self.waker.write(1);
     }

@@ -123,7 +123,8 @@ impl Builder {
         self.head.extend_from_slice(len.as_bytes());
         self.head.extend_from_slice(b"\r\n\r\n");
         self.head.extend_from_slice(&self.body);
-        Ok(Bytes::from(self.head))
+        // Messages are kept for as long as they may be asked for again, so they take no more room than they need.
+        Ok(Bytes::copy_from_slice(&self.head))
     }
 
     fn empty() -> Builder {
