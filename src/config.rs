@@ -10,6 +10,7 @@ mod destination;
 mod dialogs;
 mod dns;
 mod effective;
+mod encryption;
 mod parse;
 mod problem;
 mod read;
@@ -37,6 +38,7 @@ pub use company::{
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
+pub use encryption::MediaEncryption;
 pub use problem::{Problem, Problems};
 pub use sip::{LargeRequests, Listener, Sip};
 pub use streams::Streams;

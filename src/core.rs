@@ -35,5 +35,6 @@ pub mod recorder;
 pub mod registration;
 pub mod relay;
 pub mod route;
+pub mod secure;
 pub mod stir;
 pub mod transaction;

@@ -14,6 +14,8 @@ mod offers;
 mod places;
 #[path = "flows/races.rs"]
 mod races;
+#[path = "flows/secured.rs"]
+mod secured;
 #[path = "flows/sessions.rs"]
 mod sessions;
 #[path = "flows/table.rs"]

@@ -134,6 +134,8 @@ pub struct NewCall {
     pub max_forwards: u8,
     /// Numbers for our `o=` lines, from the seed.
     pub session_ids: [u64; 2],
+    /// What keys of its media are drawn from; none: no leg of any call is encrypted.
+    pub media_secret: Option<Box<[u8; 32]>>,
 }
 
 /// One tracked call.

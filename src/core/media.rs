@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::core::event::{MediaSummary, RecordingSummary};
 use crate::ids::{CallId, Side};
 use crate::time::{Now, Wall};
+use crate::wire::srtp::MasterKey;
 
 /// What media threads need to open a call's two legs.
 #[derive(Clone, Debug)]
@@ -56,6 +57,17 @@ pub struct Remote {
     /// All formats agreed on, the audio codec first.
     pub formats: Vec<PayloadFormat>,
     pub flowing: Flowing,
+    /// `None`: RTP in clear.
+    pub secure: Option<Box<SecureMedia>>,
+}
+
+/// Keys of an encrypted leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecureMedia {
+    /// What that side protects its packets with.
+    pub receive: MasterKey,
+    /// What ours to it are protected with.
+    pub send: MasterKey,
 }
 
 /// How to record.

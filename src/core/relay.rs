@@ -44,10 +44,18 @@ pub enum Refusal {
     /// The side is not to send now.
     OnHold,
     RateLimit,
+    /// An encrypted leg: the tag is not the packet's.
+    SrtpAuth,
+    /// An encrypted leg: this packet was there already, or is too old to know.
+    SrtpReplay,
+    /// An encrypted leg: more streams than a party has.
+    SrtpStreams,
+    /// Accepted, but it could not be sealed for the other leg: it was there already, or is one of too many streams.
+    SrtpNotSent,
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 11] = [
+    pub const ALL: [Refusal; 15] = [
         Refusal::WrongSource,
         Refusal::Learning,
         Refusal::TooShort,
@@ -59,6 +67,10 @@ impl Refusal {
         Refusal::UnknownPayload,
         Refusal::OnHold,
         Refusal::RateLimit,
+        Refusal::SrtpAuth,
+        Refusal::SrtpReplay,
+        Refusal::SrtpStreams,
+        Refusal::SrtpNotSent,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -74,6 +86,10 @@ impl Refusal {
             Refusal::UnknownPayload => "unknown_payload",
             Refusal::OnHold => "on_hold",
             Refusal::RateLimit => "rate_limit",
+            Refusal::SrtpAuth => "srtp_auth",
+            Refusal::SrtpReplay => "srtp_replay",
+            Refusal::SrtpStreams => "srtp_streams",
+            Refusal::SrtpNotSent => "srtp_not_sent",
         }
     }
 }
@@ -155,6 +171,18 @@ impl Relay {
             self.legs[from.index()].count(refusal);
         }
         verdict
+    }
+
+    /// Whether any rule could believe this source: a cheap look before a packet of an encrypted leg is opened.
+    pub fn may_believe(&self, from: Side, is_rtcp: bool, source: SocketAddr) -> bool {
+        let latch = &self.legs[from.index()].latch;
+        if is_rtcp { latch.may_believe_rtcp(source) } else { latch.may_believe(source) }
+    }
+
+    /// A datagram of this side was refused before it could be judged here.
+    pub fn refuse(&mut self, from: Side, refusal: Refusal) -> Refusal {
+        self.legs[from.index()].count(refusal);
+        refusal
     }
 
     /// A packet of this side is on its way to the other.

@@ -6,6 +6,7 @@
 
 pub mod engine;
 pub mod ports;
+mod secure;
 mod session;
 mod stats;
 pub mod tap;

@@ -2,13 +2,13 @@
 
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
-use super::super::{Company, Ways};
+use super::super::{Company, MediaEncryption, Ways};
 use super::decide::decide;
 use super::defence::company_limits;
 use super::destinations::ways;
 use super::rule::rules;
 use super::schedule::{closed, schedule};
-use super::{MINUTE, SECOND, duration, named, within};
+use super::{MINUTE, SECOND, choice, duration, named, within};
 use crate::limits;
 
 pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Option<Company> {
@@ -44,6 +44,7 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         final_statuses,
         retry_statuses,
         nat: r.boolean(s, "nat").or(false),
+        media_encryption: choice(r, s, "media_encryption", &MediaEncryption::ALL),
         recording: r.boolean(s, "recording").optional(),
         transfer: within::of_company(r, s),
         limits: company_limits(r, s),

@@ -34,6 +34,7 @@ fn remote(rtp: &str) -> Remote {
         nat: false,
         formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
         flowing: BOTH_WAYS,
+        secure: None,
     }
 }
 

@@ -6,13 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
 use crate::core::media::{MediaNotice, RecordingSpec, Remote};
-use crate::core::relay::Relay;
+use crate::core::relay::{Refusal, Relay};
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
 use crate::io::media::ports::Pair;
+use crate::io::media::secure::{DATAGRAM, Room, SecureLegs};
 use crate::io::media::stats::MediaStats;
 use crate::io::media::tap::{SideFormats, Tap};
-use crate::limits::RTP_PACKET;
 use crate::time::{Now, Wakeup};
 
 /// One call on its thread.
@@ -22,11 +22,13 @@ pub(crate) struct Session {
     pairs: [Pair; 2],
     formats: [SideFormats; 2],
     recording: bool,
+    secure: SecureLegs,
 }
 
 impl Session {
     pub(crate) fn new(call: CallId, relay: Relay, pairs: [Pair; 2]) -> Session {
-        Session { call, relay, pairs, formats: Default::default(), recording: false }
+        let secure = SecureLegs::default();
+        Session { call, relay, pairs, formats: Default::default(), recording: false, secure }
     }
 
     pub(super) fn call(&self) -> CallId {
@@ -57,13 +59,15 @@ pub(super) struct Hands {
     pub(super) tap: Tap,
     pub(super) notices: Notices,
     pub(super) stats: MediaStats,
-    /// The datagram at hand. One byte more than a packet may have, to see that it is longer.
-    buffer: Box<[u8; RTP_PACKET + 1]>,
+    /// The datagram at hand.
+    buffer: Box<[u8; DATAGRAM]>,
+    /// What it was inside, and what it becomes, when a leg is encrypted.
+    room: Box<Room>,
 }
 
 impl Hands {
     pub(super) fn new(tap: Tap, notices: Notices) -> Hands {
-        Hands { tap, notices, stats: MediaStats::default(), buffer: Box::new([0; RTP_PACKET + 1]) }
+        Hands { tap, notices, stats: MediaStats::default(), buffer: Box::new([0; DATAGRAM]), room: Room::new() }
     }
 
     /// Reads one datagram of a ready socket.
@@ -91,6 +95,7 @@ impl Hands {
         if let Err(code) = session.relay.set_remote(now.mono, side, remote.as_ref()) {
             tracing::warn!(call = %session.call, ?side, code, "media address is not used");
         }
+        session.secure.set(side, remote.as_ref().and_then(|remote| remote.secure.as_deref().cloned()));
         let formats = remote.map_or_else(SideFormats::default, |remote| SideFormats {
             formats: remote.formats,
             flowing: Some(remote.flowing),
@@ -121,21 +126,29 @@ impl Hands {
         let _ = catch_unwind(AssertUnwindSafe(|| (self.notices)(call, notice)));
     }
 
-    /// An RTP datagram is in the buffer: judge, forward, then tap.
+    /// An RTP datagram is in the buffer: open, judge, seal, forward, then tap what is in clear.
     fn on_rtp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr, length: usize) {
-        let bytes = self.buffer.get(..length).unwrap_or_default();
+        let datagram = self.buffer.get(..length).unwrap_or_default();
+        let (opened, sealed) = self.room.both();
+        let bytes = match session.secure.open(&mut session.relay, (side, false), source, datagram, opened) {
+            Ok(bytes) => bytes,
+            Err(refusal) => return self.stats.refuse(refusal),
+        };
         let accepted = match session.relay.on_rtp(now.mono, side, source, bytes) {
             Ok(accepted) => accepted,
             Err(refusal) => return self.stats.refuse(refusal),
         };
         if let Some(to) = accepted.to {
-            match session.socket(side.other(), false).send_to(bytes, to) {
-                Ok(_) => {
-                    session.relay.on_relayed(side);
-                    self.stats.relayed_packets += 1;
-                    self.stats.relayed_bytes += length as u64;
-                }
-                Err(_) => self.stats.send_failed += 1,
+            match session.secure.seal((side.other(), false), bytes, sealed) {
+                None => self.stats.refuse(session.relay.refuse(side, Refusal::SrtpNotSent)),
+                Some(bytes) => match session.socket(side.other(), false).send_to(bytes, to) {
+                    Ok(_) => {
+                        session.relay.on_relayed(side);
+                        self.stats.relayed_packets += 1;
+                        self.stats.relayed_bytes += bytes.len() as u64;
+                    }
+                    Err(_) => self.stats.send_failed += 1,
+                },
             }
         }
         if session.recording && !self.tap.packet(session.call, side, now.mono, bytes) {
@@ -148,11 +161,19 @@ impl Hands {
 
     /// An RTCP datagram is in the buffer.
     fn on_rtcp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr, length: usize) {
-        let bytes = self.buffer.get(..length).unwrap_or_default();
+        let datagram = self.buffer.get(..length).unwrap_or_default();
+        let (opened, sealed) = self.room.both();
+        let bytes = match session.secure.open(&mut session.relay, (side, true), source, datagram, opened) {
+            Ok(bytes) => bytes,
+            Err(refusal) => return self.stats.refuse(refusal),
+        };
         match session.relay.on_rtcp(now.mono, side, source, bytes) {
-            Ok(Some(to)) => match session.socket(side.other(), true).send_to(bytes, to) {
-                Ok(_) => self.stats.relayed_rtcp += 1,
-                Err(_) => self.stats.send_failed += 1,
+            Ok(Some(to)) => match session.secure.seal((side.other(), true), bytes, sealed) {
+                None => self.stats.refuse(session.relay.refuse(side, Refusal::SrtpNotSent)),
+                Some(bytes) => match session.socket(side.other(), true).send_to(bytes, to) {
+                    Ok(_) => self.stats.relayed_rtcp += 1,
+                    Err(_) => self.stats.send_failed += 1,
+                },
             },
             Ok(None) => {}
             Err(refusal) => self.stats.refuse(refusal),

@@ -1,3 +1,5 @@
+mod secure;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -172,6 +174,7 @@ impl Phone {
             nat: false,
             formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
             flowing: BOTH_WAYS,
+            secure: None,
         }
     }
 
