@@ -79,6 +79,7 @@ fn allocator(c: &mut Criterion) {
             numbers: numbers(count),
             hold: Duration::from_secs(1_800),
             channel: None,
+            recording: None,
             calls_max_per_number: 0,
         };
         let site = Site { name: "site".into(), company: "acme".into(), origins: Vec::new() };

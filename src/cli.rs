@@ -5,7 +5,10 @@
 mod answer;
 mod call;
 mod check;
+mod daemon;
 mod demo;
+mod erase;
+mod keys;
 mod ladder;
 mod replay;
 mod route;
@@ -41,6 +44,8 @@ enum Command {
     Replay(replay::Args),
     Route(route::Args),
     Verify(verify::Args),
+    Keys(keys::Args),
+    Erase(erase::Args),
     Trace(trace::Args),
 }
 
@@ -96,6 +101,8 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Replay(args) => replay::execute(args),
         Command::Route(args) => route::execute(args),
         Command::Verify(args) => verify::execute(args),
+        Command::Keys(args) => keys::execute(args),
+        Command::Erase(args) => erase::execute(args),
         Command::Trace(args) => trace::execute(args),
     }
 }
@@ -154,7 +161,10 @@ mod tests {
     #[test]
     fn the_commands_are_the_contracts() {
         let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["run", "demo", "check", "call", "answer", "replay", "route", "verify", "trace"]);
+        assert_eq!(
+            names,
+            ["run", "demo", "check", "call", "answer", "replay", "route", "verify", "keys", "erase", "trace"]
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! `config/leaseline.toml` names every key with its default and its reason; it is also the built-in configuration.
 
+mod archive;
 mod caller;
 mod check;
 mod company;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
+pub use archive::Keep;
 pub use caller::KnownCaller;
 pub use company::{
     Company, Decide, Destination, During, Fallback, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When,
@@ -157,6 +159,34 @@ pub struct Recording {
     pub fsync: Fsync,
     /// Stop new recordings when the disk has less free than this.
     pub disk_free_min: u64,
+    pub keep: Keep,
+    pub keys: RecordingKeys,
+}
+
+/// Keys that are heard within a call.
+#[derive(Clone, Debug)]
+pub struct RecordingKeys {
+    /// What the company's side presses to pause the recording; empty: nothing.
+    pub pause: String,
+    /// And to let it go on.
+    pub resume: String,
+    /// What the event says of keys.
+    pub digits: Digits,
+}
+
+/// What the event says of keys that were pressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Digits {
+    #[default]
+    Listed,
+    /// When and how long, but not which.
+    Masked,
+    Off,
+}
+
+impl Digits {
+    pub const ALL: [(&'static str, Digits); 3] =
+        [("listed", Digits::Listed), ("masked", Digits::Masked), ("off", Digits::Off)];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +203,8 @@ pub struct Http {
     pub token: Option<Arc<str>>,
     /// Addresses of proxies whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Who else may use the API, each with a token of their own: recordings say who heard them.
+    pub users: Vec<User>,
 }
 
 impl std::fmt::Debug for Http {
@@ -181,8 +213,16 @@ impl std::fmt::Debug for Http {
             .field("listen", &self.listen)
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("trusted_proxies", &self.trusted_proxies)
+            .field("users", &self.users)
             .finish()
     }
+}
+
+/// Somebody who may use the API, by name.
+#[derive(Clone, Debug)]
+pub struct User {
+    pub name: Arc<str>,
+    pub token: Secret,
 }
 
 /// Clocks of leases.
@@ -253,6 +293,8 @@ pub struct Pool {
     /// The number stays with the visitor so long after leaving; default 30 min, never under 5.
     pub hold: Duration,
     pub channel: Option<Channel>,
+    /// Overrides the company's.
+    pub recording: Option<bool>,
 }
 
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod agent;
+pub mod archive;
 pub mod attribution;
 pub mod auth;
 pub mod b2bua;
@@ -14,6 +15,7 @@ pub mod decide;
 pub mod defence;
 pub mod dialog;
 pub mod directory;
+pub mod dtmf;
 pub mod event;
 pub mod feed;
 pub mod header_rules;

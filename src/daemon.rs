@@ -28,6 +28,7 @@ use crate::core::lease::LeaseTable;
 use crate::core::pool::Record as LeaseRecord;
 use crate::ids::CallId;
 use crate::io::allocator::{AllocatorHandle, Setup};
+use crate::io::archive::{Archive, Keeper};
 use crate::io::calls::Calls;
 use crate::io::certificates::Certificates;
 use crate::io::clock;
@@ -94,6 +95,7 @@ pub struct Daemon {
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     messages: Arc<Messages>,
+    keeper: Keeper,
     http: SocketAddr,
     http_stop: latest::Sender<bool>,
     http_task: tokio::task::JoinHandle<io::Result<()>>,
@@ -189,6 +191,10 @@ impl Daemon {
         }
         let readiness = Arc::new(Readiness::default());
         let config = Arc::new(ArcSwap::new(config));
+        let archive = Arc::new(
+            Archive::open(Arc::clone(&config), journal.clone(), metrics.archive.clone()).map_err(at("archive"))?,
+        );
+        let keeper = Keeper::start(Arc::clone(&archive)).map_err(at("archive"))?;
         let app = AppState::new(Parts {
             config: Arc::clone(&config),
             metrics: Arc::clone(&metrics),
@@ -197,6 +203,7 @@ impl Daemon {
             calls,
             live,
             messages: Arc::clone(&messages),
+            archive,
             readiness: Arc::clone(&readiness),
             signalling: commands.clone(),
             demo: options.demo,
@@ -242,6 +249,7 @@ impl Daemon {
             metrics,
             readiness,
             messages,
+            keeper,
             http,
             http_stop,
             http_task,
@@ -322,7 +330,7 @@ impl Daemon {
         let _ = tokio::time::timeout(Duration::from_secs(2), answered).await;
         self.say(Command::Stop);
         self.watcher.abort();
-        let Daemon { signalling, engine, recordings, journal, allocator, feed, mut sinks, .. } = self;
+        let Daemon { signalling, engine, recordings, journal, allocator, feed, keeper, mut sinks, .. } = self;
         let _ = tokio::task::spawn_blocking(move || signalling.join()).await;
         // The watcher and the hooks held the other references; without the last the media threads end.
         let _ = self.watcher.await;
@@ -334,6 +342,7 @@ impl Daemon {
             feed.stop();
         }
         allocator.stop();
+        let _ = tokio::task::spawn_blocking(move || keeper.stop()).await;
         let subject = self.config.load().node.id.clone();
         journal.append(Event { time: clock::wall(), subject, body: Body::NodeStopped });
         let flushed = journal.clone();

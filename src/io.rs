@@ -1,6 +1,7 @@
 //! Decisions → system calls: sockets, threads, files, HTTP. Thin, with few branches.
 
 pub mod allocator;
+pub mod archive;
 pub mod calls;
 pub mod certificates;
 pub mod clock;

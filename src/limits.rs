@@ -133,6 +133,14 @@ pub const PORT_QUARANTINE_MIN: Duration = Duration::from_millis(500);
 pub const LATCH_PACKETS: u8 = 5;
 /// They must come within this time.
 pub const LATCH_WINDOW: Duration = Duration::from_millis(1_500);
+/// Without a packet for so long a key is no longer pressed: four times the longest usual interval (RFC 4733 §2.5.1.2).
+pub const DTMF_END_LOST: Duration = Duration::from_millis(200);
+/// How long the API waits for a media thread to pause a recording.
+pub const PAUSE_ANSWER: Duration = Duration::from_secs(5);
+/// Digits of one call that its event lists.
+pub const DTMF_DIGITS: usize = 256;
+/// Keys of one sequence follow each other within this time.
+pub const DTMF_SEQUENCE: Duration = Duration::from_secs(3);
 
 /// HTTP connections at once. A browser keeps up to six; streams of routers and consoles hold one each.
 pub const HTTP_CONNECTIONS: usize = 1_024;
@@ -539,6 +547,26 @@ pub const CALLER_NOTE: usize = 512;
 pub const PASSPORTS: usize = 8;
 /// Destinations that one PASSporT may name.
 pub const PASSPORT_PARTIES: usize = 16;
+/// A manifest of a day is read up to so many bytes: a million recordings.
+pub const ARCHIVE_MANIFEST: u64 = 512 * 1024 * 1024;
+/// Closed days that are looked at again for recordings that came late; a start looks at all.
+pub const ARCHIVE_DAYS_WATCHED: usize = 3;
+/// Between two rounds of the archive.
+pub const ARCHIVE_PAUSE: Duration = Duration::from_secs(60);
+/// Alarms of the archive that are told apart.
+pub const ARCHIVE_ALARMS: usize = 1_000;
+/// An erasure waits so long for the journal's disk; then the next start tells of it once more.
+pub const ARCHIVE_FLUSH: Duration = Duration::from_secs(5);
+/// `leaseline erase` waits so long for the daemon.
+pub const ERASURE_PATIENCE: Duration = Duration::from_secs(600);
+/// Characters of a reason that somebody gives for an erasure, a hold or a hearing.
+pub const ARCHIVE_WORDS: usize = 500;
+/// Rules of retention.
+pub const RETENTION_RULES: usize = 1_000;
+/// Users of the API with a token of their own.
+pub const HTTP_USERS: usize = 1_000;
+/// Hearings of recordings that are told apart from their further pieces.
+pub const HTTP_LISTENERS: usize = 10_000;
 /// A PASSporT is fresh for so long (RFC 8224 §4.1).
 pub const PASSPORT_AGE: Duration = Duration::from_secs(60);
 /// Certificates of one PEM file: the list of a country's roots.

@@ -16,6 +16,8 @@ mod places;
 mod races;
 #[path = "flows/secured.rs"]
 mod secured;
+#[path = "flows/recording.rs"]
+mod recording;
 #[path = "flows/sessions.rs"]
 mod sessions;
 #[path = "flows/table.rs"]

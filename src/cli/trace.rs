@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::daemon::{Daemon, Failed};
 use super::{Exit, complain, load, say, small_runtime};
 use crate::config::Config;
 
@@ -41,12 +42,10 @@ pub(super) fn execute(args: Args) -> Exit {
     }
 }
 
-type Failed = (String, Exit);
-
 async fn show(args: &Args, config: &Config) -> Result<Exit, Failed> {
-    let daemon = Daemon::new(args, config)?;
+    let daemon = Daemon::new(args.url.as_deref(), config)?;
     let Some(call) = &args.call else { return list(&daemon, args.json).await };
-    let call = if call == "last" { daemon.newest().await? } else { call.clone() };
+    let call = if call == "last" { newest(&daemon).await? } else { call.clone() };
     if call.is_empty() || !call.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err((format!("`{call}` is not the id of a call"), Exit::Usage));
     }
@@ -87,47 +86,9 @@ async fn list(daemon: &Daemon, json: bool) -> Result<Exit, Failed> {
     Ok(Exit::Done)
 }
 
-/// The running daemon's API.
-struct Daemon {
-    base: String,
-    token: Option<std::sync::Arc<str>>,
-    client: reqwest::Client,
-}
-
-impl Daemon {
-    fn new(args: &Args, config: &Config) -> Result<Daemon, Failed> {
-        // A second install is refused and changes nothing.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy().timeout(crate::limits::SINK_TIMEOUT).build();
-        let client = client.map_err(|e| (format!("cannot start: {e}"), Exit::CouldNot))?;
-        let base = args.url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen));
-        Ok(Daemon { base: base.trim_end_matches('/').to_owned(), token: config.http.token.clone(), client })
-    }
-
-    async fn newest(&self) -> Result<String, Failed> {
-        let calls = self.get("/v1/calls?limit=1").await?;
-        let calls: serde_json::Value = serde_json::from_slice(&calls).unwrap_or_default();
-        let newest = calls["calls"][0]["call_id"].as_str();
-        newest.map(str::to_owned).ok_or_else(|| ("the daemon knows no calls yet".to_owned(), Exit::Bad))
-    }
-
-    async fn get(&self, path: &str) -> Result<Vec<u8>, Failed> {
-        let unreachable = |e: reqwest::Error| {
-            (format!("cannot ask the daemon at {}: {}", self.base, e.without_url()), Exit::CouldNot)
-        };
-        let mut request = self.client.get(format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(unreachable)?;
-        if status.is_success() {
-            return Ok(body.to_vec());
-        }
-        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let detail = problem["detail"].as_str().unwrap_or("the daemon refused");
-        let exit = if status.as_u16() == 404 { Exit::Bad } else { Exit::CouldNot };
-        Err((format!("{detail} ({status})"), exit))
-    }
+async fn newest(daemon: &Daemon) -> Result<String, Failed> {
+    let calls = daemon.get("/v1/calls?limit=1").await?;
+    let calls: serde_json::Value = serde_json::from_slice(&calls).unwrap_or_default();
+    let newest = calls["calls"][0]["call_id"].as_str();
+    newest.map(str::to_owned).ok_or_else(|| ("the daemon knows no calls yet".to_owned(), Exit::Bad))
 }

@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use super::{Exit, complain, say};
+use crate::core::archive::sign::PublicKey;
+use crate::io::archive::{DaysVerified, keys, verify_days};
 use crate::io::journal::verify_journal;
 use crate::io::recordings::{Finding, verify_recordings};
 
@@ -15,6 +17,10 @@ pub(super) struct Args {
     /// A recording (.wav or .json), a journal folder, or a data directory with both.
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
+    /// Public key that the manifests of days must be signed with: a PEM file, or the key in base64, as
+    /// `leaseline keys show` prints it. May be given more than once, for keys that followed one another.
+    #[arg(long, value_name = "KEY")]
+    key: Vec<String>,
     /// The verdict as JSON.
     #[arg(long)]
     json: bool,
@@ -29,8 +35,15 @@ struct Verdict {
 
 pub(super) fn execute(args: Args) -> Exit {
     let mut verdict = Verdict::default();
+    let keys: Vec<PublicKey> = match args.key.iter().map(|text| keys::public(text)).collect() {
+        Ok(keys) => keys,
+        Err(error) => {
+            complain(format_args!("--key: {error}"));
+            return Exit::Usage;
+        }
+    };
     for path in &args.paths {
-        if let Err(error) = look(path, &mut verdict) {
+        if let Err(error) = look(path, &keys, &mut verdict) {
             complain(format_args!("{}: {error}", path.display()));
             return Exit::CouldNot;
         }
@@ -47,17 +60,17 @@ pub(super) fn execute(args: Args) -> Exit {
 }
 
 /// A data folder is its journal and its recordings; a journal folder has segments; everything else is recordings.
-fn look(path: &Path, verdict: &mut Verdict) -> io::Result<()> {
+fn look(path: &Path, keys: &[PublicKey], verdict: &mut Verdict) -> io::Result<()> {
     let metadata = path.metadata()?;
     let journal = path.join("journal");
     if metadata.is_dir() && journal.is_dir() {
         journal_at(&journal, verdict)?;
         let recordings = path.join("recordings");
-        return if recordings.is_dir() { recordings_at(&recordings, verdict) } else { Ok(()) };
+        return if recordings.is_dir() { recordings_at(&recordings, keys, verdict) } else { Ok(()) };
     }
     let is_segment = path.extension().is_some_and(|extension| extension == "jsonl");
     let has_segments = metadata.is_dir() && path.join("lock").is_file();
-    if is_segment || has_segments { journal_at(path, verdict) } else { recordings_at(path, verdict) }
+    if is_segment || has_segments { journal_at(path, verdict) } else { recordings_at(path, keys, verdict) }
 }
 
 fn journal_at(path: &Path, verdict: &mut Verdict) -> io::Result<()> {
@@ -83,7 +96,7 @@ fn journal_at(path: &Path, verdict: &mut Verdict) -> io::Result<()> {
     Ok(())
 }
 
-fn recordings_at(path: &Path, verdict: &mut Verdict) -> io::Result<()> {
+fn recordings_at(path: &Path, keys: &[PublicKey], verdict: &mut Verdict) -> io::Result<()> {
     let report = verify_recordings(path)?;
     verdict.looked_at.push(serde_json::json!({ "recordings": path.display().to_string(), "good": report.good }));
     if report.is_good() {
@@ -92,6 +105,22 @@ fn recordings_at(path: &Path, verdict: &mut Verdict) -> io::Result<()> {
     let text = |finding: &Finding| format!("{}: {} ({})", finding.path.display(), finding.detail, finding.code);
     report.notes.iter().for_each(|finding| note(format_args!("{}", text(finding))));
     verdict.problems.extend(report.problems.iter().map(text));
+    let days = verify_days(path, keys, &report.hashes)?;
+    if !days.keys.is_empty() {
+        verdict.looked_at.push(serde_json::json!({
+            "manifests": path.display().to_string(), "good": days.good, "erased": days.erased, "keys": days.keys,
+        }));
+    }
+    if days.is_good() && days.good > 0 {
+        let DaysVerified { good, erased, .. } = &days;
+        note(format_args!("{}: {good} closed days as their manifests say, {erased} recordings erased", path.display()));
+    }
+    if keys.is_empty() && !days.keys.is_empty() {
+        let signed = days.keys.join(", ");
+        note(format_args!("{}: signed by {signed}; say with --key whose signature it must be", path.display()));
+    }
+    days.notes.iter().for_each(|finding| note(format_args!("{}", text(finding))));
+    verdict.problems.extend(days.problems.iter().map(text));
     Ok(())
 }
 

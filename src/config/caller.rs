@@ -12,4 +12,6 @@ pub struct KnownCaller {
     pub company: Option<String>,
     /// Stands in the event.
     pub note: Option<String>,
+    /// `false`: this caller's calls are recorded by nobody's word; default `true`: as the other keys say.
+    pub recording: bool,
 }

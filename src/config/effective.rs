@@ -1,6 +1,8 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
+mod archive;
 mod trunk;
+mod voice;
 mod within;
 
 use std::fmt::{self, Display, Write as _};
@@ -40,12 +42,16 @@ impl Config {
         for pool in &self.pools {
             write_pool(&mut out, pool);
         }
+        archive::write_retention(&mut out, &self.recording.keep);
         for caller in &self.callers {
             out.table("[[caller]]");
             out.text("number", &caller.number);
             out.text("name", &caller.name);
             out.option("company", caller.company.as_ref());
             out.option("note", caller.note.as_ref());
+            if !caller.recording {
+                out.plain("recording", false);
+            }
         }
         for sink in &self.sinks {
             write_sink(&mut out, sink);
@@ -92,10 +98,17 @@ impl Config {
         };
         out.text("fsync", fsync);
         out.text("disk_free_min", size_text(self.recording.disk_free_min));
+        archive::write_keep(out, &self.recording.keep);
+        voice::of_recording(out, &self.recording.keys);
         out.table("[http]");
         out.text("listen", self.http.listen);
         out.option("token", self.http.token.as_ref().map(|_| MASK));
         out.list("trusted_proxies", &self.http.trusted_proxies);
+        for user in &self.http.users {
+            out.table("[[http.user]]");
+            out.text("name", &user.name);
+            out.text("token", MASK);
+        }
     }
 
     fn write_dns(&self, out: &mut Writer) {
@@ -227,9 +240,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     out.plain("nat", company.nat);
     within::of_company(out, &company.transfer);
     out.option("media_encryption", company.media_encryption.map(|encryption| encryption.as_str()));
-    if let Some(recording) = company.recording {
-        out.plain("recording", recording);
-    }
+    voice::whether_recorded(out, company.recording);
     write_limits(out, &company.limits);
     for (name, overflow) in [("busy", &company.busy), ("no_answer", &company.no_answer)] {
         if let Some(ways) = overflow {
@@ -275,6 +286,7 @@ fn write_rule(out: &mut Writer, rule: &Rule) {
     out.table("[[company.rule]]");
     out.text("name", &rule.name);
     write_then(out, &rule.then);
+    voice::whether_recorded(out, rule.recording);
     out.table("[company.rule.when]");
     let when = &rule.when;
     let lists = [
@@ -388,6 +400,7 @@ fn write_pool(out: &mut Writer, pool: &Pool) {
     if pool.kind == PoolKind::Dynamic {
         out.text("hold", duration_text(pool.hold));
     }
+    voice::whether_recorded(out, pool.recording);
     if let Some(channel) = &pool.channel {
         out.map("channel", channel.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     }

@@ -1,5 +1,6 @@
 //! Tables of the file → the types of [`super`]. Each function reads one table, with its defaults.
 
+mod archive;
 mod caller;
 mod company;
 mod decide;
@@ -36,7 +37,9 @@ use self::web::{pool, sink, site};
 use super::check::{self, Marks, Places};
 use super::problem::Problems;
 use super::read::{Found, Place, Reader, Section};
-use super::{AttributionRules, Company, Config, Http, KnownCaller, LeaseFeed, LeaseRules, Log, Node, Trunk, value};
+use super::{
+    AttributionRules, Company, Config, Http, KnownCaller, LeaseFeed, LeaseRules, Log, Node, Secret, Trunk, User, value,
+};
 use crate::limits;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -75,7 +78,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let node = node(r, &mut root);
     let media = media(r, &mut root, &mut places);
     let sip = sip(r, &mut root, media.ports, &mut places);
-    let recording = recording(r, &mut root);
+    let mut recording = recording(r, &mut root, &node.data_dir);
     let http = http(r, &mut root, &mut places);
     let lease = lease(r, &mut root);
     let lease_feed = lease_feed(r, &mut root);
@@ -91,6 +94,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let sites = tables(r, &mut root, "site", &mut places.sites, site);
     let mut count = 0;
     let pools = tables(r, &mut root, "pool", &mut places.pools, |r, s, m| pool(r, s, &mut count, m));
+    archive::retention(r, &mut root, &mut recording.keep, &companies, &pools);
     let callers = callers(r, &mut root, &companies);
     let sinks = tables(r, &mut root, "sink", &mut places.sinks, |r, s, m| sink(r, s, &node.data_dir, m));
     r.end(root);
@@ -171,9 +175,42 @@ fn http<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: &mut Places)
         listen,
         token: token.optional(),
         trusted_proxies: proxies.into_iter().map(|(proxy, _)| proxy).collect(),
+        users: users(r, &mut s),
     };
+    if let (true, None) = (!http.users.is_empty() && !places.http_token_is_bad, &http.token) {
+        r.problem(
+            s.place(),
+            "has users and no `token`: without it everybody on this machine may do everything; set it",
+        );
+    }
     r.end(s);
     http
+}
+
+/// `[[http.user]]`: names and tokens that are different.
+fn users<'t>(r: &mut Reader<'t>, http: &mut Section<'_, 't>) -> Vec<User> {
+    let mut users: Vec<User> = Vec::new();
+    for mut s in r.sections(http, "user") {
+        let name = r.text(&mut s, "name", value::name);
+        let name = r.required(&s, "name", name, "who it is: recordings say who heard them");
+        let token = r.secret(&mut s, "token", "token_file");
+        let token = r.required(&s, "token", token, "a long random text of their own (or `token_file`)");
+        if let (Some(name), Some(token)) = (name, token) {
+            if ["token", "local"].contains(&name.as_str()) || users.iter().any(|user| *user.name == *name) {
+                r.problem(s.place(), format!("the name `{name}` is taken"));
+            }
+            if users.iter().any(|user| user.token.0 == token) {
+                r.problem(s.place(), "another user has this token too; nobody could tell them apart");
+            }
+            users.push(User { name: name.into(), token: Secret(token) });
+        }
+        r.end(s);
+    }
+    if users.len() > limits::HTTP_USERS {
+        r.problem(http.place(), "more users than are read");
+        users.clear();
+    }
+    users
 }
 
 fn lease<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> LeaseRules {

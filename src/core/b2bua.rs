@@ -68,6 +68,10 @@ pub enum Input {
     HangUp(CallId, &'static str),
     /// The same for every call.
     HangUpAll(&'static str),
+    /// Somebody in charge pauses a call's recording (`true`), or lets it go on.
+    Pause(CallId, bool),
+    /// A call that nobody has answered yet is not to be recorded.
+    DoNotRecord(CallId),
     /// No new calls from now on.
     Drain,
     Reload(Arc<Settings>),
@@ -244,6 +248,8 @@ impl B2bua {
             Input::Decided(call, answer) => self.tell_call(now, call, call::Input::Decided(answer)),
             Input::Fetched { url, answer } => self.on_fetched(now, &url, answer.as_ref()),
             Input::HangUp(call, code) => self.tell_call(now, call, call::Input::HangUp(code)),
+            Input::Pause(call, pause) => self.tell_call(now, call, call::Input::Pause(pause)),
+            Input::DoNotRecord(call) => self.tell_call(now, call, call::Input::DoNotRecord),
             Input::HangUpAll(code) => {
                 let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
                 calls.sort_unstable();
@@ -316,6 +322,11 @@ impl B2bua {
     /// Whether this call exists.
     pub fn has(&self, call: CallId) -> bool {
         self.calls.contains_key(&call)
+    }
+
+    /// How this call's recording stands; `None`: there is no such call.
+    pub fn recording(&self, call: CallId) -> Option<call::record::Stage> {
+        self.calls.get(&call).map(|call| call.recording_stage())
     }
 
     /// What it reads now.
@@ -406,20 +417,32 @@ impl B2bua {
         }
     }
 
-    /// One input to one call. A panic inside it ends that call and nothing else.
+    /// One input to one call.
     fn tell_call(&mut self, now: Now, id: CallId, input: call::Input<'_>) {
-        let Some(mut call) = self.calls.remove(&id) else { return };
-        if let Err(panic) = self.guarded(now, &mut call, |call, ctx| call.handle(input, ctx)) {
+        let Some(call) = self.calls.remove(&id) else { return };
+        self.drive(now, call, |call, ctx| call.handle(input, ctx));
+    }
+
+    /// Does this to a call and puts it where it belongs then. A panic inside it ends that call and nothing else.
+    fn drive(&mut self, now: Now, mut call: Box<Call>, act: impl FnOnce(&mut Call, &mut Ctx<'_>)) {
+        if let Err(panic) = self.guarded(now, &mut call, act) {
             self.on_panic(now, &mut call, &panic);
         }
         if let Some(answered) = call.data().answered_at {
-            self.admission.answered(answered, call.admitted_mut());
+            self.keep_books(|all| all.admission.answered(answered, call.admitted_mut()));
         }
         if call.is_ended() {
-            self.forget(now, *call);
+            self.keep_books(|all| all.forget(now, *call));
         } else {
-            self.arm(id, call.poll_timeout());
-            self.calls.insert(id, call);
+            self.arm(call.id(), call.poll_timeout());
+            self.calls.insert(call.id(), call);
+        }
+    }
+
+    /// Counts what calls take and give back. An error of ours in it costs a count, not the other calls.
+    fn keep_books(&mut self, act: impl FnOnce(&mut B2bua)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| act(self))) {
+            tracing::error!(panic = panic_text(panic.as_ref()), "the counts of calls are wrong from here on");
         }
     }
 

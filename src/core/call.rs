@@ -15,6 +15,7 @@ mod invite;
 pub mod offer;
 mod places;
 pub mod reasons;
+pub mod record;
 mod talk;
 pub mod transfer;
 
@@ -29,7 +30,7 @@ use crate::core::b2bua::{Output, Settings};
 use crate::core::decide::Decisions;
 use crate::core::defence::fraud::Alarms;
 use crate::core::event::{
-    Body, CallData, Event, HangupBy, MediaSummary, Outcome, RecordingData, RecordingState, RecordingSummary,
+    Body, CallData, Event, HangupBy, MediaSummary, Outcome, PausedBy, RecordingData, RecordingState, RecordingSummary,
 };
 use crate::core::health::Health;
 use crate::core::identity::CallerIdentity;
@@ -48,6 +49,7 @@ use ending::Why;
 use hunt::{Hunt, Tried};
 use offer::{Negotiation, Stream};
 use places::Seat;
+use record::Record;
 use talk::Talk;
 use talk::offers::Offer;
 use transfer::{Relayed, Replaces, Transfer};
@@ -72,6 +74,10 @@ pub enum Input<'a> {
     },
     /// Somebody in charge ends the call; the code says why.
     HangUp(&'static str),
+    /// Somebody in charge pauses the recording, or lets it go on.
+    Pause(bool),
+    /// This call is not to be recorded.
+    DoNotRecord,
     Timeout,
 }
 
@@ -169,6 +175,7 @@ pub struct Call {
     media: Option<Box<MediaSummary>>,
     recording: Option<Box<RecordingSummary>>,
     recording_started: bool,
+    record: Record,
     /// The company had answered, and the caller never heard it: our 200 was waiting for a PRACK.
     caller_refused: bool,
     /// Closes what signalling cannot close itself: the longest talk.
@@ -198,15 +205,10 @@ enum State {
 }
 
 impl Call {
-    /// Takes the call in: 100 to the caller, `call.started`; a webhook is asked, or ports are taken.
-    pub fn start(facts: NewCall, ctx: &mut Ctx<'_>) -> Call {
+    /// A call that nobody has heard of yet.
+    pub fn new(facts: NewCall) -> Call {
         let id = facts.data.call_id;
-        ctx.agent.set_nat(facts.leg, facts.caller_nat);
-        ctx.agent.set_large(facts.leg, facts.trunk.large_requests);
-        ctx.agent.set_credentials(facts.leg, facts.trunk.credentials.clone());
-        ctx.agent.trying(ctx.now, facts.leg);
-        ctx.event(id, Body::CallStarted(Box::new(facts.data.clone())));
-        let mut call = Call {
+        Call {
             legs: vec![facts.leg],
             seats: Vec::new(),
             place: 0,
@@ -226,15 +228,25 @@ impl Call {
             media: None,
             recording: None,
             recording_started: false,
+            record: Record::default(),
             caller_refused: false,
             call_length: None,
             span: tracing::info_span!("call", %id),
-        };
-        ctx.agent.set_transfers(call.facts.leg, call.transfers_of(Side::Caller));
-        if !call.ask(ctx) {
-            call.open(ctx);
         }
-        call
+    }
+
+    /// Takes the call in: 100 to the caller, `call.started`; a webhook is asked, or ports are taken.
+    pub fn start(&mut self, ctx: &mut Ctx<'_>) {
+        let facts = &self.facts;
+        ctx.agent.set_nat(facts.leg, facts.caller_nat);
+        ctx.agent.set_large(facts.leg, facts.trunk.large_requests);
+        ctx.agent.set_credentials(facts.leg, facts.trunk.credentials.clone());
+        ctx.agent.trying(ctx.now, facts.leg);
+        ctx.event(self.id(), Body::CallStarted(Box::new(facts.data.clone())));
+        ctx.agent.set_transfers(facts.leg, self.transfers_of(Side::Caller));
+        if !self.ask(ctx) {
+            self.open(ctx);
+        }
     }
 
     /// It is known where the call goes: ports are asked for, or the caller is refused.
@@ -343,6 +355,8 @@ impl Call {
         match input {
             Input::Media(notice) => self.on_media(notice, ctx),
             Input::HangUp(code) => self.hang_up(code, ctx),
+            Input::Pause(pause) => self.order_pause(pause, PausedBy::Api, ctx),
+            Input::DoNotRecord => self.withdraw_recording(),
             Input::Timeout if self.call_length.is_some_and(|at| at <= ctx.now.mono) => {
                 self.hang_up("call_length_max", ctx);
             }
@@ -446,6 +460,8 @@ impl Call {
                 self.recording = Some(summary);
                 self.finish_when_closed(ctx);
             }
+            MediaNotice::Paused(paused, at) => self.on_paused(paused, at, ctx),
+            MediaNotice::Digit(side, digit) => self.on_digit(side, &digit, ctx),
             // Ports that came too late were closed by `end`; a first packet is of interest to observers only.
             MediaNotice::Opened(_) | MediaNotice::Refused(_) | MediaNotice::FirstPacket(..) => {}
         }
@@ -565,7 +581,7 @@ impl Call {
                 reason: Some("not_sealed_in_time".to_owned()),
                 ..RecordingSummary::default()
             },
-            None => RecordingSummary::default(),
+            None => self.no_recording(),
         };
         if self.recording_started {
             let sealed = RecordingData { call_id: id, recording: recording.clone() };
@@ -575,6 +591,7 @@ impl Call {
         media.codec = self.negotiation.as_ref().and_then(Negotiation::codec).map(str::to_owned);
         let mut data = self.facts.data.clone();
         data.recording = Some(recording);
+        data.dtmf = std::mem::take(&mut self.record.digits);
         data.media = Some(media);
         data.route = Some(Box::new(self.route_data()));
         ctx.event(id, Body::CallEnded(Box::new(data)));
@@ -605,10 +622,7 @@ impl Call {
         self.facts.data.sip_reason = None;
         self.facts.data.ring_ms = self.facts.data.ringing_at.map_or(0, |at| answered.millis_since(at));
         self.call_length = Some(ctx.now.mono + ctx.settings.config.sip.call_length_max);
-        if self.facts.recorded {
-            self.recording_started = true;
-            ctx.media(id, MediaCommand::Record(crate::core::media::RecordingSpec { call: id, started: ctx.now }));
-        }
+        self.begin_recording(ctx);
         ctx.event(id, Body::CallAnswered(Box::new(self.facts.data.clone())));
         self.state = State::Talking(talk);
     }

@@ -173,6 +173,17 @@ pub fn read(body: &[u8], company: &Company) -> Result<Verdict, &'static str> {
     }
 }
 
+/// Whether an answer says `"record": false`: the caller has not consented. It holds whatever else the answer says; that a
+/// call is recorded nobody but the configuration says.
+pub fn forbids_recording(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Consent {
+        record: Option<bool>,
+    }
+    let is_short = body.len() <= limits::DECISION_REPLY;
+    is_short && serde_json::from_slice(body).is_ok_and(|consent: Consent| consent.record == Some(false))
+}
+
 /// The company's own destinations of these names, each once.
 fn named(names: &[String], company: &Company) -> Result<Vec<Arc<Destination>>, &'static str> {
     let mut found: Vec<Arc<Destination>> = Vec::with_capacity(names.len());

@@ -1,12 +1,15 @@
 //! What the world is told. Field names are promises (CONTRACT §4): events are the product, so they are complete,
 //! versioned and the same in the journal, in the sinks and in the recording's sidecar.
 
+mod archive;
 pub mod cloud;
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use archive::{AlarmData, ArchivedData, DayClosedData, ErasedData, HoldData, PlayedData};
 
 use crate::core::identity::Diversion;
 use crate::core::stir::StirData;
@@ -234,6 +237,9 @@ pub struct CallData {
     /// In their order.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub transfers: Vec<TransferData>,
+    /// Keys that were pressed in the talk, in their order; in `call.ended`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub dtmf: Vec<DigitData>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recording: Option<RecordingSummary>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -274,6 +280,7 @@ impl CallData {
             stir: None,
             attribution,
             transfers: Vec::new(),
+            dtmf: Vec::new(),
             recording: None,
             media: None,
             route: None,
@@ -357,6 +364,37 @@ pub struct RecordingData {
     pub recording: RecordingSummary,
 }
 
+/// One press of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigitData {
+    pub side: crate::ids::Side,
+    /// `0` to `9`, `*`, `#`, `A` to `D`; absent when it is masked: pressed while the recording paused, or by configuration.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digit: Option<String>,
+    /// Since the answer.
+    pub at_ms: u64,
+    pub for_ms: u64,
+}
+
+/// Who paused a recording, or let it go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PausedBy {
+    #[default]
+    Api,
+    /// Keys that the company's side pressed.
+    CompanyKeys,
+}
+
+/// `data` of `leaseline.recording.paused` and `.resumed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseData {
+    pub call_id: CallId,
+    /// Since the answer, which is where the recording begins.
+    pub at_ms: u64,
+    pub by: PausedBy,
+}
+
 /// `data` of `leaseline.call.refused`: an INVITE from a known trunk that never became a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RefusedData {
@@ -412,6 +450,16 @@ pub enum Body {
         panic: String,
     },
     RecordingSealed(RecordingData),
+    RecordingPlayed(PlayedData),
+    RecordingErased(ErasedData),
+    RecordingHeld(HoldData),
+    RecordingReleased(HoldData),
+    RecordingArchived(ArchivedData),
+    ArchiveDayClosed(DayClosedData),
+    ArchiveAlarm(AlarmData),
+    /// From here on nothing is recorded.
+    RecordingPaused(PauseData),
+    RecordingResumed(PauseData),
     FraudSuspected(FraudData),
     /// An address that is nobody we know and would not stop.
     DefenceBanned(BanData),
@@ -495,6 +543,15 @@ impl Body {
             Body::CallRefused(_) => "leaseline.call.refused",
             Body::CallCrashed { .. } => "leaseline.call.crashed",
             Body::RecordingSealed(_) => "leaseline.recording.sealed",
+            Body::RecordingPlayed(_) => "leaseline.recording.played",
+            Body::RecordingErased(_) => "leaseline.recording.erased",
+            Body::RecordingHeld(_) => "leaseline.recording.held",
+            Body::RecordingReleased(_) => "leaseline.recording.released",
+            Body::RecordingArchived(_) => "leaseline.recording.archived",
+            Body::ArchiveDayClosed(_) => "leaseline.archive.day_closed",
+            Body::ArchiveAlarm(_) => "leaseline.archive.alarm",
+            Body::RecordingPaused(_) => "leaseline.recording.paused",
+            Body::RecordingResumed(_) => "leaseline.recording.resumed",
             Body::FraudSuspected(_) => "leaseline.fraud.suspected",
             Body::DefenceBanned(_) => "leaseline.defence.banned",
             Body::LeaseGranted(_) => "leaseline.lease.granted",

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::core::dtmf::Digit;
 use crate::core::event::{MediaSummary, RecordingSummary};
 use crate::ids::{CallId, Side};
 use crate::time::{Now, Wall};
@@ -87,6 +88,9 @@ pub enum MediaCommand {
     Remote(Side, Option<Remote>),
     /// Start recording both sides.
     Record(RecordingSpec),
+    /// From now on nothing of either side gets into the recording (`true`), or it does again (`false`). Answered by
+    /// [`MediaNotice::Paused`].
+    Pause(bool),
     /// The talk is over at this instant: close the sockets, seal the recording. Answered by [`MediaNotice::Closed`] and,
     /// when a recording was started, by [`MediaNotice::Recorded`].
     Close(Now),
@@ -103,6 +107,10 @@ pub enum MediaNotice {
     /// Both sides are known and neither has sent anything accepted for the configured time. Told once; a packet or
     /// another [`MediaCommand::Remote`] starts the time anew.
     Silent,
+    /// From this instant on nothing gets into the recording, or it does again: answer to [`MediaCommand::Pause`].
+    Paused(bool, Now),
+    /// A side has pressed a key, and let it go.
+    Digit(Side, Digit),
     /// A panic of ours in this call's relay; its text. The media is closed: [`MediaNotice::Closed`] follows.
     Crashed(String),
     /// Ports closed; final figures. Exactly once for every call that was opened.

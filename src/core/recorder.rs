@@ -9,6 +9,7 @@
 //! is older than [`limits::RECORDER_REORDER`], [`Recorder::finish`] the rest.
 
 mod gaps;
+mod pauses;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::time::{Mono, Now};
 use crate::wire::codec::g711::{Law, RATE};
 
 pub use gaps::Cause;
+use pauses::Pauses;
 use stream::{Packet, Stream};
 use track::Track;
 
@@ -45,6 +47,7 @@ const PARK: i64 = 1_000 * SAMPLES_PER_MS as i64;
 pub struct Recorder {
     started: Mono,
     channels: [Channel; 2],
+    pauses: Pauses,
 }
 
 /// What a finished recording was like.
@@ -92,7 +95,7 @@ impl Recorder {
     /// A recording whose sample 0 is the instant `started`: the answer. Until [`Recorder::on_formats`] is called, the
     /// static payload types hold (RFC 3551 §6: 0 PCMU, 8 PCMA, 13 comfort noise).
     pub fn new(started: Now) -> Recorder {
-        Recorder { started: started.mono, channels: Default::default() }
+        Recorder { started: started.mono, channels: Default::default(), pauses: Pauses::default() }
     }
 
     /// What a side agreed on, first time or again. `flowing` `None`: nothing known, nothing expected.
@@ -108,6 +111,17 @@ impl Recorder {
             }
             _ => {}
         }
+    }
+
+    /// From `at` on nothing is recorded of either side, whatever comes and wherever its timestamps say it belongs; what is
+    /// placed there already is taken out again.
+    pub fn on_pause(&mut self, at: Mono) {
+        self.pauses.begin(self.position(at).max(0) as u64);
+    }
+
+    /// From `at` on everything is recorded again.
+    pub fn on_resume(&mut self, at: Mono) {
+        self.pauses.end(self.position(at).saturating_add(1).max(0) as u64);
     }
 
     /// One RTP packet of a side, as it came. Not before `arrival`s already given, give or take a few milliseconds.
@@ -177,6 +191,13 @@ impl Recorder {
     fn take(&mut self, frames: u64, out: &mut Vec<i16>) -> usize {
         let frames = frames.min(CHUNK) as usize;
         out.resize(frames * 2, 0);
+        let first = self.written();
+        for (start, end) in self.pauses.within(first, first + frames as u64) {
+            for channel in &mut self.channels {
+                channel.track.mute(start, end);
+            }
+        }
+        self.pauses.forget(first + frames as u64);
         for (index, channel) in self.channels.iter_mut().enumerate() {
             channel.track.take(frames, index, out);
         }

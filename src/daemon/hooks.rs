@@ -99,7 +99,9 @@ impl Hooks for DaemonHooks {
             Body::CallStarted(data) => {
                 tracing::info!(call = %data.call_id, number = ?data.number, attribution = %data.attribution.method, "call");
             }
+            Body::RecordingResumed(data) => self.parts.messages.mask_keys(data.call_id, false),
             Body::CallEnded(data) => {
+                self.parts.messages.mask_keys(data.call_id, false);
                 self.write_sidecar(data);
                 let outcome = data.outcome.map_or("", |outcome| outcome.as_str());
                 let reason = data.reason.as_deref().unwrap_or("");
@@ -142,6 +144,7 @@ impl Hooks for DaemonHooks {
     }
 
     fn on_message(&mut self, now: Now, seen: Seen, flow: &Flow, bytes: &Bytes) {
+        let bytes = &self.parts.messages.shown(bytes);
         let call = self.parts.messages.on_message(now.wall, seen, flow, bytes);
         if let Some(hep) = &self.parts.hep {
             hep.send(now.wall, seen, flow, bytes, call);
@@ -172,6 +175,10 @@ impl Hooks for DaemonHooks {
                 Err(code) => MediaNotice::Refused(code),
             }),
             command => {
+                // Masked from the order on, and for as long as anything may still be on its way.
+                if let MediaCommand::Pause(true) = command {
+                    self.parts.messages.mask_keys(call, true);
+                }
                 self.parts.engine.command(call, command);
                 None
             }

@@ -94,6 +94,10 @@ impl Calls {
             Body::CallStarted(call) | Body::CallAnswered(call) | Body::CallEnded(call) => call.call_id,
             Body::RecordingSealed(sealed) => sealed.call_id,
             Body::CallCrashed { call_id, .. } => *call_id,
+            Body::RecordingPlayed(played) => played.call_id,
+            Body::RecordingErased(erased) => erased.call_id,
+            Body::RecordingHeld(hold) | Body::RecordingReleased(hold) => hold.call_id,
+            Body::RecordingArchived(archived) => archived.call_id,
             _ => return,
         };
         self.inner.write().unwrap_or_else(PoisonError::into_inner).observe(call, seq, &event.body);
@@ -157,6 +161,13 @@ impl Inner {
             Body::RecordingSealed(sealed) => {
                 if let Some(entry) = self.calls.get_mut(&call) {
                     Arc::make_mut(&mut entry.data).recording = Some(sealed.recording.clone());
+                }
+            }
+            Body::RecordingErased(_) => {
+                let recording = self.calls.get_mut(&call).and_then(|e| Arc::make_mut(&mut e.data).recording.as_mut());
+                if let Some(recording) = recording {
+                    recording.path = None;
+                    recording.reason = Some("erased".to_owned());
                 }
             }
             _ => {}

@@ -4,6 +4,7 @@
 //! so are the tests that walk all of it. Nothing here decides about calls: handlers read projections and give orders.
 
 mod access;
+mod archive;
 mod assets;
 mod bans;
 mod body;
@@ -13,6 +14,7 @@ mod events;
 mod leases;
 mod live;
 mod messages;
+mod pause;
 mod problem;
 mod rate;
 mod recording;
@@ -42,6 +44,7 @@ pub use serve::serve;
 
 use crate::config::Config;
 use crate::io::allocator::AllocatorHandle;
+use crate::io::archive::Archive;
 use crate::io::calls::Calls;
 use crate::io::journal::Journal;
 use crate::io::messages::Messages;
@@ -61,6 +64,7 @@ pub struct Parts {
     pub calls: Arc<Calls>,
     pub live: Arc<LiveCalls>,
     pub messages: Arc<Messages>,
+    pub archive: Arc<Archive>,
     pub readiness: Arc<Readiness>,
     /// For what only signalling knows.
     pub signalling: mpsc::UnboundedSender<Command>,
@@ -78,6 +82,8 @@ pub struct AppState {
     calls: Arc<Calls>,
     live: Arc<LiveCalls>,
     messages: Arc<Messages>,
+    archive: Arc<Archive>,
+    listeners: archive::Listeners,
     readiness: Arc<Readiness>,
     signalling: mpsc::UnboundedSender<Command>,
     demo: Option<Arc<Demo>>,
@@ -101,6 +107,8 @@ impl AppState {
             calls: parts.calls,
             live: parts.live,
             messages: parts.messages,
+            archive: parts.archive,
+            listeners: archive::Listeners::default(),
             readiness: parts.readiness,
             signalling: parts.signalling,
             demo: parts.demo,
@@ -153,6 +161,11 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/calls/live", Token, &["GET"], get(calls::live)),
         route("/v1/calls/{id}", Token, &["GET", "DELETE"], get(calls::one).delete(calls::hangup)),
         route("/v1/calls/{id}/recording", Token, &["GET"], get(recording::recording)),
+        route("/v1/calls/{id}/hold", Token, &["POST", "DELETE"], post(archive::hold).delete(archive::release)),
+        route("/v1/erasures", Token, &["POST"], post(archive::erase)),
+        route("/v1/calls/{id}/recording/pause", Token, &["POST"], post(pause::pause)),
+        route("/v1/calls/{id}/recording/resume", Token, &["POST"], post(pause::resume)),
+        route("/v1/calls/{id}/recording/off", Token, &["POST"], post(pause::off)),
         route("/v1/calls/{id}/ladder", Token, &["GET"], get(messages::ladder)),
         route("/v1/calls/{id}/trace", Token, &["GET"], get(messages::trace)),
         route("/v1/bans", Token, &["GET"], get(bans::list)),

@@ -5,6 +5,7 @@
 //! allocation and no log.
 
 pub mod engine;
+mod keys;
 pub mod ports;
 mod secure;
 mod session;

@@ -1,16 +1,18 @@
 //! The SIP messages of live and recent calls, for whoever has to see what was said: the API's ladder and
 //! `leaseline trace`. Filled on the signalling thread as messages come and go; bounded in bytes, oldest call first.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use crate::core::agent::Flow;
+use crate::core::dtmf::info;
 use crate::ids::{CallId, Side};
 use crate::io::signalling::Seen;
 use crate::limits;
 use crate::time::Wall;
+use crate::wire::sdp;
 
 /// One message as it came or went.
 #[derive(Clone, Debug)]
@@ -18,7 +20,8 @@ pub struct Message {
     pub at: Wall,
     pub seen: Seen,
     pub side: Side,
-    pub flow: Flow,
+    /// Shared with the other messages of its leg.
+    pub flow: Arc<Flow>,
     pub bytes: Bytes,
 }
 
@@ -46,6 +49,8 @@ struct Inner {
     calls: HashMap<CallId, Entry, foldhash::fast::RandomState>,
     /// Calls in the order in which they began.
     order: VecDeque<CallId>,
+    /// Calls whose recording pauses: keys in their messages are masked.
+    paused: HashSet<CallId, foldhash::fast::RandomState>,
     /// What came lately and belongs to no call yet: an INVITE is read before its call exists.
     unclaimed: VecDeque<(Box<str>, Message)>,
 }
@@ -66,6 +71,7 @@ impl Messages {
             legs: HashMap::default(),
             calls: HashMap::default(),
             order: VecDeque::new(),
+            paused: HashSet::default(),
             unclaimed: VecDeque::new(),
         };
         Messages { inner: Mutex::new(inner) }
@@ -101,6 +107,28 @@ impl Messages {
         inner.make_room();
     }
 
+    /// Keys that are pressed in this call are to be unreadable from now on, or need not be any more.
+    pub fn mask_keys(&self, call: CallId, mask: bool) {
+        let mut inner = self.lock();
+        if mask && inner.paused.len() < limits::CALLS {
+            inner.paused.insert(call);
+        } else if !mask {
+            inner.paused.remove(&call);
+        }
+    }
+
+    /// The message as it may be shown: keys that are pressed are masked unless it is known that they need not be, keys of
+    /// encrypted media always.
+    pub fn shown(&self, bytes: &Bytes) -> Bytes {
+        if let Some(masked) = sdp::without_keys(bytes) {
+            return masked;
+        }
+        let Some(masked) = info::masked(bytes) else { return bytes.clone() };
+        let inner = self.lock();
+        let call = call_id(bytes).and_then(|id| inner.legs.get(id));
+        if call.is_some_and(|(call, _)| !inner.paused.contains(call)) { bytes.clone() } else { masked }
+    }
+
     /// A message came or went. Gives the call that it belongs to, when that is known.
     pub fn on_message(&self, at: Wall, seen: Seen, flow: &Flow, bytes: &Bytes) -> Option<CallId> {
         let sip_call_id = call_id(bytes)?;
@@ -112,15 +140,16 @@ impl Messages {
         // A message of a stream is a slice of what was read: it must not keep the rest alive. A datagram has its own bytes.
         let is_datagram = flow.transport == rsip::Transport::Udp;
         let bytes = if is_datagram { bytes.clone() } else { Bytes::copy_from_slice(bytes) };
-        let message = Message { at, seen, side: Side::Caller, flow: *flow, bytes };
         match owner {
             Some((call, side)) => {
-                inner.keep(call, Message { side, ..message });
+                let flow = inner.flow_of(call, flow);
+                inner.keep(call, Message { at, seen, side, flow, bytes });
                 inner.make_room();
                 Some(call)
             }
             None => {
                 if seen == Seen::Received {
+                    let message = Message { at, seen, side: Side::Caller, flow: Arc::new(*flow), bytes };
                     inner.unclaimed.push_back((sip_call_id.into(), message));
                     if inner.unclaimed.len() > limits::MESSAGES_UNCLAIMED {
                         inner.unclaimed.pop_front();
@@ -143,6 +172,13 @@ impl Messages {
 }
 
 impl Inner {
+    /// This flow as an earlier message of the call has it, if one came the same way.
+    fn flow_of(&self, call: CallId, flow: &Flow) -> Arc<Flow> {
+        let kept = self.calls.get(&call).map_or(&[][..], |entry| &entry.kept.messages);
+        let known = kept.iter().rev().take(4).find(|message| *message.flow == *flow);
+        known.map_or_else(|| Arc::new(*flow), |message| Arc::clone(&message.flow))
+    }
+
     fn keep(&mut self, call: CallId, message: Message) {
         let Some(entry) = self.calls.get_mut(&call) else { return };
         if entry.kept.messages.len() >= limits::MESSAGES_PER_CALL {
@@ -153,8 +189,8 @@ impl Inner {
         entry.bytes += size;
         self.bytes += size;
         if entry.kept.messages.len() == entry.kept.messages.capacity() {
-            // A plain call has fourteen; most of those in progress have eight.
-            entry.kept.messages.reserve_exact(8);
+            // A plain call has ten when it is answered and fourteen at its end.
+            entry.kept.messages.reserve_exact(if entry.kept.messages.is_empty() { 10 } else { 4 });
         }
         entry.kept.messages.push(message);
     }

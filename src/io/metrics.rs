@@ -4,6 +4,8 @@
 //! Everything is atomic: parts hold an `Arc<Metrics>` and count. Whoever counts once a packet takes its `Counter` out of
 //! the family once, at start, and keeps it.
 
+mod archive;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
@@ -14,6 +16,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+
+pub use archive::Archive;
 
 use crate::core::decide;
 use crate::core::event::{AttributionKind, Outcome, RecordingState};
@@ -26,6 +30,7 @@ pub struct Metrics {
     pub calls: Calls,
     pub media: Media,
     pub recordings: Recordings,
+    pub archive: Archive,
     pub leases: Leases,
     pub journal: Journal,
     pub sinks: Sinks,
@@ -290,6 +295,7 @@ impl Metrics {
             },
             media: Media::default(),
             recordings: Recordings::default(),
+            archive: Archive::default(),
             leases: Leases::default(),
             journal: Journal::default(),
             sinks: Sinks::default(),
@@ -482,6 +488,11 @@ impl Metrics {
         r.register("recordings_active", "Recordings being written", m.active.clone());
         r.register("recordings", "Recordings by verdict", m.sealed.clone());
         r.register("recorder_packets_lost", "Packets that found the recorder's queue full", m.packets_lost.clone());
+        let m = &self.archive;
+        r.register("archive_days_closed", "Days whose manifest was written", m.days_closed.clone());
+        r.register("archive_recordings_erased", "Recordings erased", m.erased.clone());
+        r.register("archive_erasures_left", "Recordings due to be erased that the next run takes", m.erasures_left.clone());
+        r.register("archive_alarms", "Events that an operator must look at", m.alarms.clone());
         let m = &self.leases;
         r.register("leases_active", "Numbers on visitors' pages", m.active.clone());
         r.register("leases_free", "Numbers of the pool that nobody holds", m.free.clone());

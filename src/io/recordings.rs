@@ -12,7 +12,7 @@
 //! write fails with EFBIG and the recording says `disk_full`.
 
 mod files;
-mod names;
+pub(in crate::io) mod names;
 mod offline;
 mod repair;
 mod seal;
@@ -46,6 +46,8 @@ pub use files::{Disk, Files, RawFile};
 pub use offline::{Offline, sidecar_text, wav_name};
 pub use repair::{Recovered, find, repair};
 pub use verify::{Finding, Verified, verify_recordings};
+
+pub(in crate::io) use seal::hash;
 
 use seal::Job;
 use writer::{Active, ToSync};
@@ -200,6 +202,10 @@ impl Worker {
             TapMessage::Formats { call, side, formats, at } => {
                 self.clock.hear(at.mono);
                 self.guarded(call, |active, fsync, out| active.on_formats(at.mono, side, &formats, fsync, out));
+            }
+            TapMessage::Pause { call, paused, at } => {
+                self.clock.hear(at.mono);
+                self.guarded(call, |active, fsync, out| active.on_pause(at.mono, paused, fsync, out));
             }
             TapMessage::Packets(batch) => self.packets(&batch),
             TapMessage::Lost(lost) => self.lost(&lost),

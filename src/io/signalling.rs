@@ -3,6 +3,7 @@
 
 mod bounces;
 mod door;
+mod pauses;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ use crate::time::{Mono, Now};
 
 pub use door::Measured;
 use door::{Arrived, Door};
+use pauses::Pauses;
 
 /// What other threads may ask of signalling.
 #[derive(Debug)]
@@ -50,6 +52,10 @@ pub enum Command {
     /// Answers whether there was such a call.
     HangUp(CallId, &'static str, oneshot::Sender<bool>),
     HangUpAll(&'static str),
+    /// Pauses a call's recording (`true`), or lets it go on. Answers when the media thread has, or with the code of why not.
+    Pause(CallId, bool, oneshot::Sender<Result<(), &'static str>>),
+    /// A call that nobody has answered yet is not to be recorded; or the code of why it cannot be helped.
+    DoNotRecord(CallId, oneshot::Sender<Result<(), &'static str>>),
     Drain,
     Reload(Arc<Settings>),
     Counts(oneshot::Sender<(Counts, usize)>),
@@ -192,6 +198,7 @@ async fn serve(
         streams,
         pending: VecDeque::new(),
         measured: Measured::default(),
+        pauses: Pauses::default(),
         resolved: VecDeque::new(),
         dns,
         armed: None,
@@ -241,6 +248,8 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
             signalling.handle(Input::HangUp(call, code));
             let _ = answer.send(known);
         }
+        Command::Pause(call, pause, answer) => signalling.pause(call, pause, answer),
+        Command::DoNotRecord(call, answer) => signalling.do_not_record(call, answer),
         Command::HangUpAll(code) => signalling.handle(Input::HangUpAll(code)),
         Command::Drain => signalling.handle(Input::Drain),
         Command::Reload(settings) => {
@@ -395,6 +404,7 @@ struct Signalling {
     /// What an output led to, to be handled in the same turn.
     pending: VecDeque<Input>,
     measured: Measured,
+    pauses: Pauses,
     resolved: VecDeque<(Asker, Query)>,
     dns: Dns,
     armed: Option<Mono>,
@@ -446,7 +456,10 @@ impl Signalling {
             Output::Resolve { asker, query } => self.resolved.push_back((asker, query)),
             Output::Decide(ask) => self.hooks.on_decide(*ask),
             Output::Fetch { url } => self.hooks.on_fetch(url),
-            Output::Event(event) => self.hooks.on_event(event),
+            Output::Event(event) => {
+                self.pauses.on_event(&event.body);
+                self.hooks.on_event(event);
+            }
             Output::Refused(refused) => self.hooks.on_refused(refused),
             Output::Leg(call, side, sip_call_id) => self.hooks.on_leg(call, side, &sip_call_id),
             Output::Trunk(state) => self.hooks.on_trunk(state),

@@ -282,6 +282,7 @@ impl<'a> Stage<'a> {
                 }
                 Vec::new()
             }
+            MediaCommand::Pause(paused) => vec![MediaNotice::Paused(paused, self.now)],
             MediaCommand::Close(at) => self.close(id, at),
         }
     }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::limits;
 use secured::Profile;
 
-pub use secured::{Accepts, Crypto, Secured};
+pub use secured::{Accepts, Crypto, Secured, without_keys};
 
 /// Why a body is not a session description we can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,7 @@
 //! waits are for events, with a deadline.
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
+mod archive;
 mod certificates;
 mod connections;
 mod crash;
@@ -14,6 +15,7 @@ mod limits;
 mod line;
 mod node;
 mod papers;
+mod pause;
 mod races;
 mod router;
 mod secure;

@@ -18,6 +18,7 @@ one() {
     PHONE_USER=+442079460990 baresip_home caller "$CALLER:$CALLER_PORT" 400 29000-29998 "$4"
     for phone in caller company; do echo "module srtp.so" >>$phone/config; done
     start_baresip company 40
+    local company=$PHONE_PID
     start_baresip caller 8 -e "/dial sip:$NUMBER@$NODE:5060"
     wait "$PHONE_PID"
     ended "$name: answered" '.outcome == "answered" and .media.codec == "PCMA"'
@@ -25,9 +26,12 @@ one() {
     [ $FAILED = 0 ] || { for log in caller company; do tail -n 15 $log.log | tr "\r\033" "\n " | sed "s/^/# /"; done; }
     tones left=400 right=1100 left!=1100 right!=400 longer=3.0
     quiet
+    check "$name: the ladder shows no key" bash -c "! curl -sf '$API/v1/calls' | jq -r '.calls[].call_id' |
+        xargs -I{} curl -sf '$API/v1/calls/{}/ladder' | grep -o 'inline:[A-Za-z0-9+/=]*' | grep -v 'inline:x*$'"
+    kill "$company" 2>/dev/null
+    wait "$company"
     stop_leaseline
     check "$name: no key is in the log" bash -c '! grep -q "inline:" leaseline.log'
-    cp leaseline.log "leaseline-$2-$3.log"
 }
 
 one "encrypted PBX" off sdes "" ";mediaenc=srtp-mand"

@@ -506,6 +506,9 @@ impl World {
                     state.recording = true;
                 }
             }
+            MediaCommand::Pause(paused) => {
+                self.notices.insert(soon, (call, MediaNotice::Paused(paused, self.now)));
+            }
             MediaCommand::Close(_) => {
                 let Some(state) = self.media.get_mut(&call) else {
                     self.notices.insert(soon, (call, MediaNotice::Closed(Box::default())));

@@ -10,6 +10,15 @@ pub struct Rule {
     pub name: Arc<str>,
     pub when: When,
     pub then: Then,
+    /// Whether these calls are recorded; none: as pool, company and `[recording]` say.
+    pub recording: Option<bool>,
+}
+
+impl Rule {
+    /// It says where calls go; else only something about them, and the next that fits says where.
+    pub fn leads(&self) -> bool {
+        !matches!(self.then, Then::Usual) || self.when.known == Some(true)
+    }
 }
 
 /// What a call must be. A list that is empty asks for nothing; of one that is not, one entry must fit.

@@ -17,5 +17,6 @@ pub(super) fn caller<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Option<
     let name = r.required(s, "name", name, "the name that is shown with the call");
     let company = r.text(s, "company", value::name).optional();
     let note = r.text(s, "note", |text| value::printable(text, limits::CALLER_NOTE)).optional();
-    Some(KnownCaller { number: number?, name: name?, company, note })
+    let recording = r.boolean(s, "recording").or(true);
+    Some(KnownCaller { number: number?, name: name?, company, note, recording })
 }

@@ -1,11 +1,13 @@
 //! `[media]` and `[recording]`.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::time::Duration;
 
 use super::super::check::Places;
 use super::super::read::{Found, Reader, Section};
-use super::super::{Codecs, Fsync, Media, Recording, value};
+use super::super::{Codecs, Digits, Fsync, Media, Recording, RecordingKeys, value};
+use super::archive::keep;
 use super::{DAY, MINUTE, address, address_v6, choice, duration, small, specified_address};
 
 pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: &mut Places) -> Media {
@@ -46,14 +48,35 @@ pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: 
     media
 }
 
-pub(super) fn recording<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> Recording {
+pub(super) fn recording<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, data_dir: &Path) -> Recording {
     let mut s = r.section(root, "recording");
     let ways = [("none", Fsync::None), ("seal", Fsync::Seal), ("second", Fsync::Second)];
     let recording = Recording {
         enabled: r.boolean(&mut s, "enabled").or(true),
         fsync: choice(r, &mut s, "fsync", &ways).unwrap_or(Fsync::Seal),
         disk_free_min: r.text(&mut s, "disk_free_min", value::size).or(200 << 20),
+        keep: keep(r, &mut s, data_dir),
+        keys: RecordingKeys {
+            pause: r.text(&mut s, "pause_keys", keys).or("*7".to_owned()),
+            resume: r.text(&mut s, "resume_keys", keys).or("*8".to_owned()),
+            digits: choice(r, &mut s, "digits", &Digits::ALL).unwrap_or_default(),
+        },
     };
+    if recording.keys.pause.is_empty() != recording.keys.resume.is_empty() {
+        r.problem(s.place(), "`pause_keys` and `resume_keys` are of use only together; write both, or \"\" for both");
+    }
     r.end(s);
     recording
+}
+
+/// Keys that are pressed one after the other.
+fn keys(text: &str) -> Result<String, String> {
+    let is_key = |key: char| key.is_ascii_digit() || "*#ABCD".contains(key);
+    if text.is_empty() || ((2..=8).contains(&text.len()) && text.chars().all(is_key)) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "`{}` is not 2 to 8 of the keys 0-9, * and #; write it like \"*7\", or \"\" for none",
+        text.escape_debug()
+    ))
 }

@@ -51,22 +51,23 @@ fn rule<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> O
         r.problem(s.place(), "needs `when`, like { campaign = \"kitchen*\" }; `when = {}` is every call");
     }
     r.end(w);
+    let recording = r.boolean(s, "recording").optional();
     let refuse = refusal(r, s);
     let forward = optional_ways(r, s, marks);
     let then = match (refuse, forward) {
         (Some(status), None) => Then::Refuse(status),
         (None, Some(ways)) => Then::Forward(ways),
-        (None, None) if when.known == Some(true) => Then::Usual,
+        (None, None) if when.known == Some(true) || recording.is_some() => Then::Usual,
         (Some(_), Some(_)) => {
             r.problem(s.place(), "`forward_to` and `refuse` are both given; keep one of them");
             return None;
         }
         (None, None) => {
-            r.problem(s.place(), "needs `forward_to` or `refuse`: where do these calls go?");
+            r.problem(s.place(), "needs `forward_to`, `refuse` or `recording`: what becomes of these calls?");
             return None;
         }
     };
-    Some(Rule { name: Arc::from(name?), when, then })
+    Some(Rule { name: Arc::from(name?), when, then, recording })
 }
 
 /// One text or a list of them.

@@ -88,10 +88,12 @@ pub(super) fn pool<'t>(
     {
         r.problem(place, format!("has {} keys; write 1 to {}", map.len(), limits::CHANNEL_KEYS));
     }
+    let recording = r.boolean(s, "recording").optional();
     let site = site.optional();
     let hold = hold.or(30 * MINUTE);
     let channel: Option<Channel> = channel.optional().map(Arc::new);
-    Some(Pool { name: name?, company: company?, site, kind: kind?, numbers: flat, hold, channel, calls_max_per_number })
+    let (name, company, kind) = (name?, company?, kind?);
+    Some(Pool { name, company, site, kind, numbers: flat, hold, channel, calls_max_per_number, recording })
 }
 
 pub(super) fn sink<'t>(

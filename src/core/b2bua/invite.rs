@@ -10,7 +10,7 @@ use crate::core::admission::{Ask, Reject};
 use crate::core::agent::{Flow, LegId};
 use crate::core::attribution;
 use crate::core::call::offer::{Stream, description, read_stream};
-use crate::core::call::{Call, Ctx, NewCall};
+use crate::core::call::{Call, NewCall};
 use crate::core::defence::fraud;
 use crate::core::event::CallData;
 use crate::core::route::Question;
@@ -54,29 +54,8 @@ impl B2bua {
         }
         match self.admit(now, leg, request, flow, trunk, dialled) {
             Ok(facts) => {
-                let id = facts.data.call_id;
-                self.own_leg(leg, id, Side::Caller);
-                let mut new_legs = Vec::new();
-                let mut ctx = Ctx {
-                    now,
-                    agent: &mut self.agent,
-                    settings: &settings,
-                    desk: &mut self.desk,
-                    decisions: &mut self.decisions,
-                    admission: &mut self.admission,
-                    alarms: &mut self.defence.alarms,
-                    health: &mut self.health,
-                    registrations: &self.registrations,
-                    out: &mut self.out,
-                    new_legs: &mut new_legs,
-                };
-                let call = Box::new(Call::start(facts, &mut ctx));
-                if call.is_ended() {
-                    self.forget(now, *call);
-                } else {
-                    self.arm(id, call.poll_timeout());
-                    self.calls.insert(id, call);
-                }
+                self.own_leg(leg, facts.data.call_id, Side::Caller);
+                self.drive(now, Box::new(Call::new(facts)), |call, ctx| call.start(ctx));
             }
             Err(reject) => self.turn_away(now, leg, Some(trunk), dialled, reject),
         }
@@ -138,6 +117,9 @@ impl B2bua {
         };
         let admitted = admitted.inspect_err(|reject| self.suspect(now, &ask, *reject))?;
         let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
+        // The nearest word counts; but who is known not to want it is never recorded.
+        let usual = company.recording.unwrap_or(settings.config.recording.enabled);
+        let recorded = plan.recording.or(pool.recording).unwrap_or(usual) && known.is_none_or(|known| known.recording);
         let data = CallData {
             company: company.name.clone(),
             pool: pool.name.clone(),
@@ -162,7 +144,7 @@ impl B2bua {
             data,
             plan,
             caller_nat: trunk.nat,
-            recorded: company.recording.unwrap_or(settings.config.recording.enabled),
+            recorded,
             company,
             // RFC 7332 §4: a B2BUA counts the hop, or two of them call each other for ever.
             max_forwards: invite.max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1),

@@ -30,6 +30,21 @@ numbers = ["+442079460500"]
 channel = { source = "billboard" }
 "#;
 
+/// Content headers and an offer or answer.
+fn body() -> String {
+    let sdp = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n";
+    format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len())
+}
+
+/// What a request of the carrier begins with.
+fn head(name: &str, method: &str, to: &str) -> String {
+    format!(
+        "{method} sip:+442079460500@203.0.113.1 SIP/2.0\r\nVia: SIP/2.0/UDP {CARRIER};branch=z9hG4bK{name}{method}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:a@192.0.2.10>;tag={name}\r\nTo: {to}\r\nCall-ID: {name}\r\n\
+         CSeq: 1 {method}\r\nContact: <sip:a@{CARRIER}>\r\n"
+    )
+}
+
 struct World {
     now: Now,
     us: B2bua,
@@ -97,35 +112,30 @@ impl World {
         self.input(Input::Datagram(flow, Bytes::copy_from_slice(text.as_bytes())));
     }
 
+    fn invite(&mut self, name: &str) {
+        self.datagram(CARRIER, &format!("{}{}", head(name, "INVITE", "<sip:b@203.0.113.1>"), body()));
+    }
+
     /// A call that both sides have answered. Gives its id.
     fn connect(&mut self, name: &str) -> CallId {
         let known: Vec<CallId> = self.us.live().iter().map(|live| live.data.call_id).collect();
-        let sdp =
-            "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n";
-        let body = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len());
-        let head = |method: &str, to: &str| {
-            format!(
-                "{method} sip:+442079460500@203.0.113.1 SIP/2.0\r\nVia: SIP/2.0/UDP {CARRIER};branch=z9hG4bK{name}{method}\r\n\
-                 Max-Forwards: 70\r\nFrom: <sip:a@192.0.2.10>;tag={name}\r\nTo: {to}\r\nCall-ID: {name}\r\n\
-                 CSeq: 1 {method}\r\nContact: <sip:a@{CARRIER}>\r\n"
-            )
-        };
-        self.datagram(CARRIER, &format!("{}{body}", head("INVITE", "<sip:b@203.0.113.1>")));
+        self.invite(name);
         let (to, invite) = self.sent.last().unwrap().clone();
         assert_eq!(invite.method_token(), "INVITE");
         let line = |name: &str| invite.header(name).unwrap().to_owned();
         let ok = format!(
             "SIP/2.0 200 OK\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=shop\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-             Contact: <sip:sales@198.51.100.1>\r\n{body}",
+             Contact: <sip:sales@198.51.100.1>\r\n{}",
             line("Via"),
             line("From"),
             line("To"),
             line("Call-ID"),
             line("CSeq"),
+            body(),
         );
         self.datagram(&to.to_string(), &ok);
         let answer = self.sent.iter().rev().find(|(_, message)| message.status() == 200).unwrap().1.clone();
-        let ack = head("ACK", answer.header("To").unwrap());
+        let ack = head(name, "ACK", answer.header("To").unwrap());
         self.datagram(CARRIER, &format!("{ack}Content-Length: 0\r\n\r\n"));
         let live = self.us.live();
         live.iter().map(|live| live.data.call_id).find(|id| !known.contains(id)).unwrap()
@@ -214,6 +224,27 @@ fn a_panic_while_the_call_waits_for_its_recording_ends_it_once() {
     world.media_done(broken);
     let ended = world.kinds_of(broken).iter().filter(|kind| kind.ends_with("call.ended")).count();
     assert_eq!((ended, world.closed.len()), (1, 1));
+    nothing_is_left(world, other);
+}
+
+#[test]
+fn a_panic_while_a_call_begins_refuses_it_and_no_other() {
+    // Ids come from the seed: a first world tells which one the second call will have.
+    let broken = {
+        let mut world = World::new();
+        world.connect("one");
+        world.connect("two")
+    };
+    let mut world = World::new();
+    let other = world.connect("one");
+    world.us.panic_in = Some((broken, 1));
+    world.sent.clear();
+    world.invite("two");
+    let answers: Vec<u16> = world.sent.iter().map(|(_, message)| message.status()).collect();
+    assert!(matches!(answers[..], [400..700]), "{answers:?}");
+    world.media_done(broken);
+    let kinds = world.kinds_of(broken);
+    assert_eq!(kinds.iter().filter(|kind| kind.ends_with("call.ended")).count(), 1, "{kinds:?}");
     nothing_is_left(world, other);
 }
 

@@ -63,6 +63,9 @@ impl Call {
         if !matches!(self.state, State::Deciding { .. }) {
             return;
         }
+        if answer.is_ok_and(decide::forbids_recording) {
+            self.withdraw_recording();
+        }
         match answer.and_then(|body| decide::read(body, &self.facts.company)) {
             Ok(Verdict::Forward(list, strategy)) => {
                 self.is_settled_as("forward", None, Came::Good, ctx);

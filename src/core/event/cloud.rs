@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BanData, Body, CallData, DamageData, Event, FraudData, ProbeData, RecordingData, RefusedData, Transferred,
-    TrunkData,
+    AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, ErasedData, Event, FraudData,
+    HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, Transferred, TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
@@ -73,6 +73,15 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
             Body::CallCrashed { call_id, panic: panic.into_owned() }
         }
         "leaseline.recording.sealed" => Body::RecordingSealed(read(text)?),
+        "leaseline.recording.played" => Body::RecordingPlayed(read(text)?),
+        "leaseline.recording.erased" => Body::RecordingErased(read(text)?),
+        "leaseline.recording.held" => Body::RecordingHeld(read(text)?),
+        "leaseline.recording.released" => Body::RecordingReleased(read(text)?),
+        "leaseline.recording.archived" => Body::RecordingArchived(read(text)?),
+        "leaseline.archive.day_closed" => Body::ArchiveDayClosed(read(text)?),
+        "leaseline.archive.alarm" => Body::ArchiveAlarm(read(text)?),
+        "leaseline.recording.paused" => Body::RecordingPaused(read(text)?),
+        "leaseline.recording.resumed" => Body::RecordingResumed(read(text)?),
         "leaseline.fraud.suspected" => Body::FraudSuspected(read(text)?),
         "leaseline.defence.banned" => Body::DefenceBanned(read(text)?),
         "leaseline.lease.granted" => Body::LeaseGranted(read(text)?),
@@ -134,6 +143,13 @@ enum Data<'a> {
     Refused(&'a RefusedData),
     Crashed(Crashed<'a>),
     Recording(&'a RecordingData),
+    Played(&'a PlayedData),
+    Erased(&'a ErasedData),
+    Hold(&'a HoldData),
+    Archived(&'a ArchivedData),
+    DayClosed(&'a DayClosedData),
+    Alarm(&'a AlarmData),
+    Pause(&'a PauseData),
     Fraud(&'a FraudData),
     Ban(&'a BanData),
     Lease(&'a Lease),
@@ -153,6 +169,13 @@ fn data(body: &Body) -> Data<'_> {
         Body::CallRefused(refused) => Data::Refused(refused),
         Body::CallCrashed { call_id, panic } => Data::Crashed(Crashed { call_id: *call_id, panic: panic.into() }),
         Body::RecordingSealed(recording) => Data::Recording(recording),
+        Body::RecordingPlayed(played) => Data::Played(played),
+        Body::RecordingErased(erased) => Data::Erased(erased),
+        Body::RecordingHeld(hold) | Body::RecordingReleased(hold) => Data::Hold(hold),
+        Body::RecordingArchived(archived) => Data::Archived(archived),
+        Body::ArchiveDayClosed(day) => Data::DayClosed(day),
+        Body::ArchiveAlarm(alarm) => Data::Alarm(alarm),
+        Body::RecordingPaused(pause) | Body::RecordingResumed(pause) => Data::Pause(pause),
         Body::FraudSuspected(fraud) => Data::Fraud(fraud),
         Body::DefenceBanned(ban) => Data::Ban(ban),
         Body::LeaseGranted(lease)
@@ -205,8 +228,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::core::event::{
-        Attribution, AttributionKind, Candidate, Gap, HangupBy, LegMedia, MediaSummary, Outcome, RecordingState,
-        RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
+        Attribution, AttributionKind, Candidate, DigitData, Gap, HangupBy, LegMedia, MediaSummary, Outcome, PausedBy,
+        RecordingState, RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
     };
     use crate::core::identity::Diversion;
     use crate::core::stir::StirData;
@@ -303,6 +326,7 @@ pub(crate) mod tests {
                 }],
             },
             transfers: vec![transfer()],
+            dtmf: vec![DigitData { side: crate::ids::Side::Caller, digit: Some("5".into()), at_ms: 1, for_ms: 2 }],
             recording: Some(RecordingSummary {
                 state: RecordingState::Degraded,
                 reason: text(),
@@ -357,6 +381,40 @@ pub(crate) mod tests {
                 call_id: CallId(1),
                 recording: RecordingSummary { state: RecordingState::Complete, ..RecordingSummary::default() },
             }),
+            Body::RecordingPlayed(PlayedData {
+                call_id: CallId(1),
+                by: "anna".into(),
+                address: "198.18.0.1".into(),
+                reason: Some("complaint".into()),
+                download: true,
+            }),
+            Body::RecordingErased(ErasedData {
+                call_id: CallId(1),
+                erased_at: Wall(1_790_000_600_000_000),
+                by: "retention".into(),
+                why: "rule short".into(),
+                file: Some("a.wav".into()),
+                sha256: Some("00".into()),
+            }),
+            Body::RecordingHeld(HoldData { call_id: CallId(1), by: "anna".into(), why: "case 7".into() }),
+            Body::RecordingReleased(HoldData { call_id: CallId(1), by: "anna".into(), why: String::new() }),
+            Body::RecordingArchived(ArchivedData {
+                call_id: CallId(1),
+                archive: "flac".into(),
+                path: "recordings/a.flac".into(),
+                size: 9,
+                sha256: "00".into(),
+                original_sha256: "11".into(),
+            }),
+            Body::ArchiveDayClosed(DayClosedData {
+                day: "2026-11-21".into(),
+                records: 3,
+                root: "00".into(),
+                key: "AAAA".into(),
+            }),
+            Body::ArchiveAlarm(AlarmData { code: "clock_jumped".into(), detail: "by 9 s".into() }),
+            Body::RecordingPaused(PauseData { call_id: CallId(1), at_ms: 1_000, by: PausedBy::Api }),
+            Body::RecordingResumed(PauseData { call_id: CallId(1), at_ms: 2_000, by: PausedBy::CompanyKeys }),
             Body::FraudSuspected(FraudData {
                 kind: "minutes_spent".into(),
                 company: Some("acme".into()),

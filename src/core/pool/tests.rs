@@ -25,6 +25,7 @@ fn pool(name: &str, site: Option<&str>, numbers: std::ops::Range<u32>) -> Arc<co
         calls_max_per_number: 0,
         hold: HOLD,
         channel: None,
+        recording: None,
     })
 }
 

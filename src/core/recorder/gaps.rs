@@ -30,6 +30,8 @@ pub enum Cause {
     Hold,
     /// It could not be written.
     Disk,
+    /// Nothing was to be recorded.
+    Pause,
 }
 
 impl Cause {
@@ -46,6 +48,7 @@ impl Cause {
             Cause::Overload => "overload",
             Cause::Hold => "hold",
             Cause::Disk => "disk",
+            Cause::Pause => "pause",
         }
     }
 
@@ -61,6 +64,7 @@ impl Cause {
             8 => Cause::Overload,
             9 => Cause::Hold,
             10 => Cause::Disk,
+            11 => Cause::Pause,
             _ => Cause::NoMedia,
         }
     }
@@ -148,6 +152,9 @@ impl GapMap {
             if s.end <= s.start {
                 return false;
             }
+            if s.cause == Cause::Pause {
+                return true;
+            }
             let at_edge = s.start == 0 || s.end >= length;
             s.end - s.start >= if at_edge { EDGE } else { SMALLEST }
         };
@@ -208,7 +215,7 @@ mod tests {
     fn marks_are_causes() {
         for cause in [Cause::NoMedia, Cause::LateStart, Cause::Dtx, Cause::Loss, Cause::Late, Cause::Codec]
             .into_iter()
-            .chain([Cause::Dtmf, Cause::Overload, Cause::Hold, Cause::Disk])
+            .chain([Cause::Dtmf, Cause::Overload, Cause::Hold, Cause::Disk, Cause::Pause])
         {
             assert_eq!(Cause::of_mark(cause as u8), cause);
         }

@@ -3,6 +3,7 @@
 mod bounds;
 mod content;
 mod gap_map;
+mod pauses;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -110,6 +110,17 @@ impl Track {
         }
     }
 
+    /// `start..end` is silent, whatever was heard there.
+    pub(super) fn mute(&mut self, start: u64, end: u64) {
+        if start >= end || start < self.frontier {
+            return;
+        }
+        let (from, to) = ((start - self.frontier) as usize, (end - self.frontier) as usize);
+        self.grow(to);
+        self.samples[from..to].fill(0);
+        self.marks[from..to].fill(Cause::Pause as u8);
+    }
+
     /// Puts silence that is no gap at `start`: the step of a sender's slow clock.
     pub(super) fn stretch(&mut self, start: u64, samples: usize) {
         let end = start + samples as u64;

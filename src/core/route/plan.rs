@@ -35,6 +35,8 @@ pub struct Choice<'a> {
     /// The destination that this caller spoke to before, when the rule asks for it: it goes first.
     pub before: Option<&'a Arc<Destination>>,
     pub way: Way<'a>,
+    /// Whether the call is recorded, by the first rule that fits and says so.
+    pub recording: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,8 @@ pub struct Plan {
     pub parallel: usize,
     pub hours: Hours,
     pub rule: Option<Arc<str>>,
+    /// What the rules say of recording.
+    pub recording: Option<bool>,
     /// The first target is the one that the caller spoke to before.
     pub is_known: bool,
 }
@@ -64,7 +68,9 @@ pub fn choose<'a>(question: &Question<'a>, known: &Known) -> Choice<'a> {
     let company = question.company;
     let now = hours(company.schedule.as_ref(), question.at);
     let before = before(question, known);
-    let rule = company.rules.iter().find(|rule| fits(&rule.when, question, now, before.is_some()));
+    let mut fitting = company.rules.iter().filter(|rule| fits(&rule.when, question, now, before.is_some()));
+    let recording = fitting.clone().find_map(|rule| rule.recording);
+    let rule = fitting.find(|rule| rule.leads());
     let usual = || match (&company.closed, now.is_open()) {
         (_, true) => Way::Forward(&company.forward_to, company.strategy),
         (Some(Then::Forward(Ways { forward_to, strategy })), false) => Way::Forward(forward_to, *strategy),
@@ -77,7 +83,7 @@ pub fn choose<'a>(question: &Question<'a>, known: &Known) -> Choice<'a> {
         Some(Then::Usual) | None => usual(),
     };
     let wants_known = rule.is_some_and(|rule| rule.when.known == Some(true));
-    Choice { hours: now, rule, before: before.filter(|_| wants_known), way }
+    Choice { hours: now, rule, before: before.filter(|_| wants_known), way, recording }
 }
 
 impl Choice<'_> {
@@ -106,6 +112,7 @@ impl Choice<'_> {
             parallel,
             hours: self.hours,
             rule: self.rule.map(|rule| Arc::clone(&rule.name)),
+            recording: self.recording,
             is_known: self.before.is_some(),
         }
     }

@@ -41,6 +41,8 @@ pub(super) struct Caller {
     pub address: IpAddr,
     /// May use the whole API.
     pub authorised: bool,
+    /// Who it is: the name of a user, `token` with `http.token`, `local` without any; empty when not authorised.
+    pub name: Arc<str>,
     /// The `Origin` of a page.
     pub origin: Option<String>,
     /// TLS ended at a trusted proxy.
@@ -107,9 +109,10 @@ fn decide(
         )));
     }
     let (address, secure) = client(peer, headers, http);
-    let authorised = is_authorised(http, method, headers);
+    let name = who(http, method, headers);
+    let authorised = name.is_some();
     let origin = headers.get(header::ORIGIN);
-    let mut caller = Caller { address, authorised, origin: None, secure };
+    let mut caller = Caller { address, authorised, name: name.unwrap_or_default(), origin: None, secure };
     match access {
         Access::Open => Ok((caller, None)),
         Access::Token if !authorised => Err(refuse(Problem::new(
@@ -126,7 +129,7 @@ fn decide(
             Some(value) if is_site(config, value) || (demo && is_same_origin(value, headers)) => {
                 caller.origin = value.to_str().ok().map(str::to_owned);
                 // A page's rights are a page's, whatever cookie travels with it.
-                caller.authorised = bearer(http, headers);
+                caller.authorised = bearer(http, headers).is_some();
                 Ok((caller, Some(value.clone())))
             }
             None if authorised => Ok((caller, None)),
@@ -154,29 +157,48 @@ pub(super) fn cookie_value(token: &str) -> String {
     mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn is_authorised(http: &Http, method: &Method, headers: &HeaderMap) -> bool {
-    if bearer(http, headers) {
-        return true;
+/// Whose token, or whose cookie, comes with this.
+fn who(http: &Http, method: &Method, headers: &HeaderMap) -> Option<Arc<str>> {
+    if let Some(name) = bearer(http, headers) {
+        return Some(name);
     }
-    let Some(token) = &http.token else { return true };
-    let proof = cookie_value(token);
-    let by_cookie = cookies(headers).any(|(name, value)| name == COOKIE && is_equal(value, &proof));
+    if http.token.is_none() {
+        return Some("local".into());
+    }
     // A cookie travels with requests that other pages cause; the browser says so in Sec-Fetch-Site, or sends an Origin.
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let own = match site {
         Some(site) => site == b"same-origin" || (site == b"none" && method == Method::GET),
         None => headers.get(header::ORIGIN).is_none_or(|o| is_same_origin(o, headers)),
     };
-    by_cookie && own
+    if !own {
+        return None;
+    }
+    cookies(headers)
+        .filter(|(name, _)| *name == COOKIE)
+        .find_map(|(_, value)| owner(http, |token| is_equal(value, &cookie_value(token))))
 }
 
-fn bearer(http: &Http, headers: &HeaderMap) -> bool {
-    let Some(token) = &http.token else { return false };
-    headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && is_equal(given.trim(), token))
+fn bearer(http: &Http, headers: &HeaderMap) -> Option<Arc<str>> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())?;
+    let (scheme, given) = given.split_once(' ')?;
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    is_bearer.then(|| owner(http, |token| is_equal(given.trim(), token))).flatten()
+}
+
+/// The name that goes with the token that fits.
+fn owner(http: &Http, fits: impl Fn(&str) -> bool) -> Option<Arc<str>> {
+    let token = http.token.as_ref()?;
+    if fits(token) {
+        return Some("token".into());
+    }
+    http.users.iter().find(|user| fits(&user.token.0)).map(|user| Arc::clone(&user.name))
+}
+
+/// The token of the user of this name.
+pub(super) fn token_of<'h>(http: &'h Http, name: &str) -> Option<&'h str> {
+    let user = http.users.iter().find(|user| *user.name == *name).map(|user| &*user.token.0);
+    user.or(http.token.as_deref())
 }
 
 /// Compares without telling by its duration how much was right: hashes, not the texts, are compared.

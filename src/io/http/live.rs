@@ -25,6 +25,8 @@ pub struct LiveCall {
     pub state: LiveState,
     pub started_at: Wall,
     pub answered_at: Option<Wall>,
+    /// Its recording pauses.
+    pub recording_paused: bool,
     pub forwarded_to: Option<String>,
     pub attribution: Attribution,
 }
@@ -69,6 +71,8 @@ impl LiveCalls {
         match &event.body {
             Body::CallStarted(data) => self.put(data, LiveState::Calling),
             Body::CallAnswered(data) => self.put(data, LiveState::Talking),
+            Body::RecordingPaused(data) => self.pause(data.call_id, true),
+            Body::RecordingResumed(data) => self.pause(data.call_id, false),
             Body::CallEnded(data) => self.remove(data.call_id),
             Body::CallCrashed { call_id, .. } => self.remove(*call_id),
             _ => {}
@@ -132,10 +136,17 @@ impl LiveCalls {
             state,
             started_at: data.started_at,
             answered_at: data.answered_at,
+            recording_paused: false,
             forwarded_to: data.forwarded_to.clone(),
             attribution: data.attribution.clone(),
         };
         self.lock().insert(data.call_id, call);
+    }
+
+    fn pause(&self, call: CallId, paused: bool) {
+        if let Some(call) = self.lock().get_mut(&call) {
+            call.recording_paused = paused;
+        }
     }
 
     fn remove(&self, call: CallId) {

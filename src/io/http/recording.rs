@@ -8,26 +8,31 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::access::Caller;
 use super::problem::Problem;
 use super::stream::Pieces;
-use super::{AppState, body, calls};
+use super::{AppState, archive, body, calls};
 use crate::ids::CallId;
 use crate::time::Wall;
 
-/// `GET /v1/calls/{id}/recording[?download=1]`.
+/// `GET /v1/calls/{id}/recording[?download=1&reason=…]`; who hears it is written down first (`recording.played`).
 pub(super) async fn recording(
     State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
     id: Result<axum::extract::Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let id = calls::call_id(id)?;
-    let [download] = body::query(&request, ["download"])?;
+    let [download, reason] = body::query(&request, ["download", "reason"])?;
+    let in_header = || request.headers().get("x-reason").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let reason = reason.or_else(in_header).map(|reason| archive::reason(&reason)).transpose()?;
     let data_dir = state.data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || open(&data_dir, id)).await;
     let (mut file, length, modified) = match opened.map_err(io::Error::other).and_then(|opened| opened) {
@@ -35,6 +40,9 @@ pub(super) async fn recording(
         Ok(Found::Growing) => {
             let detail = "The call is being recorded; its file is sealed when it ends.";
             return Err(Problem::new(StatusCode::CONFLICT, "recording_in_progress", detail));
+        }
+        Ok(Found::Erased) => {
+            return Err(Problem::new(StatusCode::GONE, "recording_erased", "The recording of this call was erased."));
         }
         Ok(Found::Nothing) => return Err(Problem::not_found("no_recording", "There is no recording of this call.")),
         Err(error) => return Err(Problem::internal("recording_unreadable", &error)),
@@ -75,6 +83,7 @@ pub(super) async fn recording(
     if request.method() == Method::HEAD {
         return Ok((status, headers).into_response());
     }
+    archive::heard(&state, id, &caller, reason, download.is_some())?;
     file.seek(SeekFrom::Start(first)).map_err(|error| Problem::internal("recording_unreadable", &error))?;
     let pieces = Pieces { file: tokio::fs::File::from_std(file), left: count };
     Ok((status, headers, Body::from_stream(pieces)).into_response())
@@ -89,6 +98,8 @@ enum Found {
     },
     /// The `.part` of a call in progress.
     Growing,
+    /// There is a tombstone.
+    Erased,
     Nothing,
 }
 
@@ -104,6 +115,9 @@ fn open(data_dir: &Path, id: CallId) -> io::Result<Found> {
         }
         if folder.join(format!("{id}.wav.part")).try_exists()? {
             return Ok(Found::Growing);
+        }
+        if folder.join(format!("{id}.erased")).try_exists()? || folder.join(format!("{id}.erasing")).try_exists()? {
+            return Ok(Found::Erased);
         }
     }
     Ok(Found::Nothing)

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::{COOKIE, Caller, cookie_value};
+use super::access::{COOKIE, Caller, cookie_value, token_of};
 use super::live::Phase;
 use super::problem::Problem;
 use super::{AppState, body};
@@ -75,14 +75,17 @@ pub(super) async fn sign_in(
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
     let config = state.config.load();
-    let Some(token) = &config.http.token else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    if config.http.token.is_none() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     if !caller.authorised {
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "wrong_token",
-            "This is not the configuration's http.token.",
+            "This is neither the configuration's http.token nor a user's.",
         ));
     }
+    let token = token_of(&config.http, &caller.name).unwrap_or_default();
     Ok(with_cookie(&cookie_value(token), 12 * 3_600, &caller))
 }
 

@@ -1,10 +1,12 @@
 //! Every route, asked through the router itself, without a socket; and the server with one.
 
 mod access;
+mod archive;
 mod bans;
 mod calls;
 mod events;
 mod leases;
+mod pause;
 mod rest;
 mod schema;
 mod socket;
@@ -109,8 +111,11 @@ fn world_asking(token: Option<&str>, demo: Option<Arc<Demo>>, signalling: mpsc::
     let allocator = AllocatorHandle::start(setup, std::iter::empty());
     let readiness = Arc::new(Readiness::default());
     readiness.set(Phase::Ready);
+    let config = Arc::new(ArcSwap::from_pointee(config));
+    let archive = Arc::new(Archive::open(Arc::clone(&config), journal.clone(), Default::default()).unwrap());
     let state = AppState::new(Parts {
-        config: Arc::new(ArcSwap::from_pointee(config)),
+        config,
+        archive,
         metrics: Arc::new(Metrics::new()),
         allocator,
         journal,
@@ -232,6 +237,7 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         stir: None,
         attribution: Attribution::default(),
         transfers: Vec::new(),
+        dtmf: Vec::new(),
         recording: None,
         media: None,
         route: None,

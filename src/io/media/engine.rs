@@ -202,7 +202,9 @@ impl Worker {
         let slot = usize::try_from(mark / 4).unwrap_or(usize::MAX);
         let side = if mark & 2 == 0 { Side::Caller } else { Side::Company };
         self.guard(now, slot, |session, hands| hands.on_readable(now, session, side, mark & 1 == 1));
-        if matches!(self.sessions.get(slot), Some(Some(Place { due: None, .. }))) {
+        if let Some(Some(place)) = self.sessions.get_mut(slot)
+            && (place.due.is_none() || place.session.take_sooner())
+        {
             self.note_deadline(slot);
         }
     }
@@ -249,6 +251,9 @@ impl Worker {
                 self.guard(now, slot, |session, hands| hands.on_remote(now, session, side, remote));
             }
             MediaCommand::Record(spec) => self.guard(now, slot, |session, hands| hands.on_record(session, spec)),
+            MediaCommand::Pause(paused) => {
+                self.guard(now, slot, |session, hands| hands.on_pause(now, session, paused));
+            }
             MediaCommand::Close(at) => self.close(slot, at),
             // `MediaEngine::command` opens by itself.
             MediaCommand::Open(_) => {}

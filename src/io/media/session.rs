@@ -9,6 +9,7 @@ use crate::core::media::{MediaNotice, RecordingSpec, Remote};
 use crate::core::relay::{Refusal, Relay};
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
+use crate::io::media::keys::{EventTypes, Keys};
 use crate::io::media::ports::Pair;
 use crate::io::media::secure::{DATAGRAM, Room, SecureLegs};
 use crate::io::media::stats::MediaStats;
@@ -23,12 +24,28 @@ pub(crate) struct Session {
     formats: [SideFormats; 2],
     recording: bool,
     secure: SecureLegs,
+    /// Nothing is tapped for now.
+    paused: bool,
+    events: [EventTypes; 2],
+    keys: Option<Box<Keys>>,
+    /// A packet has brought a deadline that may come before the one that was noted.
+    sooner: bool,
 }
 
 impl Session {
     pub(crate) fn new(call: CallId, relay: Relay, pairs: [Pair; 2]) -> Session {
-        let secure = SecureLegs::default();
-        Session { call, relay, pairs, formats: Default::default(), recording: false, secure }
+        Session {
+            call,
+            relay,
+            pairs,
+            formats: Default::default(),
+            recording: false,
+            paused: false,
+            events: Default::default(),
+            keys: None,
+            sooner: false,
+            secure: SecureLegs::default(),
+        }
     }
 
     pub(super) fn call(&self) -> CallId {
@@ -50,7 +67,13 @@ impl Session {
 
     /// When [`Hands::on_timeout`] has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
-        self.relay.poll_timeout()
+        let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
+        self.relay.poll_timeout().into_iter().chain(keys).min_by_key(|(at, _)| *at)
+    }
+
+    /// Whether a packet has brought a deadline since this was asked last.
+    pub(super) fn take_sooner(&mut self) -> bool {
+        std::mem::take(&mut self.sooner)
     }
 }
 
@@ -88,6 +111,11 @@ impl Hands {
         if session.relay.handle_timeout(now.mono) {
             (self.notices)(session.call, MediaNotice::Silent);
         }
+        if let Some(keys) = &mut session.keys {
+            for (side, digit) in keys.on_timeout(now.mono) {
+                (self.notices)(session.call, MediaNotice::Digit(side, digit));
+            }
+        }
     }
 
     /// What a side said in its SDP.
@@ -104,6 +132,7 @@ impl Hands {
             if session.recording {
                 self.tap.formats(session.call, side, formats.clone(), now);
             }
+            session.events[side.index()] = EventTypes::of(&formats.formats);
             session.formats[side.index()] = formats;
         }
     }
@@ -119,6 +148,15 @@ impl Hands {
                 (self.notices)(session.call, MediaNotice::Recorded(Box::new(refused_recording(code))));
             }
         }
+    }
+
+    /// The recording pauses, or goes on.
+    pub(super) fn on_pause(&mut self, now: Now, session: &mut Session, paused: bool) {
+        if session.paused != paused && session.recording {
+            self.tap.pause(session.call, paused, now);
+        }
+        session.paused = paused;
+        (self.notices)(session.call, MediaNotice::Paused(paused, now));
     }
 
     /// Gives a notice at the end of a call, where a panic of the receiver has nobody left to blame.
@@ -151,11 +189,18 @@ impl Hands {
                 },
             }
         }
-        if session.recording && !self.tap.packet(session.call, side, now.mono, bytes) {
+        if session.recording && !session.paused && !self.tap.packet(session.call, side, now.mono, bytes) {
             self.stats.tap_lost += 1;
         }
         if accepted.first {
             (self.notices)(session.call, MediaNotice::FirstPacket(side, now.wall));
+        }
+        let payload_type = bytes.get(1).map_or(0, |byte| byte & 0x7f);
+        if let Some(clock_rate) = session.events[side.index()].clock_rate(payload_type) {
+            let (call, notices) = (session.call, &self.notices);
+            let tell = |digit| notices(call, MediaNotice::Digit(side, digit));
+            session.keys.get_or_insert_default().on_packet(now.mono, side, clock_rate, bytes, tell);
+            session.sooner = true;
         }
     }
 

@@ -25,6 +25,8 @@ pub enum TapMessage {
     Start { spec: RecordingSpec, sides: [SideFormats; 2] },
     /// A side's formats or direction changed (re-INVITE, hold, resume) at this instant.
     Formats { call: CallId, side: Side, formats: SideFormats, at: Now },
+    /// From this instant on nothing that is said gets into the file, or it does again.
+    Pause { call: CallId, paused: bool, at: Now },
     /// Accepted RTP packets of many calls, in order of arrival. Drop it soon: that gives the buffer back.
     Packets(Batch),
     /// Packets that were not copied because the recorder was behind: a gap with the cause `overload`.
@@ -177,6 +179,11 @@ impl Tap {
     /// A side of a call that is being recorded changed what it sends or wants.
     pub fn formats(&mut self, call: CallId, side: Side, formats: SideFormats, at: Now) {
         self.say(TapMessage::Formats { call, side, formats, at });
+    }
+
+    /// A recording pauses (`true`) or goes on.
+    pub fn pause(&mut self, call: CallId, paused: bool, at: Now) {
+        self.say(TapMessage::Pause { call, paused, at });
     }
 
     /// Copies one packet. False: no room, counted as lost.
@@ -361,6 +368,7 @@ mod tests {
             names.push(match message {
                 TapMessage::Start { .. } => "start".into(),
                 TapMessage::Formats { .. } => "formats".into(),
+                TapMessage::Pause { .. } => "pause".into(),
                 TapMessage::Packets(batch) => format!("packets {}", batch.packets().len()),
                 TapMessage::Lost(lost) => format!("lost {}", lost.packets[0] + lost.packets[1]),
                 TapMessage::Stop { .. } => "stop".into(),

@@ -350,6 +350,7 @@ fn a_recording_hears_everything_in_order_and_stops() {
                     told.push(format!("{:?} {sequence}", packet.side));
                 }
             }
+            TapMessage::Pause { paused, .. } => told.push(format!("pause {paused}")),
             TapMessage::Lost(lost) => panic!("{lost:?}"),
             TapMessage::Stop { at: stopped, .. } => {
                 assert_eq!(stopped, at);
@@ -358,6 +359,36 @@ fn a_recording_hears_everything_in_order_and_stops() {
         }
     }
     assert_eq!(told, ["start", "Caller 2", "Company 9", "formats", "Caller 3", "stop"]);
+}
+
+/// Row G10: what comes after the word that it pauses never leaves the media thread.
+#[test]
+fn a_paused_recording_gets_no_packet() {
+    let bench = Bench::new(20);
+    let call = bench.talk(1);
+    bench.command(&call, MediaCommand::Record(RecordingSpec { call: call.id, started: bench.now() }));
+    call.says(Side::Caller, 1);
+    for (paused, sequence) in [(true, 2), (false, 3), (true, 4)] {
+        bench.engine.command(call.id, MediaCommand::Pause(paused));
+        loop {
+            match bench.notices.recv_timeout(PATIENCE).expect("the pause is told") {
+                (id, MediaNotice::Paused(told, _)) => break assert_eq!((id, told), (call.id, paused)),
+                (_, MediaNotice::FirstPacket(..)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        call.says(Side::Caller, sequence);
+    }
+    bench.close(&call);
+    let mut told = Vec::new();
+    while let Ok(message) = bench.tap.try_recv() {
+        match message {
+            TapMessage::Pause { paused, .. } => told.push(format!("pause {paused}")),
+            TapMessage::Packets(batch) => told.extend(batch.packets().map(|packet| packet.bytes[3].to_string())),
+            _ => {}
+        }
+    }
+    assert_eq!(told, ["1", "pause true", "pause false", "3", "pause true"]);
 }
 
 /// Packets of a call that reached the recorder.

@@ -9,7 +9,6 @@ use tracing::warn;
 use crate::config::Fsync;
 use crate::core::event::{RecordingState, RecordingSummary};
 use crate::ids::CallId;
-use crate::time::Wall;
 use crate::wire::wav;
 
 use super::files::{Disk, Files, Handle, reason};
@@ -38,12 +37,7 @@ pub fn repair(data_dir: &Path) -> Vec<Recovered> {
 /// the whole file. The gap map and the end of the talk are lost, so the best verdict is `degraded`, reason `crash`.
 pub fn find(data_dir: &Path, call: CallId) -> Option<RecordingSummary> {
     let root = data_dir.join(names::ROOT);
-    // An id holds the start of its call; the folder is named by the answer, which may be on the next day.
-    let began = Wall(i64::try_from(call.0 >> 80).unwrap_or(0).saturating_mul(1_000));
-    let likely = [began, began + std::time::Duration::from_secs(86_400)].map(|day| {
-        let [.., day] = names::folders(day);
-        data_dir.join(day)
-    });
+    let likely = names::likely_folders(data_dir, call);
     let holds = |folder: &PathBuf| {
         let is = |kind| folder.join(names::file(call, kind)).symlink_metadata().is_ok_and(|m| m.is_file());
         [Kind::Sealed, Kind::Broken].into_iter().find(|kind| is(*kind)).map(|kind| (folder.clone(), kind))

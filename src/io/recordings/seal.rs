@@ -167,7 +167,7 @@ pub(super) fn make_whole(handle: &Handle, frames_max: Option<u64>) -> io::Result
 }
 
 /// SHA-256 of the whole file, as lower-case hexadecimal digits.
-pub(super) fn hash(mut file: impl Read + Seek) -> io::Result<String> {
+pub(in crate::io) fn hash(mut file: impl Read + Seek) -> io::Result<String> {
     file.seek(SeekFrom::Start(0))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];

@@ -24,7 +24,9 @@ pub(super) fn folder() -> tempfile::TempDir {
 }
 
 pub(super) fn config(fsync: Fsync) -> config::Recording {
-    config::Recording { enabled: true, fsync, disk_free_min: 1 }
+    let text = "[recording]\ndisk_free_min = \"1B\"\n";
+    let config = config::Config::parse(text, "", Path::new("")).unwrap();
+    config::Recording { fsync, ..config.recording }
 }
 
 pub(super) fn call(n: u128) -> CallId {

@@ -1,5 +1,6 @@
 //! Are the recordings still what their sidecars say? For `leaseline verify`; reads files and changes nothing.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ pub struct Verified {
     pub problems: Vec<Finding>,
     /// Worth a look, but not wrong: unfinished files, files put aside, recordings without a sidecar.
     pub notes: Vec<Finding>,
+    /// SHA-256 of every file that was read whole.
+    pub hashes: HashMap<PathBuf, String>,
 }
 
 /// One thing about one file.
@@ -73,17 +76,20 @@ impl Verified {
         match kind {
             Kind::Part => self.note(path, "unfinished", "is being written, or waits for the next start"),
             Kind::Broken => self.note(path, "broken", "could not be repaired after a crash"),
-            Kind::Sealed => {
+            Kind::Hold | Kind::Erased => {}
+            Kind::Erasing => self.note(path, "unfinished", "an erasure that the next start finishes"),
+            Kind::Sealed | Kind::Encrypted | Kind::Flac => {
                 let sidecar = names::beside(path, call, Kind::Sidecar);
                 // With a sidecar it is looked at from there.
                 if !sidecar.exists() {
                     self.note(path, "no_sidecar", "nothing says what it should be");
-                    if let Err(finding) = read(path) {
-                        self.problems.push(finding);
+                    match read(path, kind) {
+                        Ok((_, sha256)) => drop(self.hashes.insert(path.to_path_buf(), sha256)),
+                        Err(finding) => self.problems.push(finding),
                     }
                 }
             }
-            Kind::Sidecar => match compare(path, call) {
+            Kind::Sidecar => match compare(path, call, &mut self.hashes) {
                 Ok(Some(note)) => {
                     self.good += 1;
                     self.notes.push(note);
@@ -100,7 +106,7 @@ impl Verified {
 }
 
 /// A sidecar against its recording.
-fn compare(sidecar: &Path, call: CallId) -> Result<Option<Finding>, Finding> {
+fn compare(sidecar: &Path, call: CallId, hashes: &mut HashMap<PathBuf, String>) -> Result<Option<Finding>, Finding> {
     let bad = |detail: &str| finding(sidecar, "bad_sidecar", detail);
     let data = read_sidecar(sidecar).map_err(|error| bad(&error.to_string()))?;
     if data.get("call_id").and_then(Value::as_str) != Some(call.to_string().as_str()) {
@@ -108,12 +114,17 @@ fn compare(sidecar: &Path, call: CallId) -> Result<Option<Finding>, Finding> {
     }
     let said = data.get("recording").ok_or_else(|| bad("has no recording"))?;
     let duration = said.get("duration_ms").and_then(Value::as_u64).ok_or_else(|| bad("has no duration_ms"))?;
-    let path = names::beside(sidecar, call, Kind::Sealed);
+    let named = said.get("path").and_then(Value::as_str).and_then(names::parse_sealed).map(|(path, _)| path);
+    let kind = named.and_then(|path| names::parse(path.file_name()?.to_str()?)).map_or(Kind::Sealed, |(_, kind)| kind);
+    let path = names::beside(sidecar, call, kind);
     if path.symlink_metadata().is_err() {
         return Err(finding(&path, "missing", "its sidecar is there"));
     }
-    let (frames, sha256) = read(&path)?;
-    if millis(frames) != duration {
+    let (frames, sha256) = read(&path, kind)?;
+    hashes.insert(path.clone(), sha256.clone());
+    if let Some(frames) = frames
+        && millis(frames) != duration
+    {
         let detail = format!("{} ms long, the sidecar says {duration}", millis(frames));
         return Err(finding(&path, "wrong_length", &detail));
     }
@@ -124,10 +135,13 @@ fn compare(sidecar: &Path, call: CallId) -> Result<Option<Finding>, Finding> {
     }
 }
 
-/// Frames and hash of a sealed recording.
-fn read(path: &Path) -> Result<(u64, String), Finding> {
+/// Frames, where they can be counted, and hash of a sealed recording.
+fn read(path: &Path, kind: Kind) -> Result<(Option<u64>, String), Finding> {
     let unreadable = |error: io::Error| finding(path, "unreadable", &error.to_string());
     let file = File::open(path).map_err(unreadable)?;
+    if kind != Kind::Sealed {
+        return Ok((None, hash(&file).map_err(unreadable)?));
+    }
     let length = file.metadata().map_err(unreadable)?.len();
     let mut head = Vec::with_capacity(wav::HEADER);
     (&file).take(wav::HEADER as u64).read_to_end(&mut head).map_err(unreadable)?;
@@ -139,7 +153,7 @@ fn read(path: &Path) -> Result<(u64, String), Finding> {
         };
         finding(path, code, &format!("{length} bytes"))
     })?;
-    Ok((frames, hash(&file).map_err(unreadable)?))
+    Ok((Some(frames), hash(&file).map_err(unreadable)?))
 }
 
 fn read_sidecar(path: &Path) -> io::Result<Value> {

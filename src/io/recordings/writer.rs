@@ -162,6 +162,17 @@ impl Active {
         sync
     }
 
+    /// The recording pauses, or goes on.
+    pub(super) fn on_pause(&mut self, at: Mono, paused: bool, fsync: Fsync, out: &mut Vec<i16>) -> ToSync {
+        let sync = self.on_time(at, fsync, out);
+        if paused {
+            self.recorder.on_pause(at);
+        } else {
+            self.recorder.on_resume(at);
+        }
+        sync
+    }
+
     /// One accepted packet.
     pub(super) fn on_packet(&mut self, packet: &TapPacket<'_>, fsync: Fsync, out: &mut Vec<i16>) -> ToSync {
         let sync = self.on_time(packet.at, fsync, out);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
 
 use crate::limits;
 use crate::wire::srtp::{MasterKey, Suite};
@@ -95,6 +96,20 @@ pub(super) fn write(text: &mut String, secured: &Secured) {
     }
 }
 
+/// The message with every key in it made unreadable, as long as it was; `None`: there is none in it.
+pub fn without_keys(message: &Bytes) -> Option<Bytes> {
+    const LINE: &[u8] = b"a=crypto:";
+    const KEY: &[u8] = b"inline:";
+    memchr::memmem::find(message, LINE)?;
+    let mut masked = message.to_vec();
+    let places: Vec<usize> = memchr::memmem::find_iter(message, KEY).collect();
+    for place in places {
+        let key = masked.iter_mut().skip(place + KEY.len());
+        key.take_while(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte)).for_each(|byte| *byte = b'x');
+    }
+    Some(Bytes::from(masked))
+}
+
 /// Written with padding; some leave it out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -158,6 +173,15 @@ mod tests {
         for line in &bad {
             assert_eq!(Crypto::read(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn keys_can_be_made_unreadable() {
+        let body = format!("v=0\r\na=crypto:1 AEAD_AES_128_GCM inline:{KEY}|2^20\r\na=crypto:2 X inline:{KEY};inline:{KEY}\r\n");
+        let masked = without_keys(&Bytes::from(body.clone())).unwrap();
+        let x = "x".repeat(KEY.len());
+        assert_eq!(masked, body.replace(KEY, &x));
+        assert_eq!(without_keys(&Bytes::from_static(b"BYE sip:inline:abc@x SIP/2.0\r\n\r\n")), None);
     }
 
     #[test]

@@ -1,0 +1,24 @@
+//! What becomes of recordings, as it will be used.
+
+use super::super::Keep;
+use super::Writer;
+
+/// Name of the rule that `retention_days` makes.
+const REST: &str = "retention_days";
+
+pub(super) fn write_keep(out: &mut Writer, keep: &Keep) {
+    out.text("signing_key_file", keep.signing_key_file.display());
+    let rest = keep.retention.iter().find(|rule| rule.name == REST && rule.company.is_none() && rule.pool.is_none());
+    out.plain("retention_days", rest.map_or(0, |rule| rule.days));
+    out.plain("deletions_max", keep.deletions_max);
+}
+
+pub(super) fn write_retention(out: &mut Writer, keep: &Keep) {
+    for rule in keep.retention.iter().filter(|rule| rule.name != REST) {
+        out.table("[[retention]]");
+        out.text("name", &rule.name);
+        out.option("company", rule.company.as_ref());
+        out.option("pool", rule.pool.as_ref());
+        out.plain("days", rule.days);
+    }
+}

@@ -1,0 +1,14 @@
+//! Figures of recordings after their seal.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+
+/// Clones count into the same figures.
+#[derive(Clone, Debug, Default)]
+pub struct Archive {
+    pub days_closed: Counter,
+    pub erased: Counter,
+    /// Due to be erased by age, and left for the next run.
+    pub erasures_left: Gauge,
+    pub alarms: Counter,
+}
