@@ -6,6 +6,7 @@ mod answer;
 mod call;
 mod check;
 mod daemon;
+mod decrypt;
 mod demo;
 mod erase;
 mod keys;
@@ -46,6 +47,7 @@ enum Command {
     Verify(verify::Args),
     Keys(keys::Args),
     Erase(erase::Args),
+    Decrypt(decrypt::Args),
     Trace(trace::Args),
 }
 
@@ -103,6 +105,7 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Verify(args) => verify::execute(args),
         Command::Keys(args) => keys::execute(args),
         Command::Erase(args) => erase::execute(args),
+        Command::Decrypt(args) => decrypt::execute(args),
         Command::Trace(args) => trace::execute(args),
     }
 }
@@ -163,7 +166,10 @@ mod tests {
         let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
         assert_eq!(
             names,
-            ["run", "demo", "check", "call", "answer", "replay", "route", "verify", "keys", "erase", "trace"]
+            [
+                "run", "demo", "check", "call", "answer", "replay", "route", "verify", "keys", "erase", "decrypt",
+                "trace"
+            ]
         );
     }
 

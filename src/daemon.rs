@@ -41,7 +41,7 @@ use crate::io::media::MediaEngine;
 use crate::io::media::tap;
 use crate::io::messages::Messages;
 use crate::io::metrics::Metrics;
-use crate::io::recordings::{self, Recordings};
+use crate::io::recordings::{self, Recipients, Recordings};
 use crate::io::signalling::{self, Bound, Command};
 use crate::io::sinks::{BadSink, Sinks};
 use crate::io::systemd;
@@ -385,7 +385,8 @@ fn recover(
     calls: &Calls,
     config: &Config,
 ) -> Result<(Vec<LeaseRecord>, lost::Spoken, Spent), StartError> {
-    let repaired = recordings::repair(data_dir);
+    let recipients = Recipients::parse(&config.recording.keep.recipients).map_err(io::Error::other);
+    let repaired = recordings::repair(data_dir, &recipients.map_err(at("recordings"))?);
     let mut unfinished = Unfinished::default();
     let mut leases = lost::Leases::default();
     let mut spoken = lost::Spoken::new(config);

@@ -102,6 +102,8 @@ pub const SDP_CRYPTO: usize = 16;
 pub const SRTP_STREAMS: usize = 64;
 /// What SRTP and SRTCP put behind a packet: a tag of 16 bytes and an index of 4.
 pub const SRTP_TRAILER: usize = 20;
+/// Longest datagram of a media port: a packet, and what protects it.
+pub const MEDIA_DATAGRAM: usize = RTP_PACKET + SRTP_TRAILER;
 /// Formats of one media description.
 pub const SDP_FORMATS: usize = 64;
 
@@ -129,6 +131,8 @@ pub const RTP_PACKET: usize = 1_472;
 pub const PORT_QUARANTINE: Duration = Duration::from_secs(5);
 /// The least rest, when all other ports are taken or resting.
 pub const PORT_QUARANTINE_MIN: Duration = Duration::from_millis(500);
+/// Port pairs that rest or are free with open sockets, for the next calls.
+pub const KEPT_PAIRS: usize = 4_096;
 /// Packets in sequence from one source before NAT mode believes it.
 pub const LATCH_PACKETS: u8 = 5;
 /// They must come within this time.
@@ -137,6 +141,11 @@ pub const LATCH_WINDOW: Duration = Duration::from_millis(1_500);
 pub const DTMF_END_LOST: Duration = Duration::from_millis(200);
 /// How long the API waits for a media thread to pause a recording.
 pub const PAUSE_ANSWER: Duration = Duration::from_secs(5);
+/// Longest prompt, and its largest file.
+pub const PROMPT: Duration = Duration::from_secs(10 * 60);
+pub const PROMPT_FILE: u64 = 128 << 20;
+/// Prompts of one call that its event lists.
+pub const PROMPTS: usize = 64;
 /// Digits of one call that its event lists.
 pub const DTMF_DIGITS: usize = 256;
 /// Keys of one sequence follow each other within this time.

@@ -13,4 +13,5 @@ pub mod rtp;
 pub mod sdp;
 pub mod sip;
 pub mod srtp;
+pub mod sound;
 pub mod wav;

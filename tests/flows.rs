@@ -12,6 +12,8 @@ mod login;
 mod offers;
 #[path = "flows/places.rs"]
 mod places;
+#[path = "flows/prompts.rs"]
+mod prompts;
 #[path = "flows/races.rs"]
 mod races;
 #[path = "flows/secured.rs"]

@@ -14,4 +14,8 @@ pub struct Keep {
     pub retention: Vec<Rule>,
     /// Recordings that one run of retention may erase, one run an hour; default 1000.
     pub deletions_max: usize,
+    /// Whom recordings are encrypted to (`age1…`); empty: nobody.
+    pub recipients: Vec<String>,
+    /// Identities that open them for whoever may hear them through the API; none: they are not opened here.
+    pub identity_file: Option<PathBuf>,
 }

@@ -223,8 +223,8 @@ fn codecs(r: &mut Reader<'_>, config: &Config, places: &Places) {
     for (trunk, marks) in config.trunks.iter().zip(kept(&places.trunks)) {
         let is_relayed = |name: &str| config.media.codecs == Codecs::Any || is_recordable(name);
         if !trunk.codecs.is_empty() && !trunk.codecs.iter().any(|name| is_relayed(name)) {
-            let message = "none of these is relayed: `media.codecs` is \"recordable\", which is PCMA and PCMU; \
-                           add one of them, or set it to \"any\"";
+            let message = "none of these is relayed: `media.codecs` is \"recordable\", which is PCMU, PCMA, G722 \
+                           and opus; add one of them, or set it to \"any\"";
             r.problem(marks.key("codecs"), message);
         }
     }

@@ -43,6 +43,10 @@ pub struct Company {
     pub media_encryption: Option<MediaEncryption>,
     /// Overrides `[recording] enabled`.
     pub recording: Option<bool>,
+    /// What is played in its calls.
+    pub prompts: super::Prompts,
+    /// Takes messages; none: nobody does.
+    pub voicemail: Option<super::Voicemail>,
     /// How its PBX may send callers on.
     pub transfer: TransferRules,
     pub limits: super::CompanyLimits,

@@ -9,6 +9,7 @@ mod destinations;
 mod dialogs;
 mod dns;
 mod media;
+mod prompts;
 mod rule;
 pub(super) mod schedule;
 mod sip;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use crate::core::dtmf::Digit;
 use crate::core::event::{MediaSummary, RecordingSummary};
+use crate::core::player::Play;
 use crate::ids::{CallId, Side};
 use crate::time::{Now, Wall};
 use crate::wire::srtp::MasterKey;
+use crate::wire::codec::Codec;
 
 /// What media threads need to open a call's two legs.
 #[derive(Clone, Debug)]
@@ -57,6 +59,8 @@ pub struct Remote {
     pub nat: bool,
     /// All formats agreed on, the audio codec first.
     pub formats: Vec<PayloadFormat>,
+    /// So many of them, from the first on, that side named itself: what it wants to get. The others it was told by us.
+    pub said: usize,
     pub flowing: Flowing,
     /// `None`: RTP in clear.
     pub secure: Option<Box<SecureMedia>>,
@@ -91,6 +95,12 @@ pub enum MediaCommand {
     /// From now on nothing of either side gets into the recording (`true`), or it does again (`false`). Answered by
     /// [`MediaNotice::Paused`].
     Pause(bool),
+    /// Plays a sound to this side, instead of what the other side says. One that is being played to it ends.
+    Play(Side, Play),
+    /// Ends the sound that is being played to this side, if there is one.
+    Hush(Side),
+    /// The sides hear each other (`true`, which is so from the start), or not.
+    Bridge(bool),
     /// The talk is over at this instant: close the sockets, seal the recording. Answered by [`MediaNotice::Closed`] and,
     /// when a recording was started, by [`MediaNotice::Recorded`].
     Close(Now),
@@ -109,6 +119,9 @@ pub enum MediaNotice {
     Silent,
     /// From this instant on nothing gets into the recording, or it does again: answer to [`MediaCommand::Pause`].
     Paused(bool, Now),
+    /// A sound was played to a side, from one instant to another, to its end or until something else ended it; once for every
+    /// [`MediaCommand::Play`] but those that the end of the call ends. At once, when the side speaks no codec of ours.
+    Played(Side, Now, Now),
     /// A side has pressed a key, and let it go.
     Digit(Side, Digit),
     /// A panic of ours in this call's relay; its text. The media is closed: [`MediaNotice::Closed`] follows.
@@ -121,5 +134,5 @@ pub enum MediaNotice {
 
 /// Whether this codec can be recorded; used to limit offers.
 pub fn is_recordable(codec: &str) -> bool {
-    matches!(codec, "PCMU" | "PCMA")
+    Codec::of_name(codec).is_some()
 }

@@ -1,9 +1,11 @@
 //! Media: sockets and threads that relay by the verdicts of [`crate::core::relay`]. Signalling opens calls and gives
 //! commands; it is told by notices and never waited for.
 //!
-//! Plain threads with epoll, not tasks: a call lives on one thread with both legs, and a packet costs no lock, no
+//! Plain threads, not tasks: a call lives on one thread with both legs, and a packet costs no lock, no
 //! allocation and no log.
 
+mod driver;
+mod drops;
 pub mod engine;
 mod keys;
 pub mod ports;
@@ -11,6 +13,7 @@ mod secure;
 mod session;
 mod stats;
 pub mod tap;
+mod voice;
 
 use std::collections::HashMap;
 use std::io;
@@ -60,7 +63,7 @@ impl std::fmt::Debug for MediaEngine {
 }
 
 impl MediaEngine {
-    /// Starts the threads. Errors are the operating system's (no thread, no epoll).
+    /// Starts the threads. Errors are the operating system's: no thread, no epoll, io_uring demanded and refused.
     pub fn start(
         config: &config::Media,
         clock: Clock,
@@ -69,13 +72,14 @@ impl MediaEngine {
     ) -> io::Result<MediaEngine> {
         let notices: Notices = Arc::new(notices);
         let homes = Homes::default();
+        let engine = driver::choose(config.engine)?;
         let threads = (0..config.threads.max(1))
-            .map(|index| Thread::start(index, clock.clone(), tap.tap(), notices.clone(), homes.clone()))
+            .map(|index| Thread::start(index, engine, clock.clone(), tap.tap(), notices.clone(), homes.clone()))
             .collect::<io::Result<_>>()?;
         Ok(MediaEngine {
             threads,
             homes,
-            ports: Ports::new(config.ports, clock.clone()),
+            ports: Ports::new(config.ports, config.dscp, clock.clone()),
             own: Arc::new(OwnMedia::new(config)),
             clock,
             notices,
@@ -98,7 +102,7 @@ impl MediaEngine {
         };
         self.homes().insert(call, index);
         let relay = Relay::new(now.mono, self.own.clone(), self.silence_max);
-        thread.send(Order::Open(Box::new(Session::new(call, relay, pairs))));
+        thread.send(Order::Open(Box::new(Session::new(now.mono, call, relay, pairs))));
         Ok([caller, company])
     }
 

@@ -98,6 +98,8 @@ pub struct Media {
     /// Packets sent on, by the side they came from.
     pub relayed: Counter,
     pub dropped: Family<Reason, Counter>,
+    /// Datagrams that the kernel threw away because we did not read them in time.
+    pub kernel_dropped: Counter,
     pub ports_used: Gauge,
     pub ports_total: Gauge,
 }
@@ -482,6 +484,8 @@ impl Metrics {
         let m = &self.media;
         r.register("media_packets_relayed", "RTP packets sent on", m.relayed.clone());
         r.register("media_packets_dropped", "Media packets refused", m.dropped.clone());
+        let help = "Media datagrams that the kernel threw away before we read them";
+        r.register("media_kernel_dropped", help, m.kernel_dropped.clone());
         r.register("media_ports_used", "Media port pairs in use", m.ports_used.clone());
         r.register("media_ports", "Media port pairs configured", m.ports_total.clone());
         let m = &self.recordings;

@@ -11,6 +11,7 @@
 //! A file that grows beyond the process's file-size limit raises SIGXFSZ; the daemon has to ignore that signal, then the
 //! write fails with EFBIG and the recording says `disk_full`.
 
+pub(in crate::io) mod crypt;
 mod files;
 pub(in crate::io) mod names;
 mod offline;
@@ -42,6 +43,7 @@ use crate::io::media::tap::{Batch, Lost, SideFormats, TapMessage, TapReceiver};
 use crate::limits;
 use crate::time::{Mono, Now};
 
+pub use crypt::{Locked, Recipients};
 pub use files::{Disk, Files, RawFile};
 pub use offline::{Offline, sidecar_text, wav_name};
 pub use repair::{Recovered, find, repair};
@@ -100,7 +102,8 @@ impl Recordings {
         let fsync = config.fsync;
         let seals = {
             let (files, data_dir) = (files.clone(), data_dir.to_path_buf());
-            let run = move || seal::run(&*files, &data_dir, fsync, &todo, notify);
+            let recipients = Recipients::parse(&config.keep.recipients).map_err(io::Error::other)?;
+            let run = move || seal::run(&*files, &data_dir, fsync, &recipients, &todo, notify);
             Builder::new().name("seals".to_owned()).spawn(run)?
         };
         let worker = Worker {
@@ -145,6 +148,13 @@ impl Recordings {
             error!("a recordings thread has panicked");
         }
     }
+}
+
+/// Opens an encrypted recording below a data folder: a reader of its WAV.
+pub fn decrypt(file: &Path, data_dir: &Path, identities: &Path) -> Result<impl io::Read + use<>, Locked> {
+    let call = file.file_name().and_then(|name| names::parse(name.to_str()?)).map(|(call, _)| call);
+    let call = call.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a recording of ours"))?;
+    crypt::open(std::fs::File::open(file)?, &data_dir.join(crypt::key_file(file, call)), identities)
 }
 
 /// Writes a sidecar at once: for calls that were repaired at start. `Ok(None)`: the call has

@@ -116,6 +116,10 @@ pub struct MediaState {
     pub remotes: [Option<Remote>; 2],
     pub recording: bool,
     pub closed: bool,
+    /// The sides hear each other.
+    pub apart: bool,
+    /// What each side hears from us: when it began, and the notice of its end.
+    playing: [Option<(Now, (Mono, u64))>; 2],
 }
 
 pub struct World {
@@ -506,6 +510,31 @@ impl World {
                     state.recording = true;
                 }
             }
+            MediaCommand::Play(side, play) => {
+                self.hush(call, side);
+                let samples = u64::try_from(play.sound.samples.len()).expect("a sound");
+                let _ =
+                    writeln!(self.ladder, "   {:>7.3} {side:?} hears {}", self.seconds(), file_name(&play.sound.file));
+                let length =
+                    if play.repeat { Duration::from_secs(3_600) } else { Duration::from_micros(samples * 125) };
+                let end = (self.now.mono + length, self.order);
+                self.notices.insert(end, (call, MediaNotice::Played(side, self.now, self.now.after(length))));
+                if let Some(state) = self.media.get_mut(&call) {
+                    state.playing[side.index()] = Some((self.now, end));
+                }
+            }
+            MediaCommand::Hush(side) => self.hush(call, side),
+            MediaCommand::Bridge(together) => {
+                let _ = writeln!(
+                    self.ladder,
+                    "   {:>7.3} {}",
+                    self.seconds(),
+                    if together { "bridged" } else { "not bridged" }
+                );
+                if let Some(state) = self.media.get_mut(&call) {
+                    state.apart = !together;
+                }
+            }
             MediaCommand::Pause(paused) => {
                 self.notices.insert(soon, (call, MediaNotice::Paused(paused, self.now)));
             }
@@ -516,6 +545,9 @@ impl World {
                 };
                 assert!(!state.closed, "closed twice");
                 state.closed = true;
+                for (_, end) in std::mem::take(&mut state.playing).into_iter().flatten() {
+                    self.notices.remove(&end);
+                }
                 if state.recording {
                     let summary = RecordingSummary {
                         state: RecordingState::Complete,
@@ -530,6 +562,18 @@ impl World {
                 }
                 self.notices.insert(soon, (call, MediaNotice::Closed(Box::<MediaSummary>::default())));
             }
+        }
+    }
+
+    /// Ends what this side hears from us, if it still does.
+    fn hush(&mut self, call: CallId, side: Side) {
+        let Some((from, end)) = self.media.get_mut(&call).and_then(|state| state.playing[side.index()].take()) else {
+            return;
+        };
+        if self.notices.remove(&end).is_some() {
+            self.order += 1;
+            let soon = (self.now.mono + Duration::from_micros(200), self.order);
+            self.notices.insert(soon, (call, MediaNotice::Played(side, from, self.now)));
         }
     }
 
@@ -592,6 +636,11 @@ impl World {
             self.ladder, agent.legs, agent.client_transactions, agent.server_transactions
         )
     }
+}
+
+/// Without its folder.
+fn file_name(file: &str) -> &str {
+    file.rsplit('/').next().unwrap_or(file)
 }
 
 /// As the topmost Via says; who writes nothing that can be read uses UDP.

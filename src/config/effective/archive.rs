@@ -11,6 +11,8 @@ pub(super) fn write_keep(out: &mut Writer, keep: &Keep) {
     let rest = keep.retention.iter().find(|rule| rule.name == REST && rule.company.is_none() && rule.pool.is_none());
     out.plain("retention_days", rest.map_or(0, |rule| rule.days));
     out.plain("deletions_max", keep.deletions_max);
+    out.list("recipients", &keep.recipients);
+    out.option("identity_file", keep.identity_file.as_ref().map(|file| file.display()));
 }
 
 pub(super) fn write_retention(out: &mut Writer, keep: &Keep) {

@@ -16,11 +16,18 @@ pub(super) fn keep<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, data_dir: &P
     let signing_key_file = super::path(r, s, "signing_key_file");
     let days = r.integer(s, "retention_days", 0..DAYS_MAX + 1).or(0);
     let most = r.integer(s, "deletions_max", 1..1_000_001).or(1_000);
+    let recipients = r.list(s, "recipients", |text| {
+        let read = text.parse::<age::x25519::Recipient>();
+        read.map(|_| text.to_owned()).map_err(|_| "is not a recipient of age, like \"age1…\"".to_owned())
+    });
+    let identity_file = super::path(r, s, "identity_file");
     let rule = |days| Rule { name: "retention_days".to_owned(), company: None, pool: None, days };
     Keep {
         signing_key_file: signing_key_file.unwrap_or_else(|| data_dir.join("keys").join("signing.key")),
         retention: u32::try_from(days).ok().filter(|days| *days > 0).map(rule).into_iter().collect(),
         deletions_max: small(most),
+        recipients: recipients.or(Vec::new()).into_iter().map(|(recipient, _)| recipient).collect(),
+        identity_file,
     }
 }
 

@@ -8,7 +8,7 @@ use super::defence::company_limits;
 use super::destinations::ways;
 use super::rule::rules;
 use super::schedule::{closed, schedule};
-use super::{MINUTE, SECOND, choice, duration, named, within};
+use super::{MINUTE, SECOND, choice, duration, named, prompts, within};
 use crate::limits;
 
 pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Option<Company> {
@@ -46,6 +46,8 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         nat: r.boolean(s, "nat").or(false),
         media_encryption: choice(r, s, "media_encryption", &MediaEncryption::ALL),
         recording: r.boolean(s, "recording").optional(),
+        prompts: prompts::prompts(r, s),
+        voicemail: prompts::voicemail(r, s),
         transfer: within::of_company(r, s),
         limits: company_limits(r, s),
         name: name?,

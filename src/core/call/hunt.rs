@@ -70,6 +70,7 @@ impl Call {
             session_ids: self.facts.session_ids,
             caller_encryption: self.facts.trunk.media_encryption.unwrap_or_default(),
             secret: self.facts.media_secret.take(),
+            transcode: media.transcode,
         };
         self.negotiation = Some(super::Negotiation::new(media.codecs, ctx.settings.own_media().clone(), &legs));
         if let Some(offer) = self.facts.offer.clone() {
@@ -87,6 +88,13 @@ impl Call {
         if self.facts.plan.parallel > 1 {
             self.facts.plan.parallel = self.facts.plan.parallel.min(self.breadth());
         }
+        if !self.announce_early(ctx) {
+            self.start_hunt(ctx);
+        }
+    }
+
+    /// The first destination is tried.
+    pub(super) fn start_hunt(&mut self, ctx: &mut Ctx<'_>) {
         self.state = State::Hunting(Hunt::new(ctx.now.mono + self.facts.company.ring_timeout_total));
         self.hunt_on(ctx);
     }

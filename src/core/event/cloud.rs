@@ -229,7 +229,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::core::event::{
         Attribution, AttributionKind, Candidate, DigitData, Gap, HangupBy, LegMedia, MediaSummary, Outcome, PausedBy,
-        RecordingState, RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
+        PromptData, RecordingState, RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
     };
     use crate::core::identity::Diversion;
     use crate::core::stir::StirData;
@@ -326,12 +326,21 @@ pub(crate) mod tests {
                 }],
             },
             transfers: vec![transfer()],
+            prompts: vec![PromptData {
+                kind: "whisper".into(),
+                to: crate::ids::Side::Company,
+                file: "kitchens.wav".into(),
+                sha256: text(),
+                from: Wall(1_790_000_000_000_000),
+                until: Wall(1_790_000_002_000_000),
+            }],
             dtmf: vec![DigitData { side: crate::ids::Side::Caller, digit: Some("5".into()), at_ms: 1, for_ms: 2 }],
             recording: Some(RecordingSummary {
                 state: RecordingState::Degraded,
                 reason: text(),
                 path: text(),
                 sha256: text(),
+                original_sha256: text(),
                 gaps: vec![Gap { channel: crate::ids::Side::Caller, at_ms: 1, for_ms: 2, cause: "loss".into() }],
                 ..RecordingSummary::default()
             }),

@@ -21,6 +21,7 @@ use crate::core::archive::retention::{self, Item};
 use crate::core::event::{Body, ErasedData, HoldData};
 use crate::ids::CallId;
 use crate::io::clock;
+use crate::io::recordings::crypt::key_file;
 use crate::io::recordings::names::{self, Kind};
 use crate::limits;
 use crate::time::Wall;
@@ -140,6 +141,12 @@ impl Archive {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
+        }
+        let key = self.data_dir.join(key_file(&place.path(Kind::Encrypted), place.call));
+        match std::fs::remove_file(&key) {
+            Ok(()) => sync_folder(&key)?,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) => {}
         }
         sync_folder(&place.path(Kind::Erasing))?;
         self.add_change(turn, &place.folder, tombstone.change())?;

@@ -2,24 +2,28 @@
 //! no path comes from outside, and no link is followed.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use age::stream::StreamReader;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::access::Caller;
 use super::problem::Problem;
 use super::stream::Pieces;
 use super::{AppState, archive, body, calls};
 use crate::ids::CallId;
+use crate::io::recordings::{Locked, crypt};
 use crate::time::Wall;
 
 /// `GET /v1/calls/{id}/recording[?download=1&reason=…]`; who hears it is written down first (`recording.played`).
@@ -33,10 +37,14 @@ pub(super) async fn recording(
     let [download, reason] = body::query(&request, ["download", "reason"])?;
     let in_header = || request.headers().get("x-reason").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let reason = reason.or_else(in_header).map(|reason| archive::reason(&reason)).transpose()?;
-    let data_dir = state.data_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || open(&data_dir, id)).await;
-    let (mut file, length, modified) = match opened.map_err(io::Error::other).and_then(|opened| opened) {
-        Ok(Found::Sealed { file, length, modified }) => (file, length, modified),
+    let (data_dir, identity) = (state.data_dir.clone(), state.config.load().recording.keep.identity_file.clone());
+    let opened = tokio::task::spawn_blocking(move || open(&data_dir, id, identity.as_deref())).await;
+    let (mut source, length, modified) = match opened.map_err(io::Error::other).and_then(|opened| opened) {
+        Ok(Found::Sealed { source, length, modified }) => (source, length, modified),
+        Ok(Found::Locked(why)) => {
+            let detail = format!("The recording is encrypted, and this node cannot open it: {why}.");
+            return Err(Problem::new(StatusCode::CONFLICT, "recording_encrypted", detail));
+        }
         Ok(Found::Growing) => {
             let detail = "The call is being recorded; its file is sealed when it ends.";
             return Err(Problem::new(StatusCode::CONFLICT, "recording_in_progress", detail));
@@ -84,32 +92,101 @@ pub(super) async fn recording(
         return Ok((status, headers).into_response());
     }
     archive::heard(&state, id, &caller, reason, download.is_some())?;
-    file.seek(SeekFrom::Start(first)).map_err(|error| Problem::internal("recording_unreadable", &error))?;
-    let pieces = Pieces { file: tokio::fs::File::from_std(file), left: count };
-    Ok((status, headers, Body::from_stream(pieces)).into_response())
+    let unreadable = |error: io::Error| Problem::internal("recording_unreadable", &error);
+    let body = match &mut source {
+        Source::Plain(file) => {
+            file.seek(SeekFrom::Start(first)).map_err(unreadable)?;
+            let file = file.try_clone().map_err(unreadable)?;
+            Body::from_stream(Pieces { file: tokio::fs::File::from_std(file), left: count })
+        }
+        Source::Encrypted(_) => Body::from_stream(read_apart(source, first, count)),
+    };
+    Ok((status, headers, body).into_response())
 }
 
 /// What there is of a call's recording.
 enum Found {
     Sealed {
-        file: File,
+        source: Source,
         length: u64,
         modified: i64,
     },
     /// The `.part` of a call in progress.
     Growing,
+    /// Encrypted, and not for this node.
+    Locked(Locked),
     /// There is a tombstone.
     Erased,
     Nothing,
 }
 
+/// Where the bytes come from.
+enum Source {
+    Plain(File),
+    Encrypted(Box<StreamReader<File>>),
+}
+
+impl Source {
+    fn from(&mut self, at: u64) -> io::Result<&mut dyn Read> {
+        match self {
+            Source::Plain(file) => file.seek(SeekFrom::Start(at)).map(|_| file as &mut dyn Read),
+            Source::Encrypted(reader) => reader.seek(SeekFrom::Start(at)).map(|_| &mut **reader as &mut dyn Read),
+        }
+    }
+}
+
+/// The bytes of a source that takes its time, read where blocking is allowed and a little ahead.
+fn read_apart(mut source: Source, first: u64, count: u64) -> ReceiverStream<io::Result<Bytes>> {
+    let (pieces, stream) = tokio::sync::mpsc::channel(2);
+    tokio::task::spawn_blocking(move || {
+        let mut left = count;
+        let mut next = || -> io::Result<Option<Bytes>> {
+            let from = source.from(first + (count - left))?;
+            let mut piece = Vec::new();
+            from.take(left.min(64 * 1024)).read_to_end(&mut piece)?;
+            left -= piece.len() as u64;
+            match (piece.is_empty(), left) {
+                (true, 0) => Ok(None),
+                (true, _) => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(Some(piece.into())),
+            }
+        };
+        // Whoever does not listen any more is not read for.
+        while let Some(piece) = next().transpose() {
+            let failed = piece.is_err();
+            if pieces.blocking_send(piece).is_err() || failed {
+                break;
+            }
+        }
+    });
+    ReceiverStream::new(stream)
+}
+
 /// Looks in the folder of the day on which the call began, and of the next: a recording begins at the answer.
-fn open(data_dir: &Path, id: CallId) -> io::Result<Found> {
+fn open(data_dir: &Path, id: CallId, identity: Option<&Path>) -> io::Result<Found> {
     let began = Wall(i64::try_from(id.0 >> 80).unwrap_or(0).saturating_mul(1_000));
     for day in [began, began + Duration::from_secs(24 * 3_600)] {
         let folder = folder(data_dir, day);
         match open_file(&folder.join(format!("{id}.wav"))) {
-            Ok((file, length, modified)) => return Ok(Found::Sealed { file, length, modified }),
+            Ok((file, length, modified)) => {
+                return Ok(Found::Sealed { source: Source::Plain(file), length, modified });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let encrypted = folder.join(format!("{id}.wav.age"));
+        match open_file(&encrypted) {
+            Ok((file, _, modified)) => {
+                let Some(identity) = identity else { return Ok(Found::Locked(Locked::WrongIdentity)) };
+                return match crypt::open(file, &data_dir.join(crypt::key_file(&encrypted, id)), identity) {
+                    Ok(mut reader) => {
+                        let length = reader.seek(SeekFrom::End(0))?;
+                        Ok(Found::Sealed { source: Source::Encrypted(Box::new(reader)), length, modified })
+                    }
+                    Err(Locked::Io(error)) => Err(error),
+                    Err(locked) => Ok(Found::Locked(locked)),
+                };
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::ports::tests::free_range;
 use super::tap::{self, TapMessage, TapReceiver};
 use super::*;
+use crate::config::Engine;
 use crate::core::event::MediaSummary;
 use crate::core::media::{Flowing, PayloadFormat, RecordingSpec, Remote};
 use crate::core::relay::Refusal;
@@ -19,6 +20,34 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PATIENCE: Duration = Duration::from_secs(10);
 const BOTH_WAYS: Flowing = Flowing { from_side: true, to_side: true };
 
+/// Every test runs over both drivers; over io_uring where this machine allows it.
+macro_rules! over_both_drivers {
+    ($($name:ident)*) => {
+        mod over_epoll {
+            $(#[test] fn $name() { super::$name(super::Engine::Epoll); })*
+        }
+        mod over_io_uring {
+            $(#[test] fn $name() { if super::driver::choose(super::Engine::IoUring).is_ok() { super::$name(super::Engine::IoUring); } })*
+        }
+    };
+}
+
+over_both_drivers! {
+    two_way_relay_with_rtcp_and_nothing_left_after_close
+    early_media_flows_while_the_caller_is_silent
+    a_spoofed_source_is_never_relayed_recorded_or_answered
+    behind_nat_a_source_is_learned_and_then_served
+    hold_and_resume
+    a_recording_hears_everything_in_order_and_stops
+    ports_rest_and_the_last_callers_stragglers_reach_nobody
+    a_panic_ends_one_call_and_no_other
+    a_flood_on_one_call_does_not_silence_another
+    e21_what_the_kernel_drops_is_counted
+    silence_of_both_sides_is_told
+    commands_answer_by_notice_and_the_end_closes_every_call
+    a_call_may_join_ipv6_and_ipv4
+}
+
 /// An engine with one thread on loopback, a clock that can be moved on, and everything it says.
 struct Bench {
     engine: MediaEngine,
@@ -29,12 +58,12 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(pairs: u16) -> Bench {
-        Bench::with(pairs, |_, _| {})
+    fn new(engine: Engine, pairs: u16) -> Bench {
+        Bench::with(engine, pairs, |_, _| {})
     }
 
     /// `before` sees each notice first, on the media thread.
-    fn with(pairs: u16, before: impl Fn(CallId, &MediaNotice) + Send + Sync + 'static) -> Bench {
+    fn with(engine: Engine, pairs: u16, before: impl Fn(CallId, &MediaNotice) + Send + Sync + 'static) -> Bench {
         let config = config::Media {
             address: HERE,
             address6: None,
@@ -42,7 +71,10 @@ impl Bench {
             ports: free_range(pairs),
             threads: 1,
             codecs: config::Codecs::Recordable,
+            transcode: true,
             silence_max: Duration::from_secs(60),
+            dscp: 46,
+            engine,
         };
         let ahead = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
@@ -173,6 +205,7 @@ impl Phone {
             signalling: rtp.ip(),
             nat: false,
             formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
+        said: 2,
             flowing: BOTH_WAYS,
             secure: None,
         }
@@ -213,9 +246,8 @@ fn rtp(sequence: u16) -> Vec<u8> {
 
 const REPORT: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 77];
 
-#[test]
-fn two_way_relay_with_rtcp_and_nothing_left_after_close() {
-    let bench = Bench::new(20);
+fn two_way_relay_with_rtcp_and_nothing_left_after_close(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     assert_eq!((bench.engine.calls(), bench.engine.used_pairs()), (1, 2));
     for sequence in 0..20 {
@@ -238,9 +270,8 @@ fn two_way_relay_with_rtcp_and_nothing_left_after_close() {
     assert_eq!((stats.relayed_packets, stats.relayed_rtcp, stats.relayed_bytes), (40, 2, 40 * 172));
 }
 
-#[test]
-fn early_media_flows_while_the_caller_is_silent() {
-    let bench = Bench::new(20);
+fn early_media_flows_while_the_caller_is_silent(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     for sequence in 0..10 {
         call.says(Side::Company, sequence);
@@ -249,9 +280,8 @@ fn early_media_flows_while_the_caller_is_silent() {
     assert!(id == call.id && matches!(notice, MediaNotice::FirstPacket(Side::Company, _)), "{notice:?}");
 }
 
-#[test]
-fn a_spoofed_source_is_never_relayed_recorded_or_answered() {
-    let bench = Bench::new(20);
+fn a_spoofed_source_is_never_relayed_recorded_or_answered(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.open(1);
     let attacker = Phone::new(HERE);
     let spray = || {
@@ -279,17 +309,17 @@ fn a_spoofed_source_is_never_relayed_recorded_or_answered() {
     assert_eq!(recorded(&bench.tap, call.id).len(), 2);
 }
 
-#[test]
-fn behind_nat_a_source_is_learned_and_then_served() {
-    let bench = Bench::new(20);
+fn behind_nat_a_source_is_learned_and_then_served(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     let behind = Remote { rtp: "10.0.0.9:4000".parse().unwrap(), nat: true, ..call.phones[1].remote() };
     bench.remote(&call, Side::Company, behind);
-    for sequence in 0..4 {
+    // Datagrams of two sockets need not keep their order.
+    call.phones[0].rtp.send_to(&rtp(0), call.local[0].rtp).unwrap();
+    bench.barrier();
+    for sequence in 0..5 {
         call.phones[1].rtp.send_to(&rtp(sequence), call.local[1].rtp).unwrap();
     }
-    call.phones[0].rtp.send_to(&rtp(0), call.local[0].rtp).unwrap();
-    call.phones[1].rtp.send_to(&rtp(4), call.local[1].rtp).unwrap();
     let (heard, _) = call.phones[0].hear().expect("the fifth is believed");
     assert_eq!(heard, rtp(4));
     call.says(Side::Caller, 1);
@@ -297,9 +327,8 @@ fn behind_nat_a_source_is_learned_and_then_served() {
     assert_eq!(bench.close(&call).company.refused["learning"], 4);
 }
 
-#[test]
-fn hold_and_resume() {
-    let bench = Bench::new(20);
+fn hold_and_resume(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     call.says(Side::Caller, 1);
     let held = Remote { flowing: Flowing { from_side: true, to_side: false }, ..call.phones[1].remote() };
@@ -312,9 +341,8 @@ fn hold_and_resume() {
     assert_eq!((summary.caller.received, summary.caller.relayed), (3, 2));
 }
 
-#[test]
-fn a_recording_hears_everything_in_order_and_stops() {
-    let bench = Bench::new(20);
+fn a_recording_hears_everything_in_order_and_stops(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     call.says(Side::Caller, 1);
     bench.command(&call, MediaCommand::Record(RecordingSpec { call: call.id, started: bench.now() }));
@@ -402,9 +430,8 @@ fn recorded(tap: &TapReceiver, call: CallId) -> Vec<(Side, Vec<u8>)> {
     packets
 }
 
-#[test]
-fn ports_rest_and_the_last_callers_stragglers_reach_nobody() {
-    let bench = Bench::new(2);
+fn ports_rest_and_the_last_callers_stragglers_reach_nobody(engine: Engine) {
+    let bench = Bench::new(engine, 2);
     let open = |id| {
         bench
             .engine
@@ -444,10 +471,9 @@ fn ports_rest_and_the_last_callers_stragglers_reach_nobody() {
     assert_eq!(bench.close(&second).company.received, 0);
 }
 
-#[test]
-fn a_panic_ends_one_call_and_no_other() {
+fn a_panic_ends_one_call_and_no_other(engine: Engine) {
     const CURSED: CallId = CallId(13);
-    let bench = Bench::with(20, |call, notice| {
+    let bench = Bench::with(engine, 20, |call, notice| {
         if call == CURSED && matches!(notice, MediaNotice::FirstPacket(..)) {
             panic!("first packet of a cursed call");
         }
@@ -464,9 +490,8 @@ fn a_panic_ends_one_call_and_no_other() {
     assert_eq!(bench.engine.stats().crashed, 1);
 }
 
-#[test]
-fn a_flood_on_one_call_does_not_silence_another() {
-    let bench = Bench::new(20);
+fn a_flood_on_one_call_does_not_silence_another(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let (flooded, quiet) = (bench.talk(1), bench.talk(2));
     let stop = Arc::new(AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -487,18 +512,49 @@ fn a_flood_on_one_call_does_not_silence_another() {
     assert_eq!((summary.caller.relayed, summary.company.relayed), (20, 20));
 }
 
-#[test]
-fn silence_of_both_sides_is_told() {
-    let bench = Bench::new(20);
+fn e21_what_the_kernel_drops_is_counted(engine: Engine) {
+    const SENT: u64 = 2_000;
+    let (go_on, wait) = channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    // The media thread stands still at the first packet, while many more come than the socket's buffer holds.
+    let bench = Bench::with(engine, 20, move |_, notice| {
+        if matches!(notice, MediaNotice::FirstPacket(..)) {
+            let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
+        }
+    });
+    let call = bench.talk(1);
+    for sequence in 0..SENT {
+        call.phones[0].rtp.send_to(&rtp(sequence as u16), call.local[0].rtp).unwrap();
+    }
+    go_on.send(()).unwrap();
+    // It looks by itself before the call ends.
+    bench.move_on(Duration::from_secs(6));
+    let deadline = Instant::now() + PATIENCE;
+    let seen = |stats: MediaStats| stats.kernel_dropped + stats.received_packets;
+    while seen(bench.engine.stats()) < SENT {
+        assert!(Instant::now() < deadline, "{:?}", bench.engine.stats());
+        // Wakes the thread, which does not know that the clock was moved.
+        bench.engine.command(call.id, MediaCommand::Remote(Side::Company, Some(call.phones[1].remote())));
+        std::thread::yield_now();
+    }
+    let leg = bench.close(&call).caller;
+    let read = leg.received + leg.refused.values().sum::<u64>();
+    assert!(leg.kernel_dropped > 1_000, "{leg:?}");
+    assert_eq!(leg.kernel_dropped + read, SENT, "{leg:?}");
+    bench.barrier();
+    assert_eq!(bench.engine.stats().kernel_dropped, leg.kernel_dropped);
+}
+
+fn silence_of_both_sides_is_told(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     bench.move_on(Duration::from_secs(61));
     let (id, notice) = bench.notices.recv_timeout(PATIENCE).unwrap();
     assert!(id == call.id && matches!(notice, MediaNotice::Silent), "{notice:?}");
 }
 
-#[test]
-fn commands_answer_by_notice_and_the_end_closes_every_call() {
-    let Bench { engine, notices, .. } = Bench::new(4);
+fn commands_answer_by_notice_and_the_end_closes_every_call(engine: Engine) {
+    let Bench { engine, notices, .. } = Bench::new(engine, 4);
     for id in [1, 2, 3] {
         engine.command(CallId(id), MediaCommand::Open(Open { call: CallId(id), address: [HERE, HERE] }));
     }
@@ -520,13 +576,12 @@ fn notice_name(notice: &MediaNotice) -> &'static str {
     }
 }
 
-#[test]
-fn a_call_may_join_ipv6_and_ipv4() {
+fn a_call_may_join_ipv6_and_ipv4(engine: Engine) {
     let six = IpAddr::V6(Ipv6Addr::LOCALHOST);
     if UdpSocket::bind((six, 0)).is_err() {
         return;
     }
-    let bench = Bench::new(20);
+    let bench = Bench::new(engine, 20);
     let open = Open { call: CallId(6), address: [six, HERE] };
     let local = bench.engine.open(CallId(6), &open, bench.now()).unwrap();
     let call = Call { id: CallId(6), local, phones: [Phone::new(six), Phone::new(HERE)] };

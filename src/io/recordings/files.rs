@@ -18,6 +18,10 @@ pub trait Files: Send + Sync + fmt::Debug {
     /// Opens an existing file for reading and writing; a link is an error.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn RawFile>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
     /// Something of that name is there, be it a link that leads nowhere.
     fn exists(&self, path: &Path) -> bool {
         path.symlink_metadata().is_ok()

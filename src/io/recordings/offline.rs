@@ -13,6 +13,7 @@ use crate::ids::{CallId, Side};
 use crate::io::media::tap::{SideFormats, TapPacket};
 use crate::time::{Mono, Now};
 
+use super::crypt::Recipients;
 use super::files::Files;
 use super::writer::Active;
 use super::{seal, sidecar};
@@ -47,7 +48,7 @@ impl Offline {
     pub fn stop(mut self, at: Now) -> (RecordingSummary, Stats) {
         let finished = self.active.finish(at.mono, None, &mut self.out);
         let stats = finished.summary.stats;
-        (seal::seal(&*self.files, Path::new(""), Fsync::None, finished), stats)
+        (seal::seal(&*self.files, Path::new(""), Fsync::None, &Recipients::default(), finished), stats)
     }
 }
 

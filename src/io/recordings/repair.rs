@@ -11,6 +11,7 @@ use crate::core::event::{RecordingState, RecordingSummary};
 use crate::ids::CallId;
 use crate::wire::wav;
 
+use super::crypt::{Recipients, plain_length};
 use super::files::{Disk, Files, Handle, reason};
 use super::names::{self, Kind};
 use super::seal::{Sealed, hash, make_whole, millis, seal_file};
@@ -29,8 +30,8 @@ pub struct Recovered {
 /// Makes every unfinished recording below `data_dir` whole. To be called at start, before the first call, by the only
 /// process that writes there. A file that cannot be made whole is renamed to `.wav.broken`; one that cannot be touched
 /// now is reported and stays for the next start.
-pub fn repair(data_dir: &Path) -> Vec<Recovered> {
-    repair_with(&Disk, data_dir)
+pub fn repair(data_dir: &Path, recipients: &Recipients) -> Vec<Recovered> {
+    repair_with(&Disk, data_dir, recipients)
 }
 
 /// What is on disk of a call whose `call.ended` was never written: after [`repair`], so nothing is unfinished. Reads
@@ -40,7 +41,10 @@ pub fn find(data_dir: &Path, call: CallId) -> Option<RecordingSummary> {
     let likely = names::likely_folders(data_dir, call);
     let holds = |folder: &PathBuf| {
         let is = |kind| folder.join(names::file(call, kind)).symlink_metadata().is_ok_and(|m| m.is_file());
-        [Kind::Sealed, Kind::Broken].into_iter().find(|kind| is(*kind)).map(|kind| (folder.clone(), kind))
+        [Kind::Sealed, Kind::Encrypted, Kind::Broken]
+            .into_iter()
+            .find(|kind| is(*kind))
+            .map(|kind| (folder.clone(), kind))
     };
     let found = likely.iter().find_map(holds).or_else(|| names::days(&root).iter().find_map(holds));
     let (folder, kind) = found?;
@@ -48,25 +52,30 @@ pub fn find(data_dir: &Path, call: CallId) -> Option<RecordingSummary> {
         return Some(failed("crash"));
     }
     let path = folder.join(names::file(call, kind));
-    Some(read_back(data_dir, &path).unwrap_or_else(|error| {
+    Some(read_back(data_dir, &path, kind).unwrap_or_else(|error| {
         warn!(%call, %error, "cannot read the recording back");
         failed(reason(&error))
     }))
 }
 
-pub(super) fn repair_with(files: &dyn Files, data_dir: &Path) -> Vec<Recovered> {
+pub(super) fn repair_with(files: &dyn Files, data_dir: &Path, recipients: &Recipients) -> Vec<Recovered> {
     let mut recovered = Vec::new();
     for folder in names::days(&data_dir.join(names::ROOT)) {
         for (part, call, kind) in names::in_folder(&folder) {
             if kind == Kind::Part {
-                recovered.push(repair_one(files, data_dir, call, &part));
+                // Encrypted whole, and the crash came before its plain bytes went.
+                if names::beside(&part, call, Kind::Encrypted).exists() {
+                    files.remove(&part).unwrap_or_else(|error| warn!(%call, %error, "plain bytes are left"));
+                    continue;
+                }
+                recovered.push(repair_one(files, data_dir, recipients, call, &part));
             }
         }
     }
     recovered
 }
 
-fn repair_one(files: &dyn Files, data_dir: &Path, call: CallId, part: &Path) -> Recovered {
+fn repair_one(files: &dyn Files, data_dir: &Path, recipients: &Recipients, call: CallId, part: &Path) -> Recovered {
     let sealed = names::beside(part, call, Kind::Sealed);
     let taken = sealed.symlink_metadata().is_ok();
     let handle = files.open(part).map(Handle);
@@ -75,12 +84,15 @@ fn repair_one(files: &dyn Files, data_dir: &Path, call: CallId, part: &Path) -> 
         (Ok(handle), Ok(frames)) if !taken => {
             let path = sealed.strip_prefix(data_dir).unwrap_or(&sealed).to_path_buf();
             let closed = Closed { handle, path, frames, whole: true };
-            let outcome = seal_file(files, data_dir, Fsync::Seal, call, &closed);
+            let outcome = seal_file(files, data_dir, Fsync::Seal, recipients, call, &closed);
             if let Some(error) = &outcome.error {
                 warn!(%call, %error, "the recording is not sealed as it should be");
             }
             match (outcome.sealed, outcome.error) {
-                (Some(saved), _) => Recovered { call, summary: degraded(saved), file: sealed },
+                (Some(saved), _) => {
+                    let file = data_dir.join(&saved.path);
+                    Recovered { call, summary: degraded(saved), file }
+                }
                 (None, error) => {
                     let code = error.as_ref().map_or("write_error", reason);
                     Recovered { call, summary: failed(code), file: part.to_path_buf() }
@@ -114,14 +126,20 @@ fn put_aside(files: &dyn Files, call: CallId, part: &Path) -> Recovered {
     Recovered { call, summary: failed("crash"), file }
 }
 
-fn read_back(data_dir: &Path, path: &Path) -> io::Result<RecordingSummary> {
+fn read_back(data_dir: &Path, path: &Path, kind: Kind) -> io::Result<RecordingSummary> {
     let file = std::fs::File::open(path)?;
-    let mut head = Vec::with_capacity(wav::HEADER);
-    io::Read::read_to_end(&mut io::Read::take(&file, wav::HEADER as u64), &mut head)?;
-    let frames = wav::check(&head, file.metadata()?.len()).map_err(io::Error::other)?;
+    let length = file.metadata()?.len();
+    let mut head = Vec::with_capacity(1_024);
+    io::Read::read_to_end(&mut io::Read::take(&file, 1_024), &mut head)?;
+    let frames = if kind == Kind::Encrypted {
+        let plain = plain_length(&head, length).ok_or(io::ErrorKind::InvalidData)?;
+        plain.saturating_sub(wav::HEADER as u64) / wav::FRAME
+    } else {
+        wav::check(&head, length).map_err(io::Error::other)?
+    };
     let sha256 = Some(hash(&file)?);
     let path = path.strip_prefix(data_dir).unwrap_or(path).to_string_lossy().into_owned();
-    Ok(degraded(Sealed { path, frames, sha256 }))
+    Ok(degraded(Sealed { path, frames, sha256, original_sha256: None }))
 }
 
 fn degraded(saved: Sealed) -> RecordingSummary {
@@ -131,6 +149,7 @@ fn degraded(saved: Sealed) -> RecordingSummary {
         path: Some(saved.path),
         duration_ms: millis(saved.frames),
         sha256: saved.sha256,
+        original_sha256: saved.original_sha256,
         channels: wav::CHANNELS,
         sample_rate: wav::RATE,
         gaps: Vec::new(),

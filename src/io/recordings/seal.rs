@@ -17,6 +17,7 @@ use crate::ids::{CallId, Side};
 use crate::limits;
 use crate::wire::wav;
 
+use super::crypt::{Encrypted, Recipients, encrypt};
 use super::files::{Files, Handle, reason};
 use super::names::{self, Kind};
 use super::sidecar;
@@ -35,6 +36,7 @@ pub(super) fn run(
     files: &dyn Files,
     data_dir: &Path,
     fsync: Fsync,
+    recipients: &Recipients,
     jobs: &Receiver<Job>,
     notify: impl Fn(CallId, RecordingSummary),
 ) {
@@ -48,7 +50,7 @@ pub(super) fn run(
                 if stats.len() < limits::CALLS {
                     stats.insert(call, finished.summary.stats);
                 }
-                let summary = seal(files, data_dir, fsync, *finished);
+                let summary = seal(files, data_dir, fsync, recipients, *finished);
                 info!(%call, state = ?summary.state, reason = summary.reason, ms = summary.duration_ms, "recording");
                 notify(call, summary);
             }
@@ -63,7 +65,13 @@ pub(super) fn run(
 }
 
 /// Seals one recording. Whatever fails, the summary says what is there.
-pub(super) fn seal(files: &dyn Files, data_dir: &Path, fsync: Fsync, finished: Finished) -> RecordingSummary {
+pub(super) fn seal(
+    files: &dyn Files,
+    data_dir: &Path,
+    fsync: Fsync,
+    recipients: &Recipients,
+    finished: Finished,
+) -> RecordingSummary {
     let Finished { call, summary, reason: mut why, file } = finished;
     let talk = summary.frames;
     let mut gaps = summary.gaps;
@@ -71,14 +79,14 @@ pub(super) fn seal(files: &dyn Files, data_dir: &Path, fsync: Fsync, finished: F
         why = why.or(Some("overload"));
     }
     let sealed = file.and_then(|file| {
-        let outcome = seal_file(files, data_dir, fsync, call, &file);
+        let outcome = seal_file(files, data_dir, fsync, recipients, call, &file);
         if let Some(error) = &outcome.error {
             warn!(%call, %error, "the recording is not sealed as it should be");
             why = why.or(Some(reason(error)));
         }
         outcome.sealed
     });
-    let Some(Sealed { path, frames, sha256 }) = sealed else {
+    let Some(Sealed { path, frames, sha256, original_sha256 }) = sealed else {
         return RecordingSummary {
             state: RecordingState::Failed,
             reason: Some(why.unwrap_or("write_error").to_owned()),
@@ -98,6 +106,7 @@ pub(super) fn seal(files: &dyn Files, data_dir: &Path, fsync: Fsync, finished: F
         path: Some(path),
         duration_ms: millis(frames),
         sha256,
+        original_sha256,
         channels: wav::CHANNELS,
         sample_rate: wav::RATE,
         gaps,
@@ -112,6 +121,8 @@ pub(super) struct Sealed {
     pub(super) frames: u64,
     /// Absent when the file could not be read back.
     pub(super) sha256: Option<String>,
+    /// Of the WAV inside, when the file is encrypted.
+    pub(super) original_sha256: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -123,7 +134,14 @@ pub(super) struct Outcome {
 }
 
 /// From a closed `.part` to a sealed `.wav`.
-pub(super) fn seal_file(files: &dyn Files, data_dir: &Path, fsync: Fsync, call: CallId, file: &Closed) -> Outcome {
+pub(super) fn seal_file(
+    files: &dyn Files,
+    data_dir: &Path,
+    fsync: Fsync,
+    recipients: &Recipients,
+    call: CallId,
+    file: &Closed,
+) -> Outcome {
     let mut outcome = Outcome::default();
     let frames = if file.whole { Ok(file.frames) } else { make_whole(&file.handle, Some(file.frames)) };
     let frames = match frames {
@@ -138,6 +156,22 @@ pub(super) fn seal_file(files: &dyn Files, data_dir: &Path, fsync: Fsync, call: 
     }
     let sha256 = hash(file.handle.clone()).map_err(&mut note).ok();
     let part = data_dir.join(names::beside(&file.path, call, Kind::Part));
+    if !recipients.is_empty() {
+        match encrypt(files, data_dir, recipients, call, &file.path, &file.handle) {
+            Ok(Encrypted { path, sha256: encrypted }) => {
+                let path = path.to_string_lossy().into_owned();
+                let (sha256, original_sha256) = (Some(encrypted), sha256);
+                outcome.sealed = Some(Sealed { path, frames, sha256, original_sha256 });
+                // Left behind, it goes at the next start.
+                if let Err(error) = files.remove(&part) {
+                    outcome.error.get_or_insert(error);
+                }
+            }
+            // The `.part` is what there is; the next start tries again.
+            Err(error) => note(error),
+        }
+        return outcome;
+    }
     if let Err(error) = files.rename(&part, &data_dir.join(&file.path)) {
         note(error);
         return outcome;
@@ -147,7 +181,8 @@ pub(super) fn seal_file(files: &dyn Files, data_dir: &Path, fsync: Fsync, call: 
     {
         files.sync_dir(folder).unwrap_or_else(&mut note);
     }
-    outcome.sealed = Some(Sealed { path: file.path.to_string_lossy().into_owned(), frames, sha256 });
+    let path = file.path.to_string_lossy().into_owned();
+    outcome.sealed = Some(Sealed { path, frames, sha256, original_sha256: None });
     outcome
 }
 

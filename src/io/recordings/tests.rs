@@ -1,6 +1,7 @@
 //! Whole recordings through the threads, on a disk that works and on disks that do not.
 
 mod crash;
+mod encrypted;
 mod faults;
 mod verifying;
 mod whole;

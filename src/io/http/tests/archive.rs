@@ -59,6 +59,49 @@ async fn who_hears_a_recording_stands_in_the_journal() {
 }
 
 #[tokio::test]
+async fn an_encrypted_recording_is_played_where_the_identity_is() {
+    use age::secrecy::ExposeSecret as _;
+    let identity = age::x25519::Identity::generate();
+    let recipients = crate::io::recordings::Recipients::parse(&[identity.to_public().to_string()]).unwrap();
+    for known in [false, true] {
+        let world = world(None);
+        let id = world.call(1, Some(Outcome::Answered));
+        let folder = world.folder.path().join("data/recordings/2026/11/21");
+        std::fs::create_dir_all(&folder).unwrap();
+        let frames = 50_000;
+        let mut plain = crate::wire::wav::header(frames * 4).to_vec();
+        plain.extend((0..frames * 4).map(|n| (n % 251) as u8));
+        std::fs::write(folder.join(format!("{id}.wav.part")), &plain).unwrap();
+        crate::io::recordings::repair(&world.folder.path().join("data"), &recipients);
+        let path = format!("/v1/calls/{id}/recording");
+        if !known {
+            let answer = world.get(&path).await;
+            assert_eq!((answer.status, answer.code().as_str()), (409, "recording_encrypted"));
+            assert_eq!(told(&world, "played"), Vec::<Value>::new());
+            continue;
+        }
+        let file = world.folder.path().join("identity.txt");
+        std::fs::write(&file, identity.to_string().expose_secret()).unwrap();
+        let mut config = Config::clone(&world.state.config.load());
+        config.recording.keep.identity_file = Some(file);
+        world.state.config.store(Arc::new(config));
+        let whole = world.get(&path).await;
+        assert_eq!((whole.status, whole.header("content-length")), (200, "200044"));
+        assert!(whole.body == plain);
+        let part = world.ask("GET", &path, &[("range", "bytes=65530-140000")], Body::empty()).await;
+        assert!(part.status == 206 && part.body == plain[65_530..140_001]);
+        assert_eq!(told(&world, "played").len(), 1);
+        // Without its key nobody opens it.
+        let erasure = json!({ "call_id": id, "why": "art. 17" }).to_string();
+        let encrypted = folder.join(format!("{id}.wav.age"));
+        let copy = std::fs::read(&encrypted).unwrap();
+        assert_eq!(world.ask("POST", "/v1/erasures", &[], erasure).await.json()["erased"], json!([id]));
+        std::fs::write(&encrypted, copy).unwrap();
+        assert_eq!(world.get(&path).await.code(), "recording_encrypted", "a copy that came back is of no use");
+    }
+}
+
+#[tokio::test]
 async fn a_user_signs_in_by_their_own_token() {
     let world = world(Some(USERS));
     let answer = world.ask("POST", "/session", &[("authorization", "Bearer anna's-own")], Body::empty()).await;

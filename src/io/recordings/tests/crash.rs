@@ -33,12 +33,12 @@ fn at_any_moment_at_most_a_second_is_lost_and_the_part_can_be_played() {
         let part = dir.path().join(DAY).join(format!("{}.wav.part", call(1)));
         let playable = hound::WavReader::open(&part).unwrap().duration() as u64 / 8;
         assert!(playable + 1_000 >= ms, "{playable} of {ms} ms");
-        let recovered = repair(dir.path());
+        let recovered = repair(dir.path(), &Recipients::default());
         let [one] = recovered.as_slice() else { panic!("{recovered:?}") };
         assert_eq!((one.summary.state, one.summary.reason.as_deref()), (RecordingState::Degraded, Some("crash")));
         assert!(one.summary.duration_ms >= playable);
         assert_true(dir.path(), one.call, ms, &one.summary);
-        assert_eq!(repair(dir.path()), []);
+        assert_eq!(repair(dir.path(), &Recipients::default()), []);
     }
 }
 
@@ -52,7 +52,7 @@ fn the_bytes_decide_not_the_header() {
     bytes[40..44].fill(0);
     bytes.extend([1, 2, 3]);
     fs::write(&part, bytes).unwrap();
-    let recovered = repair(dir.path());
+    let recovered = repair(dir.path(), &Recipients::default());
     assert_eq!(recovered[0].summary.duration_ms, frames as u64 / 8);
     assert_true(dir.path(), call(1), 3_000, &recovered[0].summary);
 }
@@ -68,7 +68,7 @@ fn what_cannot_be_played_is_kept_aside() {
     }
     fs::write(day.join("notes.txt"), "mine").unwrap();
     fs::write(day.join("x.wav.part"), "not ours").unwrap();
-    let recovered = repair(dir.path());
+    let recovered = repair(dir.path(), &Recipients::default());
     assert_eq!(recovered.len(), 4);
     for (n, one) in recovered.iter().enumerate() {
         assert_eq!((one.summary.state, one.summary.reason.as_deref()), (RecordingState::Failed, Some("crash")));
@@ -76,7 +76,7 @@ fn what_cannot_be_played_is_kept_aside() {
         assert_eq!(fs::read(&one.file).unwrap(), contents[n]);
         assert_eq!(find(dir.path(), one.call).unwrap().state, RecordingState::Failed);
     }
-    assert_eq!(repair(dir.path()), []);
+    assert_eq!(repair(dir.path(), &Recipients::default()), []);
     assert!(day.join("notes.txt").exists() && day.join("x.wav.part").exists());
 }
 
@@ -90,7 +90,7 @@ fn a_crash_between_the_rename_and_the_event() {
     drop((tap, door));
     let (_, told) = notice(&notices);
     recordings.join();
-    assert_eq!(repair(dir.path()), []);
+    assert_eq!(repair(dir.path(), &Recipients::default()), []);
     let found = find(dir.path(), call(1)).unwrap();
     assert_eq!((&found.path, &found.sha256, found.duration_ms), (&told.path, &told.sha256, told.duration_ms));
     assert_eq!((found.state, found.reason.as_deref()), (RecordingState::Degraded, Some("crash")));
@@ -107,15 +107,15 @@ fn a_repair_that_is_killed_itself_is_done_by_the_next_start() {
     for n in 1.. {
         let dir = killed_at(2_000);
         let disk = super::faults::Faulty::new(n, true, nix::libc::EIO);
-        let first = repair::repair_with(&disk, dir.path());
+        let first = repair::repair_with(&disk, dir.path(), &Recipients::default());
         assert_eq!(first.len(), 1);
         assert!(first[0].file.exists(), "operation {n}: {first:?}");
-        let second = repair(dir.path());
+        let second = repair(dir.path(), &Recipients::default());
         let done = if first[0].summary.path.is_some() { first } else { second };
         assert_eq!(done.len(), 1, "operation {n}");
         assert_eq!(done[0].summary.state, RecordingState::Degraded, "operation {n}: {done:?}");
         assert_true(dir.path(), call(1), 2_000, &done[0].summary);
-        assert_eq!(repair(dir.path()), []);
+        assert_eq!(repair(dir.path(), &Recipients::default()), []);
         if !disk.was_reached() {
             break;
         }

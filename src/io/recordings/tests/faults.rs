@@ -54,6 +54,9 @@ impl Files for Faulty {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step().and_then(|()| Disk.rename(from, to))
     }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.step().and_then(|()| Disk.remove(path))
+    }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.step().and_then(|()| Disk.sync_dir(path))
     }
@@ -150,13 +153,13 @@ fn a_disk_that_is_gone_from_any_operation_on_and_then_a_new_start() {
         let disk = Faulty::new(n, true, nix::libc::EIO);
         let told = two_calls(dir.path(), &disk);
         told.iter().for_each(|(id, summary)| assert_true(dir.path(), *id, MS, summary));
-        for recovered in repair(dir.path()) {
+        for recovered in repair(dir.path(), &Recipients::default()) {
             let before = told.iter().find(|t| t.0 == recovered.call).unwrap();
             assert_eq!(before.1.path, None, "only what was not sealed is repaired");
             assert!(recovered.file.exists());
             assert_true(dir.path(), recovered.call, MS, &recovered.summary);
         }
-        assert_eq!(repair(dir.path()), [], "a second run finds nothing");
+        assert_eq!(repair(dir.path(), &Recipients::default()), [], "a second run finds nothing");
         let verified = verify_recordings(dir.path()).unwrap();
         assert!(verified.is_good(), "operation {n}: {verified:?}");
         if !disk.was_reached() {

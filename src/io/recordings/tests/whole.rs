@@ -106,7 +106,7 @@ fn an_end_that_is_told_late_makes_no_longer_file() {
     let mut out = Vec::new();
     active.on_time(after(5_000).mono, Fsync::None, &mut out);
     let finished = active.finish(after(3_000).mono, None, &mut out);
-    let summary = seal::seal(&Disk, dir.path(), Fsync::None, finished);
+    let summary = seal::seal(&Disk, dir.path(), Fsync::None, &Recipients::default(), finished);
     assert_eq!((summary.state, summary.duration_ms), (RecordingState::Complete, 3_000));
     assert_eq!(wav(dir.path(), &summary.path.unwrap()).len(), 3_000 * 16);
     assert!(summary.gaps.iter().all(|g| g.at_ms + g.for_ms <= 3_000));
