@@ -17,6 +17,7 @@ mod problem;
 mod prompts;
 mod read;
 mod sip;
+mod siprec;
 mod streams;
 mod tls;
 mod trace;
@@ -45,6 +46,7 @@ pub use encryption::MediaEncryption;
 pub use problem::{Problem, Problems};
 pub use prompts::{AnnouncementAt, Prompts, Sound, TakenAfter, Voicemail};
 pub use sip::{LargeRequests, Listener, Sip};
+pub use siprec::Siprec;
 pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
@@ -72,6 +74,8 @@ pub struct Config {
     pub log: Log,
     pub trace: Trace,
     pub trunks: Vec<Arc<Trunk>>,
+    /// Third parties' recorders.
+    pub recorders: Vec<Arc<Siprec>>,
     pub companies: Vec<Arc<Company>>,
     pub sites: Vec<Arc<Site>>,
     pub pools: Vec<Arc<Pool>>,

@@ -39,6 +39,7 @@ pub mod registration;
 pub mod relay;
 pub mod route;
 pub mod secure;
+pub mod siprec;
 pub mod stir;
 pub mod transaction;
 pub mod transcode;

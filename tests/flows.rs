@@ -22,6 +22,8 @@ mod secured;
 mod recording;
 #[path = "flows/sessions.rs"]
 mod sessions;
+#[path = "flows/siprec.rs"]
+mod siprec;
 #[path = "flows/table.rs"]
 mod table;
 #[path = "flows/transfer.rs"]

@@ -7,7 +7,7 @@ mod schedule;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MediaEncryption, TransferRules, Trunk};
+use super::{MediaEncryption, Siprec, TransferRules, Trunk};
 
 pub use decide::{Decide, Fallback};
 pub use rule::{During, Glob, Rule, When};
@@ -47,6 +47,10 @@ pub struct Company {
     pub prompts: super::Prompts,
     /// Takes messages; none: nobody does.
     pub voicemail: Option<super::Voicemail>,
+    /// The recorder that it names.
+    pub siprec_name: Option<String>,
+    /// A third party's recorder that is sent a copy of its calls; none: nobody is.
+    pub siprec: Option<Arc<Siprec>>,
     /// How its PBX may send callers on.
     pub transfer: TransferRules,
     pub limits: super::CompanyLimits,

@@ -30,6 +30,15 @@ impl Config {
         for trunk in &self.trunks {
             write_trunk(&mut out, trunk);
         }
+        for recorder in &self.recorders {
+            out.table("[[siprec]]");
+            out.text("name", &recorder.name);
+            out.list("uri", &recorder.uris);
+            out.option("trunk", recorder.trunk_name.as_ref());
+            out.text("answer_timeout", duration_text(recorder.answer_timeout));
+            out.plain("retries", recorder.retries);
+            out.text("retry_after", duration_text(recorder.retry_after));
+        }
         for company in &self.companies {
             write_company(&mut out, company);
         }
@@ -249,6 +258,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     within::of_company(out, &company.transfer);
     out.option("media_encryption", company.media_encryption.map(|encryption| encryption.as_str()));
     voice::whether_recorded(out, company.recording);
+    out.option("siprec", company.siprec_name.as_ref());
     write_limits(out, &company.limits);
     for (name, overflow) in [("busy", &company.busy), ("no_answer", &company.no_answer)] {
         if let Some(ways) = overflow {

@@ -213,6 +213,7 @@ fn commented_values_are_the_defaults() {
         "[[caller]]",
         "certificate_url",
         "media_encryption",
+        "siprec",
     ];
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest)
@@ -412,6 +413,32 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
         "trunk[0].probe",
         "longer than `every`",
     ),
+    ("[[sink]]", "[[siprec]]\nname = \"a\"\n[[sink]]", 30, "siprec[0].uri", "is missing"),
+    ("[[sink]]", "[[siprec]]\nname = \"a\"\nuri = []\n[[sink]]", 32, "siprec[0].uri", "write 1 to 4"),
+    (
+        "[[sink]]",
+        "[[siprec]]\nname = \"a\"\nuri = [\"sip:{number}@192.0.2.6\"]\n[[sink]]",
+        32,
+        "siprec[0].uri[0]",
+        "one address for all calls",
+    ),
+    (
+        "[[sink]]",
+        "[[siprec]]\nname = \"a\"\nuri = [\"sip:127.0.0.1\"]\n[[sink]]",
+        32,
+        "siprec[0].uri[0]",
+        "this node itself",
+    ),
+    ("[[sink]]", "[[siprec]]\nname = \"a\"\nuri = [\"sips:192.0.2.6\"]\n[[sink]]", 32, "siprec[0].uri[0]", "no tls://"),
+    (
+        "[[sink]]",
+        "[[siprec]]\nname = \"a\"\nuri = [\"sip:192.0.2.6\"]\ntrunk = \"x\"\n[[sink]]",
+        33,
+        "siprec[0].trunk",
+        "no trunk `x`",
+    ),
+    ("[[pool]]", "siprec = \"a\"\n[[pool]]", 17, "site[0].siprec", "unknown key"),
+    ("name = \"acme\"", "name = \"acme\"\nsiprec = \"a\"", 12, "company[0].siprec", "no recorder `a`"),
 ];
 
 #[test]

@@ -43,6 +43,7 @@ use crate::core::route::{Desk, Plan, Target};
 use crate::ids::{CallId, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup, Wall};
+use crate::wire::sdp::Audio;
 use crate::wire::sip::Message;
 
 use deciding::Decided;
@@ -321,6 +322,11 @@ impl Call {
         &self.legs
     }
 
+    /// The audio stream that is in force for this side.
+    pub fn audio(&self, side: Side) -> Option<Audio> {
+        Some(self.negotiation.as_ref()?.in_force(side)?.audio)
+    }
+
     /// Whose call it is.
     pub fn company(&self) -> &Company {
         &self.facts.company
@@ -502,7 +508,10 @@ impl Call {
             MediaNotice::Played(side, from, until) => self.on_played(side, from, until, ctx),
             MediaNotice::Digit(side, digit) => self.on_digit(side, &digit, ctx),
             // Ports that came too late were closed by `end`; a first packet is of interest to observers only.
-            MediaNotice::Opened(_) | MediaNotice::Refused(_) | MediaNotice::FirstPacket(..) => {}
+            MediaNotice::Opened(_)
+            | MediaNotice::Refused(_)
+            | MediaNotice::FirstPacket(..)
+            | MediaNotice::Copies(_) => {}
         }
     }
 

@@ -481,6 +481,10 @@ pub enum Body {
     CallTransferred(Transferred),
     CallEnded(Box<CallData>),
     CallRefused(RefusedData),
+    /// A third party's recorder records the call.
+    SiprecStarted(SiprecData),
+    /// No place of it does, or the one that did has stopped.
+    SiprecFailed(SiprecData),
     /// A panic inside one call; that call was ended.
     CallCrashed {
         call_id: CallId,
@@ -528,6 +532,26 @@ pub enum Body {
     EventsDropped {
         count: u64,
     },
+}
+
+/// `data` of `leaseline.siprec.started` and `.failed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiprecData {
+    pub call_id: CallId,
+    /// Its name in the configuration.
+    pub recorder: String,
+    /// URI of the place that records, or that was tried last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub place: Option<String>,
+    /// Stable code: one of [`crate::core::siprec::REASONS`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// What the place answered, when it refused.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sip_status: Option<u16>,
+    /// When all places are tried again; absent: not any more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub again_in_ms: Option<u64>,
 }
 
 /// `data` of `leaseline.trunk.registered` and `.unregistered`.
@@ -578,6 +602,8 @@ impl Body {
             Body::CallTransferred(_) => "leaseline.call.transferred",
             Body::CallEnded(_) => "leaseline.call.ended",
             Body::CallRefused(_) => "leaseline.call.refused",
+            Body::SiprecStarted(_) => "leaseline.siprec.started",
+            Body::SiprecFailed(_) => "leaseline.siprec.failed",
             Body::CallCrashed { .. } => "leaseline.call.crashed",
             Body::RecordingSealed(_) => "leaseline.recording.sealed",
             Body::RecordingPlayed(_) => "leaseline.recording.played",

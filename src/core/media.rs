@@ -83,6 +83,25 @@ pub struct RecordingSpec {
     pub started: Now,
 }
 
+/// Where copies of one side's packets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyTo {
+    pub rtp: SocketAddr,
+    /// Payload types that are copied, one bit each.
+    pub types: u128,
+}
+
+/// Copies of a call for a third party's recorder (RFC 7866).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    /// Take a port pair for each side, on this address. Answered by [`MediaNotice::Copies`].
+    Open(IpAddr),
+    /// Where copies of a side's accepted packets go; `None`: nowhere.
+    To(Side, Option<CopyTo>),
+    /// Give the ports back. The end of the call does so too.
+    Close,
+}
+
 /// Signalling → media.
 #[derive(Clone, Debug)]
 pub enum MediaCommand {
@@ -92,6 +111,7 @@ pub enum MediaCommand {
     Remote(Side, Option<Remote>),
     /// Start recording both sides.
     Record(RecordingSpec),
+    Copies(Copies),
     /// From now on nothing of either side gets into the recording (`true`), or it does again (`false`). Answered by
     /// [`MediaNotice::Paused`].
     Pause(bool),
@@ -112,6 +132,8 @@ pub enum MediaNotice {
     Opened([LocalMedia; 2]),
     /// No ports; the code is stable (`no_media_ports`).
     Refused(&'static str),
+    /// Ports that copies are sent from, by side, or the code of why there are none.
+    Copies(Result<[LocalMedia; 2], &'static str>),
     /// First accepted packet of a side.
     FirstPacket(Side, Wall),
     /// Both sides are known and neither has sent anything accepted for the configured time. Told once; a packet or

@@ -7,6 +7,7 @@
 mod driver;
 mod drops;
 pub mod engine;
+mod fork;
 mod keys;
 pub mod ports;
 mod secure;
@@ -17,15 +18,16 @@ mod voice;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config;
-use crate::core::media::{LocalMedia, MediaCommand, MediaNotice, Open};
+use crate::core::media::{Copies, LocalMedia, MediaCommand, MediaNotice, Open};
 use crate::core::media_address::OwnMedia;
 use crate::core::relay::Relay;
 use crate::ids::CallId;
 use crate::io::media::engine::{Order, Thread};
+use crate::io::media::fork::Fork;
 use crate::io::media::ports::Ports;
 use crate::io::media::session::Session;
 use crate::io::media::tap::TapDoor;
@@ -116,11 +118,24 @@ impl MediaEngine {
             };
             return (self.notices)(call, notice);
         }
+        if let MediaCommand::Copies(Copies::Open(address)) = &command {
+            return (self.notices)(call, MediaNotice::Copies(self.open_copies(call, *address)));
+        }
         let home = self.homes().get(&call).copied();
         match home.and_then(|index| self.threads.get(index)) {
             Some(thread) => thread.send(Order::Command(call, Box::new(command))),
             None => tracing::debug!(%call, "command for media that is closed"),
         }
+    }
+
+    /// A pair of ports for the copies of each side. Refusals as those of [`MediaEngine::open`], and `media_closed`.
+    fn open_copies(&self, call: CallId, address: IpAddr) -> Result<[LocalMedia; 2], &'static str> {
+        let home = self.homes().get(&call).copied();
+        let thread = home.and_then(|index| self.threads.get(index)).ok_or("media_closed")?;
+        let pairs = [self.ports.bind(address)?, self.ports.bind(address)?];
+        let local = pairs.each_ref().map(|pair| LocalMedia { rtp: SocketAddr::new(address, pair.port()) });
+        thread.send(Order::Fork(call, Box::new(Fork::new(pairs))));
+        Ok(local)
     }
 
     /// Port pairs that could be taken now; a call needs two.

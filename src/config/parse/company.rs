@@ -2,7 +2,7 @@
 
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
-use super::super::{Company, MediaEncryption, Ways};
+use super::super::{Company, MediaEncryption, Ways, value};
 use super::decide::decide;
 use super::defence::company_limits;
 use super::destinations::ways;
@@ -29,6 +29,8 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
     let (final_statuses, retry_statuses) = (statuses("final_statuses"), statuses("retry_statuses"));
     let ring_timeout = duration(r, s, "ring_timeout", SECOND, 10 * MINUTE).or(30 * SECOND);
     let total = duration(r, s, "ring_timeout_total", SECOND, 60 * MINUTE);
+    let siprec = r.text(s, "siprec", value::name);
+    marks.note("siprec", &siprec);
     let company = Company {
         forward_to,
         strategy,
@@ -48,6 +50,8 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         recording: r.boolean(s, "recording").optional(),
         prompts: prompts::prompts(r, s),
         voicemail: prompts::voicemail(r, s),
+        siprec_name: siprec.optional(),
+        siprec: None,
         transfer: within::of_company(r, s),
         limits: company_limits(r, s),
         name: name?,

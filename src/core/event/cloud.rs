@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, ErasedData, Event, FraudData,
-    HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, Transferred, TrunkData,
+    HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, SiprecData, Transferred, TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
@@ -72,6 +72,8 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
             let Crashed { call_id, panic } = read(text)?;
             Body::CallCrashed { call_id, panic: panic.into_owned() }
         }
+        "leaseline.siprec.started" => Body::SiprecStarted(read(text)?),
+        "leaseline.siprec.failed" => Body::SiprecFailed(read(text)?),
         "leaseline.recording.sealed" => Body::RecordingSealed(read(text)?),
         "leaseline.recording.played" => Body::RecordingPlayed(read(text)?),
         "leaseline.recording.erased" => Body::RecordingErased(read(text)?),
@@ -143,6 +145,7 @@ enum Data<'a> {
     Refused(&'a RefusedData),
     Crashed(Crashed<'a>),
     Recording(&'a RecordingData),
+    Siprec(&'a SiprecData),
     Played(&'a PlayedData),
     Erased(&'a ErasedData),
     Hold(&'a HoldData),
@@ -169,6 +172,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::CallRefused(refused) => Data::Refused(refused),
         Body::CallCrashed { call_id, panic } => Data::Crashed(Crashed { call_id: *call_id, panic: panic.into() }),
         Body::RecordingSealed(recording) => Data::Recording(recording),
+        Body::SiprecStarted(siprec) | Body::SiprecFailed(siprec) => Data::Siprec(siprec),
         Body::RecordingPlayed(played) => Data::Played(played),
         Body::RecordingErased(erased) => Data::Erased(erased),
         Body::RecordingHeld(hold) | Body::RecordingReleased(hold) => Data::Hold(hold),
@@ -366,6 +370,17 @@ pub(crate) mod tests {
         }
     }
 
+    fn siprec(reason: Option<&str>) -> SiprecData {
+        SiprecData {
+            call_id: CallId(1),
+            recorder: "archive".into(),
+            place: Some("sip:srs@192.0.2.60".into()),
+            reason: reason.map(str::to_owned),
+            sip_status: reason.map(|_| 503),
+            again_in_ms: reason.map(|_| 5_000),
+        }
+    }
+
     pub(crate) fn every_body() -> Vec<Body> {
         vec![
             Body::CallEnded(Box::new(full_call(1))),
@@ -390,6 +405,8 @@ pub(crate) mod tests {
                 call_id: CallId(1),
                 recording: RecordingSummary { state: RecordingState::Complete, ..RecordingSummary::default() },
             }),
+            Body::SiprecStarted(siprec(None)),
+            Body::SiprecFailed(siprec(Some("recorder_refused"))),
             Body::RecordingPlayed(PlayedData {
                 call_id: CallId(1),
                 by: "anna".into(),

@@ -25,6 +25,7 @@ use crate::config;
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::ids::{CallId, Side};
 use crate::io::media::driver::{self, WAKER};
+use crate::io::media::fork::Fork;
 use crate::io::media::session::{Hands, Session};
 use crate::io::media::stats::{Cells, MediaStats};
 use crate::io::media::tap::Tap;
@@ -42,6 +43,7 @@ const TAP_FINISH: Duration = Duration::from_secs(2);
 pub(crate) enum Order {
     Open(Box<Session>),
     Command(CallId, Box<MediaCommand>),
+    Fork(CallId, Box<Fork>),
     End,
 }
 
@@ -252,6 +254,7 @@ impl Worker {
             match order {
                 Order::Open(session) => self.open(now, *session),
                 Order::Command(call, command) => self.on_command(now, call, *command),
+                Order::Fork(call, fork) => self.on_fork(now, call, fork),
                 Order::End => return false,
             }
         }
@@ -299,10 +302,17 @@ impl Worker {
                 self.guard(now, slot, |session, hands| hands.on_pause(now, session, paused));
             }
             MediaCommand::Close(at) => self.close(slot, at),
+            MediaCommand::Copies(copies) => self.guard(now, slot, |session, _| session.on_copies(copies)),
             // `MediaEngine::command` opens by itself.
             MediaCommand::Open(_) => {}
         }
         self.note_deadline(slot);
+    }
+
+    fn on_fork(&mut self, now: Now, call: CallId, fork: Box<Fork>) {
+        // A call that is gone drops it, and the ports rest.
+        let Some(slot) = self.slots.get(&call).copied() else { return };
+        self.guard(now, slot, |session, _| session.fork = Some(fork));
     }
 
     /// Serves the calls whose time has come.

@@ -1,26 +1,25 @@
 //! One call on its media thread: its sockets, what is decided about its packets, and a datagram's way through it:
 //! receive, judge, forward, tap.
 
-use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
-use crate::core::media::{MediaNotice, RecordingSpec, Remote};
+use crate::core::media::{Copies, MediaNotice, RecordingSpec, Remote};
 use crate::core::player::Play;
 use crate::core::relay::{Refusal, Relay};
 use crate::core::transcode::Translations;
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
 use crate::io::media::driver::Driver;
+use crate::io::media::fork::Fork;
 use crate::io::media::keys::{EventTypes, Keys};
 use crate::io::media::ports::Pair;
 use crate::io::media::secure::{Room, SecureLegs, Sent};
 use crate::io::media::stats::MediaStats;
 use crate::io::media::tap::{SideFormats, Tap};
 use crate::io::media::voice::Voice;
-use crate::limits::RTP_PACKET;
 use crate::time::{Mono, Now, Wakeup};
 
 /// How often the kernel is asked for the datagrams that it dropped: two system calls of 0.4 µs a call.
@@ -40,6 +39,8 @@ pub(crate) struct Session {
     /// Datagrams of each side that the kernel dropped, as counted so far, and when to look again.
     dropped: [u32; 2],
     look_at: Mono,
+    /// Copies for a third party's recorder.
+    pub(super) fork: Option<Box<Fork>>,
     /// Nothing is tapped for now.
     paused: bool,
     events: [EventTypes; 2],
@@ -67,6 +68,7 @@ impl Session {
             voice: None,
             sooner: false,
             secure: SecureLegs::default(),
+            fork: None,
         }
     }
 
@@ -93,6 +95,19 @@ impl Session {
         let sides = Side::BOTH.map(|side| (&self.formats[side.index()].formats[..], self.said[side.index()]));
         for (side, reach) in Side::BOTH.into_iter().zip(self.translations.renew(sides)) {
             self.relay.set_reach(side, reach);
+        }
+    }
+
+    pub(super) fn on_copies(&mut self, copies: Copies) {
+        match copies {
+            Copies::To(side, to) => {
+                if let Some(fork) = &mut self.fork {
+                    fork.aim(side, to);
+                }
+            }
+            Copies::Close => self.fork = None,
+            // `MediaEngine::command` opens by itself.
+            Copies::Open(_) => {}
         }
     }
 
@@ -285,6 +300,12 @@ impl Hands {
         let bytes = self.room.bytes(self.driver.datagram(), opened);
         if session.recording && !session.paused && !withheld && !self.tap.packet(session.call, side, now.mono, bytes) {
             self.stats.tap_lost += 1;
+        }
+        // What is to be kept nowhere is not sent anywhere either.
+        if let Some(fork) = session.fork.as_ref().filter(|_| !session.paused)
+            && !fork.copy(side, bytes)
+        {
+            self.stats.send_failed += 1;
         }
         if accepted.first {
             (self.notices)(session.call, MediaNotice::FirstPacket(side, now.wall));

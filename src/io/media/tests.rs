@@ -10,7 +10,7 @@ use super::tap::{self, TapMessage, TapReceiver};
 use super::*;
 use crate::config::Engine;
 use crate::core::event::MediaSummary;
-use crate::core::media::{Flowing, PayloadFormat, RecordingSpec, Remote};
+use crate::core::media::{CopyTo, Flowing, PayloadFormat, RecordingSpec, Remote};
 use crate::core::relay::Refusal;
 use crate::ids::Side;
 use crate::limits::PORT_QUARANTINE;
@@ -39,6 +39,7 @@ over_both_drivers! {
     behind_nat_a_source_is_learned_and_then_served
     hold_and_resume
     a_recording_hears_everything_in_order_and_stops
+    copies_arrive_as_they_were_sent
     ports_rest_and_the_last_callers_stragglers_reach_nobody
     a_panic_ends_one_call_and_no_other
     a_flood_on_one_call_does_not_silence_another
@@ -339,6 +340,53 @@ fn hold_and_resume(engine: Engine) {
     call.says(Side::Caller, 3);
     let summary = bench.close(&call);
     assert_eq!((summary.caller.received, summary.caller.relayed), (3, 2));
+}
+
+/// Copies for a third party's recorder: as sent, each side to its own place, from ports of their own, of the payload types
+/// that were agreed on; nothing that the recorder sends meets the call.
+fn copies_arrive_as_they_were_sent(engine: Engine) {
+    let bench = Bench::new(engine, 20);
+    let call = bench.talk(1);
+    let recorder = [Phone::new(HERE), Phone::new(HERE)];
+    bench.engine.command(call.id, MediaCommand::Copies(Copies::Open(HERE)));
+    let ports = match bench.notices.recv_timeout(PATIENCE).expect("an answer") {
+        (id, MediaNotice::Copies(Ok(ports))) if id == call.id => ports,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(bench.engine.used_pairs(), 4);
+    call.says(Side::Caller, 1);
+    let aim = |side: Side, types| {
+        let to = CopyTo { rtp: recorder[side.index()].rtp.local_addr().unwrap(), types };
+        bench.command(&call, MediaCommand::Copies(Copies::To(side, Some(to))));
+    };
+    aim(Side::Caller, u128::MAX);
+    aim(Side::Company, u128::MAX);
+    for side in Side::BOTH {
+        for sequence in 2..5 {
+            call.says(side, sequence);
+            let (heard, source) = recorder[side.index()].hear().expect("a copy");
+            assert_eq!((heard, source), (rtp(sequence), ports[side.index()].rtp));
+        }
+    }
+    // What the recorder says is nobody's.
+    for side in Side::BOTH {
+        recorder[side.index()].rtp.send_to(&rtp(9), ports[side.index()].rtp).unwrap();
+    }
+    aim(Side::Caller, 0);
+    bench.command(&call, MediaCommand::Copies(Copies::To(Side::Company, None)));
+    call.says(Side::Caller, 5);
+    call.says(Side::Company, 5);
+    aim(Side::Caller, u128::MAX);
+    bench.engine.command(call.id, MediaCommand::Pause(true));
+    while !matches!(bench.notices.recv_timeout(PATIENCE).unwrap().1, MediaNotice::Paused(true, _)) {}
+    call.says(Side::Caller, 6);
+    assert!(recorder.iter().all(Phone::heard_nothing), "not agreed on, stopped, paused");
+    let summary = bench.close(&call);
+    assert_eq!((summary.caller.received, summary.company.received), (6, 4));
+    assert_eq!(bench.engine.used_pairs(), 0, "the end of the call gives the ports back");
+    bench.engine.command(call.id, MediaCommand::Copies(Copies::Open(HERE)));
+    let late = bench.notices.recv_timeout(PATIENCE).expect("an answer").1;
+    assert!(matches!(late, MediaNotice::Copies(Err("media_closed"))), "{late:?}");
 }
 
 fn a_recording_hears_everything_in_order_and_stops(engine: Engine) {
