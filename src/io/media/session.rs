@@ -114,7 +114,8 @@ impl Session {
     pub(super) fn poll_timeout(&self) -> Wakeup {
         let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
         let voice = self.voice.as_ref().and_then(|voice| voice.poll_timeout());
-        let others = self.relay.poll_timeout().into_iter().chain(keys).chain(voice);
+        let relay = self.relay.poll_timeout().into_iter().chain(self.relay.poll_reports());
+        let others = relay.chain(keys).chain(voice);
         others.fold((self.look_at, "media_look"), |first, next| if next.0 < first.0 { next } else { first })
     }
 
@@ -142,7 +143,7 @@ impl Hands {
         let Some(source) = self.driver.read(session.socket(side, is_rtcp), mark) else { return };
         self.stats.received_packets += 1;
         self.stats.received_bytes += self.driver.datagram().len() as u64;
-        if is_rtcp {
+        if is_rtcp || session.relay.is_rtcp_among_rtp(self.driver.datagram()) {
             self.on_rtcp(now, session, side, source);
         } else {
             self.on_rtp(now, session, side, source);
@@ -155,8 +156,14 @@ impl Hands {
             session.look_at = now.mono + DROPS_INTERVAL;
             self.count_drops(session);
         }
-        if session.relay.handle_timeout(now.mono) {
-            (self.notices)(session.call, MediaNotice::Silent);
+        for (side, to, report) in session.relay.make_reports(now) {
+            let is_rtcp = !session.relay.is_muxed();
+            if self.driver.send(session.socket(side, is_rtcp), to, &report).is_err() {
+                self.stats.send_failed += 1;
+            }
+        }
+        while let Some(notice) = session.relay.handle_timeout(now.mono) {
+            (self.notices)(session.call, notice);
         }
         self.speak(now, session);
         if let Some(keys) = &mut session.keys {
@@ -334,10 +341,13 @@ impl Hands {
     /// The driver has an RTCP datagram.
     fn on_rtcp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr) {
         match session.relay.on_rtcp(now.mono, side, source, self.driver.datagram()) {
-            Ok(Some(to)) => match self.driver.forward(session.socket(side.other(), true), to) {
-                Ok(()) => self.stats.relayed_rtcp += 1,
-                Err(_) => self.stats.send_failed += 1,
-            },
+            Ok(Some(to)) => {
+                let is_rtcp = !session.relay.is_muxed();
+                match self.driver.forward(session.socket(side.other(), is_rtcp), to) {
+                    Ok(()) => self.stats.relayed_rtcp += 1,
+                    Err(_) => self.stats.send_failed += 1,
+                }
+            }
             Ok(None) => {}
             Err(refusal) => self.stats.refuse(refusal),
         }
