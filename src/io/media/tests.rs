@@ -38,6 +38,7 @@ over_both_drivers! {
     e04_hold_and_resume
     a_recording_hears_everything_in_order_and_stops
     copies_arrive_as_they_were_sent
+    a_paused_recording_gets_no_packet
     e10_ports_rest_and_the_last_callers_stragglers_reach_nobody
     e22_a_panic_ends_one_call_and_no_other
     e09_a_flood_on_one_call_does_not_silence_another
@@ -441,8 +442,7 @@ fn a_recording_hears_everything_in_order_and_stops(engine: Engine) {
 }
 
 /// Row G10: what comes after the word that it pauses never leaves the media thread.
-#[test]
-fn a_paused_recording_gets_no_packet() {
+fn a_paused_recording_gets_no_packet(engine: Engine) {
     let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     bench.command(&call, MediaCommand::Record(RecordingSpec { call: call.id, started: bench.now() }));
