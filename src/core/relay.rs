@@ -212,9 +212,10 @@ impl Relay {
             return Some(MediaNotice::Silent);
         }
         let side = Side::BOTH.into_iter().find(|side| self.quiet_at(*side).is_some_and(|at| now >= at))?;
-        let leg = &mut self.legs[side.index()];
-        leg.quiet_told += 1;
-        Some(MediaNotice::Quiet { side, silent: now.since(leg.heard) })
+        while self.quiet_at(side).is_some_and(|at| now >= at) {
+            self.legs[side.index()].quiet_told += 1;
+        }
+        Some(MediaNotice::Quiet { side, silent: now.since(self.legs[side.index()].heard) })
     }
 
     /// When [`Relay::handle_timeout`] has something to say.
@@ -266,7 +267,7 @@ impl Relay {
     fn quiet_at(&self, side: Side) -> Option<Mono> {
         let (leg, other) = (&self.legs[side.index()], &self.legs[side.other().index()]);
         let is_expected = leg.flowing?.from_side && other.flowing.is_some();
-        let after = SILENCE_NOTED.checked_mul(1 << leg.quiet_told.min(16))?;
+        let after = SILENCE_NOTED.checked_mul(1u32.checked_shl(u32::from(leg.quiet_told))?)?;
         is_expected.then_some(leg.heard + after)
     }
 

@@ -649,7 +649,8 @@ fn rtcp_on_a_shared_port_is_relayed_and_made(engine: Engine) {
     assert_eq!(source, call.local[0].rtp);
     assert_eq!(crate::wire::rtcp::Rtcp::parse(&bytes).map(|rtcp| rtcp.sent_at), Ok(None), "it sent nothing to report");
     let summary = bench.close(&call);
-    assert_eq!((summary.caller.rtcp, summary.caller.rtcp_made), (1, 1));
+    assert_eq!(summary.caller.rtcp, 1);
+    assert!(summary.caller.rtcp_made >= 1, "{summary:?}");
 }
 
 fn commands_answer_by_notice_and_the_end_closes_every_call(engine: Engine) {
