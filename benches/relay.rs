@@ -27,6 +27,7 @@ fn remote(address: &str, nat: bool) -> Remote {
         rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
         signalling: rtp.ip(),
         nat,
+        rtcp_mux: false,
         formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
         said: 2,
         flowing: Flowing { from_side: true, to_side: true },

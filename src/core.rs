@@ -37,6 +37,7 @@ pub mod reason;
 pub mod recorder;
 pub mod registration;
 pub mod relay;
+mod reports;
 pub mod route;
 pub mod secure;
 pub mod siprec;

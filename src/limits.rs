@@ -460,6 +460,8 @@ pub const LEG_RTCP_PER_SECOND: u32 = 10;
 pub const LEG_RTCP_BURST: u32 = 20;
 /// While a side is on hold nobody need talk: the call is given so long.
 pub const SILENCE_ON_HOLD: Duration = Duration::from_secs(3_600);
+/// A side from which media should come is noted as silent after this time.
+pub const SILENCE_NOTED: Duration = Duration::from_secs(20);
 /// Receive buffer of a media socket: 1.3 s of G.711 (the kernel counts its own overhead too).
 pub const MEDIA_RECEIVE_BUFFER: usize = 64 * 1024;
 /// One journal record. A `call.ended` with a hostile page's session and a long list of gaps has some 60 KB.

@@ -33,6 +33,7 @@ use crate::core::decide::Decisions;
 use crate::core::defence::fraud::Alarms;
 use crate::core::event::{
     Body, CallData, Event, HangupBy, MediaSummary, Outcome, PausedBy, RecordingData, RecordingState, RecordingSummary,
+    SilentData,
 };
 use crate::core::health::Health;
 use crate::core::identity::CallerIdentity;
@@ -493,6 +494,13 @@ impl Call {
             MediaNotice::Silent => {
                 if matches!(self.state, State::Talking(_)) {
                     self.hang_up("media_silent", ctx);
+                }
+            }
+            MediaNotice::Quiet { side, silent } => {
+                if matches!(self.state, State::Talking(_)) {
+                    let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+                    let data = SilentData { call_id: self.id(), side: side.as_str().to_owned(), silent_ms };
+                    ctx.event(self.id(), Body::MediaSilent(data));
                 }
             }
             MediaNotice::Crashed(_) => self.hang_up("media_crashed", ctx),

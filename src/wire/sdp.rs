@@ -118,6 +118,8 @@ pub struct Audio {
     pub rtp: SocketAddr,
     /// `a=rtcp` (RFC 3605), else the next port.
     pub rtcp: SocketAddr,
+    /// `a=rtcp-mux` (RFC 5761): RTP and RTCP on one port.
+    pub rtcp_mux: bool,
     pub direction: Direction,
     /// In the writer's order of preference.
     pub formats: Vec<Format>,
@@ -249,6 +251,7 @@ fn read_audio(session: &sdp_types::Session, media: &sdp_types::Media) -> Option<
     let mut audio = Audio {
         rtp: SocketAddr::new(address, media.port),
         rtcp: SocketAddr::new(address, media.port.checked_add(1)?),
+        rtcp_mux: false,
         direction: Direction::default(),
         formats: Vec::new(),
         ptime: None,
@@ -295,6 +298,7 @@ fn read_attribute(audio: &mut Audio, name: &str, value: &str) {
         }
         "ptime" => audio.ptime = milliseconds(value),
         "maxptime" => audio.maxptime = milliseconds(value),
+        "rtcp-mux" => audio.rtcp_mux = true,
         "rtcp" => {
             let mut words = value.split_ascii_whitespace();
             let Some(port) = words.next().and_then(|word| word.parse().ok()).filter(|port| *port != 0) else { return };
@@ -448,7 +452,9 @@ fn same_stream(a: &Audio, b: &Audio) -> bool {
 }
 
 fn same_manner(a: &Audio, b: &Audio) -> bool {
-    a.direction == b.direction && (a.ptime, a.maxptime) == (b.ptime, b.maxptime) && a.secured == b.secured
+    a.direction == b.direction
+        && (a.ptime, a.maxptime) == (b.ptime, b.maxptime)
+        && (&a.secured, a.rtcp_mux) == (&b.secured, b.rtcp_mux)
 }
 
 fn write_audio(text: &mut String, audio: &Audio, proto: &str, port: u16) {
@@ -475,6 +481,9 @@ fn write_audio(text: &mut String, audio: &Audio, proto: &str, port: u16) {
     }
     if let Some(maxptime) = audio.maxptime {
         let _ = write!(text, "a=maxptime:{maxptime}\r\n");
+    }
+    if audio.rtcp_mux {
+        text.push_str("a=rtcp-mux\r\n");
     }
     let _ = write!(text, "a={}\r\n", audio.direction.as_str());
 }

@@ -62,12 +62,14 @@ struct Said {
     direction: Direction,
     /// Payload types among them that are ours, not the other side's; one bit each.
     extra: u128,
+    rtcp_mux: bool,
 }
 
 impl Said {
     fn note(&mut self, audio: &Audio, extra: u128) {
         self.extra = extra;
         self.direction = audio.direction;
+        self.rtcp_mux = audio.rtcp_mux;
         self.types.clear();
         self.types.extend(audio.formats.iter().map(|format| format.payload_type));
     }
@@ -214,6 +216,8 @@ impl Negotiation {
         let goes_on = first(&audio).zip(first(offer)).is_some_and(|(used, wanted)| same(&used, &wanted))
             && audio.formats.iter().all(|used| offer.formats.iter().any(|format| same(used, format)));
         let unchanged = (said.direction, said.ptime, said.maxptime) == (offer.direction, offer.ptime, offer.maxptime);
+        // An answer may not agree to one port when the offer did not; the other side is asked again.
+        let unchanged = unchanged && (offer.rtcp_mux || !audio.rtcp_mux);
         if !goes_on || !unchanged {
             return None;
         }
@@ -247,6 +251,7 @@ impl Negotiation {
     pub fn answer_newcomer(&mut self, session_id: u64, offer: &Stream) -> Option<(Newcomer, Stream, Payload)> {
         let (mut audio, mut stream) = (self.unheld_caller()?, offer.clone());
         audio.direction = audio.direction.answering(offer.audio.direction);
+        audio.rtcp_mux &= offer.audio.rtcp_mux;
         audio.formats = terms::of(&audio, &offer.audio, self.transcode)?;
         stream.audio.retain(|format| audio.formats.iter().any(|other| format.payload_type == other.payload_type));
         let mut newcomer = Newcomer::new(session_id, self.newcomers_keys(None));
@@ -371,11 +376,8 @@ impl Negotiation {
             limit(audio.to_mut(), allowed);
         }
         let extends = self.transcode && !is_answer;
-        let extra = if extends && terms::can_be_extended(&audio, allowed) {
-            terms::extend(audio.to_mut(), allowed)
-        } else {
-            0
-        };
+        let extra =
+            if extends && terms::can_be_extended(&audio, allowed) { terms::extend(audio.to_mut(), allowed) } else { 0 };
         (audio, extra)
     }
 
@@ -409,6 +411,7 @@ impl Negotiation {
             signalling: self.signalling[side.index()],
             nat: self.nat[side.index()],
             said: audio.formats.len(),
+            rtcp_mux: audio.rtcp_mux,
             formats,
             flowing: Flowing {
                 from_side: audio.direction.sends(),
@@ -474,6 +477,7 @@ fn secured<'a>(mut audio: Cow<'a, Audio>, keys: Option<&LegKeys>) -> Cow<'a, Aud
 fn limited(mut stream: Stream, said: &Said, describer: &Describer) -> Result<Stream, SdpError> {
     stream.is_answer = true;
     stream.audio.direction = stream.audio.direction.answering(said.direction);
+    stream.audio.rtcp_mux &= said.rtcp_mux;
     let offered = describer.said().map_or(&[][..], |audio| &audio.formats);
     let was_offered = |format: &Format| {
         said.types.contains(&format.payload_type) || offered.iter().any(|other| terms::same(format, other))

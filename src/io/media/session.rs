@@ -115,7 +115,8 @@ impl Session {
     pub(super) fn poll_timeout(&self) -> Wakeup {
         let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
         let voice = self.voice.as_ref().and_then(|voice| voice.poll_timeout());
-        let others = self.relay.poll_timeout().into_iter().chain(keys).chain(voice);
+        let relay = self.relay.poll_timeout().into_iter().chain(self.relay.poll_reports());
+        let others = relay.chain(keys).chain(voice);
         others.fold((self.look_at, "media_look"), |first, next| if next.0 < first.0 { next } else { first })
     }
 
@@ -145,7 +146,7 @@ impl Hands {
         let Some(source) = self.driver.read(session.socket(side, is_rtcp), mark) else { return };
         self.stats.received_packets += 1;
         self.stats.received_bytes += self.driver.datagram().len() as u64;
-        if is_rtcp {
+        if is_rtcp || session.relay.is_rtcp_among_rtp(self.driver.datagram()) {
             self.on_rtcp(now, session, side, source);
         } else {
             self.on_rtp(now, session, side, source);
@@ -158,8 +159,19 @@ impl Hands {
             session.look_at = now.mono + DROPS_INTERVAL;
             self.count_drops(session);
         }
-        if session.relay.handle_timeout(now.mono) {
-            (self.notices)(session.call, MediaNotice::Silent);
+        for (side, to, report) in session.relay.make_reports(now) {
+            let Session { pairs, relay, secure, .. } = &mut *session;
+            let pair = &pairs[side.index()];
+            let socket = if relay.is_muxed() { &pair.rtp } else { &pair.rtcp };
+            let (_, sealed) = self.room.packet(&[], None);
+            match secure.send(&mut *self.driver, sealed, (side, true), socket, to, &report) {
+                Sent::Out(_) => {}
+                Sent::Failed => self.stats.send_failed += 1,
+                Sent::Unsealed => self.stats.refuse(relay.refuse(side, Refusal::SrtpNotSent)),
+            }
+        }
+        while let Some(notice) = session.relay.handle_timeout(now.mono) {
+            (self.notices)(session.call, notice);
         }
         self.speak(now, session);
         if let Some(keys) = &mut session.keys {
@@ -359,7 +371,9 @@ impl Hands {
             Ok(None) => return,
             Err(refusal) => return stats.refuse(refusal),
         };
-        let (other, socket) = (side.other(), &pairs[side.other().index()].rtcp);
+        let other = side.other();
+        let pair = &pairs[other.index()];
+        let socket = if relay.is_muxed() { &pair.rtp } else { &pair.rtcp };
         let sent = if opened.is_none() && !secure.is_encrypted(other) {
             driver.forward(socket, to).map_or(Sent::Failed, |()| Sent::Out(0))
         } else {

@@ -80,10 +80,8 @@ pub(super) fn are_of(answer: &Audio, offer: &Audio) -> bool {
 /// of the offer that we can make. `None`: nothing is left.
 pub(super) fn of(answer: &Audio, offer: &Audio, transcode: bool) -> Option<Vec<Format>> {
     let named = |format: &Format| {
-        let same_number = offer
-            .formats
-            .iter()
-            .find(|other| other.payload_type == format.payload_type && other.name == format.name);
+        let same_number =
+            offer.formats.iter().find(|other| other.payload_type == format.payload_type && other.name == format.name);
         let same = same_number.or_else(|| offer.formats.iter().find(|other| same(format, other)));
         let press = || offer.formats.iter().find(|other| is_event(format) && is_event(other));
         same.map(|other| Format { fmtp: format.fmtp.clone(), ..other.clone() }).or_else(|| press().cloned())
