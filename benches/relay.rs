@@ -27,6 +27,7 @@ fn remote(address: &str, nat: bool) -> Remote {
         signalling: rtp.ip(),
         nat,
         formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
+        said: 2,
         flowing: Flowing { from_side: true, to_side: true },
     }
 }

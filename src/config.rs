@@ -13,8 +13,10 @@ mod dns;
 mod effective;
 mod parse;
 mod problem;
+mod prompts;
 mod read;
 mod sip;
+mod siprec;
 mod streams;
 mod tls;
 mod trace;
@@ -40,7 +42,9 @@ pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
 pub use problem::{Problem, Problems};
+pub use prompts::{AnnouncementAt, Prompts, Sound, TakenAfter, Voicemail};
 pub use sip::{LargeRequests, Listener, Sip};
+pub use siprec::Siprec;
 pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
@@ -68,6 +72,8 @@ pub struct Config {
     pub log: Log,
     pub trace: Trace,
     pub trunks: Vec<Arc<Trunk>>,
+    /// Third parties' recorders.
+    pub recorders: Vec<Arc<Siprec>>,
     pub companies: Vec<Arc<Company>>,
     pub sites: Vec<Arc<Site>>,
     pub pools: Vec<Arc<Pool>>,
@@ -142,8 +148,23 @@ pub struct Media {
     pub threads: usize,
     /// `recordable` (default): the offer is limited to codecs that can be recorded; `any`: passed as offered.
     pub codecs: Codecs,
+    /// Sides without a codec in common are connected all the same (default): what one sends is decoded and encoded again.
+    pub transcode: bool,
     /// No packet from either side for so long ends the call; default 60 s; zero: never.
     pub silence_max: Duration,
+    /// How media threads wait, read and send; default `auto`.
+    pub engine: Engine,
+    /// DSCP of RTP and RTCP that we send, 0 to 63; default 46, EF (RFC 3246).
+    pub dscp: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// What is better by our measurement, where it is to be had.
+    Auto,
+    Epoll,
+    /// Where it is refused, the program does not start.
+    IoUring,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

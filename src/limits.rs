@@ -31,6 +31,22 @@ pub const SENDS: usize = 3;
 /// ICMP errors of one socket read before its datagrams are looked at again.
 pub const BOUNCES_PER_TURN: usize = 64;
 
+/// Places of one third-party recorder (SIPREC): a pair of servers at two sites.
+pub const SIPREC_PLACES: usize = 4;
+/// Rounds over them for one call after the first: with the pauses doubled, hours.
+pub const SIPREC_RETRIES: u64 = 10;
+/// Longest pause between two rounds.
+pub const SIPREC_PAUSE: Duration = Duration::from_secs(300);
+/// Parties that one recording session's metadata tells of: the caller, and the company's through as many transfers.
+pub const SIPREC_PARTIES: usize = 16;
+/// Bytes of one text in the metadata that we write; names and campaigns are shorter.
+pub const SIPREC_TEXT: usize = 512;
+/// Texts of one call's attribution in the metadata: utm, click ids.
+pub const SIPREC_TEXTS: usize = 32;
+/// A re-INVITE to a recorder that met one of its own is made again after this (RFC 3261 §14.1: 2.1 to 4 s for who made
+/// the Call-ID).
+pub const SIPREC_GLARE: Duration = Duration::from_millis(2_500);
+
 /// Longest SIP message we read: what fits a UDP datagram.
 pub const SIP_MESSAGE: usize = 65_535;
 /// Start line and headers of one message. The largest torture message of RFC 4475 has 3.5 KB.
@@ -123,6 +139,8 @@ pub const RTP_PACKET: usize = 1_472;
 pub const PORT_QUARANTINE: Duration = Duration::from_secs(5);
 /// The least rest, when all other ports are taken or resting.
 pub const PORT_QUARANTINE_MIN: Duration = Duration::from_millis(500);
+/// Port pairs that rest or are free with open sockets, for the next calls.
+pub const KEPT_PAIRS: usize = 4_096;
 /// Packets in sequence from one source before NAT mode believes it.
 pub const LATCH_PACKETS: u8 = 5;
 /// They must come within this time.
@@ -131,6 +149,11 @@ pub const LATCH_WINDOW: Duration = Duration::from_millis(1_500);
 pub const DTMF_END_LOST: Duration = Duration::from_millis(200);
 /// How long the API waits for a media thread to pause a recording.
 pub const PAUSE_ANSWER: Duration = Duration::from_secs(5);
+/// Longest prompt, and its largest file.
+pub const PROMPT: Duration = Duration::from_secs(10 * 60);
+pub const PROMPT_FILE: u64 = 128 << 20;
+/// Prompts of one call that its event lists.
+pub const PROMPTS: usize = 64;
 /// Digits of one call that its event lists.
 pub const DTMF_DIGITS: usize = 256;
 /// Keys of one sequence follow each other within this time.

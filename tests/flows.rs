@@ -12,12 +12,16 @@ mod login;
 mod offers;
 #[path = "flows/places.rs"]
 mod places;
+#[path = "flows/prompts.rs"]
+mod prompts;
 #[path = "flows/races.rs"]
 mod races;
 #[path = "flows/recording.rs"]
 mod recording;
 #[path = "flows/sessions.rs"]
 mod sessions;
+#[path = "flows/siprec.rs"]
+mod siprec;
 #[path = "flows/table.rs"]
 mod table;
 #[path = "flows/transfer.rs"]

@@ -22,6 +22,7 @@ pub(super) struct Places {
     /// A token was written, but wrongly: that was said already.
     pub(super) http_token_is_bad: bool,
     pub(super) trunks: Vec<Marks>,
+    pub(super) recorders: Vec<Marks>,
     pub(super) companies: Vec<Marks>,
     pub(super) sites: Vec<Marks>,
     pub(super) pools: Vec<Marks>,
@@ -48,7 +49,7 @@ impl Marks {
         }
     }
 
-    fn key(&self, key: &str) -> &Place {
+    pub(super) fn key(&self, key: &str) -> &Place {
         self.keys.get(key).unwrap_or(&self.name)
     }
 
@@ -69,6 +70,7 @@ pub(super) fn across(r: &mut Reader<'_>, config: &Config, places: &Places) {
     listeners(r, config, places);
     http(r, config, places);
     unique(r, "trunk", config.trunks.iter().map(|t| t.name.as_str()), &places.trunks);
+    unique(r, "recorder", config.recorders.iter().map(|s| s.name.as_str()), &places.recorders);
     unique(r, "company", config.companies.iter().map(|c| c.name.as_str()), &places.companies);
     unique(r, "site", config.sites.iter().map(|s| s.name.as_str()), &places.sites);
     unique(r, "pool", config.pools.iter().map(|p| p.name.as_str()), &places.pools);
@@ -79,6 +81,7 @@ pub(super) fn across(r: &mut Reader<'_>, config: &Config, places: &Places) {
     let owner = numbers(r, config, places);
     references(r, config, places);
     destinations(r, config, places, &owner);
+    recorders(r, config, places);
 }
 
 /// Via, Contact and SDP need an address that others can send to.
@@ -223,8 +226,8 @@ fn codecs(r: &mut Reader<'_>, config: &Config, places: &Places) {
     for (trunk, marks) in config.trunks.iter().zip(kept(&places.trunks)) {
         let is_relayed = |name: &str| config.media.codecs == Codecs::Any || is_recordable(name);
         if !trunk.codecs.is_empty() && !trunk.codecs.iter().any(|name| is_relayed(name)) {
-            let message = "none of these is relayed: `media.codecs` is \"recordable\", which is PCMA and PCMU; \
-                           add one of them, or set it to \"any\"";
+            let message = "none of these is relayed: `media.codecs` is \"recordable\", which is PCMU, PCMA, G722 \
+                           and opus; add one of them, or set it to \"any\"";
             r.problem(marks.key("codecs"), message);
         }
     }
@@ -307,6 +310,25 @@ fn destinations(r: &mut Reader<'_>, config: &Config, places: &Places, owner: &Ha
                     "`{text}` is a number of pool `{}`: the call would come back; name the company's own number, or \
                      write {{number}} if its PBX takes tracking numbers",
                     pool.name
+                );
+                r.problem(place, message);
+            }
+        }
+    }
+}
+
+/// A copy of a call must not come back to us as a call of its own, and needs a listener to be offered from.
+fn recorders(r: &mut Reader<'_>, config: &Config, places: &Places) {
+    for (recorder, marks) in config.recorders.iter().zip(kept(&places.recorders)) {
+        for (uri, place) in recorder.uris.iter().zip(&marks.destinations) {
+            let Ok(hop) = destination::parse(recorder.next_hop(uri)) else { continue };
+            if leads_here(config, &hop) {
+                r.problem(place, format!("`{uri}` is this node itself; name the recorder"));
+            }
+            if let Some(transport) = hop.transport.filter(|t| !config.sip.listen.iter().any(|l| l.transport == *t)) {
+                let scheme = transport.to_string().to_ascii_lowercase();
+                let message = format!(
+                    "`{uri}` is called over {transport}, and `sip.listen` has no {scheme}:// to call from; add one"
                 );
                 r.problem(place, message);
             }

@@ -7,7 +7,7 @@ mod schedule;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{TransferRules, Trunk};
+use super::{Siprec, TransferRules, Trunk};
 
 pub use decide::{Decide, Fallback};
 pub use rule::{During, Glob, Rule, When};
@@ -41,6 +41,14 @@ pub struct Company {
     pub nat: bool,
     /// Overrides `[recording] enabled`.
     pub recording: Option<bool>,
+    /// What is played in its calls.
+    pub prompts: super::Prompts,
+    /// Takes messages; none: nobody does.
+    pub voicemail: Option<super::Voicemail>,
+    /// The recorder that it names.
+    pub siprec_name: Option<String>,
+    /// A third party's recorder that is sent a copy of its calls; none: nobody is.
+    pub siprec: Option<Arc<Siprec>>,
     /// How its PBX may send callers on.
     pub transfer: TransferRules,
     pub limits: super::CompanyLimits,

@@ -12,8 +12,8 @@ use super::dialogs::Timer;
 use super::parse::schedule::span_text;
 use super::value::{duration_text, listener_text, size_text, source_text};
 use super::{
-    ClientCertificates, Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Dialogs, Fsync, Glob,
-    Listener, MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Then, Trunk, Ways,
+    ClientCertificates, Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Dialogs, Engine,
+    Fsync, Glob, Listener, MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Then, Trunk, Ways,
 };
 use crate::core::agent::Reliable;
 use crate::ids::E164;
@@ -29,6 +29,15 @@ impl Config {
         self.write_leases(&mut out);
         for trunk in &self.trunks {
             write_trunk(&mut out, trunk);
+        }
+        for recorder in &self.recorders {
+            out.table("[[siprec]]");
+            out.text("name", &recorder.name);
+            out.list("uri", &recorder.uris);
+            out.option("trunk", recorder.trunk_name.as_ref());
+            out.text("answer_timeout", duration_text(recorder.answer_timeout));
+            out.plain("retries", recorder.retries);
+            out.text("retry_after", duration_text(recorder.retry_after));
         }
         for company in &self.companies {
             write_company(&mut out, company);
@@ -89,7 +98,15 @@ impl Config {
             Codecs::Any => "any",
         };
         out.text("codecs", codecs);
+        out.plain("transcode", self.media.transcode);
         out.text("silence_max", duration_text(self.media.silence_max));
+        let engine = match self.media.engine {
+            Engine::Auto => "auto",
+            Engine::Epoll => "epoll",
+            Engine::IoUring => "io_uring",
+        };
+        out.text("engine", engine);
+        out.plain("dscp", self.media.dscp);
         out.table("[recording]");
         out.plain("enabled", self.recording.enabled);
         let fsync = match self.recording.fsync {
@@ -241,6 +258,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     out.plain("nat", company.nat);
     within::of_company(out, &company.transfer);
     voice::whether_recorded(out, company.recording);
+    out.option("siprec", company.siprec_name.as_ref());
     write_limits(out, &company.limits);
     for (name, overflow) in [("busy", &company.busy), ("no_answer", &company.no_answer)] {
         if let Some(ways) = overflow {
@@ -251,6 +269,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     if let Some(schedule) = &company.schedule {
         write_schedule(out, schedule);
     }
+    voice::of_company(out, company);
     if let Some(closed) = &company.closed {
         out.table("[company.closed]");
         write_then(out, closed);
@@ -286,7 +305,7 @@ fn write_rule(out: &mut Writer, rule: &Rule) {
     out.table("[[company.rule]]");
     out.text("name", &rule.name);
     write_then(out, &rule.then);
-    voice::whether_recorded(out, rule.recording);
+    voice::of_rule(out, rule);
     out.table("[company.rule.when]");
     let when = &rule.when;
     let lists = [

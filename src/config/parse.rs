@@ -9,9 +9,11 @@ mod destinations;
 mod dialogs;
 mod dns;
 mod media;
+mod prompts;
 mod rule;
 pub(super) mod schedule;
 mod sip;
+mod siprec;
 mod tls;
 mod trace;
 mod trunk;
@@ -38,7 +40,8 @@ use super::check::{self, Marks, Places};
 use super::problem::Problems;
 use super::read::{Found, Place, Reader, Section};
 use super::{
-    AttributionRules, Company, Config, Http, KnownCaller, LeaseFeed, LeaseRules, Log, Node, Secret, Trunk, User, value,
+    AttributionRules, Company, Config, Http, KnownCaller, LeaseFeed, LeaseRules, Log, Node, Secret, Siprec, Trunk,
+    User, value,
 };
 use crate::limits;
 
@@ -88,8 +91,13 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let trace = trace(r, &mut root);
     let trunks = tables(r, &mut root, "trunk", &mut places.trunks, |r, s, m| trunk(r, s, &sip, m));
     let trunks: Vec<Arc<Trunk>> = trunks.into_iter().map(Arc::new).collect();
+    let mut recorders = tables(r, &mut root, "siprec", &mut places.recorders, siprec::siprec);
     let mut companies = tables(r, &mut root, "company", &mut places.companies, company);
     let trunks_lost = places.trunks.iter().any(|marks| marks.lost);
+    siprec::through_trunks(r, &mut recorders, &places.recorders, &trunks, trunks_lost);
+    let recorders: Vec<Arc<Siprec>> = recorders.into_iter().map(Arc::new).collect();
+    let recorders_lost = places.recorders.iter().any(|marks| marks.lost);
+    siprec::of_companies(r, &mut companies, &places.companies, &recorders, recorders_lost);
     destinations::through_trunks(r, &mut companies, &places.companies, &trunks, trunks_lost);
     let sites = tables(r, &mut root, "site", &mut places.sites, site);
     let mut count = 0;
@@ -113,6 +121,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         log,
         trace,
         trunks,
+        recorders,
         companies: companies.into_iter().map(Arc::new).collect(),
         sites: sites.into_iter().map(Arc::new).collect(),
         pools: pools.into_iter().map(Arc::new).collect(),

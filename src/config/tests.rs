@@ -125,7 +125,7 @@ fn defaults_are_the_builtin_values() {
 /// Keys whose value names a file that must exist.
 fn needs_a_file(line: &str) -> bool {
     let files = ["certificate = ", "key = ", "ca = "];
-    line.contains("_file =") || files.iter().any(|key| line.starts_with(key))
+    line.contains("_file =") || line.ends_with(".wav\"") || files.iter().any(|key| line.starts_with(key))
 }
 
 /// The built-in file with every commented key switched on, except the ones that exclude another.
@@ -212,11 +212,13 @@ fn commented_values_are_the_defaults() {
         "note",
         "[[caller]]",
         "certificate_url",
+        "siprec",
     ];
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest)
             if rest.starts_with(|c: char| c.is_ascii_lowercase())
                 && !rest.contains("_file =")
+                && !rest.ends_with(".wav\"")
                 && !examples.contains(&rest.split(" = ").next().unwrap_or_default()) =>
         {
             rest.to_owned()
@@ -410,6 +412,32 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
         "trunk[0].probe",
         "longer than `every`",
     ),
+    ("[[sink]]", "[[siprec]]\nname = \"a\"\n[[sink]]", 30, "siprec[0].uri", "is missing"),
+    ("[[sink]]", "[[siprec]]\nname = \"a\"\nuri = []\n[[sink]]", 32, "siprec[0].uri", "write 1 to 4"),
+    (
+        "[[sink]]",
+        "[[siprec]]\nname = \"a\"\nuri = [\"sip:{number}@192.0.2.6\"]\n[[sink]]",
+        32,
+        "siprec[0].uri[0]",
+        "one address for all calls",
+    ),
+    (
+        "[[sink]]",
+        "[[siprec]]\nname = \"a\"\nuri = [\"sip:127.0.0.1\"]\n[[sink]]",
+        32,
+        "siprec[0].uri[0]",
+        "this node itself",
+    ),
+    ("[[sink]]", "[[siprec]]\nname = \"a\"\nuri = [\"sips:192.0.2.6\"]\n[[sink]]", 32, "siprec[0].uri[0]", "no tls://"),
+    (
+        "[[sink]]",
+        "[[siprec]]\nname = \"a\"\nuri = [\"sip:192.0.2.6\"]\ntrunk = \"x\"\n[[sink]]",
+        33,
+        "siprec[0].trunk",
+        "no trunk `x`",
+    ),
+    ("[[pool]]", "siprec = \"a\"\n[[pool]]", 17, "site[0].siprec", "unknown key"),
+    ("name = \"acme\"", "name = \"acme\"\nsiprec = \"a\"", 12, "company[0].siprec", "no recorder `a`"),
 ];
 
 #[test]

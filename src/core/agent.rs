@@ -511,6 +511,16 @@ impl Agent {
         self.legs.get(&leg).map(|leg| &*leg.call_id)
     }
 
+    /// The plain Contact of a request of ours on this flow, for who adds to it: one in [`Extra`] takes its place.
+    pub fn contact(&self, flow: &Flow, request_uri: &str) -> String {
+        write::contact(&self.config, *flow, request_uri)
+    }
+
+    /// The same within a leg.
+    pub fn contact_of(&self, leg: LegId) -> Option<String> {
+        self.legs.get(&leg).map(|leg| write::contact(&self.config, leg.flow, &leg.request_uri))
+    }
+
     fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id

@@ -26,6 +26,7 @@ use crate::core::media::{MediaCommand, MediaNotice};
 use crate::core::probe::{ProbeState, Probes};
 use crate::core::registration::{Registrations, TrunkState};
 use crate::core::route::Desk;
+use crate::core::siprec::Copies;
 use crate::core::stir::Answer;
 use crate::ids::{CallId, Side};
 use crate::limits;
@@ -38,6 +39,7 @@ mod login;
 mod probes;
 mod replaces;
 mod settings;
+mod siprec;
 mod standing;
 mod trunks;
 
@@ -138,6 +140,8 @@ pub struct Counts {
     pub probes: usize,
     /// INVITEs that wait for a certificate.
     pub parked: usize,
+    /// Recording sessions at third parties' recorders, those that are tried too.
+    pub copies: usize,
     pub agent: AgentCounts,
 }
 
@@ -176,6 +180,8 @@ pub struct B2bua {
     /// Whose credentials the message shows that is being handled.
     logged_in: Option<Arc<Trunk>>,
     certificates: Certificates,
+    /// Copies of calls for third parties' recorders.
+    copies: Copies,
     /// The next inputs of this call panic, so many.
     #[cfg(test)]
     panic_in: Option<(CallId, u32)>,
@@ -218,6 +224,8 @@ impl B2bua {
             logins: Logins::new(&seed),
             logged_in: None,
             certificates: Certificates::default(),
+            // Of its own, for the same reason.
+            copies: Copies::new(own_seed.rotate_left(32)),
             #[cfg(test)]
             panic_in: None,
         }
@@ -232,6 +240,9 @@ impl B2bua {
                 self.on_registrations(now, |all, ctx| all.on_unreachable(&failure, ctx));
             }
             Input::Bounced(remote, quoted) => self.agent.handle_bounce(now, remote, &quoted),
+            Input::Media(call, MediaNotice::Copies(ports)) => {
+                self.on_copies(now, call, |copies, ctx| copies.on_ports(call, ports, ctx));
+            }
             Input::Media(call, notice) => self.tell_call(now, call, call::Input::Media(notice)),
             Input::Resolved(Asker::Call(call, question), hops) => {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
@@ -244,6 +255,10 @@ impl B2bua {
             Input::Resolved(Asker::Registrar(id), hops) => {
                 hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
                 self.on_registrations(now, |all, ctx| all.on_resolved(id, hops, ctx));
+            }
+            Input::Resolved(Asker::Recorder(call, question), hops) => {
+                hops.iter().for_each(|hop| self.defence.is_led_to(hop.remote.ip()));
+                self.on_copies(now, call, |copies, ctx| copies.on_resolved(call, question, hops, ctx));
             }
             Input::Decided(call, answer) => self.tell_call(now, call, call::Input::Decided(answer)),
             Input::Fetched { url, answer } => self.on_fetched(now, &url, answer.as_ref()),
@@ -293,10 +308,10 @@ impl B2bua {
 
     /// When to come back, and why.
     pub fn poll_timeout(&self) -> Option<Wakeup> {
-        let call = self.timers.first().map(|(at, _)| (*at, "call"));
+        let call = self.timers.first().map(|(at, _)| (*at, "call")).into_iter().chain(self.copies.poll_timeout());
         let trunks = self.registrations_timeout().into_iter().chain(self.probes.poll_timeout());
         let parked = self.certificates.poll_timeout();
-        call.into_iter().chain(self.agent.poll_timeout()).chain(trunks).chain(parked).min_by_key(|(at, _)| *at)
+        call.chain(self.agent.poll_timeout()).chain(trunks).chain(parked).min_by_key(|(at, _)| *at)
     }
 
     pub fn counts(&self) -> Counts {
@@ -310,6 +325,7 @@ impl B2bua {
             registrations: self.registrations.count(),
             probes: self.probes.count(),
             parked: self.certificates.parked(),
+            copies: self.copies.count(),
             agent: self.agent.counts(),
         }
     }
@@ -358,6 +374,9 @@ impl B2bua {
         self.certificates_due(now);
         if self.probes.is_due(now.mono) {
             self.on_probes(now, Probes::on_timeout);
+        }
+        while let Some(call) = self.copies.due(now.mono) {
+            self.on_copies(now, call, |copies, ctx| copies.on_timeout(call, ctx));
         }
         while let Some((at, call)) = self.timers.first().copied()
             && at <= now.mono
@@ -410,6 +429,8 @@ impl B2bua {
                 // A leg without a call is one that its call has let go: the agent finishes it alone.
                 if let Some((call, side)) = self.legs.get(&leg).copied() {
                     self.tell_call(now, call, call::Input::Leg(side, leg, &event));
+                } else if let Some(call) = self.copies.call_of(leg) {
+                    self.on_copies(now, call, |copies, ctx| copies.on_leg(call, leg, &event, ctx));
                 } else {
                     self.certificates.forget(leg);
                 }
@@ -425,9 +446,11 @@ impl B2bua {
 
     /// Does this to a call and puts it where it belongs then. A panic inside it ends that call and nothing else.
     fn drive(&mut self, now: Now, mut call: Box<Call>, act: impl FnOnce(&mut Call, &mut Ctx<'_>)) {
+        let before = self.out.len();
         if let Err(panic) = self.guarded(now, &mut call, act) {
             self.on_panic(now, &mut call, &panic);
         }
+        self.follow(now, &call, before);
         if let Some(answered) = call.data().answered_at {
             self.keep_books(|all| all.admission.answered(answered, call.admitted_mut()));
         }

@@ -14,10 +14,12 @@ mod hunt;
 mod invite;
 pub mod offer;
 mod places;
+mod prompts;
 pub mod reasons;
 pub mod record;
 mod talk;
 pub mod transfer;
+mod voicemail;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -41,6 +43,7 @@ use crate::core::route::{Desk, Plan, Target};
 use crate::ids::{CallId, Side};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup, Wall};
+use crate::wire::sdp::Audio;
 use crate::wire::sip::Message;
 
 use deciding::Decided;
@@ -49,6 +52,7 @@ use ending::Why;
 use hunt::{Hunt, Tried};
 use offer::{Negotiation, Stream};
 use places::Seat;
+use prompts::Prompts;
 use record::Record;
 use talk::Talk;
 use talk::offers::Offer;
@@ -174,6 +178,7 @@ pub struct Call {
     recording: Option<Box<RecordingSummary>>,
     recording_started: bool,
     record: Record,
+    prompts: Prompts,
     /// The company had answered, and the caller never heard it: our 200 was waiting for a PRACK.
     caller_refused: bool,
     /// Closes what signalling cannot close itself: the longest talk.
@@ -191,10 +196,17 @@ enum State {
     },
     /// 100 is out; the media threads take ports.
     Opening,
+    /// The caller hears from us what it is to know before the next step.
+    Announcing(prompts::Then),
     /// Going through the destinations.
     Hunting(Hunt),
     /// The company answered.
     Talking(Talk),
+    /// Nobody has answered, for this reason: the caller leaves a message, until then at most.
+    Mailbox {
+        why: Why,
+        until: Option<Mono>,
+    },
     /// Nobody is connected any more; media and recording are being closed.
     Ending {
         until: Mono,
@@ -227,6 +239,7 @@ impl Call {
             recording: None,
             recording_started: false,
             record: Record::default(),
+            prompts: Prompts::default(),
             caller_refused: false,
             call_length: None,
             span: tracing::info_span!("call", %id),
@@ -251,7 +264,8 @@ impl Call {
     fn open(&mut self, ctx: &mut Ctx<'_>) {
         let facts = &self.facts;
         self.state = State::Opening;
-        if let Some(Reject { status, code, .. }) = facts.plan.refused {
+        let is_taken = |reject: &Reject| self.has_mailbox(Why::refused(*reject));
+        if let Some(Reject { status, code, .. }) = facts.plan.refused.filter(|reject| !is_taken(reject)) {
             self.refuse_caller(Why::new(Outcome::Rejected, code, HangupBy::System, status), None, ctx);
             return self.finish(ctx);
         }
@@ -283,7 +297,9 @@ impl Call {
             State::Opening => "opening",
             State::Hunting(hunt) if hunt.is_ringing() => "ringing",
             State::Hunting(_) => "connecting",
+            State::Announcing(_) => "announcing",
             State::Talking(_) => "talking",
+            State::Mailbox { .. } => "voicemail",
             State::Ending { .. } => "ending",
             State::Ended => "ended",
         }
@@ -302,6 +318,11 @@ impl Call {
     /// Every leg this call ever had, for the owner's map.
     pub fn legs(&self) -> &[LegId] {
         &self.legs
+    }
+
+    /// The audio stream that is in force for this side.
+    pub fn audio(&self, side: Side) -> Option<Audio> {
+        Some(self.negotiation.as_ref()?.in_force(side)?.audio)
     }
 
     /// Whose call it is.
@@ -333,7 +354,8 @@ impl Call {
     pub fn poll_timeout(&self) -> Option<Wakeup> {
         let own = match &self.state {
             State::Deciding { until, .. } => Some((*until, "decision")),
-            State::Opening | State::Ended => None,
+            State::Opening | State::Announcing(_) | State::Ended => None,
+            State::Mailbox { until, .. } => until.map(|at| (at, "message length")),
             State::Hunting(hunt) => hunt.poll_timeout(),
             State::Talking(_) => None,
             State::Ending { until } => Some((*until, "closing")),
@@ -391,26 +413,35 @@ impl Call {
                 self.end_undecided(deciding::lost(reason), ctx);
             }
             (
-                State::Opening | State::Hunting(_),
+                State::Opening | State::Announcing(_) | State::Hunting(_),
                 AgentEvent::Cancelled { request, .. } | AgentEvent::Bye { request, .. },
             ) => {
                 let reason = self.take_reasons(request, Side::Company, ctx);
                 self.give_up_attempts(reason, ctx);
                 self.end(Why::cancelled(), ctx);
             }
-            (State::Opening | State::Hunting(_), AgentEvent::Ended { reason, .. }) => {
+            (State::Opening | State::Announcing(_) | State::Hunting(_), AgentEvent::Ended { reason, .. }) => {
                 self.give_up_attempts(Vec::new(), ctx);
                 self.end(Why::new(Outcome::Failed, reason, HangupBy::System, 504), ctx);
             }
             (State::Talking(_), _) => self.on_talking(Side::Caller, event, ctx),
-            (State::Hunting(_), AgentEvent::Request { txn, request, .. }) => {
+            (State::Mailbox { .. }, _) => self.on_mailbox(event, ctx),
+            (State::Announcing(_) | State::Hunting(_), AgentEvent::Request { txn, request, .. }) => {
                 self.on_early_request(Side::Caller, *txn, request, ctx);
             }
             (State::Hunting(_), AgentEvent::Response { txn, status, response, .. }) => {
                 self.on_offer_response(Side::Caller, *txn, *status, response.as_ref(), ctx);
             }
             // The leg is over or not yet up to it: the agent has answered what needs an answer.
-            (State::Deciding { .. } | State::Opening | State::Hunting(_) | State::Ending { .. } | State::Ended, _) => {}
+            (
+                State::Deciding { .. }
+                | State::Opening
+                | State::Announcing(_)
+                | State::Hunting(_)
+                | State::Ending { .. }
+                | State::Ended,
+                _,
+            ) => {}
         }
     }
 
@@ -419,7 +450,13 @@ impl Call {
             State::Hunting(_) => self.on_hunting(leg, event, ctx),
             State::Talking(_) if self.company == Some(leg) => self.on_talking(Side::Company, event, ctx),
             // Else a destination that was given up: the agent ends it alone.
-            State::Deciding { .. } | State::Opening | State::Talking(_) | State::Ending { .. } | State::Ended => {
+            State::Deciding { .. }
+            | State::Opening
+            | State::Announcing(_)
+            | State::Talking(_)
+            | State::Mailbox { .. }
+            | State::Ending { .. }
+            | State::Ended => {
                 self.on_transfer_event(leg, event, ctx);
             }
         }
@@ -432,7 +469,14 @@ impl Call {
             State::Deciding { until, .. } if *until <= ctx.now.mono => self.on_decided(Err("decision_late"), ctx),
             State::Hunting(_) => self.on_hunt_timeout(ctx),
             State::Ending { until } if *until <= ctx.now.mono => self.finish(ctx),
-            State::Deciding { .. } | State::Opening | State::Talking(_) | State::Ending { .. } | State::Ended => {}
+            State::Mailbox { until: Some(until), .. } if *until <= ctx.now.mono => self.on_message_full(ctx),
+            State::Deciding { .. }
+            | State::Opening
+            | State::Announcing(_)
+            | State::Talking(_)
+            | State::Mailbox { .. }
+            | State::Ending { .. }
+            | State::Ended => {}
         }
     }
 
@@ -459,9 +503,13 @@ impl Call {
                 self.finish_when_closed(ctx);
             }
             MediaNotice::Paused(paused, at) => self.on_paused(paused, at, ctx),
+            MediaNotice::Played(side, from, until) => self.on_played(side, from, until, ctx),
             MediaNotice::Digit(side, digit) => self.on_digit(side, &digit, ctx),
             // Ports that came too late were closed by `end`; a first packet is of interest to observers only.
-            MediaNotice::Opened(_) | MediaNotice::Refused(_) | MediaNotice::FirstPacket(..) => {}
+            MediaNotice::Opened(_)
+            | MediaNotice::Refused(_)
+            | MediaNotice::FirstPacket(..)
+            | MediaNotice::Copies(_) => {}
         }
     }
 
@@ -472,10 +520,15 @@ impl Call {
                 let why = Why { status: 480, ..Why::refused(Reject::new(480, code)) };
                 self.refuse_undecided(why, ctx);
             }
-            State::Opening | State::Hunting(_) => {
+            State::Opening | State::Announcing(_) | State::Hunting(_) => {
                 self.give_up_attempts(Vec::new(), ctx);
                 let why = Why { status: 480, ..Why::refused(Reject::new(480, code)) };
                 self.refuse_caller(why, None, ctx);
+            }
+            State::Mailbox { .. } => {
+                let reason = self.own_reason(Side::Caller, code, ctx);
+                self.bye(Side::Caller, reason, ctx);
+                self.end_message(HangupBy::System, ctx);
             }
             State::Talking(_) => {
                 self.drop_pending(ctx);
@@ -540,7 +593,12 @@ impl Call {
     /// when it was ending already, without waiting any longer.
     pub fn crash(&mut self, ctx: &mut Ctx<'_>) {
         match self.state {
-            State::Deciding { .. } | State::Opening | State::Hunting(_) | State::Talking(_) => {
+            State::Deciding { .. }
+            | State::Opening
+            | State::Announcing(_)
+            | State::Hunting(_)
+            | State::Talking(_)
+            | State::Mailbox { .. } => {
                 let status = if self.facts.data.answered_at.is_some() { 200 } else { 480 };
                 self.end(Why::new(Outcome::Failed, "crashed", HangupBy::System, status), ctx);
             }
@@ -590,6 +648,7 @@ impl Call {
         let mut data = self.facts.data.clone();
         data.recording = Some(recording);
         data.dtmf = std::mem::take(&mut self.record.digits);
+        data.prompts = self.take_prompts(ctx.now.wall);
         data.media = Some(media);
         data.route = Some(Box::new(self.route_data()));
         ctx.event(id, Body::CallEnded(Box::new(data)));
@@ -621,6 +680,7 @@ impl Call {
         self.facts.data.ring_ms = self.facts.data.ringing_at.map_or(0, |at| answered.millis_since(at));
         self.call_length = Some(ctx.now.mono + ctx.settings.config.sip.call_length_max);
         self.begin_recording(ctx);
+        self.begin_intro(ctx);
         ctx.event(id, Body::CallAnswered(Box::new(self.facts.data.clone())));
         self.state = State::Talking(talk);
     }

@@ -89,6 +89,8 @@ pub enum Outcome {
     Cancelled,
     Rejected,
     Failed,
+    /// Nobody answered, and the caller was asked for a message; `reason` says why nobody did.
+    Voicemail,
     /// The daemon died in mid-call; the next start wrote this event.
     LostInCrash,
 }
@@ -102,6 +104,7 @@ impl Outcome {
             Outcome::Cancelled => "cancelled",
             Outcome::Rejected => "rejected",
             Outcome::Failed => "failed",
+            Outcome::Voicemail => "voicemail",
             Outcome::LostInCrash => "lost_in_crash",
         }
     }
@@ -162,6 +165,9 @@ pub struct RecordingSummary {
 /// What one leg's media was like.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LegMedia {
+    /// Name of the audio codec this side asked for (`PCMA`). Where the two differ, we transcoded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub codec: Option<String>,
     /// RTP packets received from this side and accepted.
     pub received: u64,
     /// Of them sent on to the other side.
@@ -177,6 +183,14 @@ pub struct LegMedia {
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub refused: BTreeMap<String, u64>,
     pub rtcp: u64,
+    /// RTP datagrams that our kernel dropped because we did not read them in time.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub kernel_dropped: u64,
+}
+
+// The signature is serde's.
+fn is_zero(figure: &u64) -> bool {
+    *figure == 0
 }
 
 /// What the call's media was like.
@@ -240,6 +254,9 @@ pub struct CallData {
     /// In their order.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub transfers: Vec<TransferData>,
+    /// What we played, in the order in which it ended; in `call.ended`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub prompts: Vec<PromptData>,
     /// Keys that were pressed in the talk, in their order; in `call.ended`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub dtmf: Vec<DigitData>,
@@ -283,6 +300,7 @@ impl CallData {
             stir: None,
             attribution,
             transfers: Vec::new(),
+            prompts: Vec::new(),
             dtmf: Vec::new(),
             recording: None,
             media: None,
@@ -367,6 +385,22 @@ pub struct RecordingData {
     pub recording: RecordingSummary,
 }
 
+/// One sound that was played.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptData {
+    /// `announcement`, `whisper`, `ringback`, `busy`, `greeting` or `tone`.
+    pub kind: Cow<'static, str>,
+    /// Who heard it.
+    pub to: crate::ids::Side,
+    /// As the configuration names it.
+    pub file: String,
+    /// Of the file, in hexadecimal; absent for sounds of our own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<String>,
+    pub from: Wall,
+    pub until: Wall,
+}
+
 /// One press of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DigitData {
@@ -447,6 +481,10 @@ pub enum Body {
     CallTransferred(Transferred),
     CallEnded(Box<CallData>),
     CallRefused(RefusedData),
+    /// A third party's recorder records the call.
+    SiprecStarted(SiprecData),
+    /// No place of it does, or the one that did has stopped.
+    SiprecFailed(SiprecData),
     /// A panic inside one call; that call was ended.
     CallCrashed {
         call_id: CallId,
@@ -494,6 +532,26 @@ pub enum Body {
     EventsDropped {
         count: u64,
     },
+}
+
+/// `data` of `leaseline.siprec.started` and `.failed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiprecData {
+    pub call_id: CallId,
+    /// Its name in the configuration.
+    pub recorder: String,
+    /// URI of the place that records, or that was tried last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub place: Option<String>,
+    /// Stable code: one of [`crate::core::siprec::REASONS`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// What the place answered, when it refused.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sip_status: Option<u16>,
+    /// When all places are tried again; absent: not any more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub again_in_ms: Option<u64>,
 }
 
 /// `data` of `leaseline.trunk.registered` and `.unregistered`.
@@ -544,6 +602,8 @@ impl Body {
             Body::CallTransferred(_) => "leaseline.call.transferred",
             Body::CallEnded(_) => "leaseline.call.ended",
             Body::CallRefused(_) => "leaseline.call.refused",
+            Body::SiprecStarted(_) => "leaseline.siprec.started",
+            Body::SiprecFailed(_) => "leaseline.siprec.failed",
             Body::CallCrashed { .. } => "leaseline.call.crashed",
             Body::RecordingSealed(_) => "leaseline.recording.sealed",
             Body::RecordingPlayed(_) => "leaseline.recording.played",

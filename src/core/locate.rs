@@ -102,6 +102,8 @@ pub enum Asker {
     Registrar(u32),
     /// A probe, by its own number.
     Probe(u32),
+    /// A call's copy for a third party's recorder, and the number it gave its question.
+    Recorder(CallId, u32),
 }
 
 /// The transport of this name in a URI, if we speak it.

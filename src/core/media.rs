@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use crate::core::dtmf::Digit;
 use crate::core::event::{MediaSummary, RecordingSummary};
+use crate::core::player::Play;
 use crate::ids::{CallId, Side};
 use crate::time::{Now, Wall};
+use crate::wire::codec::Codec;
 
 /// What media threads need to open a call's two legs.
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ pub struct Remote {
     pub nat: bool,
     /// All formats agreed on, the audio codec first.
     pub formats: Vec<PayloadFormat>,
+    /// So many of them, from the first on, that side named itself: what it wants to get. The others it was told by us.
+    pub said: usize,
     pub flowing: Flowing,
 }
 
@@ -67,6 +71,25 @@ pub struct RecordingSpec {
     pub started: Now,
 }
 
+/// Where copies of one side's packets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyTo {
+    pub rtp: SocketAddr,
+    /// Payload types that are copied, one bit each.
+    pub types: u128,
+}
+
+/// Copies of a call for a third party's recorder (RFC 7866).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    /// Take a port pair for each side, on this address. Answered by [`MediaNotice::Copies`].
+    Open(IpAddr),
+    /// Where copies of a side's accepted packets go; `None`: nowhere.
+    To(Side, Option<CopyTo>),
+    /// Give the ports back. The end of the call does so too.
+    Close,
+}
+
 /// Signalling → media.
 #[derive(Clone, Debug)]
 pub enum MediaCommand {
@@ -76,9 +99,16 @@ pub enum MediaCommand {
     Remote(Side, Option<Remote>),
     /// Start recording both sides.
     Record(RecordingSpec),
+    Copies(Copies),
     /// From now on nothing of either side gets into the recording (`true`), or it does again (`false`). Answered by
     /// [`MediaNotice::Paused`].
     Pause(bool),
+    /// Plays a sound to this side, instead of what the other side says. One that is being played to it ends.
+    Play(Side, Play),
+    /// Ends the sound that is being played to this side, if there is one.
+    Hush(Side),
+    /// The sides hear each other (`true`, which is so from the start), or not.
+    Bridge(bool),
     /// The talk is over at this instant: close the sockets, seal the recording. Answered by [`MediaNotice::Closed`] and,
     /// when a recording was started, by [`MediaNotice::Recorded`].
     Close(Now),
@@ -90,6 +120,8 @@ pub enum MediaNotice {
     Opened([LocalMedia; 2]),
     /// No ports; the code is stable (`no_media_ports`).
     Refused(&'static str),
+    /// Ports that copies are sent from, by side, or the code of why there are none.
+    Copies(Result<[LocalMedia; 2], &'static str>),
     /// First accepted packet of a side.
     FirstPacket(Side, Wall),
     /// Both sides are known and neither has sent anything accepted for the configured time. Told once; a packet or
@@ -97,6 +129,9 @@ pub enum MediaNotice {
     Silent,
     /// From this instant on nothing gets into the recording, or it does again: answer to [`MediaCommand::Pause`].
     Paused(bool, Now),
+    /// A sound was played to a side, from one instant to another, to its end or until something else ended it; once for every
+    /// [`MediaCommand::Play`] but those that the end of the call ends. At once, when the side speaks no codec of ours.
+    Played(Side, Now, Now),
     /// A side has pressed a key, and let it go.
     Digit(Side, Digit),
     /// A panic of ours in this call's relay; its text. The media is closed: [`MediaNotice::Closed`] follows.
@@ -109,5 +144,5 @@ pub enum MediaNotice {
 
 /// Whether this codec can be recorded; used to limit offers.
 pub fn is_recordable(codec: &str) -> bool {
-    matches!(codec, "PCMU" | "PCMA")
+    Codec::of_name(codec).is_some()
 }

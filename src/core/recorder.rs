@@ -3,13 +3,16 @@
 //! The timeline starts at the answer and counts samples at 8000 Hz; left is the caller, right the company. Packets may
 //! come late, twice, out of order, never, or with timestamps that lie: each goes to its own place or nowhere, and the
 //! recording is as long as the talk, whatever the packets say. How a stream finds its place: `stream`. How one channel
-//! waits in memory for packets that are late: `track`. What is told of silence: `gaps`.
+//! waits in memory for packets that are late: `track`. What is told of silence: `gaps`. How packets of codecs that keep
+//! state come to be decoded in order: `ordered`.
 //!
 //! The driver gives packets in order of arrival and calls [`Recorder::tick`] with the same clock; `tick` hands out what
 //! is older than [`limits::RECORDER_REORDER`], [`Recorder::finish`] the rest.
 
 mod gaps;
+mod ordered;
 mod pauses;
+pub(crate) mod sequence;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -23,18 +26,21 @@ use crate::core::media::{Flowing, PayloadFormat};
 use crate::ids::Side;
 use crate::limits;
 use crate::time::{Mono, Now};
-use crate::wire::codec::g711::{Law, RATE};
+use crate::wire::codec::Codec;
+use crate::wire::codec::g711::RATE;
 
 pub use gaps::Cause;
 use pauses::Pauses;
 use stream::{Packet, Stream};
-use track::Track;
+use track::{Placed, Track};
 
 const SAMPLES_PER_MS: u64 = RATE as u64 / 1_000;
 const BLOCK: u64 = limits::RECORDER_BLOCK.as_millis() as u64 * SAMPLES_PER_MS;
 const REORDER: u64 = limits::RECORDER_REORDER.as_millis() as u64 * SAMPLES_PER_MS;
 /// One `tick` hands out at most so much, so that a driver that comes late writes in bounded pieces.
 const CHUNK: u64 = RATE as u64;
+/// An Opus packet of so many bytes has no frame in it.
+const OPUS_NOTHING: usize = 2;
 /// What a packet in an unknown format stands for.
 const UNKNOWN_PACKET: i64 = 20 * SAMPLES_PER_MS as i64;
 /// Silence up to here after the end of a hold belongs to the hold: the other phone is still waking up.
@@ -83,6 +89,9 @@ pub struct SideStats {
     pub misplaced: u64,
     /// Not RTP, empty or too large.
     pub malformed: u64,
+    /// Of the right payload type, and no packet of that codec.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub undecodable: u64,
     /// SSRCs seen; one that comes back after [`limits::RECORDER_STREAMS`] others counts again.
     pub streams: u64,
     /// Times a stream was placed by arrival again, because its timestamps paused or jumped.
@@ -91,9 +100,19 @@ pub struct SideStats {
     pub drift_steps: u64,
 }
 
+impl SideStats {
+    fn note(&mut self, placed: Placed) {
+        match placed {
+            Placed::In => {}
+            Placed::Late => self.late += 1,
+            Placed::TooFar => self.misplaced += 1,
+        }
+    }
+}
+
 impl Recorder {
     /// A recording whose sample 0 is the instant `started`: the answer. Until [`Recorder::on_formats`] is called, the
-    /// static payload types hold (RFC 3551 §6: 0 PCMU, 8 PCMA, 13 comfort noise).
+    /// static payload types hold (RFC 3551 §6: 0 PCMU, 8 PCMA, 9 G722, 13 comfort noise).
     pub fn new(started: Now) -> Recorder {
         Recorder { started: started.mono, channels: Default::default(), pauses: Pauses::default() }
     }
@@ -211,12 +230,18 @@ impl Recorder {
     }
 }
 
+// The shape that serde wants.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// What a payload type means to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    Audio(Law),
-    /// RFC 4733.
-    Dtmf,
+    Audio(Codec),
+    /// RFC 4733, with its clock in kHz.
+    Dtmf(u8),
     /// RFC 3389.
     Noise,
     Unknown,
@@ -270,17 +295,22 @@ impl Channel {
         self.use_stream(reader.ssrc());
         let Some(stream) = self.streams.last_mut() else { return };
         let (cause, stretch) = match kind {
-            Kind::Audio(law) => {
-                stream.on_audio(packet, law, &mut self.track, &mut self.stats);
+            Kind::Audio(codec) if codec == Codec::Opus && payload.len() <= OPUS_NOTHING => {
+                // RFC 6716 §3.4, RFC 7587 §3.1.3: nothing to be heard while a packet of the length it names lasts.
+                let units = codec.duration(payload).unwrap_or_default();
+                (Cause::Dtx, (at, at + i64::from(units * RATE / codec.clock())))
+            }
+            Kind::Audio(codec) => {
+                stream.on_audio(packet, codec, &mut self.track, &mut self.stats);
                 self.explain_resume();
                 return;
             }
-            Kind::Dtmf => (Cause::Dtmf, (at - event_duration(payload), at)),
+            Kind::Dtmf(khz) => (Cause::Dtmf, (at - event_duration(payload, khz), at)),
             Kind::Noise => (Cause::Dtx, (at, at)),
             Kind::Unknown => (Cause::Codec, (at, at + UNKNOWN_PACKET)),
         };
         self.stats.silent += 1;
-        stream.on_silence(packet, cause, stretch, &mut self.track);
+        stream.on_silence(packet, cause, stretch, &mut self.track, &mut self.stats);
     }
 
     /// Brings the stream of this SSRC to the end of the list; a new one takes the place of the one quiet longest.
@@ -346,9 +376,11 @@ impl Channel {
 }
 
 /// RFC 4733 §2.3: event, flags and volume, duration in timestamp units.
-fn event_duration(payload: &[u8]) -> i64 {
+fn event_duration(payload: &[u8], khz: u8) -> i64 {
     match payload {
-        [_, _, high, low, ..] => i64::from(u16::from_be_bytes([*high, *low])),
+        [_, _, high, low, ..] => {
+            i64::from(u16::from_be_bytes([*high, *low])) * SAMPLES_PER_MS as i64 / i64::from(khz.max(1))
+        }
         _ => 0,
     }
 }
@@ -356,15 +388,17 @@ fn event_duration(payload: &[u8]) -> i64 {
 /// Payload types to meanings. A type that nobody named keeps its static meaning.
 fn kinds(formats: &[PayloadFormat]) -> [Kind; 128] {
     let mut kinds = [Kind::Unknown; 128];
-    kinds[0] = Kind::Audio(Law::Mu);
-    kinds[8] = Kind::Audio(Law::A);
+    kinds[0] = Kind::Audio(Codec::Pcmu);
+    kinds[8] = Kind::Audio(Codec::Pcma);
+    kinds[9] = Kind::Audio(Codec::G722);
     kinds[13] = Kind::Noise;
     for format in formats {
         let Some(kind) = kinds.get_mut(usize::from(format.payload_type)) else { continue };
-        let narrow = format.clock_rate == RATE && format.channels <= 1;
-        *kind = match Law::of_name(&format.name) {
-            Some(law) if narrow => Kind::Audio(law),
-            _ if format.name.eq_ignore_ascii_case("telephone-event") => Kind::Dtmf,
+        *kind = match Codec::of_format(&format.name, format.clock_rate, format.channels) {
+            Some(codec) => Kind::Audio(codec),
+            _ if format.name.eq_ignore_ascii_case("telephone-event") => {
+                Kind::Dtmf(u8::try_from(format.clock_rate / 1_000).unwrap_or(u8::MAX))
+            }
             _ if format.name.eq_ignore_ascii_case("CN") => Kind::Noise,
             _ => Kind::Unknown,
         };

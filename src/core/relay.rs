@@ -133,6 +133,18 @@ impl Relay {
         verdict
     }
 
+    /// Where media for this side goes; `None`: nowhere, because nothing is known of it, or it wants none.
+    pub fn destination(&self, side: Side) -> Option<SocketAddr> {
+        let leg = &self.legs[side.index()];
+        leg.latch.rtp_destination().filter(|_| leg.flowing.is_some_and(|flowing| flowing.to_side))
+    }
+
+    /// Payload types of this side that reach the other in its own terms ([`crate::core::transcode`]), one bit each; 0:
+    /// those that both agreed on.
+    pub fn set_reach(&mut self, from: Side, payload_types: u128) {
+        self.legs[from.index()].reach = payload_types;
+    }
+
     /// Judges a datagram that came to the RTP port of a side.
     pub fn on_rtp(&mut self, now: Mono, from: Side, source: SocketAddr, bytes: &[u8]) -> Result<Accepted, Refusal> {
         let verdict = self.judge_rtp(now, from, source, bytes);
@@ -219,8 +231,10 @@ impl Relay {
         leg.quality.on_packet(now, rtp.ssrc(), rtp.sequence(), clock);
         self.heard = now;
         self.silence_told = false;
+        let (payload_type, reach) = (rtp.payload_type(), leg.reach);
         let other = &self.legs[from.other().index()];
-        let wanted = other.flowing.is_some_and(|f| f.to_side) && other.has_agreed_on(rtp.payload_type());
+        let reaches = if reach == 0 { other.has_agreed_on(payload_type) } else { reach >> payload_type & 1 == 1 };
+        let wanted = other.flowing.is_some_and(|f| f.to_side) && reaches;
         Ok(Accepted { to: other.latch.rtp_destination().filter(|_| wanted), first })
     }
 
@@ -256,6 +270,8 @@ struct Leg {
     latch: Latch,
     /// Payload types agreed on, one bit each.
     payloads: u128,
+    /// Of them those that are translated for the other side, when any has to be.
+    reach: u128,
     /// Payload type and clock rate of those whose timestamps follow the voice.
     clocks: Vec<(u8, u32)>,
     codec: Option<Arc<str>>,
@@ -274,6 +290,7 @@ impl Leg {
         Leg {
             latch: Latch::default(),
             payloads: 0,
+            reach: 0,
             clocks: Vec::new(),
             codec: None,
             flowing: None,
@@ -312,6 +329,7 @@ impl Leg {
         let refused = Refusal::ALL.iter().zip(&self.refused).filter(|(_, count)| **count > 0);
         let is_g711 = matches!(self.codec.as_deref(), Some("PCMU" | "PCMA"));
         LegMedia {
+            codec: self.codec.as_ref().map(|name| name.to_string()),
             received: self.quality.received(),
             relayed: self.relayed,
             lost: self.quality.lost(),
@@ -319,6 +337,7 @@ impl Leg {
             mos: self.quality.mos().filter(|_| is_g711).map(|mos| round(mos, 1e2)),
             refused: refused.map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect::<BTreeMap<_, _>>(),
             rtcp: self.rtcp,
+            kernel_dropped: 0,
         }
     }
 }

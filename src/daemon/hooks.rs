@@ -73,6 +73,7 @@ impl DaemonHooks {
             Body::CallCrashed { .. } => {
                 metrics.calls.crashed.inc();
             }
+            Body::SiprecFailed(failed) => metrics.siprec_failed(failed.reason.as_deref().unwrap_or_default()),
             Body::FraudSuspected(fraud) => metrics.fraud_suspected(fraud.company.as_deref()),
             Body::RecordingSealed(sealed) => metrics.recording_sealed(sealed.recording.state),
             _ => {}

@@ -79,6 +79,7 @@ pub(super) async fn run(parts: Parts) {
 fn count_media(parts: &Parts, seen: &mut BTreeMap<&'static str, u64>, relayed_seen: &mut u64) {
     let stats = parts.engine.stats();
     parts.metrics.recordings.packets_lost.inner().store(stats.tap_lost, Ordering::Relaxed);
+    parts.metrics.media.kernel_dropped.inner().store(stats.kernel_dropped, Ordering::Relaxed);
     let last = std::mem::replace(relayed_seen, stats.relayed_packets);
     parts.metrics.media.relayed.inc_by(stats.relayed_packets.saturating_sub(last));
     for (refusal, total) in stats.refused.iter() {

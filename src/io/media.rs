@@ -1,27 +1,32 @@
 //! Media: sockets and threads that relay by the verdicts of [`crate::core::relay`]. Signalling opens calls and gives
 //! commands; it is told by notices and never waited for.
 //!
-//! Plain threads with epoll, not tasks: a call lives on one thread with both legs, and a packet costs no lock, no
+//! Plain threads, not tasks: a call lives on one thread with both legs, and a packet costs no lock, no
 //! allocation and no log.
 
+mod driver;
+mod drops;
 pub mod engine;
+mod fork;
 mod keys;
 pub mod ports;
 mod session;
 mod stats;
 pub mod tap;
+mod voice;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config;
-use crate::core::media::{LocalMedia, MediaCommand, MediaNotice, Open};
+use crate::core::media::{Copies, LocalMedia, MediaCommand, MediaNotice, Open};
 use crate::core::media_address::OwnMedia;
 use crate::core::relay::Relay;
 use crate::ids::CallId;
 use crate::io::media::engine::{Order, Thread};
+use crate::io::media::fork::Fork;
 use crate::io::media::ports::Ports;
 use crate::io::media::session::Session;
 use crate::io::media::tap::TapDoor;
@@ -59,7 +64,7 @@ impl std::fmt::Debug for MediaEngine {
 }
 
 impl MediaEngine {
-    /// Starts the threads. Errors are the operating system's (no thread, no epoll).
+    /// Starts the threads. Errors are the operating system's: no thread, no epoll, io_uring demanded and refused.
     pub fn start(
         config: &config::Media,
         clock: Clock,
@@ -68,13 +73,14 @@ impl MediaEngine {
     ) -> io::Result<MediaEngine> {
         let notices: Notices = Arc::new(notices);
         let homes = Homes::default();
+        let engine = driver::choose(config.engine)?;
         let threads = (0..config.threads.max(1))
-            .map(|index| Thread::start(index, clock.clone(), tap.tap(), notices.clone(), homes.clone()))
+            .map(|index| Thread::start(index, engine, clock.clone(), tap.tap(), notices.clone(), homes.clone()))
             .collect::<io::Result<_>>()?;
         Ok(MediaEngine {
             threads,
             homes,
-            ports: Ports::new(config.ports, clock.clone()),
+            ports: Ports::new(config.ports, config.dscp, clock.clone()),
             own: Arc::new(OwnMedia::new(config)),
             clock,
             notices,
@@ -97,7 +103,7 @@ impl MediaEngine {
         };
         self.homes().insert(call, index);
         let relay = Relay::new(now.mono, self.own.clone(), self.silence_max);
-        thread.send(Order::Open(Box::new(Session::new(call, relay, pairs))));
+        thread.send(Order::Open(Box::new(Session::new(now.mono, call, relay, pairs))));
         Ok([caller, company])
     }
 
@@ -111,11 +117,24 @@ impl MediaEngine {
             };
             return (self.notices)(call, notice);
         }
+        if let MediaCommand::Copies(Copies::Open(address)) = &command {
+            return (self.notices)(call, MediaNotice::Copies(self.open_copies(call, *address)));
+        }
         let home = self.homes().get(&call).copied();
         match home.and_then(|index| self.threads.get(index)) {
             Some(thread) => thread.send(Order::Command(call, Box::new(command))),
             None => tracing::debug!(%call, "command for media that is closed"),
         }
+    }
+
+    /// A pair of ports for the copies of each side. Refusals as those of [`MediaEngine::open`], and `media_closed`.
+    fn open_copies(&self, call: CallId, address: IpAddr) -> Result<[LocalMedia; 2], &'static str> {
+        let home = self.homes().get(&call).copied();
+        let thread = home.and_then(|index| self.threads.get(index)).ok_or("media_closed")?;
+        let pairs = [self.ports.bind(address)?, self.ports.bind(address)?];
+        let local = pairs.each_ref().map(|pair| LocalMedia { rtp: SocketAddr::new(address, pair.port()) });
+        thread.send(Order::Fork(call, Box::new(Fork::new(pairs))));
+        Ok(local)
     }
 
     /// Port pairs that could be taken now; a call needs two.

@@ -21,6 +21,7 @@ pub use archive::Archive;
 
 use crate::core::decide;
 use crate::core::event::{AttributionKind, Outcome, RecordingState};
+use crate::core::siprec;
 
 /// All metrics of one daemon.
 #[derive(Debug)]
@@ -98,6 +99,8 @@ pub struct Media {
     /// Packets sent on, by the side they came from.
     pub relayed: Counter,
     pub dropped: Family<Reason, Counter>,
+    /// Datagrams that the kernel threw away because we did not read them in time.
+    pub kernel_dropped: Counter,
     pub ports_used: Gauge,
     pub ports_total: Gauge,
 }
@@ -107,6 +110,8 @@ pub struct Media {
 pub struct Recordings {
     pub active: Gauge,
     pub sealed: Family<Sealed, Counter>,
+    /// Rounds over a third party's recorder that came to nothing, by reason code.
+    pub siprec_failed: Family<Reason, Counter>,
     /// Packets that found the recorder's queue full: a gap in a file.
     pub packets_lost: Counter,
 }
@@ -381,6 +386,13 @@ impl Metrics {
         }
     }
 
+    /// No place of a third party's recorder took a call, or the one that did has stopped.
+    pub fn siprec_failed(&self, reason: &str) {
+        if let Some(reason) = siprec::REASONS.into_iter().find(|known| *known == reason) {
+            self.recordings.siprec_failed.get_or_create(&Reason { reason }).inc();
+        }
+    }
+
     /// An alarm of the rules against toll fraud.
     pub fn fraud_suspected(&self, company: Option<&str>) {
         self.calls.fraud.get_or_create(&OfCompany { company: label(company) }).inc();
@@ -482,11 +494,14 @@ impl Metrics {
         let m = &self.media;
         r.register("media_packets_relayed", "RTP packets sent on", m.relayed.clone());
         r.register("media_packets_dropped", "Media packets refused", m.dropped.clone());
+        let help = "Media datagrams that the kernel threw away before we read them";
+        r.register("media_kernel_dropped", help, m.kernel_dropped.clone());
         r.register("media_ports_used", "Media port pairs in use", m.ports_used.clone());
         r.register("media_ports", "Media port pairs configured", m.ports_total.clone());
         let m = &self.recordings;
         r.register("recordings_active", "Recordings being written", m.active.clone());
         r.register("recordings", "Recordings by verdict", m.sealed.clone());
+        r.register("siprec_failed", "Copies of calls that no recorder took, by reason", m.siprec_failed.clone());
         r.register("recorder_packets_lost", "Packets that found the recorder's queue full", m.packets_lost.clone());
         let m = &self.archive;
         r.register("archive_days_closed", "Days whose manifest was written", m.days_closed.clone());

@@ -282,6 +282,11 @@ impl<'a> Stage<'a> {
                 }
                 Vec::new()
             }
+            // Its sounds are not ours to know: they take no time.
+            MediaCommand::Play(side, _) => vec![MediaNotice::Played(side, self.now, self.now)],
+            MediaCommand::Hush(_) | MediaCommand::Bridge(_) => Vec::new(),
+            // A capture's call is recorded here; nobody else gets a copy.
+            MediaCommand::Copies(_) => Vec::new(),
             MediaCommand::Pause(paused) => vec![MediaNotice::Paused(paused, self.now)],
             MediaCommand::Close(at) => self.close(id, at),
         }

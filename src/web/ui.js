@@ -36,6 +36,7 @@ export const OUTCOMES = {
   cancelled: ['caller gave up', 'warn'],
   rejected: ['declined', 'warn'],
   failed: ['failed', 'bad'],
+  voicemail: ['voicemail', 'warn'],
   lost_in_crash: ['lost in a crash', 'bad'],
 };
 

@@ -1,4 +1,4 @@
-//! Multipart bodies (RFC 2046 §5.1, RFC 5621): the first part of a wanted type, and nothing else.
+//! Multipart bodies (RFC 2046 §5.1, RFC 5621): reading the first part of a wanted type, and writing.
 
 use bytes::Bytes;
 
@@ -13,6 +13,31 @@ const BOUNDARY: usize = 70;
 pub fn find(content_type: &str, body: &Bytes, media_type: &str) -> Option<Bytes> {
     let mut parts = PARTS;
     search(content_type, body, media_type, DEPTH, &mut parts)
+}
+
+/// One part to write.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    pub content_type: &'a str,
+    /// Content-Disposition (RFC 3261 §20.11); `None`: the type's own.
+    pub disposition: Option<&'a str>,
+    pub content: &'a [u8],
+}
+
+/// A body of these parts. `boundary` is the caller's, and must stand in no content.
+pub fn write(boundary: &str, parts: &[Part<'_>]) -> Bytes {
+    let mut body = Vec::with_capacity(parts.iter().map(|part| part.content.len() + 160).sum());
+    for part in parts {
+        body.extend_from_slice(format!("--{boundary}\r\nContent-Type: {}\r\n", part.content_type).as_bytes());
+        if let Some(disposition) = part.disposition {
+            body.extend_from_slice(format!("Content-Disposition: {disposition}\r\n").as_bytes());
+        }
+        body.extend_from_slice(b"\r\n");
+        body.extend_from_slice(part.content);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    Bytes::from(body)
 }
 
 fn search(content_type: &str, body: &Bytes, wanted: &str, depth: usize, budget: &mut usize) -> Option<Bytes> {
@@ -138,6 +163,24 @@ mod tests {
         assert_eq!(sdp_in("multipart/mixed;boundary=z", &three), None);
         let many = format!("{}--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--x--", "--x\r\n\r\na\r\n".repeat(16));
         assert_eq!(sdp_in("multipart/mixed;boundary=x", &many), None);
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let parts = [
+            Part { content_type: "application/sdp", disposition: None, content: b"v=0\r\n" },
+            Part {
+                content_type: "application/rs-metadata+xml",
+                disposition: Some("recording-session"),
+                content: b"<recording/>",
+            },
+        ];
+        let body = write("x-1", &parts);
+        for part in parts {
+            let found = find("multipart/mixed;boundary=x-1", &body, part.content_type);
+            assert_eq!(found.as_deref(), Some(part.content));
+        }
+        assert!(body.ends_with(b"\r\n--x-1--\r\n"));
     }
 
     proptest::proptest! {

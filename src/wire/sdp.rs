@@ -369,6 +369,14 @@ impl Describer {
         self.last.as_ref().is_none_or(|(last, at)| *at != local || !same_stream(last, audio))
     }
 
+    /// The same, when these payload types of the last description, one bit each, are nobody's but ours.
+    pub fn is_news_beside(&self, audio: &Audio, local: SocketAddr, extra: u128) -> bool {
+        self.last.as_ref().is_none_or(|(last, at)| {
+            let formats = last.formats.iter().filter(|format| extra >> format.payload_type & 1 == 0);
+            *at != local || !same_manner(last, audio) || !formats.eq(&audio.formats)
+        })
+    }
+
     /// Our description for the far side of this leg: the stream `audio` (formats, direction, packet time as the *other*
     /// leg's party wrote them) at our own `local` address.
     pub fn describe(&mut self, audio: &Audio, local: SocketAddr) -> Bytes {
@@ -399,7 +407,11 @@ impl Describer {
 }
 
 fn same_stream(a: &Audio, b: &Audio) -> bool {
-    a.direction == b.direction && a.formats == b.formats && a.ptime == b.ptime && a.maxptime == b.maxptime
+    same_manner(a, b) && a.formats == b.formats
+}
+
+fn same_manner(a: &Audio, b: &Audio) -> bool {
+    a.direction == b.direction && a.ptime == b.ptime && a.maxptime == b.maxptime
 }
 
 fn write_audio(text: &mut String, audio: &Audio, port: u16) {

@@ -16,6 +16,7 @@ mod line;
 mod node;
 mod papers;
 mod pause;
+mod prompts;
 mod races;
 mod router;
 mod secure;

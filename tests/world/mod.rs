@@ -21,7 +21,7 @@ use leaseline::core::b2bua::{B2bua, Counts, Input, Output, Settings};
 use leaseline::core::event::{Body, CallData, Event, MediaSummary, RecordingState, RecordingSummary};
 use leaseline::core::lease::LeaseTable;
 use leaseline::core::locate::{Answer, Answers, Hop, Query, find};
-use leaseline::core::media::{LocalMedia, MediaCommand, MediaNotice, Remote};
+use leaseline::core::media::{Copies, CopyTo, LocalMedia, MediaCommand, MediaNotice, Remote};
 use leaseline::ids::{CallId, Side};
 use leaseline::time::{Mono, Now, Wall};
 use leaseline::wire::sip::Message;
@@ -34,6 +34,7 @@ pub const US: &str = "203.0.113.1:5060";
 pub const CARRIER: &str = "192.0.2.10:5060";
 pub const SHOP: &str = "198.51.100.1:5060";
 pub const OFFICE: &str = "198.51.100.2:5060";
+pub const RECORDER: &str = "198.51.100.60:5060";
 
 /// Two destinations, a static number, and everything else as it comes.
 pub const CONFIG: &str = r#"
@@ -115,7 +116,14 @@ impl Ord for Datagram {
 pub struct MediaState {
     pub remotes: [Option<Remote>; 2],
     pub recording: bool,
+    /// Where copies go, and everything that was said of them.
+    pub copies: [Option<CopyTo>; 2],
+    pub copied: Vec<Copies>,
     pub closed: bool,
+    /// The sides hear each other.
+    pub apart: bool,
+    /// What each side hears from us: when it began, and the notice of its end.
+    playing: [Option<(Now, (Mono, u64))>; 2],
 }
 
 pub struct World {
@@ -134,6 +142,8 @@ pub struct World {
     pub fetches: Vec<String>,
     pub media: BTreeMap<CallId, MediaState>,
     pub no_ports: bool,
+    /// No ports for copies.
+    pub no_copies: bool,
     /// Where names lead; others lead nowhere.
     pub names: BTreeMap<String, Vec<Hop>>,
     /// DNS, as far as this world has one: asked for names that `names` does not have.
@@ -193,6 +203,7 @@ impl World {
             fetches: Vec::new(),
             media: BTreeMap::new(),
             no_ports: false,
+            no_copies: false,
             names: BTreeMap::new(),
             dns: Answers::new(),
             dns_is_mute: false,
@@ -506,6 +517,49 @@ impl World {
                     state.recording = true;
                 }
             }
+            MediaCommand::Play(side, play) => {
+                self.hush(call, side);
+                let samples = u64::try_from(play.sound.samples.len()).expect("a sound");
+                let _ =
+                    writeln!(self.ladder, "   {:>7.3} {side:?} hears {}", self.seconds(), file_name(&play.sound.file));
+                let length =
+                    if play.repeat { Duration::from_secs(3_600) } else { Duration::from_micros(samples * 125) };
+                let end = (self.now.mono + length, self.order);
+                self.notices.insert(end, (call, MediaNotice::Played(side, self.now, self.now.after(length))));
+                if let Some(state) = self.media.get_mut(&call) {
+                    state.playing[side.index()] = Some((self.now, end));
+                }
+            }
+            MediaCommand::Hush(side) => self.hush(call, side),
+            MediaCommand::Bridge(together) => {
+                let _ = writeln!(
+                    self.ladder,
+                    "   {:>7.3} {}",
+                    self.seconds(),
+                    if together { "bridged" } else { "not bridged" }
+                );
+                if let Some(state) = self.media.get_mut(&call) {
+                    state.apart = !together;
+                }
+            }
+            MediaCommand::Copies(Copies::Open(address)) => {
+                let mut local = || {
+                    self.next_port = if self.next_port > 29_000 { 20_000 } else { self.next_port + 2 };
+                    LocalMedia { rtp: SocketAddr::new(address, self.next_port) }
+                };
+                let ports = if self.no_copies { Err("no_media_ports") } else { Ok([local(), local()]) };
+                self.us.handle(self.now, Input::Media(call, MediaNotice::Copies(ports)));
+            }
+            MediaCommand::Copies(copies) => {
+                if let Some(state) = self.media.get_mut(&call) {
+                    assert!(!state.closed, "copies after the end");
+                    match copies {
+                        Copies::To(side, to) => state.copies[side.index()] = to,
+                        _ => state.copies = [None, None],
+                    }
+                    state.copied.push(copies);
+                }
+            }
             MediaCommand::Pause(paused) => {
                 self.notices.insert(soon, (call, MediaNotice::Paused(paused, self.now)));
             }
@@ -516,6 +570,9 @@ impl World {
                 };
                 assert!(!state.closed, "closed twice");
                 state.closed = true;
+                for (_, end) in std::mem::take(&mut state.playing).into_iter().flatten() {
+                    self.notices.remove(&end);
+                }
                 if state.recording {
                     let summary = RecordingSummary {
                         state: RecordingState::Complete,
@@ -530,6 +587,18 @@ impl World {
                 }
                 self.notices.insert(soon, (call, MediaNotice::Closed(Box::<MediaSummary>::default())));
             }
+        }
+    }
+
+    /// Ends what this side hears from us, if it still does.
+    fn hush(&mut self, call: CallId, side: Side) {
+        let Some((from, end)) = self.media.get_mut(&call).and_then(|state| state.playing[side.index()].take()) else {
+            return;
+        };
+        if self.notices.remove(&end).is_some() {
+            self.order += 1;
+            let soon = (self.now.mono + Duration::from_micros(200), self.order);
+            self.notices.insert(soon, (call, MediaNotice::Played(side, from, self.now)));
         }
     }
 
@@ -561,6 +630,7 @@ impl World {
             CARRIER => "carrier",
             SHOP => "shop",
             OFFICE => "office",
+            RECORDER => "recorder",
             _ => "stranger",
         }
     }
@@ -575,8 +645,8 @@ impl World {
         let (from, to) = (self.name(from), self.name(to));
         // The company's side stands to the right of us, the carrier's to the left.
         let (left, right, arrow) = match (from, to) {
-            ("us", "shop" | "office") => (from, to, "──▶"),
-            ("shop" | "office", _) => (to, from, "◀──"),
+            ("us", "shop" | "office" | "recorder") => (from, to, "──▶"),
+            ("shop" | "office" | "recorder", _) => (to, from, "◀──"),
             ("us", _) => (to, from, "◀──"),
             _ => (from, to, "──▶"),
         };
@@ -592,6 +662,11 @@ impl World {
             self.ladder, agent.legs, agent.client_transactions, agent.server_transactions
         )
     }
+}
+
+/// Without its folder.
+fn file_name(file: &str) -> &str {
+    file.rsplit('/').next().unwrap_or(file)
 }
 
 /// As the topmost Via says; who writes nothing that can be read uses UDP.
@@ -637,6 +712,13 @@ fn describe(event: &Event) -> String {
         Body::TrunkUp(data) | Body::TrunkDown(data) => {
             format!("{kind} {} {} {}", data.trunk, data.state, data.reason.as_deref().unwrap_or_default())
         }
+        Body::SiprecStarted(data) => format!("{kind} {}", data.place.as_deref().unwrap_or_default()),
+        Body::SiprecFailed(data) => format!(
+            "{kind} {} {} again={}",
+            data.reason.as_deref().unwrap_or_default(),
+            data.sip_status.unwrap_or(0),
+            data.again_in_ms.map_or_else(|| "never".to_owned(), |ms| ms.to_string())
+        ),
         Body::CallRefused(data) => format!("{kind} {} {}", data.sip_status, data.reason),
         _ => kind.to_owned(),
     }

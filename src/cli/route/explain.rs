@@ -140,8 +140,8 @@ fn caller(trunk: &Trunk) -> String {
 
 fn audio(trunk: &Trunk, config: &Config) -> String {
     let all = match config.media.codecs {
-        Codecs::Recordable => "PCMA, PCMU and telephone-event; an offer without them is refused with 488",
-        Codecs::Any => "whatever is offered; recorded when it is PCMA or PCMU",
+        Codecs::Recordable => "PCMU, PCMA, G722, opus and telephone-event; an offer without any of these codecs is refused with 488",
+        Codecs::Any => "whatever is offered; recorded when it is PCMU, PCMA, G722 or opus",
     };
     match trunk.codecs.join(", ") {
         none if none.is_empty() => all.to_owned(),

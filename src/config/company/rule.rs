@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Then;
+use crate::config::Sound;
 
 /// The first rule of a company that fits a call says where it goes.
 #[derive(Clone, Debug)]
@@ -12,6 +13,9 @@ pub struct Rule {
     pub then: Then,
     /// Whether these calls are recorded; none: as pool, company and `[recording]` say.
     pub recording: Option<bool>,
+    /// Instead of the company's.
+    pub announcement: Option<Arc<Sound>>,
+    pub whisper: Option<Arc<Sound>>,
 }
 
 impl Rule {

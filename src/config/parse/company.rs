@@ -2,13 +2,13 @@
 
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
-use super::super::{Company, Ways};
+use super::super::{Company, Ways, value};
 use super::decide::decide;
 use super::defence::company_limits;
 use super::destinations::ways;
 use super::rule::rules;
 use super::schedule::{closed, schedule};
-use super::{MINUTE, SECOND, duration, named, within};
+use super::{MINUTE, SECOND, duration, named, prompts, within};
 use crate::limits;
 
 pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Option<Company> {
@@ -29,6 +29,8 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
     let (final_statuses, retry_statuses) = (statuses("final_statuses"), statuses("retry_statuses"));
     let ring_timeout = duration(r, s, "ring_timeout", SECOND, 10 * MINUTE).or(30 * SECOND);
     let total = duration(r, s, "ring_timeout_total", SECOND, 60 * MINUTE);
+    let siprec = r.text(s, "siprec", value::name);
+    marks.note("siprec", &siprec);
     let company = Company {
         forward_to,
         strategy,
@@ -45,6 +47,10 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         retry_statuses,
         nat: r.boolean(s, "nat").or(false),
         recording: r.boolean(s, "recording").optional(),
+        prompts: prompts::prompts(r, s),
+        voicemail: prompts::voicemail(r, s),
+        siprec_name: siprec.optional(),
+        siprec: None,
         transfer: within::of_company(r, s),
         limits: company_limits(r, s),
         name: name?,

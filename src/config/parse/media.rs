@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::check::Places;
 use super::super::read::{Found, Reader, Section};
-use super::super::{Codecs, Digits, Fsync, Media, Recording, RecordingKeys, value};
+use super::super::{Codecs, Digits, Engine, Fsync, Media, Recording, RecordingKeys, value};
 use super::archive::keep;
 use super::{DAY, MINUTE, address, address_v6, choice, duration, small, specified_address};
 
@@ -34,6 +34,7 @@ pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: 
         Found::Absent | Found::Bad => (20_000, 29_999),
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let engines = [("auto", Engine::Auto), ("epoll", Engine::Epoll), ("io_uring", Engine::IoUring)];
     let media = Media {
         address,
         address6,
@@ -42,7 +43,10 @@ pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: 
         threads: r.integer(&mut s, "threads", 1..65).optional().map_or(cores.min(4), small),
         codecs: choice(r, &mut s, "codecs", &[("recordable", Codecs::Recordable), ("any", Codecs::Any)])
             .unwrap_or(Codecs::Recordable),
+        transcode: r.boolean(&mut s, "transcode").or(true),
         silence_max: duration(r, &mut s, "silence_max", Duration::ZERO, DAY).or(MINUTE),
+        engine: choice(r, &mut s, "engine", &engines).unwrap_or(Engine::Auto),
+        dscp: r.integer(&mut s, "dscp", 0..64).optional().and_then(|dscp| u8::try_from(dscp).ok()).unwrap_or(46),
     };
     r.end(s);
     media

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::super::check::Marks;
 use super::super::read::{Found, Reader, Section};
 use super::super::{During, Glob, Rule, Then, When, value};
-use super::choice;
 use super::destinations::optional_ways;
 use super::schedule::refusal;
+use super::{choice, prompts};
 use crate::limits;
 
 /// The rules of a company, in order.
@@ -52,22 +52,27 @@ fn rule<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> O
     }
     r.end(w);
     let recording = r.boolean(s, "recording").optional();
+    let (announcement, whisper) = (prompts::sound(r, s, "announcement"), prompts::sound(r, s, "whisper"));
+    let is_about = recording.is_some() || announcement.is_some() || whisper.is_some();
     let refuse = refusal(r, s);
     let forward = optional_ways(r, s, marks);
     let then = match (refuse, forward) {
         (Some(status), None) => Then::Refuse(status),
         (None, Some(ways)) => Then::Forward(ways),
-        (None, None) if when.known == Some(true) || recording.is_some() => Then::Usual,
+        (None, None) if when.known == Some(true) || is_about => Then::Usual,
         (Some(_), Some(_)) => {
             r.problem(s.place(), "`forward_to` and `refuse` are both given; keep one of them");
             return None;
         }
         (None, None) => {
-            r.problem(s.place(), "needs `forward_to`, `refuse` or `recording`: what becomes of these calls?");
+            r.problem(
+                s.place(),
+                "needs `forward_to`, `refuse`, `recording`, `announcement` or `whisper`: what becomes of these calls?",
+            );
             return None;
         }
     };
-    Some(Rule { name: Arc::from(name?), when, then, recording })
+    Some(Rule { name: Arc::from(name?), when, then, recording, announcement, whisper })
 }
 
 /// One text or a list of them.

@@ -47,7 +47,7 @@ pub(super) fn request(config: &AgentConfig, new: &Outgoing<'_>) -> Result<Bytes,
         .header("To", new.to)
         .header("Call-ID", new.call_id)
         .header("CSeq", &format!("{} {method}", new.cseq));
-    if has_contact(new.method) {
+    if has_contact(new.method) && !new.extra.has("Contact") {
         builder = builder.header("Contact", &contact(config, new.flow, new.request_uri));
     }
     if new.method == Method::Invite {
@@ -231,7 +231,7 @@ fn has_contact(method: Method) -> bool {
 
 /// Where we are reached: over the same transport, and as `sips:` when the Request-URI is (RFC 5630 §4). WebSocket has
 /// one name in URIs, secure or not (RFC 7118 §5.2).
-fn contact(config: &AgentConfig, flow: Flow, request_uri: &str) -> String {
+pub(super) fn contact(config: &AgentConfig, flow: Flow, request_uri: &str) -> String {
     let host = host(config, flow);
     let is_sips = request_uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
     match flow.transport {

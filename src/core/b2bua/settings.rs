@@ -44,7 +44,8 @@ impl Settings {
         let host = |uri: &str| Uri::parse(&uri.replace(['{', '}'], "")).ok()?.host.parse::<IpAddr>().ok();
         let leads_to = |one: &Arc<Destination>| host(one.proxy().unwrap_or(&one.uri));
         let every = config.companies.iter().flat_map(|company| company.every_destination());
-        let destinations = every.filter_map(leads_to);
+        let places = config.recorders.iter().flat_map(|recorder| &recorder.uris);
+        let destinations = every.filter_map(leads_to).chain(places.filter_map(|uri| host(uri)));
         Settings {
             directory: Directory::with(&config, &names),
             hosts: Hosts::new(&listeners, config.sip.advertise.as_deref()),
@@ -110,5 +111,6 @@ fn hosts(config: &Config) -> Vec<String> {
         Source::Network(_) | Source::Address(_) => None,
     });
     let fixed = trunks.filter_map(|uri| host(&uri)).chain(known_by);
-    destinations.filter_map(|one| host(&one.uri)).chain(fixed).collect()
+    let recorders = config.recorders.iter().flat_map(|recorder| &recorder.uris).filter_map(|uri| host(uri));
+    destinations.filter_map(|one| host(&one.uri)).chain(fixed).chain(recorders).collect()
 }

@@ -116,6 +116,18 @@ impl Call {
         payload
     }
 
+    /// The caller has a description that binds us.
+    pub(super) fn is_told(&self) -> bool {
+        self.early.told.is_some()
+    }
+
+    /// The caller is about to get this description of ours in a provisional response.
+    pub(super) fn tell_early(&mut self, stream: Stream, ctx: &Ctx<'_>) {
+        if ctx.agent.is_reliable(self.facts.leg) {
+            self.early.told = Some(Told { stream, again: true });
+        }
+    }
+
     /// Keeps the description of a provisional response. `None` when it has none, or when its dialog has its answer.
     pub(super) fn remember_early(&mut self, leg: LegId, response: &Message) -> Option<Stream> {
         self.facts.offer.as_ref()?;

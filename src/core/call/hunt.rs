@@ -68,6 +68,7 @@ impl Call {
             caller_nat: self.facts.caller_nat,
             caller_codecs: self.facts.trunk.codecs.clone(),
             session_ids: self.facts.session_ids,
+            transcode: media.transcode,
         };
         self.negotiation = Some(super::Negotiation::new(media.codecs, ctx.settings.own_media().clone(), &legs));
         if let Some(offer) = self.facts.offer.clone() {
@@ -85,6 +86,13 @@ impl Call {
         if self.facts.plan.parallel > 1 {
             self.facts.plan.parallel = self.facts.plan.parallel.min(self.breadth());
         }
+        if !self.announce_early(ctx) {
+            self.start_hunt(ctx);
+        }
+    }
+
+    /// The first destination is tried.
+    pub(super) fn start_hunt(&mut self, ctx: &mut Ctx<'_>) {
         self.state = State::Hunting(Hunt::new(ctx.now.mono + self.facts.company.ring_timeout_total));
         self.hunt_on(ctx);
     }

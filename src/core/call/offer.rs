@@ -1,5 +1,10 @@
 //! Offer and answer between the two legs (RFC 3264): what one side describes is rewritten for the other, and the media
 //! threads are told whom to believe.
+//!
+//! Both sides need not have a codec in common, when we may transcode ([`crate::core::transcode`]): an offer gets codecs
+//! of ours behind those of who made it (`terms`), and an answer is told in the terms of the offer that it answers.
+
+mod terms;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -21,12 +26,16 @@ pub struct Stream {
     pub audio: Audio,
     slots: Vec<Slot>,
     slot: usize,
+    /// It answers what was in force for the other side.
+    is_answer: bool,
 }
 
 /// Both legs' sessions.
 #[derive(Debug)]
 pub struct Negotiation {
     codecs: Codecs,
+    /// A codec that only one side has becomes one of the other's.
+    transcode: bool,
     own: OwnMedia,
     describers: [Describer; 2],
     local: [SocketAddr; 2],
@@ -44,10 +53,13 @@ pub struct Negotiation {
 struct Said {
     types: Vec<u8>,
     direction: Direction,
+    /// Payload types among them that are ours, not the other side's; one bit each.
+    extra: u128,
 }
 
 impl Said {
-    fn note(&mut self, audio: &Audio) {
+    fn note(&mut self, audio: &Audio, extra: u128) {
+        self.extra = extra;
         self.direction = audio.direction;
         self.types.clear();
         self.types.extend(audio.formats.iter().map(|format| format.payload_type));
@@ -62,8 +74,8 @@ pub struct Newcomer {
 }
 
 impl Newcomer {
-    fn describe(&mut self, audio: &Audio, local: SocketAddr) -> Payload {
-        self.said.note(audio);
+    fn describe(&mut self, audio: &Audio, extra: u128, local: SocketAddr) -> Payload {
+        self.said.note(audio, extra);
         let bytes = self.describer.describe(audio, local);
         Payload { content_type: "application/sdp".to_owned(), bytes }
     }
@@ -81,6 +93,8 @@ pub struct Legs {
     /// Of the caller's trunk.
     pub caller_codecs: CodecList,
     pub session_ids: [u64; 2],
+    /// Whether this call may be transcoded.
+    pub transcode: bool,
 }
 
 impl Negotiation {
@@ -92,6 +106,7 @@ impl Negotiation {
         };
         Negotiation {
             codecs,
+            transcode: legs.transcode,
             own,
             describers: legs.session_ids.map(Describer::new),
             local: Side::BOTH.map(address),
@@ -127,16 +142,23 @@ impl Negotiation {
     pub fn read_offer(&self, side: Side, body: &Bytes) -> Result<Stream, SdpError> {
         let mut stream = read_stream(body, self.codecs)?;
         self.check_address(side, &stream)?;
+        if !limit(&mut stream.audio, &self.allowed[side.index()]) {
+            return Err(SdpError::NoAudio);
+        }
         // What the other side may not talk with need not be offered to it; its order comes last, and so first.
-        let fits = [side, side.other()].iter().all(|side| limit(&mut stream.audio, &self.allowed[side.index()]));
-        if fits { Ok(stream) } else { Err(SdpError::NoAudio) }
+        let other = &self.allowed[side.other().index()];
+        if self.transcode && stream.can_be_transcoded() {
+            prefer(&mut stream.audio, other);
+            return Ok(stream);
+        }
+        if limit(&mut stream.audio, other) { Ok(stream) } else { Err(SdpError::NoAudio) }
     }
 
-    /// Reads the answer of `side` to our offer: only payload types that we offered count, only in the place where we
-    /// offered them, and no media may flow where we offered none (RFC 3264 §6, §6.1).
+    /// Reads the answer of `side` to our offer: only formats that we offered count (under our number, or one of its own,
+    /// RFC 3264 §5.1), only in the place where we offered them, and no media may flow where we offered none (RFC 3264 §6, §6.1).
     pub fn read_answer(&self, side: Side, body: &Bytes) -> Result<Stream, SdpError> {
         let stream = self.read_offer(side, body)?;
-        limited(stream, &self.said[side.index()], self.describers[side.index()].audio_slot())
+        limited(stream, &self.said[side.index()], &self.describers[side.index()])
     }
 
     /// The answer to an offer of `side` in which there is nothing new for the other side: another address, or the same
@@ -158,36 +180,35 @@ impl Negotiation {
             return None;
         }
         audio.direction = audio.direction.answering(offer.direction);
-        Some(Stream { audio, slots: Vec::new(), slot: 0 })
+        Some(Stream { audio, slots: Vec::new(), slot: 0, is_answer: true })
     }
 
     /// What is in force for `side`, as it would offer it again.
     pub fn in_force(&self, side: Side) -> Option<Stream> {
         let audio = self.accepted[side.index()].clone()?;
-        Some(Stream { audio, slots: Vec::new(), slot: 0 })
+        Some(Stream { audio, slots: Vec::new(), slot: 0, is_answer: false })
     }
 
     /// Describes the caller to one who may take the company's place. What the company has put on hold is offered whole;
     /// what the caller holds stays so. `session_id`: for our `o=` line on the new leg.
     pub fn invite_newcomer(&self, session_id: u64) -> Option<(Newcomer, Payload)> {
-        let audio = self.unheld_caller()?;
+        let mut audio = self.unheld_caller()?;
+        let allowed = &self.allowed[Side::Company.index()];
+        let extra = if self.transcode { terms::extend(&mut audio, allowed) } else { 0 };
         let mut newcomer = Newcomer { describer: Describer::new(session_id), said: Said::default() };
-        let payload = newcomer.describe(&audio, self.local[Side::Company.index()]);
+        let payload = newcomer.describe(&audio, extra, self.local[Side::Company.index()]);
         Some((newcomer, payload))
     }
 
     /// The same as an answer to the newcomer's own offer. Gives what of the offer is in force; `None`: no common codec.
     pub fn answer_newcomer(&self, session_id: u64, offer: &Stream) -> Option<(Newcomer, Stream, Payload)> {
         let (mut audio, mut stream) = (self.unheld_caller()?, offer.clone());
-        let same = |a: &Format, b: &Format| a.payload_type == b.payload_type && a.name == b.name;
         audio.direction = audio.direction.answering(offer.audio.direction);
-        let common = audio.retain(|format| offer.audio.formats.iter().any(|other| same(format, other)));
-        if !common || !stream.audio.retain(|format| audio.formats.iter().any(|other| same(format, other))) {
-            return None;
-        }
+        audio.formats = terms::of(&audio, &offer.audio, self.transcode)?;
+        stream.audio.retain(|format| audio.formats.iter().any(|other| format.payload_type == other.payload_type));
         let mut newcomer = Newcomer { describer: Describer::new(session_id), said: Said::default() };
         newcomer.describer.learn(&offer.slots, offer.slot);
-        let payload = newcomer.describe(&audio, self.local[Side::Company.index()]);
+        let payload = newcomer.describe(&audio, 0, self.local[Side::Company.index()]);
         Some((newcomer, stream, payload))
     }
 
@@ -195,13 +216,13 @@ impl Negotiation {
     pub fn refuse_newcomer(&self, session_id: u64, offer: &Stream) -> Payload {
         let mut newcomer = Newcomer { describer: Describer::new(session_id), said: Said::default() };
         newcomer.describer.learn(&offer.slots, offer.slot);
-        newcomer.describe(&offer.audio, SocketAddr::new(self.local[Side::Company.index()].ip(), 0))
+        newcomer.describe(&offer.audio, 0, SocketAddr::new(self.local[Side::Company.index()].ip(), 0))
     }
 
     /// Reads a newcomer's answer, as [`Negotiation::read_answer`] does.
     pub fn read_newcomer(&self, newcomer: &Newcomer, body: &Bytes) -> Result<Stream, SdpError> {
         let stream = self.read_offer(Side::Company, body)?;
-        limited(stream, &newcomer.said, newcomer.describer.audio_slot())
+        limited(stream, &newcomer.said, &newcomer.describer)
     }
 
     /// The newcomer stands for the company from now on; its stream is still to be accepted.
@@ -234,10 +255,11 @@ impl Negotiation {
         Some(audio)
     }
 
-    /// The far side of `side` has not heard this description yet.
+    /// The far side of `side` has not heard this description yet. Codecs that we put behind it are no news.
     pub fn is_news(&self, from: Side, stream: &Stream) -> bool {
         let to = from.other().index();
-        self.describers[to].is_news(&self.for_leg(to, &stream.audio), self.local[to])
+        let (audio, _) = self.for_leg(to, &stream.audio, true);
+        self.describers[to].is_news_beside(&audio, self.local[to], self.said[to].extra)
     }
 
     /// A stream that no packet may ever be sent to is refused before it is believed. One exception: programs of one
@@ -254,20 +276,34 @@ impl Negotiation {
     /// The description of `stream`, which `from` wrote, for the other side.
     pub fn cross(&mut self, from: Side, stream: &Stream) -> Payload {
         let to = from.other().index();
-        self.said[to].note(&stream.audio);
-        let audio = self.for_leg(to, &stream.audio);
+        let (audio, extra) = self.for_leg(to, &stream.audio, stream.is_answer);
         let bytes = self.describers[to].describe(&audio, self.local[to]);
+        self.said[to].note(&audio, extra);
         Payload { content_type: "application/sdp".to_owned(), bytes }
     }
 
-    /// As this leg may hear it.
-    fn for_leg<'a>(&self, to: usize, audio: &'a Audio) -> Cow<'a, Audio> {
+    /// As this leg may hear it, and which payload types of it are ours.
+    fn for_leg<'a>(&self, to: usize, audio: &'a Audio, is_answer: bool) -> (Cow<'a, Audio>, u128) {
         let allowed = &self.allowed[to];
         let mut audio = Cow::Borrowed(audio);
+        if let (true, Some(offer)) = (is_answer, &self.accepted[to]) {
+            if !terms::are_of(&audio, offer)
+                && let Some(formats) = terms::of(&audio, offer, self.transcode)
+            {
+                audio.to_mut().formats = formats;
+            }
+            return (audio, 0);
+        }
         if !allowed.is_empty() {
             limit(audio.to_mut(), allowed);
         }
-        audio
+        let extends = self.transcode && !is_answer;
+        let extra = if extends && terms::can_be_extended(&audio, allowed) {
+            terms::extend(audio.to_mut(), allowed)
+        } else {
+            0
+        };
+        (audio, extra)
     }
 
     /// `side`'s stream is in force from now on. Gives what the media threads must know of it.
@@ -296,6 +332,7 @@ impl Negotiation {
             rtcp: audio.rtcp,
             signalling: self.signalling[side.index()],
             nat: self.nat[side.index()],
+            said: audio.formats.len(),
             formats,
             flowing: Flowing {
                 from_side: audio.direction.sends(),
@@ -312,6 +349,11 @@ impl Negotiation {
 }
 
 impl Stream {
+    /// Whether there is a codec in it that we can make another of.
+    pub fn can_be_transcoded(&self) -> bool {
+        self.audio.formats.iter().any(|format| terms::codec(format).is_some())
+    }
+
     /// Keeps the codecs that this list names, in its order; `false` when none is left.
     pub fn limit(&mut self, codecs: &CodecList) -> bool {
         limit(&mut self.audio, codecs)
@@ -328,8 +370,14 @@ fn limit(audio: &mut Audio, codecs: &CodecList) -> bool {
         return true;
     }
     let is_left = audio.retain(|format| !format.is_codec() || rank(format, codecs).is_some());
-    audio.formats.sort_by_key(|format| rank(format, codecs).unwrap_or(usize::MAX));
+    prefer(audio, codecs);
     is_left
+}
+
+fn prefer(audio: &mut Audio, codecs: &CodecList) {
+    if !codecs.is_empty() {
+        audio.formats.sort_by_key(|format| rank(format, codecs).unwrap_or(usize::MAX));
+    }
 }
 
 fn rank(format: &Format, codecs: &CodecList) -> Option<usize> {
@@ -337,9 +385,14 @@ fn rank(format: &Format, codecs: &CodecList) -> Option<usize> {
 }
 
 /// An answer, limited to what was offered and where.
-fn limited(mut stream: Stream, said: &Said, slot: usize) -> Result<Stream, SdpError> {
+fn limited(mut stream: Stream, said: &Said, describer: &Describer) -> Result<Stream, SdpError> {
+    stream.is_answer = true;
     stream.audio.direction = stream.audio.direction.answering(said.direction);
-    if stream.slot == slot && stream.audio.retain(|format| said.types.contains(&format.payload_type)) {
+    let offered = describer.said().map_or(&[][..], |audio| &audio.formats);
+    let was_offered = |format: &Format| {
+        said.types.contains(&format.payload_type) || offered.iter().any(|other| terms::same(format, other))
+    };
+    if stream.slot == describer.audio_slot() && stream.audio.retain(was_offered) {
         Ok(stream)
     } else {
         Err(SdpError::NoAudio)
@@ -358,7 +411,7 @@ pub fn read_stream(body: &Bytes, codecs: Codecs) -> Result<Stream, SdpError> {
         // The other side is given an address of ours: that nothing is to be sent must stand in words (RFC 3264 §8.4).
         audio.direction = Direction::new(audio.direction.sends(), false);
     }
-    if wanted { Ok(Stream { audio, slots, slot }) } else { Err(SdpError::NoAudio) }
+    if wanted { Ok(Stream { audio, slots, slot, is_answer: false }) } else { Err(SdpError::NoAudio) }
 }
 
 /// The session description of a message: its body, or the first such part of a multipart body.

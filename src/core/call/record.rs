@@ -81,19 +81,24 @@ impl Call {
     pub fn recording_stage(&self) -> Stage {
         let record = &self.record;
         match &self.state {
-            _ if !self.facts.recorded || record.withdrawn => Stage::Off,
-            State::Deciding { .. } | State::Opening | State::Hunting(_) => Stage::Awaited,
-            State::Talking(_) if record.ordered != record.is_paused => Stage::Changing,
-            State::Talking(_) if record.is_paused => Stage::Paused,
-            State::Talking(_) => Stage::Running,
+            _ if !self.is_recording_wanted() => Stage::Off,
+            State::Deciding { .. } | State::Opening | State::Hunting(_) | State::Announcing(_) => Stage::Awaited,
+            State::Talking(_) | State::Mailbox { .. } if record.ordered != record.is_paused => Stage::Changing,
+            State::Talking(_) | State::Mailbox { .. } if record.is_paused => Stage::Paused,
+            State::Talking(_) | State::Mailbox { .. } => Stage::Running,
             State::Ending { .. } | State::Ended => Stage::Off,
         }
+    }
+
+    /// Nobody has said that this call is not to be recorded.
+    pub(super) fn is_recording_wanted(&self) -> bool {
+        self.facts.recorded && !self.record.withdrawn
     }
 
     /// Both sides are connected: the recording begins, unless it is not wanted.
     pub(super) fn begin_recording(&mut self, ctx: &mut Ctx<'_>) {
         self.record.since = Some(ctx.now.mono);
-        if self.facts.recorded && !self.record.withdrawn {
+        if self.is_recording_wanted() {
             self.recording_started = true;
             let spec = RecordingSpec { call: self.id(), started: ctx.now };
             ctx.media(self.id(), MediaCommand::Record(spec));
@@ -128,7 +133,7 @@ impl Call {
     pub(super) fn on_paused(&mut self, paused: bool, at: Now, ctx: &mut Ctx<'_>) {
         let id = self.id();
         let record = &mut self.record;
-        if record.is_paused == paused || !matches!(self.state, State::Talking(_)) {
+        if record.is_paused == paused || !matches!(self.state, State::Talking(_) | State::Mailbox { .. }) {
             return;
         }
         record.is_paused = paused;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, ErasedData, Event, FraudData,
-    HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, Transferred, TrunkData,
+    HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, SiprecData, Transferred, TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
@@ -72,6 +72,8 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
             let Crashed { call_id, panic } = read(text)?;
             Body::CallCrashed { call_id, panic: panic.into_owned() }
         }
+        "leaseline.siprec.started" => Body::SiprecStarted(read(text)?),
+        "leaseline.siprec.failed" => Body::SiprecFailed(read(text)?),
         "leaseline.recording.sealed" => Body::RecordingSealed(read(text)?),
         "leaseline.recording.played" => Body::RecordingPlayed(read(text)?),
         "leaseline.recording.erased" => Body::RecordingErased(read(text)?),
@@ -143,6 +145,7 @@ enum Data<'a> {
     Refused(&'a RefusedData),
     Crashed(Crashed<'a>),
     Recording(&'a RecordingData),
+    Siprec(&'a SiprecData),
     Played(&'a PlayedData),
     Erased(&'a ErasedData),
     Hold(&'a HoldData),
@@ -169,6 +172,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::CallRefused(refused) => Data::Refused(refused),
         Body::CallCrashed { call_id, panic } => Data::Crashed(Crashed { call_id: *call_id, panic: panic.into() }),
         Body::RecordingSealed(recording) => Data::Recording(recording),
+        Body::SiprecStarted(siprec) | Body::SiprecFailed(siprec) => Data::Siprec(siprec),
         Body::RecordingPlayed(played) => Data::Played(played),
         Body::RecordingErased(erased) => Data::Erased(erased),
         Body::RecordingHeld(hold) | Body::RecordingReleased(hold) => Data::Hold(hold),
@@ -229,7 +233,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::core::event::{
         Attribution, AttributionKind, Candidate, DigitData, Gap, HangupBy, LegMedia, MediaSummary, Outcome, PausedBy,
-        RecordingState, RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
+        PromptData, RecordingState, RecordingSummary, RouteAttempt, RouteData, RouteDecision, Session, TransferData,
     };
     use crate::core::identity::Diversion;
     use crate::core::stir::StirData;
@@ -326,6 +330,14 @@ pub(crate) mod tests {
                 }],
             },
             transfers: vec![transfer()],
+            prompts: vec![PromptData {
+                kind: "whisper".into(),
+                to: crate::ids::Side::Company,
+                file: "kitchens.wav".into(),
+                sha256: text(),
+                from: Wall(1_790_000_000_000_000),
+                until: Wall(1_790_000_002_000_000),
+            }],
             dtmf: vec![DigitData { side: crate::ids::Side::Caller, digit: Some("5".into()), at_ms: 1, for_ms: 2 }],
             recording: Some(RecordingSummary {
                 state: RecordingState::Degraded,
@@ -358,6 +370,17 @@ pub(crate) mod tests {
         }
     }
 
+    fn siprec(reason: Option<&str>) -> SiprecData {
+        SiprecData {
+            call_id: CallId(1),
+            recorder: "archive".into(),
+            place: Some("sip:srs@192.0.2.60".into()),
+            reason: reason.map(str::to_owned),
+            sip_status: reason.map(|_| 503),
+            again_in_ms: reason.map(|_| 5_000),
+        }
+    }
+
     pub(crate) fn every_body() -> Vec<Body> {
         vec![
             Body::CallEnded(Box::new(full_call(1))),
@@ -382,6 +405,8 @@ pub(crate) mod tests {
                 call_id: CallId(1),
                 recording: RecordingSummary { state: RecordingState::Complete, ..RecordingSummary::default() },
             }),
+            Body::SiprecStarted(siprec(None)),
+            Body::SiprecFailed(siprec(Some("recorder_refused"))),
             Body::RecordingPlayed(PlayedData {
                 call_id: CallId(1),
                 by: "anna".into(),

@@ -14,10 +14,13 @@
 //! it; when two in a row are off by more than [`DRIFT`], the anchor moves by the smaller of them.
 
 use crate::limits;
-use crate::wire::codec::g711::Law;
+use crate::wire::codec::Codec;
+use crate::wire::codec::g711::RATE;
 
 use super::gaps::Cause;
-use super::track::{Placed, Track};
+use super::ordered::Ordered;
+use super::sequence::{Order, Sequence};
+use super::track::Track;
 use super::{SAMPLES_PER_MS, SideStats};
 
 const MS: i64 = SAMPLES_PER_MS as i64;
@@ -31,9 +34,12 @@ const WATCH: i64 = 3_000 * MS;
 const WATCH_PACKETS: u32 = 20;
 /// More than jitter leaves in the smallest of so many delays, less than a packet.
 const DRIFT: i64 = 14 * MS;
-/// Sequence numbers: RFC 3550 §A.1 `MAX_DROPOUT` and `MAX_MISORDER`.
-const DROPOUT: i16 = 3_000;
-const MISORDER: i16 = 100;
+
+/// The longest delay of a decoder, Opus with 6.5 ms.
+const LOOK_AHEAD: i64 = 7 * MS;
+/// First windows after a stream was anchored, shorter: an anchor that jitter put late is found soon.
+const YOUNG: u8 = 3;
+const YOUNG_WATCH: i64 = 1_000 * MS;
 
 /// How far arrival may be from where the timestamp says, in samples.
 #[derive(Clone, Copy, Debug)]
@@ -64,26 +70,18 @@ pub(super) struct Packet<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// How a sequence number follows the ones before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
-    /// First of the stream, or after a jump that is no loss.
-    Fresh,
-    Next,
-    /// So many are missing before it.
-    After(u16),
-    Reordered,
-    Duplicate,
-}
-
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) ssrc: u32,
     /// Arrival of the last packet, in samples since the answer.
     pub(super) last_at: i64,
     sequence: Option<Sequence>,
-    /// Last timestamp, and the same without wrapping.
+    /// Last timestamp, and the same without wrapping, in units of `rate`.
     clock: Option<(u32, i64)>,
+    /// RTP clock of the codec in use.
+    rate: u32,
+    /// Decoder of a codec that keeps state, and the packets that wait for it.
+    ordered: Option<Box<Ordered>>,
     /// Position of unwrapped timestamp 0.
     anchor: Option<i64>,
     held: Held,
@@ -99,6 +97,8 @@ impl Stream {
             last_at: i64::MIN,
             sequence: None,
             clock: None,
+            rate: RATE,
+            ordered: None,
             anchor: None,
             held: Held::default(),
             drift: Drift::default(),
@@ -106,18 +106,28 @@ impl Stream {
         }
     }
 
-    /// A packet with G.711 audio.
-    pub(super) fn on_audio(&mut self, packet: Packet<'_>, law: Law, track: &mut Track, stats: &mut SideStats) {
+    /// A packet with audio.
+    pub(super) fn on_audio(&mut self, packet: Packet<'_>, codec: Codec, track: &mut Track, stats: &mut SideStats) {
         self.last_at = packet.at;
+        let Some(length) = codec.duration(packet.payload).map(|units| i64::from(units * RATE / codec.clock())) else {
+            stats.undecodable += 1;
+            self.on_silence(packet, Cause::Codec, (packet.at, packet.at + super::UNKNOWN_PACKET), track, stats);
+            return;
+        };
+        if codec.clock() != self.rate {
+            // RFC 7160: timestamps before and after have nothing in common.
+            self.finish(track, stats);
+            (self.rate, self.clock, self.anchor) = (codec.clock(), None, None);
+        }
         let before = self.clock;
         let time = self.unwrap(packet.timestamp);
-        let order = self.order(packet.sequence, before.map(|(_, last)| time - last));
+        let order = self.order(packet.sequence, before.map(|(_, last)| time - self.samples(last)));
         if order == Order::Duplicate {
             self.clock = before;
             stats.duplicates += 1;
             return;
         }
-        let piece = Piece { at: packet.at, time, order, law };
+        let piece = Piece { at: packet.at, time, length, sequence: packet.sequence, order, codec };
         let Some(anchor) = self.anchor else {
             self.hold(piece, packet.payload, STEADY, track, stats);
             return;
@@ -136,7 +146,7 @@ impl Stream {
             self.release(track, stats);
         }
         self.place(piece, packet.payload, track, stats);
-        self.watch(piece, delay, packet.payload.len(), track, stats);
+        self.watch(piece, delay, track, stats);
     }
 
     /// A packet whose time is silence: key presses, comfort noise, a format we cannot decode. `since`: where the silence
@@ -147,11 +157,15 @@ impl Stream {
         cause: Cause,
         (since, until): (i64, i64),
         track: &mut Track,
+        stats: &mut SideStats,
     ) {
         let before = std::mem::replace(&mut self.last_at, packet.at);
         let order = self.order(packet.sequence, None);
         if order == Order::Duplicate {
             return;
+        }
+        if let Some(ordered) = &mut self.ordered {
+            ordered.pass(packet.at, packet.sequence, track, stats);
         }
         self.silence = self.silence.max(Some(cause));
         if order == Order::Next {
@@ -170,13 +184,25 @@ impl Stream {
         if self.held.since().is_some_and(|since| at - since >= SETTLE) {
             self.settle(track, stats);
         }
+        if let Some(ordered) = &mut self.ordered {
+            ordered.on_time(at, track, stats);
+        }
     }
 
     /// The stream is over, or gives way to another.
     pub(super) fn finish(&mut self, track: &mut Track, stats: &mut SideStats) {
         self.settle(track, stats);
+        if let Some(ordered) = &mut self.ordered {
+            ordered.flush(track, stats);
+        }
     }
 
+    /// Samples of so many units of the RTP clock.
+    fn samples(&self, units: i64) -> i64 {
+        units * i64::from(RATE) / i64::from(self.rate)
+    }
+
+    /// The timestamp in samples, without wrapping.
     fn unwrap(&mut self, timestamp: u32) -> i64 {
         let time = match self.clock {
             None => 0,
@@ -184,7 +210,7 @@ impl Stream {
             Some((last, time)) => time + i64::from(timestamp.wrapping_sub(last) as i32),
         };
         self.clock = Some((timestamp, time));
-        time
+        self.samples(time)
     }
 
     /// `step`: how far the timestamp moved. A number seen before with a timestamp far away is no copy but a restart.
@@ -195,7 +221,7 @@ impl Stream {
         };
         let restarted = order == Order::Duplicate && step.is_some_and(|s| s.abs() > 2_000 * MS);
         if order == Order::Fresh || restarted {
-            self.sequence = Some(Sequence { highest: sequence, seen: 1 });
+            self.sequence = Some(Sequence::new(sequence));
             return Order::Fresh;
         }
         order
@@ -235,7 +261,12 @@ impl Stream {
         }
         self.anchor = Some(anchor);
         self.drift = Drift::default();
-        for (piece, payload) in held.iter() {
+        let mut pieces: Vec<(Piece, &[u8])> = held.iter().collect();
+        if pieces.iter().any(|(piece, _)| piece.codec.law().is_none()) {
+            // Jitter may have brought the second before the first.
+            pieces.sort_by_key(|(piece, _)| piece.time);
+        }
+        for (piece, payload) in pieces {
             let delay = piece.at - (anchor + piece.time);
             if STEADY.allows(delay) {
                 self.place(piece, payload, track, stats);
@@ -253,18 +284,26 @@ impl Stream {
             return;
         }
         let Some(anchor) = self.anchor else { return };
-        let position = anchor + piece.time;
-        if let Some(heard_to) = track.heard_to()
-            && position > heard_to as i64
+        let mut position = anchor + piece.time;
+        let mut heard_to = track.heard_to().map(|end| end as i64);
+        if piece.codec.law().is_none() {
+            let ordered = self.ordered(piece.codec, track, stats);
+            position -= ordered.delay();
+            heard_to = heard_to.map(|end| end.max(ordered.came_to()));
+        }
+        if let Some(heard_to) = heard_to
+            && position > heard_to
         {
-            let gap = position - heard_to as i64;
+            let gap = position - heard_to;
             let silence = self.silence.unwrap_or(Cause::Dtx);
             match piece.order {
-                Order::Next => track.explain(heard_to as i64, position, silence),
+                // The last codec looked ahead further than this one: nothing is missing.
+                Order::Next if self.ordered.is_some() && gap <= LOOK_AHEAD => track.stretch(heard_to as u64, gap as usize),
+                Order::Next => track.explain(heard_to, position, silence),
                 Order::After(missing) => {
-                    let lost = i64::from(missing) * payload.len() as i64;
+                    let lost = i64::from(missing) * piece.length;
                     let cause = if lost * 2 >= gap { Cause::Loss } else { silence };
-                    track.explain(heard_to as i64, position, cause);
+                    track.explain(heard_to, position, cause);
                 }
                 Order::Fresh | Order::Reordered | Order::Duplicate => {}
             }
@@ -272,17 +311,28 @@ impl Stream {
         if piece.order != Order::Reordered {
             self.silence = None;
         }
+        let Some(law) = piece.codec.law() else {
+            return self.ordered(piece.codec, track, stats).push(piece, position, payload, track, stats);
+        };
         stats.audio += 1;
-        match track.place(position, payload, piece.law.table()) {
-            Placed::In => {}
-            Placed::Late => stats.late += 1,
-            Placed::TooFar => stats.misplaced += 1,
-        }
+        stats.note(track.place(position, payload, law.table()));
     }
 
-    fn watch(&mut self, piece: Piece, delay: i64, samples: usize, track: &mut Track, stats: &mut SideStats) {
+    /// The decoder of this codec; the one of another has had its time.
+    fn ordered(&mut self, codec: Codec, track: &mut Track, stats: &mut SideStats) -> &mut Ordered {
+        if let Some(ordered) = &mut self.ordered
+            && ordered.codec() != codec
+        {
+            ordered.flush(track, stats);
+            self.ordered = None;
+        }
+        self.ordered.get_or_insert_with(|| Box::new(Ordered::new(codec)))
+    }
+
+    fn watch(&mut self, piece: Piece, delay: i64, track: &mut Track, stats: &mut SideStats) {
         let (Some(step), Some(anchor)) = (self.drift.observe(piece.at, delay), self.anchor) else { return };
-        let end = anchor + piece.time + samples as i64;
+        let ahead = self.ordered.as_ref().filter(|_| piece.codec.law().is_none()).map_or(0, |ordered| ordered.delay());
+        let end = anchor + piece.time + piece.length - ahead;
         if step > 0 && track.heard_to() == u64::try_from(end).ok() {
             track.stretch(end as u64, step as usize);
         }
@@ -293,12 +343,16 @@ impl Stream {
 
 /// A packet without its payload.
 #[derive(Clone, Copy, Debug)]
-struct Piece {
-    at: i64,
-    /// Unwrapped timestamp.
-    time: i64,
-    order: Order,
-    law: Law,
+pub(super) struct Piece {
+    /// Arrival.
+    pub(super) at: i64,
+    /// Unwrapped timestamp, in samples.
+    pub(super) time: i64,
+    /// What it stands for, in samples.
+    pub(super) length: i64,
+    pub(super) sequence: u16,
+    pub(super) order: Order,
+    pub(super) codec: Codec,
 }
 
 /// Packets held back, payloads in one buffer.
@@ -352,42 +406,14 @@ impl Held {
     }
 }
 
-/// Highest sequence number and which of the 64 up to it were seen.
-#[derive(Clone, Copy, Debug)]
-struct Sequence {
-    highest: u16,
-    seen: u64,
-}
-
-impl Sequence {
-    fn order(&mut self, sequence: u16) -> Order {
-        let ahead = sequence.wrapping_sub(self.highest) as i16;
-        match ahead {
-            1..DROPOUT => {
-                self.seen = if ahead < 64 { self.seen << ahead | 1 } else { 1 };
-                self.highest = sequence;
-                if ahead == 1 { Order::Next } else { Order::After(ahead as u16 - 1) }
-            }
-            -63..=0 => {
-                let bit = 1u64 << -ahead;
-                if self.seen & bit != 0 {
-                    return Order::Duplicate;
-                }
-                self.seen |= bit;
-                Order::Reordered
-            }
-            _ if (-MISORDER..0).contains(&ahead) => Order::Reordered,
-            _ => Order::Fresh,
-        }
-    }
-}
-
 /// Smallest delay of the running window and of the one before.
 #[derive(Debug, Default)]
 struct Drift {
     /// Start of the window, smallest delay, packets.
     window: Option<(i64, i64, u32)>,
     before: Option<i64>,
+    /// Windows so far, up to [`YOUNG`].
+    age: u8,
 }
 
 impl Drift {
@@ -395,11 +421,18 @@ impl Drift {
     fn observe(&mut self, at: i64, delay: i64) -> Option<i64> {
         let (start, smallest, packets) = self.window.unwrap_or((at, delay, 0));
         let (smallest, packets) = (smallest.min(delay), packets.saturating_add(1));
-        if at - start < WATCH || packets < WATCH_PACKETS {
+        let is_young = self.age < YOUNG;
+        let watch = if is_young { YOUNG_WATCH } else { WATCH };
+        if at - start < watch || packets < WATCH_PACKETS {
             self.window = Some((start, smallest, packets));
             return None;
         }
         self.window = None;
+        if is_young {
+            // No network is faster than itself: what comes earlier than the anchor says shows where it belongs.
+            self.age += 1;
+            return Some(smallest).filter(|early| *early < -MS);
+        }
         let before = self.before.replace(smallest)?;
         let step = match (before, smallest) {
             (a, b) if a > DRIFT && b > DRIFT => a.min(b),

@@ -4,12 +4,14 @@ mod bounds;
 mod content;
 mod gap_map;
 mod pauses;
+mod table;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::time::Wall;
+use crate::wire::codec::g711::Law;
 
 pub(super) const MS: i64 = 8;
 

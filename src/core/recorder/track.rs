@@ -54,8 +54,17 @@ impl Track {
         &self.gaps
     }
 
-    /// Writes decoded audio at `position`. What is there already stays: a packet never shifts or replaces another.
+    /// Writes G.711 audio at `position`. What is there already stays: a packet never shifts or replaces another.
     pub(super) fn place(&mut self, position: i64, codes: &[u8], table: &[i16; 256]) -> Placed {
+        self.put(position, codes, |code| table[code as usize])
+    }
+
+    /// The same with samples.
+    pub(super) fn place_samples(&mut self, position: i64, samples: &[i16]) -> Placed {
+        self.put(position, samples, |sample| sample)
+    }
+
+    fn put<T: Copy>(&mut self, position: i64, codes: &[T], value: impl Fn(T) -> i16) -> Placed {
         let end = position.saturating_add(codes.len() as i64);
         let frontier = self.frontier as i64;
         if end > frontier + limits::RECORDER_BUFFER as i64 {
@@ -79,11 +88,11 @@ impl Track {
         let there = self.samples[from..].iter_mut().zip(&mut self.marks[from..]);
         for ((sample, mark), code) in there.zip(old) {
             if *mark != HEARD {
-                *sample = table[*code as usize];
+                *sample = value(*code);
                 *mark = HEARD;
             }
         }
-        self.samples.extend(new.iter().map(|code| table[*code as usize]));
+        self.samples.extend(new.iter().map(|code| value(*code)));
         self.marks.resize(self.samples.len(), HEARD);
         self.heard_to = self.heard_to.max(Some(end as u64));
         verdict

@@ -33,6 +33,7 @@ fn remote(rtp: &str) -> Remote {
         signalling: rtp.ip(),
         nat: false,
         formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
+        said: 2,
         flowing: BOTH_WAYS,
     }
 }

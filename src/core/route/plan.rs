@@ -6,7 +6,7 @@ use rand_core::Rng;
 
 use super::hours::{Hours, hours};
 use super::{Desk, Known, Target, targets};
-use crate::config::{Company, Destination, During, Glob, Rule, Strategy, Then, Ways, When};
+use crate::config::{Company, Destination, During, Glob, Rule, Sound, Strategy, Then, Ways, When};
 use crate::core::admission::Reject;
 use crate::core::attribution;
 use crate::core::event::Attribution;
@@ -37,6 +37,9 @@ pub struct Choice<'a> {
     pub way: Way<'a>,
     /// Whether the call is recorded, by the first rule that fits and says so.
     pub recording: Option<bool>,
+    /// Of the first rule that fits and has one.
+    pub announcement: Option<&'a Arc<Sound>>,
+    pub whisper: Option<&'a Arc<Sound>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +60,10 @@ pub struct Plan {
     pub parallel: usize,
     pub hours: Hours,
     pub rule: Option<Arc<str>>,
-    /// What the rules say of recording.
+    /// What the rules say of recording, and what they have to be played.
     pub recording: Option<bool>,
+    pub announcement: Option<Arc<Sound>>,
+    pub whisper: Option<Arc<Sound>>,
     /// The first target is the one that the caller spoke to before.
     pub is_known: bool,
 }
@@ -70,6 +75,8 @@ pub fn choose<'a>(question: &Question<'a>, known: &Known) -> Choice<'a> {
     let before = before(question, known);
     let mut fitting = company.rules.iter().filter(|rule| fits(&rule.when, question, now, before.is_some()));
     let recording = fitting.clone().find_map(|rule| rule.recording);
+    let announcement = fitting.clone().find_map(|rule| rule.announcement.as_ref());
+    let whisper = fitting.clone().find_map(|rule| rule.whisper.as_ref());
     let rule = fitting.find(|rule| rule.leads());
     let usual = || match (&company.closed, now.is_open()) {
         (_, true) => Way::Forward(&company.forward_to, company.strategy),
@@ -83,7 +90,7 @@ pub fn choose<'a>(question: &Question<'a>, known: &Known) -> Choice<'a> {
         Some(Then::Usual) | None => usual(),
     };
     let wants_known = rule.is_some_and(|rule| rule.when.known == Some(true));
-    Choice { hours: now, rule, before: before.filter(|_| wants_known), way, recording }
+    Choice { hours: now, rule, before: before.filter(|_| wants_known), way, recording, announcement, whisper }
 }
 
 impl Choice<'_> {
@@ -113,6 +120,8 @@ impl Choice<'_> {
             hours: self.hours,
             rule: self.rule.map(|rule| Arc::clone(&rule.name)),
             recording: self.recording,
+            announcement: self.announcement.cloned(),
+            whisper: self.whisper.cloned(),
             is_known: self.before.is_some(),
         }
     }

@@ -237,6 +237,7 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         stir: None,
         attribution: Attribution::default(),
         transfers: Vec::new(),
+        prompts: Vec::new(),
         dtmf: Vec::new(),
         recording: None,
         media: None,

@@ -1,11 +1,10 @@
-//! One media thread: sockets of its calls in one epoll set, a verdict of [`crate::core::relay`] for every datagram,
+//! One media thread: the sockets of its calls with one driver, a verdict of [`crate::core::relay`] for every datagram,
 //! forward first and tap after ([`super::session`]).
 //!
-//! Turns. The thread wakes when a datagram or an order comes, reads at most [`ROUNDS`] datagrams of every ready socket
-//! (one a round, so a flooded socket takes nothing from the others), takes its orders, and flushes the tap. A turn
-//! starts at the earliest [`TURN`] after the one before. With little traffic that never makes anybody wait; with much
-//! it lets packets of many sockets share one wake-up, at the price of at most [`TURN`] of delay. The clock is read once
-//! a round.
+//! Turns. The thread wakes when a datagram or an order comes, serves what its driver brings ([`super::driver`]), takes
+//! its orders, and flushes the tap. A turn starts at the earliest [`TURN`] after the one before. With little traffic
+//! that never makes anybody wait; with much it lets packets of many sockets share one wake-up, at the price of at most
+//! [`TURN`] of delay. The clock is read for every [`CLOCK`] datagrams.
 //!
 //! A panic while a call's datagram or order is handled ends that call's media and no other's.
 
@@ -20,11 +19,13 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use crate::config;
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::ids::{CallId, Side};
+use crate::io::media::driver::{self, WAKER};
+use crate::io::media::fork::Fork;
 use crate::io::media::session::{Hands, Session};
 use crate::io::media::stats::{Cells, MediaStats};
 use crate::io::media::tap::Tap;
@@ -34,19 +35,15 @@ use crate::time::{Mono, Now};
 /// Shortest time between the starts of two turns. 2 ms halve the CPU of a packet at low load, where the wake-up is what
 /// costs; 5 ms save little more.
 const TURN: Duration = Duration::from_millis(2);
-/// Datagrams of one socket in one turn: a burst of 80 ms passes in one turn, a flood is left to the kernel's buffer.
-const ROUNDS: usize = 4;
-/// Sockets served in one round; epoll takes the others first in the next.
-const EVENTS: usize = 1_024;
+/// Datagrams that share one look at the clock: a tenth of a millisecond's worth.
+const CLOCK: u32 = 32;
 /// How long the recorder may take to accept the last messages when the thread ends.
 const TAP_FINISH: Duration = Duration::from_secs(2);
-/// Mark of the wake-up descriptor among the sockets.
-const WAKER: u64 = u64::MAX;
-
 /// What a media thread is told.
 pub(crate) enum Order {
     Open(Box<Session>),
     Command(CallId, Box<MediaCommand>),
+    Fork(CallId, Box<Fork>),
     End,
 }
 
@@ -60,29 +57,48 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
-    pub(crate) fn start(index: usize, clock: Clock, tap: Tap, notices: Notices, homes: Homes) -> io::Result<Thread> {
+    /// Starts the thread. `engine` has been chosen by [`driver::choose`].
+    pub(crate) fn start(
+        index: usize,
+        engine: config::Engine,
+        clock: Clock,
+        tap: Tap,
+        notices: Notices,
+        homes: Homes,
+    ) -> io::Result<Thread> {
         let waker = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(&*waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
         let (orders, inbox) = channel();
         let calls = Arc::new(AtomicUsize::new(0));
         let published: Arc<Cells> = Arc::new(std::array::from_fn(|_| AtomicU64::new(0)));
-        let mut worker = Worker {
-            epoll,
-            waker: waker.clone(),
-            inbox,
-            clock,
-            homes,
-            calls: calls.clone(),
-            published: published.clone(),
-            sessions: Vec::new(),
-            free: Vec::new(),
-            slots: HashMap::new(),
-            deadlines: BinaryHeap::new(),
-            hands: Hands::new(tap, notices),
-        };
-        let join = std::thread::Builder::new().name(format!("media-{index}")).spawn(move || worker.run())?;
-        Ok(Thread { orders, waker, calls, stats: published, join: Some(join) })
+        let (started, has_started) = channel();
+        let theirs = (waker.clone(), calls.clone(), published.clone());
+        let join = std::thread::Builder::new().name(format!("media-{index}")).spawn(move || {
+            let (waker, calls, published) = theirs;
+            // A driver stays on the thread that made it.
+            let driver = match driver::start(engine, waker.clone()) {
+                Ok(driver) => driver,
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            let mut worker = Worker {
+                waker,
+                inbox,
+                clock,
+                homes,
+                calls,
+                published,
+                sessions: Vec::new(),
+                free: Vec::new(),
+                slots: HashMap::new(),
+                serial: 0,
+                deadlines: BinaryHeap::new(),
+                hands: Hands::new(driver, tap, notices),
+            };
+            let _ = started.send(Ok(()));
+            worker.run();
+        })?;
+        let thread = Thread { orders, waker, calls, stats: published, join: Some(join) };
+        has_started.recv().unwrap_or_else(|_| Err(io::Error::other("a media thread ended at its start")))?;
+        Ok(thread)
     }
 
     /// Calls on this thread, those on their way to it included.
@@ -121,17 +137,18 @@ impl Drop for Thread {
 
 /// What a thread holds.
 struct Worker {
-    epoll: Epoll,
     waker: Arc<EventFd>,
     inbox: Receiver<Order>,
     clock: Clock,
     homes: Homes,
     calls: Arc<AtomicUsize>,
     published: Arc<Cells>,
-    /// By slot; a socket's epoll mark is `slot * 4 + side * 2 + rtcp`.
+    /// By slot, see [`Mark`].
     sessions: Vec<Option<Place>>,
     free: Vec<usize>,
     slots: HashMap<CallId, usize>,
+    /// Of the call that was opened last.
+    serial: u32,
     /// When a slot's call wants to be woken, earliest first. An entry that is no longer the slot's `due` is stale.
     deadlines: BinaryHeap<Reverse<(Mono, usize)>>,
     hands: Hands,
@@ -140,68 +157,90 @@ struct Worker {
 /// A call on this thread, and the deadline of its that stands in the heap.
 struct Place {
     session: Session,
+    serial: u32,
     due: Option<Mono>,
 }
 
+/// What the driver says of a socket that has something: which call's, and which of its four sockets. The serial keeps a
+/// late word about a call from reaching the next one in its slot.
+#[derive(Clone, Copy)]
+struct Mark {
+    serial: u32,
+    slot: u32,
+    side: Side,
+    is_rtcp: bool,
+}
+
+impl Mark {
+    /// Slots take 30 bits, serials 31: no mark is one of the driver's own.
+    fn pack(self) -> u64 {
+        let socket = (self.side.index() as u64) << 1 | u64::from(self.is_rtcp);
+        u64::from(self.serial & SERIALS) << 32 | u64::from(self.slot) << 2 | socket
+    }
+
+    fn unpack(mark: u64) -> Mark {
+        let side = if mark & 2 == 0 { Side::Caller } else { Side::Company };
+        Mark { serial: (mark >> 32) as u32, slot: mark as u32 >> 2, side, is_rtcp: mark & 1 == 1 }
+    }
+}
+
+const SERIALS: u32 = u32::MAX >> 1;
+
 impl Worker {
     fn run(&mut self) {
-        let mut events = vec![EpollEvent::empty(); EVENTS];
         let mut turn = (self.clock)().mono;
         loop {
             let waited = (self.clock)().mono.since(turn);
-            if waited < TURN {
-                std::thread::sleep(TURN - waited);
-            }
-            let woken = self.serve(&mut events, self.timeout());
+            let timeout = self.timeout();
+            self.hands.driver.wait(TURN.saturating_sub(waited), timeout);
             let now = (self.clock)();
             turn = now.mono;
+            let woken = self.serve(now);
             if woken && !self.take_orders(now) {
                 return self.finish(now);
             }
             self.wake_due(now);
             self.hands.tap.turn(now.mono);
+            self.hands.stats.send_failed += self.hands.driver.take_failed();
             self.hands.stats.publish(&self.published);
         }
     }
 
     /// How long to wait for the next datagram.
-    fn timeout(&self) -> EpollTimeout {
+    fn timeout(&self) -> Option<Duration> {
         let now = (self.clock)().mono;
         let flush = self.hands.tap.poll_timeout(now).map(|(at, _)| at);
         let due = self.deadlines.peek().map(|Reverse((at, _))| *at);
-        let Some(next) = flush.into_iter().chain(due).min() else { return EpollTimeout::NONE };
-        let ms = next.since(now).as_millis() + 1;
-        EpollTimeout::from(u16::try_from(ms).unwrap_or(u16::MAX))
+        flush.into_iter().chain(due).min().map(|next| next.since(now))
     }
 
-    /// Waits, then serves the ready sockets for some rounds. True: orders wait.
-    fn serve(&mut self, events: &mut [EpollEvent], timeout: EpollTimeout) -> bool {
+    /// Serves the sockets that have something. True: orders wait.
+    fn serve(&mut self, mut now: Now) -> bool {
         let mut woken = false;
-        let mut timeout = timeout;
-        for _ in 0..ROUNDS {
-            // Errors of epoll_wait are signals (EINTR): the next turn waits again.
-            let ready = self.epoll.wait(events, timeout).unwrap_or(0);
-            let now = (self.clock)();
-            for event in events.iter().take(ready) {
-                if event.data() == WAKER {
-                    woken = true;
-                    let _ = self.waker.read();
-                } else {
-                    self.on_ready(now, event.data());
-                }
+        let mut count = 0;
+        while let Some(mark) = self.hands.driver.next() {
+            if mark == WAKER {
+                woken = true;
+                let _ = self.waker.read();
+                continue;
             }
-            if ready == 0 {
-                break;
+            count += 1;
+            if count % CLOCK == 0 {
+                now = (self.clock)();
             }
-            timeout = EpollTimeout::ZERO;
+            self.on_ready(now, mark);
         }
         woken
     }
 
     fn on_ready(&mut self, now: Now, mark: u64) {
-        let slot = usize::try_from(mark / 4).unwrap_or(usize::MAX);
-        let side = if mark & 2 == 0 { Side::Caller } else { Side::Company };
-        self.guard(now, slot, |session, hands| hands.on_readable(now, session, side, mark & 1 == 1));
+        let Mark { serial, slot, side, is_rtcp } = Mark::unpack(mark);
+        let slot = slot as usize;
+        let place = self.sessions.get(slot).and_then(Option::as_ref);
+        if place.is_none_or(|place| place.serial != serial) {
+            return;
+        }
+        self.guard(now, slot, |session, hands| hands.on_readable(now, session, side, is_rtcp, mark));
         if let Some(Some(place)) = self.sessions.get_mut(slot)
             && (place.due.is_none() || place.session.take_sooner())
         {
@@ -215,6 +254,7 @@ impl Worker {
             match order {
                 Order::Open(session) => self.open(now, *session),
                 Order::Command(call, command) => self.on_command(now, call, *command),
+                Order::Fork(call, fork) => self.on_fork(now, call, fork),
                 Order::End => return false,
             }
         }
@@ -227,20 +267,22 @@ impl Worker {
             self.sessions.len() - 1
         });
         let call = session.call();
+        self.serial = self.serial.wrapping_add(1) & SERIALS;
+        let serial = self.serial;
         let mut watched = Ok(());
         for side in Side::BOTH {
             for is_rtcp in [false, true] {
-                let mark = slot as u64 * 4 + side.index() as u64 * 2 + u64::from(is_rtcp);
-                let event = EpollEvent::new(EpollFlags::EPOLLIN, mark);
-                watched = watched.and_then(|()| self.epoll.add(session.socket(side, is_rtcp), event));
+                let mark = Mark { serial, slot: slot as u32, side, is_rtcp }.pack();
+                watched = watched.and_then(|()| self.hands.driver.add(session.socket(side, is_rtcp), mark));
             }
         }
         self.slots.insert(call, slot);
         if let Some(place) = self.sessions.get_mut(slot) {
-            *place = Some(Place { session, due: None });
+            *place = Some(Place { session, serial, due: None });
         }
+        self.note_deadline(slot);
         if let Err(error) = watched {
-            self.crash(now, slot, format!("epoll: {error}"));
+            self.crash(now, slot, format!("watching a socket: {error}"));
         }
     }
 
@@ -251,14 +293,26 @@ impl Worker {
                 self.guard(now, slot, |session, hands| hands.on_remote(now, session, side, remote));
             }
             MediaCommand::Record(spec) => self.guard(now, slot, |session, hands| hands.on_record(session, spec)),
+            MediaCommand::Play(side, play) => {
+                self.guard(now, slot, |session, hands| hands.on_play(now, session, side, play));
+            }
+            MediaCommand::Hush(side) => self.guard(now, slot, |session, hands| hands.on_hush(now, session, side)),
+            MediaCommand::Bridge(together) => self.guard(now, slot, |session, _| Hands::on_bridge(session, together)),
             MediaCommand::Pause(paused) => {
                 self.guard(now, slot, |session, hands| hands.on_pause(now, session, paused));
             }
             MediaCommand::Close(at) => self.close(slot, at),
+            MediaCommand::Copies(copies) => self.guard(now, slot, |session, _| session.on_copies(copies)),
             // `MediaEngine::command` opens by itself.
             MediaCommand::Open(_) => {}
         }
         self.note_deadline(slot);
+    }
+
+    fn on_fork(&mut self, now: Now, call: CallId, fork: Box<Fork>) {
+        // A call that is gone drops it, and the ports rest.
+        let Some(slot) = self.slots.get(&call).copied() else { return };
+        self.guard(now, slot, |session, _| session.fork = Some(fork));
     }
 
     /// Serves the calls whose time has come.
@@ -282,7 +336,7 @@ impl Worker {
     /// here only when there is none: it moves deadlines back, and a call that is woken too early is noted anew.
     fn note_deadline(&mut self, slot: usize) {
         let Some(place) = self.sessions.get_mut(slot).and_then(Option::as_mut) else { return };
-        let Some((at, _)) = place.session.poll_timeout() else { return };
+        let (at, _) = place.session.poll_timeout();
         if place.due.is_none_or(|due| at < due) {
             place.due = Some(at);
             self.deadlines.push(Reverse((at, slot)));
@@ -310,14 +364,20 @@ impl Worker {
 
     /// The only way out for a call.
     fn close(&mut self, slot: usize, at: Now) {
-        let Some(Place { session, .. }) = self.sessions.get_mut(slot).and_then(Option::take) else { return };
+        let Some(Place { mut session, .. }) = self.sessions.get_mut(slot).and_then(Option::take) else { return };
         let call = session.call();
         if session.is_recording() {
             self.hands.tap.stop(call, at);
         }
-        let summary = catch_unwind(AssertUnwindSafe(|| session.summary())).unwrap_or_default();
-        // Closing a socket takes it out of the epoll set.
-        drop(session);
+        let hands = &mut self.hands;
+        let summary = catch_unwind(AssertUnwindSafe(|| hands.on_close(&mut session))).unwrap_or_default();
+        for side in Side::BOTH {
+            for is_rtcp in [false, true] {
+                self.hands.driver.remove(session.socket(side, is_rtcp));
+            }
+        }
+        self.hands.driver.settle();
+        session.rest();
         self.slots.remove(&call);
         self.free.push(slot);
         self.homes.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);

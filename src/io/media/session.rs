@@ -1,20 +1,30 @@
 //! One call on its media thread: its sockets, what is decided about its packets, and a datagram's way through it:
 //! receive, judge, forward, tap.
 
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
-use crate::core::media::{MediaNotice, RecordingSpec, Remote};
+use crate::core::media::{Copies, MediaNotice, RecordingSpec, Remote};
+use crate::core::player::Play;
 use crate::core::relay::Relay;
+use crate::core::transcode::Translations;
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
+use crate::io::media::driver::Driver;
+use crate::io::media::fork::Fork;
 use crate::io::media::keys::{EventTypes, Keys};
 use crate::io::media::ports::Pair;
 use crate::io::media::stats::MediaStats;
 use crate::io::media::tap::{SideFormats, Tap};
+use crate::io::media::voice::Voice;
 use crate::limits::RTP_PACKET;
-use crate::time::{Now, Wakeup};
+use crate::time::{Mono, Now, Wakeup};
+
+/// How often the kernel is asked for the datagrams that it dropped: two system calls of 0.4 µs a call.
+const DROPS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// One call on its thread.
 pub(crate) struct Session {
@@ -22,27 +32,42 @@ pub(crate) struct Session {
     relay: Relay,
     pairs: [Pair; 2],
     formats: [SideFormats; 2],
+    /// How many of its formats each side named itself.
+    said: [usize; 2],
+    translations: Translations,
     recording: bool,
+    /// Datagrams of each side that the kernel dropped, as counted so far, and when to look again.
+    dropped: [u32; 2],
+    look_at: Mono,
+    /// Copies for a third party's recorder.
+    pub(super) fork: Option<Box<Fork>>,
     /// Nothing is tapped for now.
     paused: bool,
     events: [EventTypes; 2],
     keys: Option<Box<Keys>>,
+    voice: Option<Box<Voice>>,
     /// A packet has brought a deadline that may come before the one that was noted.
     sooner: bool,
 }
 
 impl Session {
-    pub(crate) fn new(call: CallId, relay: Relay, pairs: [Pair; 2]) -> Session {
+    pub(crate) fn new(now: Mono, call: CallId, relay: Relay, pairs: [Pair; 2]) -> Session {
         Session {
             call,
             relay,
             pairs,
             formats: Default::default(),
+            said: [0; 2],
+            translations: Translations::default(),
             recording: false,
+            dropped: [0; 2],
+            look_at: now + DROPS_INTERVAL,
             paused: false,
             events: Default::default(),
             keys: None,
+            voice: None,
             sooner: false,
+            fork: None,
         }
     }
 
@@ -59,14 +84,38 @@ impl Session {
         if is_rtcp { &pair.rtcp } else { &pair.rtp }
     }
 
-    pub(super) fn summary(&self) -> MediaSummary {
-        self.relay.summary()
+    /// Gives the ports back. Nobody may wait on the sockets any more.
+    pub(super) fn rest(self) {
+        self.pairs.into_iter().for_each(Pair::rest);
+    }
+
+    /// What each side sends in the terms of the other, after either has said something.
+    fn translate(&mut self) {
+        let sides = Side::BOTH.map(|side| (&self.formats[side.index()].formats[..], self.said[side.index()]));
+        for (side, reach) in Side::BOTH.into_iter().zip(self.translations.renew(sides)) {
+            self.relay.set_reach(side, reach);
+        }
+    }
+
+    pub(super) fn on_copies(&mut self, copies: Copies) {
+        match copies {
+            Copies::To(side, to) => {
+                if let Some(fork) = &mut self.fork {
+                    fork.aim(side, to);
+                }
+            }
+            Copies::Close => self.fork = None,
+            // `MediaEngine::command` opens by itself.
+            Copies::Open(_) => {}
+        }
     }
 
     /// When [`Hands::on_timeout`] has something to do.
-    pub(super) fn poll_timeout(&self) -> Option<Wakeup> {
+    pub(super) fn poll_timeout(&self) -> Wakeup {
         let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
-        self.relay.poll_timeout().into_iter().chain(keys).min_by_key(|(at, _)| *at)
+        let voice = self.voice.as_ref().and_then(|voice| voice.poll_timeout());
+        let others = self.relay.poll_timeout().into_iter().chain(keys).chain(voice);
+        others.fold((self.look_at, "media_look"), |first, next| if next.0 < first.0 { next } else { first })
     }
 
     /// Whether a packet has brought a deadline since this was asked last.
@@ -77,40 +126,106 @@ impl Session {
 
 /// What handling one call needs besides the call: kept apart so that both can be borrowed.
 pub(super) struct Hands {
+    pub(super) driver: Box<dyn Driver>,
     pub(super) tap: Tap,
     pub(super) notices: Notices,
     pub(super) stats: MediaStats,
-    /// The datagram at hand. One byte more than a packet may have, to see that it is longer.
-    buffer: Box<[u8; RTP_PACKET + 1]>,
 }
 
 impl Hands {
-    pub(super) fn new(tap: Tap, notices: Notices) -> Hands {
-        Hands { tap, notices, stats: MediaStats::default(), buffer: Box::new([0; RTP_PACKET + 1]) }
+    pub(super) fn new(driver: Box<dyn Driver>, tap: Tap, notices: Notices) -> Hands {
+        Hands { driver, tap, notices, stats: MediaStats::default() }
     }
 
     /// Reads one datagram of a ready socket.
-    pub(super) fn on_readable(&mut self, now: Now, session: &mut Session, side: Side, is_rtcp: bool) {
-        // Errors here are `WouldBlock`, or what ICMP said of an earlier packet; reading has cleared it.
-        let Ok((length, source)) = session.socket(side, is_rtcp).recv_from(&mut self.buffer[..]) else { return };
+    pub(super) fn on_readable(&mut self, now: Now, session: &mut Session, side: Side, is_rtcp: bool, mark: u64) {
+        let Some(source) = self.driver.read(session.socket(side, is_rtcp), mark) else { return };
         self.stats.received_packets += 1;
-        self.stats.received_bytes += length as u64;
+        self.stats.received_bytes += self.driver.datagram().len() as u64;
         if is_rtcp {
-            self.on_rtcp(now, session, side, source, length);
+            self.on_rtcp(now, session, side, source);
         } else {
-            self.on_rtp(now, session, side, source, length);
+            self.on_rtp(now, session, side, source);
         }
     }
 
     /// Time has come to what [`Session::poll_timeout`] said.
     pub(super) fn on_timeout(&mut self, now: Now, session: &mut Session) {
+        if session.look_at <= now.mono {
+            session.look_at = now.mono + DROPS_INTERVAL;
+            self.count_drops(session);
+        }
         if session.relay.handle_timeout(now.mono) {
             (self.notices)(session.call, MediaNotice::Silent);
         }
+        self.speak(now, session);
         if let Some(keys) = &mut session.keys {
             for (side, digit) in keys.on_timeout(now.mono) {
                 (self.notices)(session.call, MediaNotice::Digit(side, digit));
             }
+        }
+    }
+
+    /// The call is over: its final figures.
+    pub(super) fn on_close(&mut self, session: &mut Session) -> MediaSummary {
+        self.count_drops(session);
+        let mut summary = session.relay.summary();
+        let [caller, company] = session.dropped.map(u64::from);
+        summary.caller.kernel_dropped = caller;
+        summary.company.kernel_dropped = company;
+        summary
+    }
+
+    /// Asks the kernel what it dropped since the last time.
+    fn count_drops(&mut self, session: &mut Session) {
+        for (pair, seen) in session.pairs.iter().zip(&mut session.dropped) {
+            let dropped = pair.dropped();
+            self.stats.kernel_dropped += u64::from(dropped.wrapping_sub(*seen));
+            *seen = dropped;
+        }
+    }
+
+    /// A sound to this side begins.
+    pub(super) fn on_play(&mut self, now: Now, session: &mut Session, side: Side, play: Play) {
+        self.on_hush(now, session, side);
+        let formats = &session.formats[side.index()].formats;
+        if !session.voice.get_or_insert_default().play(now, session.call, side, play, formats) {
+            (self.notices)(session.call, MediaNotice::Played(side, now, now));
+        }
+        self.speak(now, session);
+    }
+
+    /// What is being played to this side ends.
+    pub(super) fn on_hush(&mut self, now: Now, session: &mut Session, side: Side) {
+        if let Some(started) = session.voice.as_mut().and_then(|voice| voice.stop(side)) {
+            (self.notices)(session.call, MediaNotice::Played(side, started, now));
+        }
+    }
+
+    /// The sides hear each other, or do not.
+    pub(super) fn on_bridge(session: &mut Session, together: bool) {
+        if !together || session.voice.is_some() {
+            session.voice.get_or_insert_default().apart = !together;
+        }
+    }
+
+    /// Sends the packets of prompts that are due, and tells of prompts that are over.
+    fn speak(&mut self, now: Now, session: &mut Session) {
+        let Session { call, relay, pairs, recording, paused, voice: Some(voice), .. } = session else { return };
+        while let Some((side, packet)) = voice.packet(now.mono) {
+            if let Some(to) = relay.destination(side) {
+                match self.driver.send(&pairs[side.index()].rtp, to, packet) {
+                    Ok(()) => self.stats.relayed_bytes += packet.len() as u64,
+                    Err(_) => self.stats.send_failed += 1,
+                }
+            }
+            // What a side hears is in the channel of the one that it hears else.
+            if *recording && !*paused && !self.tap.packet(*call, side.other(), now.mono, packet) {
+                self.stats.tap_lost += 1;
+            }
+        }
+        while let Some((side, started)) = voice.over(now.mono) {
+            (self.notices)(*call, MediaNotice::Played(side, started, now));
         }
     }
 
@@ -119,6 +234,7 @@ impl Hands {
         if let Err(code) = session.relay.set_remote(now.mono, side, remote.as_ref()) {
             tracing::warn!(call = %session.call, ?side, code, "media address is not used");
         }
+        let said = remote.as_ref().map_or(0, |remote| remote.said);
         let formats = remote.map_or_else(SideFormats::default, |remote| SideFormats {
             formats: remote.formats,
             flowing: Some(remote.flowing),
@@ -130,6 +246,8 @@ impl Hands {
             session.events[side.index()] = EventTypes::of(&formats.formats);
             session.formats[side.index()] = formats;
         }
+        session.said[side.index()] = said;
+        session.translate();
     }
 
     /// Recording begins, unless it has.
@@ -159,25 +277,25 @@ impl Hands {
         let _ = catch_unwind(AssertUnwindSafe(|| (self.notices)(call, notice)));
     }
 
-    /// An RTP datagram is in the buffer: judge, forward, then tap.
-    fn on_rtp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr, length: usize) {
-        let bytes = self.buffer.get(..length).unwrap_or_default();
-        let accepted = match session.relay.on_rtp(now.mono, side, source, bytes) {
+    /// The driver has an RTP datagram: judge, forward, then tap.
+    fn on_rtp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr) {
+        let accepted = match session.relay.on_rtp(now.mono, side, source, self.driver.datagram()) {
             Ok(accepted) => accepted,
             Err(refusal) => return self.stats.refuse(refusal),
         };
-        if let Some(to) = accepted.to {
-            match session.socket(side.other(), false).send_to(bytes, to) {
-                Ok(_) => {
-                    session.relay.on_relayed(side);
-                    self.stats.relayed_packets += 1;
-                    self.stats.relayed_bytes += length as u64;
-                }
-                Err(_) => self.stats.send_failed += 1,
-            }
+        let withheld = session.voice.as_ref().is_some_and(|voice| voice.withholds(side.other()));
+        if let Some(to) = accepted.to.filter(|_| !withheld) {
+            self.pass_on(session, side, to);
         }
-        if session.recording && !session.paused && !self.tap.packet(session.call, side, now.mono, bytes) {
+        let bytes = self.driver.datagram();
+        if session.recording && !session.paused && !withheld && !self.tap.packet(session.call, side, now.mono, bytes) {
             self.stats.tap_lost += 1;
+        }
+        // What is to be kept nowhere is not sent anywhere either.
+        if let Some(fork) = session.fork.as_ref().filter(|_| !session.paused)
+            && !fork.copy(side, bytes)
+        {
+            self.stats.send_failed += 1;
         }
         if accepted.first {
             (self.notices)(session.call, MediaNotice::FirstPacket(side, now.wall));
@@ -191,12 +309,33 @@ impl Hands {
         }
     }
 
-    /// An RTCP datagram is in the buffer.
-    fn on_rtcp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr, length: usize) {
-        let bytes = self.buffer.get(..length).unwrap_or_default();
-        match session.relay.on_rtcp(now.mono, side, source, bytes) {
-            Ok(Some(to)) => match session.socket(side.other(), true).send_to(bytes, to) {
-                Ok(_) => self.stats.relayed_rtcp += 1,
+    /// Sends the RTP datagram of this side to the other, as it is or in the other's terms.
+    fn pass_on(&mut self, session: &mut Session, side: Side, to: SocketAddr) {
+        let Session { pairs, relay, translations, .. } = session;
+        let (socket, driver, stats) = (&pairs[side.other().index()].rtp, &mut self.driver, &mut self.stats);
+        let mut count = |sent: io::Result<()>, length: usize| match sent {
+            Ok(()) => {
+                relay.on_relayed(side);
+                stats.relayed_packets += 1;
+                stats.relayed_bytes += length as u64;
+            }
+            Err(_) => stats.send_failed += 1,
+        };
+        let Some(translation) = translations.of(side) else {
+            let sent = driver.forward(socket, to);
+            return count(sent, driver.datagram().len());
+        };
+        let mut copy = [0; RTP_PACKET + 1];
+        let length = driver.datagram().len().min(copy.len());
+        copy[..length].copy_from_slice(&driver.datagram()[..length]);
+        translation.on_rtp(&copy[..length], |bytes| count(driver.send(socket, to, bytes), bytes.len()));
+    }
+
+    /// The driver has an RTCP datagram.
+    fn on_rtcp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr) {
+        match session.relay.on_rtcp(now.mono, side, source, self.driver.datagram()) {
+            Ok(Some(to)) => match self.driver.forward(session.socket(side.other(), true), to) {
+                Ok(()) => self.stats.relayed_rtcp += 1,
                 Err(_) => self.stats.send_failed += 1,
             },
             Ok(None) => {}

@@ -17,6 +17,8 @@ pub struct MediaStats {
     pub relayed_rtcp: u64,
     /// Packets that the operating system would not send.
     pub send_failed: u64,
+    /// RTP datagrams that the kernel dropped because nobody read them in time. Asked for every five seconds.
+    pub kernel_dropped: u64,
     /// Packets that the recorder had no room for.
     pub tap_lost: u64,
     /// Calls closed by a panic of ours.
@@ -39,7 +41,7 @@ impl RefusedPackets {
     }
 }
 
-const SCALARS: usize = 8;
+const SCALARS: usize = 9;
 
 /// The same figures where other threads can read them.
 pub(super) type Cells = [AtomicU64; SCALARS + Refusal::ALL.len()];
@@ -76,6 +78,7 @@ impl MediaStats {
             self.relayed_bytes,
             self.relayed_rtcp,
             self.send_failed,
+            self.kernel_dropped,
             self.tap_lost,
             self.crashed,
         ];
@@ -91,6 +94,7 @@ impl MediaStats {
             relayed_bytes,
             relayed_rtcp,
             send_failed,
+            kernel_dropped,
             tap_lost,
             crashed,
             refused @ ..,
@@ -102,6 +106,7 @@ impl MediaStats {
             relayed_bytes,
             relayed_rtcp,
             send_failed,
+            kernel_dropped,
             tap_lost,
             crashed,
             refused: RefusedPackets(refused),

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::ports::tests::free_range;
 use super::tap::{self, TapMessage, TapReceiver};
 use super::*;
+use crate::config::Engine;
 use crate::core::event::MediaSummary;
-use crate::core::media::{Flowing, PayloadFormat, RecordingSpec, Remote};
+use crate::core::media::{CopyTo, Flowing, PayloadFormat, RecordingSpec, Remote};
 use crate::core::relay::Refusal;
 use crate::ids::Side;
 use crate::limits::PORT_QUARANTINE;
@@ -16,6 +17,35 @@ use crate::time::{Mono, Wall};
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PATIENCE: Duration = Duration::from_secs(10);
 const BOTH_WAYS: Flowing = Flowing { from_side: true, to_side: true };
+
+/// Every test runs over both drivers; over io_uring where this machine allows it.
+macro_rules! over_both_drivers {
+    ($($name:ident)*) => {
+        mod over_epoll {
+            $(#[test] fn $name() { super::$name(super::Engine::Epoll); })*
+        }
+        mod over_io_uring {
+            $(#[test] fn $name() { if super::driver::choose(super::Engine::IoUring).is_ok() { super::$name(super::Engine::IoUring); } })*
+        }
+    };
+}
+
+over_both_drivers! {
+    two_way_relay_with_rtcp_and_nothing_left_after_close
+    early_media_flows_while_the_caller_is_silent
+    a_spoofed_source_is_never_relayed_recorded_or_answered
+    behind_nat_a_source_is_learned_and_then_served
+    hold_and_resume
+    a_recording_hears_everything_in_order_and_stops
+    copies_arrive_as_they_were_sent
+    ports_rest_and_the_last_callers_stragglers_reach_nobody
+    a_panic_ends_one_call_and_no_other
+    a_flood_on_one_call_does_not_silence_another
+    e21_what_the_kernel_drops_is_counted
+    silence_of_both_sides_is_told
+    commands_answer_by_notice_and_the_end_closes_every_call
+    a_call_may_join_ipv6_and_ipv4
+}
 
 /// An engine with one thread on loopback, a clock that can be moved on, and everything it says.
 struct Bench {
@@ -27,12 +57,12 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(pairs: u16) -> Bench {
-        Bench::with(pairs, |_, _| {})
+    fn new(engine: Engine, pairs: u16) -> Bench {
+        Bench::with(engine, pairs, |_, _| {})
     }
 
     /// `before` sees each notice first, on the media thread.
-    fn with(pairs: u16, before: impl Fn(CallId, &MediaNotice) + Send + Sync + 'static) -> Bench {
+    fn with(engine: Engine, pairs: u16, before: impl Fn(CallId, &MediaNotice) + Send + Sync + 'static) -> Bench {
         let config = config::Media {
             address: HERE,
             address6: None,
@@ -40,7 +70,10 @@ impl Bench {
             ports: free_range(pairs),
             threads: 1,
             codecs: config::Codecs::Recordable,
+            transcode: true,
             silence_max: Duration::from_secs(60),
+            dscp: 46,
+            engine,
         };
         let ahead = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
@@ -171,6 +204,7 @@ impl Phone {
             signalling: rtp.ip(),
             nat: false,
             formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
+        said: 2,
             flowing: BOTH_WAYS,
         }
     }
@@ -210,9 +244,8 @@ fn rtp(sequence: u16) -> Vec<u8> {
 
 const REPORT: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 77];
 
-#[test]
-fn two_way_relay_with_rtcp_and_nothing_left_after_close() {
-    let bench = Bench::new(20);
+fn two_way_relay_with_rtcp_and_nothing_left_after_close(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     assert_eq!((bench.engine.calls(), bench.engine.used_pairs()), (1, 2));
     for sequence in 0..20 {
@@ -235,9 +268,8 @@ fn two_way_relay_with_rtcp_and_nothing_left_after_close() {
     assert_eq!((stats.relayed_packets, stats.relayed_rtcp, stats.relayed_bytes), (40, 2, 40 * 172));
 }
 
-#[test]
-fn early_media_flows_while_the_caller_is_silent() {
-    let bench = Bench::new(20);
+fn early_media_flows_while_the_caller_is_silent(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     for sequence in 0..10 {
         call.says(Side::Company, sequence);
@@ -246,9 +278,8 @@ fn early_media_flows_while_the_caller_is_silent() {
     assert!(id == call.id && matches!(notice, MediaNotice::FirstPacket(Side::Company, _)), "{notice:?}");
 }
 
-#[test]
-fn a_spoofed_source_is_never_relayed_recorded_or_answered() {
-    let bench = Bench::new(20);
+fn a_spoofed_source_is_never_relayed_recorded_or_answered(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.open(1);
     let attacker = Phone::new(HERE);
     let spray = || {
@@ -276,17 +307,17 @@ fn a_spoofed_source_is_never_relayed_recorded_or_answered() {
     assert_eq!(recorded(&bench.tap, call.id).len(), 2);
 }
 
-#[test]
-fn behind_nat_a_source_is_learned_and_then_served() {
-    let bench = Bench::new(20);
+fn behind_nat_a_source_is_learned_and_then_served(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     let behind = Remote { rtp: "10.0.0.9:4000".parse().unwrap(), nat: true, ..call.phones[1].remote() };
     bench.remote(&call, Side::Company, behind);
-    for sequence in 0..4 {
+    // Datagrams of two sockets need not keep their order.
+    call.phones[0].rtp.send_to(&rtp(0), call.local[0].rtp).unwrap();
+    bench.barrier();
+    for sequence in 0..5 {
         call.phones[1].rtp.send_to(&rtp(sequence), call.local[1].rtp).unwrap();
     }
-    call.phones[0].rtp.send_to(&rtp(0), call.local[0].rtp).unwrap();
-    call.phones[1].rtp.send_to(&rtp(4), call.local[1].rtp).unwrap();
     let (heard, _) = call.phones[0].hear().expect("the fifth is believed");
     assert_eq!(heard, rtp(4));
     call.says(Side::Caller, 1);
@@ -294,9 +325,8 @@ fn behind_nat_a_source_is_learned_and_then_served() {
     assert_eq!(bench.close(&call).company.refused["learning"], 4);
 }
 
-#[test]
-fn hold_and_resume() {
-    let bench = Bench::new(20);
+fn hold_and_resume(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     call.says(Side::Caller, 1);
     let held = Remote { flowing: Flowing { from_side: true, to_side: false }, ..call.phones[1].remote() };
@@ -309,9 +339,55 @@ fn hold_and_resume() {
     assert_eq!((summary.caller.received, summary.caller.relayed), (3, 2));
 }
 
-#[test]
-fn a_recording_hears_everything_in_order_and_stops() {
-    let bench = Bench::new(20);
+/// Copies for a third party's recorder: as sent, each side to its own place, from ports of their own, of the payload types
+/// that were agreed on; nothing that the recorder sends meets the call.
+fn copies_arrive_as_they_were_sent(engine: Engine) {
+    let bench = Bench::new(engine, 20);
+    let call = bench.talk(1);
+    let recorder = [Phone::new(HERE), Phone::new(HERE)];
+    bench.engine.command(call.id, MediaCommand::Copies(Copies::Open(HERE)));
+    let ports = match bench.notices.recv_timeout(PATIENCE).expect("an answer") {
+        (id, MediaNotice::Copies(Ok(ports))) if id == call.id => ports,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(bench.engine.used_pairs(), 4);
+    call.says(Side::Caller, 1);
+    let aim = |side: Side, types| {
+        let to = CopyTo { rtp: recorder[side.index()].rtp.local_addr().unwrap(), types };
+        bench.command(&call, MediaCommand::Copies(Copies::To(side, Some(to))));
+    };
+    aim(Side::Caller, u128::MAX);
+    aim(Side::Company, u128::MAX);
+    for side in Side::BOTH {
+        for sequence in 2..5 {
+            call.says(side, sequence);
+            let (heard, source) = recorder[side.index()].hear().expect("a copy");
+            assert_eq!((heard, source), (rtp(sequence), ports[side.index()].rtp));
+        }
+    }
+    // What the recorder says is nobody's.
+    for side in Side::BOTH {
+        recorder[side.index()].rtp.send_to(&rtp(9), ports[side.index()].rtp).unwrap();
+    }
+    aim(Side::Caller, 0);
+    bench.command(&call, MediaCommand::Copies(Copies::To(Side::Company, None)));
+    call.says(Side::Caller, 5);
+    call.says(Side::Company, 5);
+    aim(Side::Caller, u128::MAX);
+    bench.engine.command(call.id, MediaCommand::Pause(true));
+    while !matches!(bench.notices.recv_timeout(PATIENCE).unwrap().1, MediaNotice::Paused(true, _)) {}
+    call.says(Side::Caller, 6);
+    assert!(recorder.iter().all(Phone::heard_nothing), "not agreed on, stopped, paused");
+    let summary = bench.close(&call);
+    assert_eq!((summary.caller.received, summary.company.received), (6, 4));
+    assert_eq!(bench.engine.used_pairs(), 0, "the end of the call gives the ports back");
+    bench.engine.command(call.id, MediaCommand::Copies(Copies::Open(HERE)));
+    let late = bench.notices.recv_timeout(PATIENCE).expect("an answer").1;
+    assert!(matches!(late, MediaNotice::Copies(Err("media_closed"))), "{late:?}");
+}
+
+fn a_recording_hears_everything_in_order_and_stops(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     call.says(Side::Caller, 1);
     bench.command(&call, MediaCommand::Record(RecordingSpec { call: call.id, started: bench.now() }));
@@ -399,9 +475,8 @@ fn recorded(tap: &TapReceiver, call: CallId) -> Vec<(Side, Vec<u8>)> {
     packets
 }
 
-#[test]
-fn ports_rest_and_the_last_callers_stragglers_reach_nobody() {
-    let bench = Bench::new(2);
+fn ports_rest_and_the_last_callers_stragglers_reach_nobody(engine: Engine) {
+    let bench = Bench::new(engine, 2);
     let open = |id| {
         bench
             .engine
@@ -441,10 +516,9 @@ fn ports_rest_and_the_last_callers_stragglers_reach_nobody() {
     assert_eq!(bench.close(&second).company.received, 0);
 }
 
-#[test]
-fn a_panic_ends_one_call_and_no_other() {
+fn a_panic_ends_one_call_and_no_other(engine: Engine) {
     const CURSED: CallId = CallId(13);
-    let bench = Bench::with(20, |call, notice| {
+    let bench = Bench::with(engine, 20, |call, notice| {
         if call == CURSED && matches!(notice, MediaNotice::FirstPacket(..)) {
             panic!("first packet of a cursed call");
         }
@@ -461,9 +535,8 @@ fn a_panic_ends_one_call_and_no_other() {
     assert_eq!(bench.engine.stats().crashed, 1);
 }
 
-#[test]
-fn a_flood_on_one_call_does_not_silence_another() {
-    let bench = Bench::new(20);
+fn a_flood_on_one_call_does_not_silence_another(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let (flooded, quiet) = (bench.talk(1), bench.talk(2));
     let stop = Arc::new(AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -484,18 +557,49 @@ fn a_flood_on_one_call_does_not_silence_another() {
     assert_eq!((summary.caller.relayed, summary.company.relayed), (20, 20));
 }
 
-#[test]
-fn silence_of_both_sides_is_told() {
-    let bench = Bench::new(20);
+fn e21_what_the_kernel_drops_is_counted(engine: Engine) {
+    const SENT: u64 = 2_000;
+    let (go_on, wait) = channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    // The media thread stands still at the first packet, while many more come than the socket's buffer holds.
+    let bench = Bench::with(engine, 20, move |_, notice| {
+        if matches!(notice, MediaNotice::FirstPacket(..)) {
+            let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
+        }
+    });
+    let call = bench.talk(1);
+    for sequence in 0..SENT {
+        call.phones[0].rtp.send_to(&rtp(sequence as u16), call.local[0].rtp).unwrap();
+    }
+    go_on.send(()).unwrap();
+    // It looks by itself before the call ends.
+    bench.move_on(Duration::from_secs(6));
+    let deadline = Instant::now() + PATIENCE;
+    let seen = |stats: MediaStats| stats.kernel_dropped + stats.received_packets;
+    while seen(bench.engine.stats()) < SENT {
+        assert!(Instant::now() < deadline, "{:?}", bench.engine.stats());
+        // Wakes the thread, which does not know that the clock was moved.
+        bench.engine.command(call.id, MediaCommand::Remote(Side::Company, Some(call.phones[1].remote())));
+        std::thread::yield_now();
+    }
+    let leg = bench.close(&call).caller;
+    let read = leg.received + leg.refused.values().sum::<u64>();
+    assert!(leg.kernel_dropped > 1_000, "{leg:?}");
+    assert_eq!(leg.kernel_dropped + read, SENT, "{leg:?}");
+    bench.barrier();
+    assert_eq!(bench.engine.stats().kernel_dropped, leg.kernel_dropped);
+}
+
+fn silence_of_both_sides_is_told(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     bench.move_on(Duration::from_secs(61));
     let (id, notice) = bench.notices.recv_timeout(PATIENCE).unwrap();
     assert!(id == call.id && matches!(notice, MediaNotice::Silent), "{notice:?}");
 }
 
-#[test]
-fn commands_answer_by_notice_and_the_end_closes_every_call() {
-    let Bench { engine, notices, .. } = Bench::new(4);
+fn commands_answer_by_notice_and_the_end_closes_every_call(engine: Engine) {
+    let Bench { engine, notices, .. } = Bench::new(engine, 4);
     for id in [1, 2, 3] {
         engine.command(CallId(id), MediaCommand::Open(Open { call: CallId(id), address: [HERE, HERE] }));
     }
@@ -517,13 +621,12 @@ fn notice_name(notice: &MediaNotice) -> &'static str {
     }
 }
 
-#[test]
-fn a_call_may_join_ipv6_and_ipv4() {
+fn a_call_may_join_ipv6_and_ipv4(engine: Engine) {
     let six = IpAddr::V6(Ipv6Addr::LOCALHOST);
     if UdpSocket::bind((six, 0)).is_err() {
         return;
     }
-    let bench = Bench::new(20);
+    let bench = Bench::new(engine, 20);
     let open = Open { call: CallId(6), address: [six, HERE] };
     let local = bench.engine.open(CallId(6), &open, bench.now()).unwrap();
     let call = Call { id: CallId(6), local, phones: [Phone::new(six), Phone::new(HERE)] };

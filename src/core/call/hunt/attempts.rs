@@ -8,11 +8,13 @@ use super::super::ending::{self, Why};
 use super::super::invite::Outgoing;
 use super::super::{Call, Ctx, State, places};
 use super::Hunt;
+use crate::config::CodecList;
 use crate::core::agent::{Extra, LegId, Reliable};
 use crate::core::b2bua::Output;
 use crate::core::event::{HangupBy, Outcome};
 use crate::core::health::Fault;
 use crate::core::locate::{Asker, Hop};
+use crate::core::media::is_recordable;
 use crate::core::route;
 use crate::ids::Side;
 use crate::limits;
@@ -107,7 +109,11 @@ impl Call {
         let Some(target) = self.facts.plan.targets.get(index) else { return };
         self.facts.data.forwarded_to = Some(target.uri.clone());
         let talks = target.trunk.as_ref().map(|trunk| &trunk.codecs);
-        let fits = self.facts.offer.as_ref().zip(talks).is_none_or(|(offer, codecs)| offer.fits(codecs));
+        let makes = |codecs: &CodecList| codecs.iter().any(|name| is_recordable(name));
+        let transcodes = ctx.settings.config.media.transcode;
+        let fits = self.facts.offer.as_ref().zip(talks).is_none_or(|(offer, codecs)| {
+            offer.fits(codecs) || transcodes && offer.can_be_transcoded() && makes(codecs)
+        });
         let mut attempt = Attempt::new(index, ctx.now.mono);
         if !fits {
             // The caller has nothing that this trunk may talk with.

@@ -84,8 +84,15 @@ impl Call {
             Some(fork) => self.on_early_offer(leg, fork, response, ctx),
             None => self.on_early_description(leg, response, ctx),
         };
+        if payload.is_some() {
+            self.stop_ringback(ctx);
+        }
+        let is_silent = payload.is_none();
         let extra = Extra { payload, ..Extra::default() };
         ctx.agent.provisional(ctx.now, self.facts.leg, response.status(), extra);
+        if is_silent && (180..183).contains(&response.status()) {
+            self.play_ringback(ctx);
+        }
     }
 
     fn on_answered(&mut self, target: usize, leg: LegId, response: &Message, ctx: &mut Ctx<'_>) {
@@ -229,13 +236,14 @@ impl Call {
         self.give_up_attempts(Vec::new(), ctx);
         let rang = Why::new(Outcome::NoAnswer, "ring_timeout", HangupBy::System, 480);
         let why = if heard { rang } else { best.unwrap_or(ending::verdict(408, false)) };
-        self.refuse_caller(why, None, ctx);
+        self.nobody_takes_it(why, ctx);
     }
 
     /// Nobody is left to be tried.
     pub(super) fn on_nobody_left(&mut self, best: Option<Why>, ctx: &mut Ctx<'_>) {
-        let why = best.unwrap_or(Why::new(Outcome::Failed, "no_route", HangupBy::System, 480));
-        self.refuse_caller(why, None, ctx);
+        let no_route = Why::new(Outcome::Failed, "no_route", HangupBy::System, 480);
+        let why = best.unwrap_or(self.facts.plan.refused.map_or(no_route, Why::refused));
+        self.nobody_takes_it(why, ctx);
     }
 
     /// The destinations for a busy company, or for one that does not answer, come now; `false`: there are none.

@@ -24,6 +24,7 @@ impl Call {
         if rings && !hunt.told_ringing {
             hunt.told_ringing = true;
             ctx.agent.provisional(ctx.now, self.facts.leg, 180, Extra::default());
+            self.play_ringback(ctx);
         }
     }
 

@@ -52,8 +52,11 @@ fn a_first_packet_that_is_late_shifts_nothing() {
     a.network(|k, wire, r| if k == 0 { wire.arrival += 28 * MS } else { jitter(k, wire, r) });
     b.network(|k, wire, _| wire.arrival += if k < 5 { 60 * MS } else { 0 });
     let heard = record(&[&a, &b], &[], 20 * SECOND);
-    let shift = heard.aligned(Side::Caller);
+    let places = heard.places(Side::Caller, 400);
+    let shift = places[0].1.expect("the first packet is in the recording");
     assert!((0..8 * MS).contains(&shift), "the smallest of twelve delays: {shift}");
+    let later = places.iter().filter(|place| place.0 > 4 * SECOND).filter_map(|place| place.1);
+    assert!(later.clone().all(|shift| (0..MS * 2).contains(&shift)), "the smallest of fifty: {:?}", later.max());
     assert_eq!(heard.aligned(Side::Company), 0);
 }
 
@@ -79,8 +82,10 @@ fn two_seconds_of_nothing_with_and_without_timestamps() {
         let heard = record(&[&a, &b], &[], 12 * SECOND);
         assert_eq!(heard.aligned(Side::Caller), 0);
         let places = heard.places(Side::Company, 160);
+        // Where a late anchor is corrected, the packet there loses some milliseconds.
+        assert!(places.iter().filter(|place| place.1.is_none()).count() <= usize::from(!timestamps_go_on));
         for (due, shift) in places {
-            let shift = shift.unwrap_or_else(|| panic!("packet due at {due} is missing"));
+            let Some(shift) = shift else { continue };
             let most = if due > 5 * SECOND && !timestamps_go_on { 8 * MS } else { 0 };
             assert!((0..=most).contains(&shift), "due {due}: {shift}, timestamps {timestamps_go_on}");
         }

@@ -72,7 +72,7 @@ fn key_presses_are_silence_of_their_own() {
 fn a_format_that_cannot_be_decoded() {
     let mut a = Phone::new(Side::Caller, 0);
     a.talk(50);
-    a.payload_type = 9;
+    a.payload_type = 18;
     a.talk(50);
     a.payload_type = 0;
     a.talk(50);
