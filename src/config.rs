@@ -34,7 +34,7 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
-pub use archive::Keep;
+pub use archive::{Keep, S3};
 pub use caller::KnownCaller;
 pub use company::{
     Company, Decide, Destination, During, Fallback, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When,
@@ -82,6 +82,8 @@ pub struct Config {
     /// Callers that are known by name, by number and company.
     pub callers: Vec<Arc<KnownCaller>>,
     pub sinks: Vec<Sink>,
+    /// Where recordings are sent.
+    pub archives: Vec<S3>,
 }
 
 impl Config {

@@ -586,6 +586,18 @@ pub const ARCHIVE_ALARMS: usize = 1_000;
 pub const ARCHIVE_FLUSH: Duration = Duration::from_secs(5);
 /// `leaseline erase` waits so long for the daemon.
 pub const ERASURE_PATIENCE: Duration = Duration::from_secs(600);
+/// Recordings that one round makes into FLAC.
+pub const ARCHIVE_PACKED: usize = 200;
+/// Archives of the configuration.
+pub const ARCHIVES: usize = 16;
+/// Events that an upload reads at a time.
+pub const UPLOAD_BATCH: usize = 100;
+/// The longest that one request to a storage may take.
+pub const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
+/// The longest pause between two attempts.
+pub const UPLOAD_PAUSE_MAX: Duration = Duration::from_secs(300);
+/// Failed attempts at one thing before an operator is told: about half an hour.
+pub const UPLOAD_ALARM_AFTER: u32 = 14;
 /// Characters of a reason that somebody gives for an erasure, a hold or a hearing.
 pub const ARCHIVE_WORDS: usize = 500;
 /// Rules of retention.

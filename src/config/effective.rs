@@ -65,6 +65,7 @@ impl Config {
         for sink in &self.sinks {
             write_sink(&mut out, sink);
         }
+        archive::write_archives(&mut out, &self.archives);
         out.text
     }
 
