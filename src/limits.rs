@@ -141,6 +141,10 @@ pub const TRANSACTIONS: usize = 200_000;
 /// Longest call; then both sides get BYE.
 pub const CALL_LENGTH: Duration = Duration::from_secs(4 * 3600);
 
+/// Calls that are transcoded at once, G.711 alone not counted: Opus both ways costs near a hundredth of a core a call.
+/// Beyond it a call whose sides have no codec in common gets 488, as if `media.transcode` were false.
+pub const TRANSCODED_CALLS: usize = 200;
+
 /// Largest RTP or RTCP packet relayed: an Ethernet frame's payload.
 pub const RTP_PACKET: usize = 1_472;
 /// A media port rests so long after its call, so that a peer that goes on sending does not reach the next call.

@@ -26,6 +26,8 @@ mod sessions;
 mod siprec;
 #[path = "flows/table.rs"]
 mod table;
+#[path = "flows/transcode.rs"]
+mod transcode;
 #[path = "flows/transfer.rs"]
 mod transfer;
 #[path = "flows/trunks.rs"]

@@ -180,6 +180,8 @@ pub struct Call {
     media: Option<Box<MediaSummary>>,
     recording: Option<Box<RecordingSummary>>,
     recording_started: bool,
+    /// It counts among the calls that are transcoded.
+    transcoded: bool,
     record: Record,
     prompts: Prompts,
     /// The company had answered, and the caller never heard it: our 200 was waiting for a PRACK.
@@ -241,12 +243,18 @@ impl Call {
             media: None,
             recording: None,
             recording_started: false,
+            transcoded: false,
             record: Record::default(),
             prompts: Prompts::default(),
             caller_refused: false,
             call_length: None,
             span: tracing::info_span!("call", %id),
         }
+    }
+
+    /// Whether it counts among the calls that are transcoded.
+    pub fn is_transcoded(&self) -> bool {
+        self.transcoded
     }
 
     /// Takes the call in: 100 to the caller, `call.started`; a webhook is asked, or ports are taken.
@@ -670,6 +678,10 @@ impl Call {
         let id = self.id();
         if let Some(negotiation) = &mut self.negotiation {
             let remote = negotiation.accept(side, stream);
+            if !self.transcoded && negotiation.costs_transcoding() {
+                self.transcoded = true;
+                ctx.admission.transcodes();
+            }
             ctx.media(id, MediaCommand::Remote(side, Some(remote)));
         }
     }

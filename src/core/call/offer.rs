@@ -391,6 +391,12 @@ impl Negotiation {
         self.remote(side, &stream.audio)
     }
 
+    /// What the sides agreed on has to be transcoded, and more than between the two laws of G.711.
+    pub fn costs_transcoding(&self) -> bool {
+        let [Some(caller), Some(company)] = &self.accepted else { return false };
+        terms::costs(caller, company)
+    }
+
     fn remote(&self, side: Side, audio: &Audio) -> Remote {
         // A party sends with the payload types it was told, and many with the ones they told (RFC 3264 §5.1).
         let theirs = self.accepted[side.other().index()].iter().flat_map(|audio| &audio.formats);
