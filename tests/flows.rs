@@ -18,6 +18,8 @@ mod prompts;
 mod races;
 #[path = "flows/recording.rs"]
 mod recording;
+#[path = "flows/secured.rs"]
+mod secured;
 #[path = "flows/sessions.rs"]
 mod sessions;
 #[path = "flows/siprec.rs"]

@@ -33,6 +33,7 @@ use crate::core::decide::Decisions;
 use crate::core::defence::fraud::Alarms;
 use crate::core::event::{
     Body, CallData, Event, HangupBy, MediaSummary, Outcome, PausedBy, RecordingData, RecordingState, RecordingSummary,
+    SilentData,
 };
 use crate::core::health::Health;
 use crate::core::identity::CallerIdentity;
@@ -144,6 +145,8 @@ pub struct NewCall {
     pub max_forwards: u8,
     /// Numbers for our `o=` lines, from the seed.
     pub session_ids: [u64; 2],
+    /// What keys of its media are drawn from; none: no leg of any call is encrypted.
+    pub media_secret: Option<Box<[u8; 32]>>,
 }
 
 /// One tracked call.
@@ -499,6 +502,13 @@ impl Call {
             MediaNotice::Silent => {
                 if matches!(self.state, State::Talking(_)) {
                     self.hang_up("media_silent", ctx);
+                }
+            }
+            MediaNotice::Quiet { side, silent } => {
+                if matches!(self.state, State::Talking(_)) {
+                    let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+                    let data = SilentData { call_id: self.id(), side: side.as_str().to_owned(), silent_ms };
+                    ctx.event(self.id(), Body::MediaSilent(data));
                 }
             }
             MediaNotice::Crashed(_) => self.hang_up("media_crashed", ctx),
