@@ -184,12 +184,6 @@ fn a_caller_in_opus_talks_with_a_company_in_pcma() {
 }
 
 #[test]
-fn a_caller_in_pcmu_talks_with_a_company_in_pcma() {
-    let _alone = alone();
-    talk(Codec::Pcmu, Codec::Pcma);
-}
-
-#[test]
 fn a_caller_in_g722_talks_with_a_company_in_pcmu() {
     let _alone = alone();
     talk(Codec::G722, Codec::Pcmu);

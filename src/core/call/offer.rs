@@ -241,7 +241,8 @@ impl Negotiation {
     ) -> Option<(Newcomer, Payload)> {
         let mut audio = self.unheld_caller()?;
         let allowed = &self.allowed[Side::Company.index()];
-        let extra = if self.transcode { terms::extend(&mut audio, allowed) } else { 0 };
+        let extends = self.transcode && terms::needs_ours(&audio, allowed);
+        let extra = if extends { terms::extend(&mut audio, allowed) } else { 0 };
         let mut newcomer = Newcomer::new(session_id, self.newcomers_keys(encryption));
         let payload = newcomer.describe(&audio, extra, self.local[Side::Company.index()]);
         Some((newcomer, payload))
@@ -377,7 +378,7 @@ impl Negotiation {
         let is_known = self.accepted[to].as_ref().is_some_and(|own| terms::shares(own, &audio));
         let extends = self.transcode && !is_answer && !is_known;
         let extra =
-            if extends && terms::can_be_extended(&audio, allowed) { terms::extend(audio.to_mut(), allowed) } else { 0 };
+            if extends && terms::needs_ours(&audio, allowed) { terms::extend(audio.to_mut(), allowed) } else { 0 };
         (audio, extra)
     }
 

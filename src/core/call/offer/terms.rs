@@ -34,9 +34,9 @@ fn has(audio: &Audio, wanted: Codec) -> bool {
     audio.formats.iter().any(|format| codec(format) == Some(wanted))
 }
 
-/// Whether [`extend`] would add anything.
-pub(super) fn can_be_extended(audio: &Audio, allowed: &CodecList) -> bool {
-    ours(allowed).any(|codec| !has(audio, codec))
+/// Whether a leg needs [`extend`]: none of the codecs that it may be offered by us is in the description.
+pub(super) fn needs_ours(audio: &Audio, allowed: &CodecList) -> bool {
+    !ours(allowed).any(|codec| has(audio, codec))
 }
 
 /// Puts codecs of ours behind those in the description. Gives their payload types, one bit each.
