@@ -13,6 +13,7 @@ use leaseline::core::relay::Relay;
 use leaseline::ids::{CallId, Side};
 use leaseline::io::media::tap;
 use leaseline::time::Mono;
+use leaseline::wire::srtp::{Context, MasterKey, Suite};
 
 const PACKETS: usize = 1_000;
 const STEP: Duration = Duration::from_millis(20);
@@ -26,9 +27,11 @@ fn remote(address: &str, nat: bool) -> Remote {
         rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
         signalling: rtp.ip(),
         nat,
+        rtcp_mux: false,
         formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
         said: 2,
         flowing: Flowing { from_side: true, to_side: true },
+        secure: None,
     }
 }
 
@@ -81,5 +84,27 @@ fn relay(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, relay);
+/// SRTP of one leg: seal and open, G.711 packets of 20 ms.
+fn srtp(c: &mut Criterion) {
+    let packets = packets();
+    let mut group = c.benchmark_group("srtp");
+    group.throughput(Throughput::Elements(PACKETS as u64));
+    for suite in Suite::ALL {
+        let master = MasterKey::new(suite, &vec![7; suite.key_len() + suite.salt_len()]).expect("a key");
+        group.bench_function(format!("seal and open {}", suite.as_str()), |b| {
+            b.iter(|| {
+                let (mut send, mut receive) = (Context::new(&master), Context::new(&master));
+                let mut buffer = [0; 256];
+                for packet in &packets {
+                    buffer[..packet.len()].copy_from_slice(packet);
+                    let sealed = send.protect_rtp(&mut buffer, packet.len()).expect("room");
+                    black_box(receive.unprotect_rtp(&mut buffer, sealed)).expect("the same key");
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, relay, srtp);
 criterion_main!(benches);

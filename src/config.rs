@@ -11,6 +11,7 @@ mod destination;
 mod dialogs;
 mod dns;
 mod effective;
+mod encryption;
 mod parse;
 mod problem;
 mod prompts;
@@ -33,7 +34,7 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
-pub use archive::Keep;
+pub use archive::{Keep, S3};
 pub use caller::KnownCaller;
 pub use company::{
     Company, Decide, Destination, During, Fallback, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When,
@@ -41,6 +42,7 @@ pub use company::{
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
+pub use encryption::MediaEncryption;
 pub use problem::{Problem, Problems};
 pub use prompts::{AnnouncementAt, Prompts, Sound, TakenAfter, Voicemail};
 pub use sip::{LargeRequests, Listener, Sip};
@@ -80,6 +82,8 @@ pub struct Config {
     /// Callers that are known by name, by number and company.
     pub callers: Vec<Arc<KnownCaller>>,
     pub sinks: Vec<Sink>,
+    /// Where recordings are sent.
+    pub archives: Vec<S3>,
 }
 
 impl Config {

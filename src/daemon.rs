@@ -28,7 +28,7 @@ use crate::core::lease::LeaseTable;
 use crate::core::pool::Record as LeaseRecord;
 use crate::ids::CallId;
 use crate::io::allocator::{AllocatorHandle, Setup};
-use crate::io::archive::{Archive, Keeper};
+use crate::io::archive::{Archive, Keeper, Uploads};
 use crate::io::calls::Calls;
 use crate::io::certificates::Certificates;
 use crate::io::clock;
@@ -96,6 +96,7 @@ pub struct Daemon {
     readiness: Arc<Readiness>,
     messages: Arc<Messages>,
     keeper: Keeper,
+    uploads: Uploads,
     http: SocketAddr,
     http_stop: latest::Sender<bool>,
     http_task: tokio::task::JoinHandle<io::Result<()>>,
@@ -195,6 +196,7 @@ impl Daemon {
             Archive::open(Arc::clone(&config), journal.clone(), metrics.archive.clone()).map_err(at("archive"))?,
         );
         let keeper = Keeper::start(Arc::clone(&archive)).map_err(at("archive"))?;
+        let uploads = Uploads::start(&archive).map_err(io::Error::other).map_err(at("archive"))?;
         let app = AppState::new(Parts {
             config: Arc::clone(&config),
             metrics: Arc::clone(&metrics),
@@ -250,6 +252,7 @@ impl Daemon {
             readiness,
             messages,
             keeper,
+            uploads,
             http,
             http_stop,
             http_task,
@@ -330,7 +333,7 @@ impl Daemon {
         let _ = tokio::time::timeout(Duration::from_secs(2), answered).await;
         self.say(Command::Stop);
         self.watcher.abort();
-        let Daemon { signalling, engine, recordings, journal, allocator, feed, keeper, mut sinks, .. } = self;
+        let Daemon { signalling, engine, recordings, journal, allocator, feed, keeper, uploads, mut sinks, .. } = self;
         let _ = tokio::task::spawn_blocking(move || signalling.join()).await;
         // The watcher and the hooks held the other references; without the last the media threads end.
         let _ = self.watcher.await;
@@ -343,6 +346,7 @@ impl Daemon {
         }
         allocator.stop();
         let _ = tokio::task::spawn_blocking(move || keeper.stop()).await;
+        uploads.stop().await;
         let subject = self.config.load().node.id.clone();
         journal.append(Event { time: clock::wall(), subject, body: Body::NodeStopped });
         let flushed = journal.clone();

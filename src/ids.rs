@@ -82,6 +82,14 @@ pub enum Side {
 impl Side {
     pub const BOTH: [Side; 2] = [Side::Caller, Side::Company];
 
+    /// Its name in events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Side::Caller => "caller",
+            Side::Company => "company",
+        }
+    }
+
     pub const fn other(self) -> Side {
         match self {
             Side::Caller => Side::Company,

@@ -112,6 +112,14 @@ pub const PROBE_PLACES: usize = 8;
 pub const SDP_LINES: usize = 512;
 /// Media descriptions of one SDP body.
 pub const SDP_MEDIA: usize = 8;
+/// `a=crypto` lines of one media description that are read; phones offer two to six.
+pub const SDP_CRYPTO: usize = 16;
+/// Streams (SSRC) with one SRTP key: one a phone, one more after each transfer. Each is remembered for replays.
+pub const SRTP_STREAMS: usize = 64;
+/// What SRTP and SRTCP put behind a packet: a tag of 16 bytes and an index of 4.
+pub const SRTP_TRAILER: usize = 20;
+/// Longest datagram of a media port: a packet, and what protects it.
+pub const MEDIA_DATAGRAM: usize = RTP_PACKET + SRTP_TRAILER;
 /// Formats of one media description.
 pub const SDP_FORMATS: usize = 64;
 
@@ -132,6 +140,10 @@ pub const CALLS: usize = 20_000;
 pub const TRANSACTIONS: usize = 200_000;
 /// Longest call; then both sides get BYE.
 pub const CALL_LENGTH: Duration = Duration::from_secs(4 * 3600);
+
+/// Calls that are transcoded at once, G.711 alone not counted: Opus both ways costs near a hundredth of a core a call.
+/// Beyond it a call whose sides have no codec in common gets 488, as if `media.transcode` were false.
+pub const TRANSCODED_CALLS: usize = 200;
 
 /// Largest RTP or RTCP packet relayed: an Ethernet frame's payload.
 pub const RTP_PACKET: usize = 1_472;
@@ -452,6 +464,8 @@ pub const LEG_RTCP_PER_SECOND: u32 = 10;
 pub const LEG_RTCP_BURST: u32 = 20;
 /// While a side is on hold nobody need talk: the call is given so long.
 pub const SILENCE_ON_HOLD: Duration = Duration::from_secs(3_600);
+/// A side from which media should come is noted as silent after this time.
+pub const SILENCE_NOTED: Duration = Duration::from_secs(20);
 /// Receive buffer of a media socket: 1.3 s of G.711 (the kernel counts its own overhead too).
 pub const MEDIA_RECEIVE_BUFFER: usize = 64 * 1024;
 /// One journal record. A `call.ended` with a hostile page's session and a long list of gaps has some 60 KB.
@@ -576,6 +590,18 @@ pub const ARCHIVE_ALARMS: usize = 1_000;
 pub const ARCHIVE_FLUSH: Duration = Duration::from_secs(5);
 /// `leaseline erase` waits so long for the daemon.
 pub const ERASURE_PATIENCE: Duration = Duration::from_secs(600);
+/// Recordings that one round makes into FLAC.
+pub const ARCHIVE_PACKED: usize = 200;
+/// Archives of the configuration.
+pub const ARCHIVES: usize = 16;
+/// Events that an upload reads at a time.
+pub const UPLOAD_BATCH: usize = 100;
+/// The longest that one request to a storage may take.
+pub const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
+/// The longest pause between two attempts.
+pub const UPLOAD_PAUSE_MAX: Duration = Duration::from_secs(300);
+/// Failed attempts at one thing before an operator is told: about half an hour.
+pub const UPLOAD_ALARM_AFTER: u32 = 14;
 /// Characters of a reason that somebody gives for an erasure, a hold or a hearing.
 pub const ARCHIVE_WORDS: usize = 500;
 /// Rules of retention.

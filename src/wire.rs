@@ -15,4 +15,5 @@ pub mod sdp;
 pub mod sdp_streams;
 pub mod sip;
 pub mod sound;
+pub mod srtp;
 pub mod wav;

@@ -18,12 +18,16 @@ mod prompts;
 mod races;
 #[path = "flows/recording.rs"]
 mod recording;
+#[path = "flows/secured.rs"]
+mod secured;
 #[path = "flows/sessions.rs"]
 mod sessions;
 #[path = "flows/siprec.rs"]
 mod siprec;
 #[path = "flows/table.rs"]
 mod table;
+#[path = "flows/transcode.rs"]
+mod transcode;
 #[path = "flows/transfer.rs"]
 mod transfer;
 #[path = "flows/trunks.rs"]

@@ -1,6 +1,7 @@
 //! `leaseline route`: where a call would go, and why, and what it would say of its caller. Nothing is called; DNS is asked
 //! with `--resolve` only, and a webhook that decides never is.
 
+mod encryption;
 mod explain;
 mod invite;
 

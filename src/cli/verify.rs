@@ -104,8 +104,8 @@ fn recordings_at(path: &Path, keys: &[PublicKey], verdict: &mut Verdict) -> io::
     }
     let text = |finding: &Finding| format!("{}: {} ({})", finding.path.display(), finding.detail, finding.code);
     report.notes.iter().for_each(|finding| note(format_args!("{}", text(finding))));
-    verdict.problems.extend(report.problems.iter().map(text));
     let days = verify_days(path, keys, &report.hashes)?;
+    verdict.problems.extend(report.problems.iter().filter(|finding| !days.explains(finding)).map(text));
     if !days.keys.is_empty() {
         verdict.looked_at.push(serde_json::json!({
             "manifests": path.display().to_string(), "good": days.good, "erased": days.erased, "keys": days.keys,

@@ -1,7 +1,10 @@
 //! `[recording]` and `[[retention]]`: what becomes of recordings after their seal.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::Secret;
 use crate::core::archive::retention::Rule;
 
 /// What becomes of recordings after their seal.
@@ -18,4 +21,23 @@ pub struct Keep {
     pub recipients: Vec<String>,
     /// Identities that open them for whoever may hear them through the API; none: they are not opened here.
     pub identity_file: Option<PathBuf>,
+    /// Recordings of closed days become FLAC so long after their call; zero: never.
+    pub archive_after: Duration,
+}
+
+/// A storage with the interface of S3 that recordings are sent to.
+#[derive(Clone, Debug)]
+pub struct S3 {
+    pub name: String,
+    pub endpoint: url::Url,
+    pub bucket: String,
+    pub region: String,
+    /// The bucket stands in the path, not in the host's name.
+    pub path_style: bool,
+    /// Stands in front of every object's name.
+    pub prefix: String,
+    pub access_key: Arc<str>,
+    pub secret_key: Secret,
+    /// Sound stays on this disk after its day was closed and stored.
+    pub keep_local: bool,
 }

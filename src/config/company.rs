@@ -7,7 +7,7 @@ mod schedule;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Siprec, TransferRules, Trunk};
+use super::{MediaEncryption, Siprec, TransferRules, Trunk};
 
 pub use decide::{Decide, Fallback};
 pub use rule::{During, Glob, Rule, When};
@@ -39,6 +39,8 @@ pub struct Company {
     /// Statuses of a destination that end the hunt at once; default none. 600, 603, 604 and 606 always do.
     pub final_statuses: Vec<u16>,
     pub nat: bool,
+    /// How media towards destinations is protected that say nothing of it themselves.
+    pub media_encryption: Option<MediaEncryption>,
     /// Overrides `[recording] enabled`.
     pub recording: Option<bool>,
     /// What is played in its calls.
@@ -64,6 +66,12 @@ impl Company {
         let more = overflow.chain(thens.filter_map(Then::ways)).flat_map(|ways| &ways.forward_to);
         let decided = self.decide.iter().flat_map(|decide| &decide.forward_to);
         self.forward_to.iter().chain(more).chain(decided)
+    }
+
+    /// How media towards this destination of it is protected.
+    pub fn media_encryption(&self, destination: &Destination) -> MediaEncryption {
+        let of_trunk = || destination.trunk.as_ref().and_then(|trunk| trunk.media_encryption);
+        destination.media_encryption.or_else(of_trunk).or(self.media_encryption).unwrap_or_default()
     }
 
     /// Some list of it is tried by who was idle longest.
@@ -159,6 +167,8 @@ pub struct Destination {
     pub ring_timeout: Option<Duration>,
     /// Whether it may send a call on by 3xx; none: as its trunk says.
     pub redirects: Option<bool>,
+    /// How its media is protected; none: as its trunk says, else as the company does.
+    pub media_encryption: Option<MediaEncryption>,
 }
 
 impl Destination {
@@ -176,6 +186,7 @@ impl Destination {
             calls_max: None,
             ring_timeout: None,
             redirects: None,
+            media_encryption: None,
         }
     }
 

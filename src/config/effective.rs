@@ -65,6 +65,7 @@ impl Config {
         for sink in &self.sinks {
             write_sink(&mut out, sink);
         }
+        archive::write_archives(&mut out, &self.archives);
         out.text
     }
 
@@ -256,6 +257,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     out.plain("retry_statuses", format!("{:?}", company.retry_statuses));
     out.plain("nat", company.nat);
     within::of_company(out, &company.transfer);
+    out.option("media_encryption", company.media_encryption.map(|encryption| encryption.as_str()));
     voice::whether_recorded(out, company.recording);
     out.option("siprec", company.siprec_name.as_ref());
     write_limits(out, &company.limits);
@@ -356,6 +358,8 @@ fn destinations(list: &[Arc<Destination>]) -> String {
         text("trunk", destination.trunk_name.as_ref());
         text("number", destination.number.as_ref());
         text("ring_timeout", destination.ring_timeout.map(duration_text).as_ref());
+        let encryption = destination.media_encryption.map(|encryption| encryption.as_str().to_owned());
+        text("media_encryption", encryption.as_ref());
         text("redirects", destination.redirects.map(|follows| follow(follows).to_owned()).as_ref());
         keys.extend(destination.calls_max.map(|calls| format!("calls_max = {calls}")));
         if destination.weight != 1 {

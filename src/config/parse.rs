@@ -105,6 +105,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     archive::retention(r, &mut root, &mut recording.keep, &companies, &pools);
     let callers = callers(r, &mut root, &companies);
     let sinks = tables(r, &mut root, "sink", &mut places.sinks, |r, s, m| sink(r, s, &node.data_dir, m));
+    let archives = archive::archives(r, &mut root);
     r.end(root);
 
     let config = Config {
@@ -126,6 +127,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         pools: pools.into_iter().map(Arc::new).collect(),
         callers,
         sinks,
+        archives,
     };
     check::across(r, &config, &places);
     config

@@ -212,6 +212,7 @@ fn commented_values_are_the_defaults() {
         "note",
         "[[caller]]",
         "certificate_url",
+        "media_encryption",
         "siprec",
     ];
     let on = |line: &str| match line.strip_prefix('#') {

@@ -11,7 +11,7 @@ mod stir;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{LargeRequests, Within};
+use super::{LargeRequests, MediaEncryption, Within};
 use crate::core::auth::Credentials;
 
 pub use headers::{HeaderRules, Rewrite};
@@ -71,6 +71,8 @@ pub struct Trunk {
     pub calls_per_second_max: u32,
     /// What its legs may talk with.
     pub codecs: CodecList,
+    /// How the media of its legs is protected; none: as the company says towards it, and not at all from it.
+    pub media_encryption: Option<MediaEncryption>,
     /// What its requests and ours may go over.
     pub transports: Transports,
     /// How numbers are written towards the trunk.
@@ -114,6 +116,7 @@ impl Trunk {
             calls_max: 1,
             calls_per_second_max: 0,
             codecs: CodecList::default(),
+            media_encryption: None,
             transports: Transports::ANY,
             number_format: NumberFormat::default(),
             reason_header: ReasonHeader::default(),

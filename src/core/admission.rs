@@ -123,9 +123,26 @@ pub struct Admission {
     lag: Option<(Mono, Duration)>,
     /// Between the ends of calls, smoothed.
     turnover: Turnover,
+    /// Calls whose sides have no codec in common.
+    transcoded: usize,
 }
 
 impl Admission {
+    /// Whether one more call may be transcoded.
+    pub fn may_transcode(&self) -> bool {
+        self.transcoded < limits::TRANSCODED_CALLS
+    }
+
+    /// A call is transcoded from now on.
+    pub fn transcodes(&mut self) {
+        self.transcoded += 1;
+    }
+
+    /// One that was is over.
+    pub fn transcoded(&mut self) {
+        self.transcoded = self.transcoded.saturating_sub(1);
+    }
+
     /// From now on nobody new comes in.
     pub fn drain(&mut self) {
         self.draining = true;

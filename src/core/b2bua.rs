@@ -521,6 +521,9 @@ impl B2bua {
         {
             self.desk.known.remember(&call.data().company, caller, Arc::clone(label));
         }
+        if call.is_transcoded() {
+            self.admission.transcoded();
+        }
         let (seats, talked) = call.seats();
         for seat in seats {
             self.desk.release(now.mono, seat, talked);

@@ -33,6 +33,7 @@ use crate::core::decide::Decisions;
 use crate::core::defence::fraud::Alarms;
 use crate::core::event::{
     Body, CallData, Event, HangupBy, MediaSummary, Outcome, PausedBy, RecordingData, RecordingState, RecordingSummary,
+    SilentData,
 };
 use crate::core::health::Health;
 use crate::core::identity::CallerIdentity;
@@ -144,6 +145,8 @@ pub struct NewCall {
     pub max_forwards: u8,
     /// Numbers for our `o=` lines, from the seed.
     pub session_ids: [u64; 2],
+    /// What keys of its media are drawn from; none: no leg of any call is encrypted.
+    pub media_secret: Option<Box<[u8; 32]>>,
 }
 
 /// One tracked call.
@@ -177,6 +180,8 @@ pub struct Call {
     media: Option<Box<MediaSummary>>,
     recording: Option<Box<RecordingSummary>>,
     recording_started: bool,
+    /// It counts among the calls that are transcoded.
+    transcoded: bool,
     record: Record,
     prompts: Prompts,
     /// The company had answered, and the caller never heard it: our 200 was waiting for a PRACK.
@@ -238,12 +243,18 @@ impl Call {
             media: None,
             recording: None,
             recording_started: false,
+            transcoded: false,
             record: Record::default(),
             prompts: Prompts::default(),
             caller_refused: false,
             call_length: None,
             span: tracing::info_span!("call", %id),
         }
+    }
+
+    /// Whether it counts among the calls that are transcoded.
+    pub fn is_transcoded(&self) -> bool {
+        self.transcoded
     }
 
     /// Takes the call in: 100 to the caller, `call.started`; a webhook is asked, or ports are taken.
@@ -493,6 +504,13 @@ impl Call {
                     self.hang_up("media_silent", ctx);
                 }
             }
+            MediaNotice::Quiet { side, silent } => {
+                if matches!(self.state, State::Talking(_)) {
+                    let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+                    let data = SilentData { call_id: self.id(), side: side.as_str().to_owned(), silent_ms };
+                    ctx.event(self.id(), Body::MediaSilent(data));
+                }
+            }
             MediaNotice::Crashed(_) => self.hang_up("media_crashed", ctx),
             MediaNotice::Closed(summary) => {
                 self.media = Some(summary);
@@ -660,6 +678,10 @@ impl Call {
         let id = self.id();
         if let Some(negotiation) = &mut self.negotiation {
             let remote = negotiation.accept(side, stream);
+            if !self.transcoded && negotiation.costs_transcoding() {
+                self.transcoded = true;
+                ctx.admission.transcodes();
+            }
             ctx.media(id, MediaCommand::Remote(side, Some(remote)));
         }
     }

@@ -176,13 +176,21 @@ pub struct LegMedia {
     pub lost: u64,
     /// Interarrival jitter (RFC 3550 §A.8) in milliseconds, at the end.
     pub jitter_ms: f64,
-    /// Mean opinion score, 1.0 to 4.5, by the simplified E-model (ITU-T G.107) for G.711; absent without media.
+    /// Mean opinion score, 1.0 to 4.5, by the E-model (ITU-T G.107); absent without media and for codecs that G.113 has
+    /// no figures for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mos: Option<f64>,
+    /// Between us and this side, there and back, in milliseconds; absent until its RTCP showed it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub round_trip_ms: Option<f64>,
     /// Packets refused, by reason (`wrong_source`, `not_rtp`, …).
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub refused: BTreeMap<String, u64>,
+    /// RTCP packets received from this side and accepted.
     pub rtcp: u64,
+    /// RTCP packets that we made for this side, because the other one sends none.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub rtcp_made: u64,
     /// RTP datagrams that our kernel dropped because we did not read them in time.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub kernel_dropped: u64,
@@ -377,6 +385,16 @@ pub struct Transferred {
     pub transfer: TransferData,
 }
 
+/// `data` of `leaseline.media.silent`: a side of an answered call that should be heard has sent nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilentData {
+    pub call_id: CallId,
+    /// `caller` or `company`.
+    pub side: String,
+    /// For so long by now. Told at 20 s and whenever it has doubled.
+    pub silent_ms: u64,
+}
+
 /// `data` of `leaseline.recording.sealed`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordingData {
@@ -479,6 +497,7 @@ pub enum Body {
     CallStarted(Box<CallData>),
     CallAnswered(Box<CallData>),
     CallTransferred(Transferred),
+    MediaSilent(SilentData),
     CallEnded(Box<CallData>),
     CallRefused(RefusedData),
     /// A third party's recorder records the call.
@@ -600,6 +619,7 @@ impl Body {
             Body::CallStarted(_) => "leaseline.call.started",
             Body::CallAnswered(_) => "leaseline.call.answered",
             Body::CallTransferred(_) => "leaseline.call.transferred",
+            Body::MediaSilent(_) => "leaseline.media.silent",
             Body::CallEnded(_) => "leaseline.call.ended",
             Body::CallRefused(_) => "leaseline.call.refused",
             Body::SiprecStarted(_) => "leaseline.siprec.started",

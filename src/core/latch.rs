@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn nat_learns_after_five_in_sequence() {
+    fn e02_nat_learns_after_five_in_sequence() {
         let mut latch = latch("192.168.1.5:4000", true);
         assert_eq!(latch.rtp_destination(), None, "a private address is not sent to");
         for i in 0..4 {
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_attacker_from_elsewhere_is_never_learned() {
+    fn e02_an_early_attacker_from_elsewhere_is_never_learned() {
         let mut latch = latch("192.168.1.5:4000", true);
         for i in 0..60u16 {
             assert_eq!(latch.on_rtp(at(5 * u64::from(i)), addr(STRANGER), 9, i), Belief::Stranger);
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_learned_source_stays_while_it_talks() {
+    fn e03_a_learned_source_stays_while_it_talks() {
         let mut latch = latch("192.168.1.5:4000", true);
         send(&mut latch, REBOUND, 0, 1, 1, 5);
         for i in 0..100u16 {
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn an_honest_rebinding_is_followed_after_a_pause() {
+    fn e03_an_honest_rebinding_is_followed_after_a_pause() {
         for (name, ssrc, sequence, expected) in [
             ("the sequence goes on", 1, 80, Belief::Believed),
             ("a new SSRC", 2, 9_000, Belief::Believed),

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::core::dtmf::Digit;
 use crate::core::event::{MediaSummary, RecordingSummary};
@@ -10,6 +11,7 @@ use crate::core::player::Play;
 use crate::ids::{CallId, Side};
 use crate::time::{Now, Wall};
 use crate::wire::codec::Codec;
+use crate::wire::srtp::MasterKey;
 
 /// What media threads need to open a call's two legs.
 #[derive(Clone, Debug)]
@@ -56,11 +58,24 @@ pub struct Remote {
     pub signalling: IpAddr,
     /// NAT mode of the trunk or company: a source of the same IP is learned after five packets in sequence.
     pub nat: bool,
+    /// `a=rtcp-mux` (RFC 5761): it can have RTP and RTCP on one port. In force when both sides can.
+    pub rtcp_mux: bool,
     /// All formats agreed on, the audio codec first.
     pub formats: Vec<PayloadFormat>,
     /// So many of them, from the first on, that side named itself: what it wants to get. The others it was told by us.
     pub said: usize,
     pub flowing: Flowing,
+    /// `None`: RTP in clear.
+    pub secure: Option<Box<SecureMedia>>,
+}
+
+/// Keys of an encrypted leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecureMedia {
+    /// What that side protects its packets with.
+    pub receive: MasterKey,
+    /// What ours to it are protected with.
+    pub send: MasterKey,
 }
 
 /// How to record.
@@ -124,6 +139,12 @@ pub enum MediaNotice {
     Copies(Result<[LocalMedia; 2], &'static str>),
     /// First accepted packet of a side.
     FirstPacket(Side, Wall),
+    /// A side that should be heard has sent nothing accepted for so long. Told after [`crate::limits::SILENCE_NOTED`]
+    /// and whenever the silence has doubled, until it is heard again.
+    Quiet {
+        side: Side,
+        silent: Duration,
+    },
     /// Both sides are known and neither has sent anything accepted for the configured time. Told once; a packet or
     /// another [`MediaCommand::Remote`] starts the time anew.
     Silent,

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_media_may_not_go_to() {
+    fn e16_addresses_that_media_may_not_go_to() {
         let public = own("203.0.113.1");
         for (remote, expected) in [
             ("198.51.100.7:30000", Ok(())),

@@ -38,6 +38,27 @@ impl StreamQuality {
         }
     }
 
+    /// Octets of the payload of the packet that was counted last.
+    pub fn on_payload(&mut self, octets: usize) {
+        if let Some(current) = &mut self.current {
+            current.octets += octets as u64;
+        }
+    }
+
+    /// The source that is heard now.
+    pub fn source(&self) -> Option<Source> {
+        let (current, last) = (self.current.as_ref()?, self.transit?);
+        Some(Source {
+            ssrc: current.ssrc,
+            highest: (current.cycles as u32) << 16 | u32::from(current.highest),
+            packets: current.received,
+            octets: current.octets,
+            at: last.at,
+            timestamp: last.timestamp,
+            clock_rate: last.clock_rate,
+        })
+    }
+
     /// The stream is held back on purpose: what is missing until its next packet was not lost.
     pub fn interrupt(&mut self) {
         self.lost_before += self.current.take().map_or(0, |current| current.lost());
@@ -58,10 +79,11 @@ impl StreamQuality {
         self.jitter_ms
     }
 
-    /// Mean opinion score for G.711, 1.0 to 4.4; `None` before the first packet.
-    pub fn mos(&self) -> Option<f64> {
+    /// Mean opinion score, 1.0 to 4.5; `None` before the first packet and for codecs that [`impairment`] does not know.
+    pub fn mos(&self, codec: &str, round_trip: Option<Duration>) -> Option<f64> {
+        let impairment = impairment(codec).filter(|_| self.received > 0)?;
         let expected = self.received + self.lost();
-        (self.received > 0).then(|| mos(self.lost() as f64 / expected as f64, self.jitter_ms))
+        Some(mos(impairment, self.lost() as f64 / expected as f64, self.jitter_ms, round_trip))
     }
 
     fn measure_jitter(&mut self, now: Transit) {
@@ -77,17 +99,55 @@ impl StreamQuality {
     }
 }
 
-/// Mean opinion score of a G.711 call by the E-model (ITU-T G.107), simplified: R = 93.2 − Id − Ie,eff.
+/// What a report says of one source (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub ssrc: u32,
+    /// Highest sequence number, wraps above it.
+    pub highest: u32,
+    /// Of this source, with the octets of their payload.
+    pub packets: u64,
+    pub octets: u64,
+    /// Of the last packet: its arrival, its timestamp, and the rate of its clock in Hz.
+    pub at: Mono,
+    pub timestamp: u32,
+    pub clock_rate: u32,
+}
+
+/// What a codec costs by itself (Ie) and how well it bears loss (Bpl), ITU-T G.113 Appendix I.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Impairment {
+    pub ie: f64,
+    pub bpl: f64,
+}
+
+/// By encoding name. `None`: G.113 has no figures on the narrowband scale, as for G.722 and Opus, whose scale
+/// (G.107.1) begins where this one ends: their scores would not be comparable.
+pub fn impairment(codec: &str) -> Option<Impairment> {
+    let (ie, bpl) = match codec {
+        // Without concealment of loss, which we cannot know.
+        "PCMU" | "PCMA" => (0.0, 4.3),
+        "G729" => (11.0, 19.0),
+        "G723" => (15.0, 16.1),
+        // AMR at 12.2 kbit/s is the same algorithm.
+        "GSM-EFR" | "AMR" => (5.0, 10.0),
+        _ => return None,
+    };
+    Some(Impairment { ie, bpl })
+}
+
+/// Mean opinion score by the E-model (ITU-T G.107) with its default values: R = 93.2 − Id − Ie,eff.
 ///
-/// * Ie,eff = 95 · loss / (loss + Bpl) in percent, with Bpl = 4.3: G.711 without concealment, random loss (G.113
-///   Appendix I).
-/// * Id = 0.024 · d + 0.11 · (d − 177.3) beyond 177.3 ms. We cannot see the network's delay; d is what a receiver adds
-///   for packets and jitter: 20 ms and twice the jitter. So the score says what loss and jitter cost, not distance.
-pub fn mos(loss: f64, jitter_ms: f64) -> f64 {
+/// * Ie,eff = Ie + (95 − Ie) · loss / (loss + Bpl), loss in percent and at random.
+/// * Id = 0.024 · d + 0.11 · (d − 177.3) beyond 177.3 ms. d is half the round trip, when RTCP has shown it, and what a
+///   receiver adds for packets and jitter: 20 ms and twice the jitter. Without RTCP the score says what loss and jitter
+///   cost, not distance.
+pub fn mos(codec: Impairment, loss: f64, jitter_ms: f64, round_trip: Option<Duration>) -> f64 {
     let loss = loss.clamp(0.0, 1.0) * 100.0;
-    let delay = 20.0 + 2.0 * jitter_ms.max(0.0);
+    let way = round_trip.map_or(0.0, |trip| trip.as_secs_f64() * 1e3 / 2.0);
+    let delay = way + 20.0 + 2.0 * jitter_ms.max(0.0);
     let delay_impairment = 0.024 * delay + 0.11 * (delay - 177.3).max(0.0);
-    let loss_impairment = 95.0 * loss / (loss + 4.3);
+    let loss_impairment = codec.ie + (95.0 - codec.ie) * loss / (loss + codec.bpl);
     let r = (93.2 - delay_impairment - loss_impairment).clamp(0.0, 100.0);
     (1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6).clamp(1.0, 4.5)
 }
@@ -107,13 +167,14 @@ struct Sequence {
     highest: u16,
     cycles: u64,
     received: u64,
+    octets: u64,
     /// The number that a restarted sender would use next, seen once out of range.
     restart: Option<u16>,
 }
 
 impl Sequence {
     fn new(ssrc: u32, sequence: u16) -> Sequence {
-        Sequence { ssrc, base: sequence, highest: sequence, cycles: 0, received: 1, restart: None }
+        Sequence { ssrc, base: sequence, highest: sequence, cycles: 0, received: 1, octets: 0, restart: None }
     }
 
     /// False: the sender has started anew with this packet.
@@ -209,18 +270,24 @@ mod tests {
 
     #[test]
     fn scores() {
-        for (loss, jitter, low, high) in [
-            (0.0, 0.0, 4.39, 4.41),
-            (0.01, 0.0, 3.6, 4.0),
-            (0.03, 20.0, 2.6, 3.0),
-            (0.2, 0.0, 1.0, 1.4),
-            (1.0, 0.0, 1.0, 1.0),
-            (0.0, 200.0, 2.8, 3.0),
+        for (codec, loss, jitter, trip, low, high) in [
+            ("PCMA", 0.0, 0.0, 0, 4.39, 4.41),
+            ("PCMU", 0.01, 0.0, 0, 3.6, 4.0),
+            ("PCMU", 0.03, 20.0, 0, 2.6, 3.0),
+            ("PCMU", 0.2, 0.0, 0, 1.0, 1.4),
+            ("PCMU", 1.0, 0.0, 0, 1.0, 1.0),
+            ("PCMU", 0.0, 200.0, 0, 2.8, 3.0),
+            // A satellite: 300 ms one way.
+            ("PCMU", 0.0, 0.0, 600, 3.6, 3.8),
+            ("G729", 0.0, 0.0, 0, 4.0, 4.15),
+            // Half of what G.711 loses by the same loss.
+            ("G729", 0.03, 0.0, 0, 3.4, 3.7),
         ] {
-            let score = mos(loss, jitter);
-            assert!((low..=high).contains(&score), "loss {loss} jitter {jitter}: {score}");
+            let score = mos(impairment(codec).unwrap(), loss, jitter, Some(Duration::from_millis(trip)));
+            assert!((low..=high).contains(&score), "{codec} loss {loss} jitter {jitter} trip {trip}: {score}");
         }
-        assert_eq!(StreamQuality::default().mos(), None);
+        assert_eq!(StreamQuality::default().mos("PCMA", None), None);
+        assert_eq!(after(0..10).mos("OPUS", None), None);
     }
 
     proptest::proptest! {
@@ -232,7 +299,7 @@ mod tests {
                 now = now + Duration::from_nanos(u64::from(*step));
                 quality.on_packet(now, u32::from(ssrc % 3), *sequence, Some((*timestamp, 8_000)));
             }
-            let score = quality.mos().unwrap();
+            let score = quality.mos("PCMA", None).unwrap();
             proptest::prop_assert!((1.0..=4.5).contains(&score));
             proptest::prop_assert!(quality.jitter_ms().is_finite() && quality.jitter_ms() >= 0.0);
             proptest::prop_assert!(quality.lost() <= packets.len() as u64 * 3_000);

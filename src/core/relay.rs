@@ -5,7 +5,9 @@
 //! sequence and timestamps are the sender's, so the far side sees a stream as if it came directly, and its loss and
 //! jitter figures are true from end to end. Nothing is sent to an address that the rule did not allow.
 //!
-//! RTCP is relayed likewise, also on hold. What it says (a BYE, say) never changes anything here.
+//! RTCP is relayed likewise, also on hold. What it says (a BYE, say) never changes anything here. A side whose far side
+//! reports nothing gets reports of ours ([`crate::core::reports`]). When both sides agreed to have RTP and RTCP on one
+//! port (RFC 5761), RTCP comes and goes there.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,15 +16,17 @@ use std::time::Duration;
 
 use crate::core::event::{LegMedia, MediaSummary};
 use crate::core::latch::{Belief, Latch, Rule};
-use crate::core::media::{Flowing, PayloadFormat, Remote};
+use crate::core::media::{Flowing, MediaNotice, PayloadFormat, Remote};
 use crate::core::media_address::{OwnMedia, is_acceptable, is_hold};
 use crate::core::media_quality::StreamQuality;
+use crate::core::reports::Reports;
 use crate::ids::Side;
 use crate::limits::{
-    LEG_PACKETS_BURST, LEG_PACKETS_PER_SECOND, LEG_RTCP_BURST, LEG_RTCP_PER_SECOND, SDP_FORMATS, SILENCE_ON_HOLD,
+    LEG_PACKETS_BURST, LEG_PACKETS_PER_SECOND, LEG_RTCP_BURST, LEG_RTCP_PER_SECOND, SDP_FORMATS, SILENCE_NOTED,
+    SILENCE_ON_HOLD,
 };
-use crate::time::{Mono, Wakeup};
-use crate::wire::rtcp::Rtcp;
+use crate::time::{Mono, Now, Wakeup};
+use crate::wire::rtcp::{Rtcp, is_rtcp};
 use crate::wire::rtp::{NotRtp, Rtp};
 
 /// Why a packet was refused. A closed list: metric label and key of `refused` in the event.
@@ -44,10 +48,18 @@ pub enum Refusal {
     /// The side is not to send now.
     OnHold,
     RateLimit,
+    /// An encrypted leg: the tag is not the packet's.
+    SrtpAuth,
+    /// An encrypted leg: this packet was there already, or is too old to know.
+    SrtpReplay,
+    /// An encrypted leg: more streams than a party has.
+    SrtpStreams,
+    /// Accepted, but it could not be sealed for the other leg: it was there already, or is one of too many streams.
+    SrtpNotSent,
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 11] = [
+    pub const ALL: [Refusal; 15] = [
         Refusal::WrongSource,
         Refusal::Learning,
         Refusal::TooShort,
@@ -59,6 +71,10 @@ impl Refusal {
         Refusal::UnknownPayload,
         Refusal::OnHold,
         Refusal::RateLimit,
+        Refusal::SrtpAuth,
+        Refusal::SrtpReplay,
+        Refusal::SrtpStreams,
+        Refusal::SrtpNotSent,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -74,6 +90,10 @@ impl Refusal {
             Refusal::UnknownPayload => "unknown_payload",
             Refusal::OnHold => "on_hold",
             Refusal::RateLimit => "rate_limit",
+            Refusal::SrtpAuth => "srtp_auth",
+            Refusal::SrtpReplay => "srtp_replay",
+            Refusal::SrtpStreams => "srtp_streams",
+            Refusal::SrtpNotSent => "srtp_not_sent",
         }
     }
 }
@@ -106,22 +126,32 @@ pub struct Relay {
     own: Arc<OwnMedia>,
     legs: [Leg; 2],
     silence_max: Duration,
-    /// Last accepted packet of either side, or last word of signalling.
-    heard: Mono,
     silence_told: bool,
+    /// Since both sides are known.
+    reports: Option<Box<Reports>>,
+    seed: u64,
 }
 
 impl Relay {
     /// `silence_max`: see [`crate::config::Media::silence_max`]; zero: silence is never told.
     pub fn new(now: Mono, own: Arc<OwnMedia>, silence_max: Duration) -> Relay {
-        Relay { own, legs: [Leg::new(now), Leg::new(now)], silence_max, heard: now, silence_told: false }
+        let legs = [Leg::new(now), Leg::new(now)];
+        Relay { own, legs, silence_max, silence_told: false, reports: None, seed: 0 }
+    }
+
+    /// With the randomness that our reports draw from.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Relay {
+        Relay { seed, ..self }
     }
 
     /// What a side said in its SDP. An address that media may not go to counts as none and is returned as the stable
     /// code of [`is_acceptable`]; signalling should have refused it before.
     pub fn set_remote(&mut self, now: Mono, side: Side, remote: Option<&Remote>) -> Result<(), &'static str> {
-        self.heard = now;
         self.silence_told = false;
+        for leg in &mut self.legs {
+            leg.hear(now);
+        }
         let verdict = remote.map_or(Ok(()), |remote| is_acceptable(remote.rtp, &self.own));
         let rule = remote.filter(|remote| verdict.is_ok() && !is_hold(remote.rtp)).map(|remote| Rule {
             rtp: remote.rtp,
@@ -130,6 +160,9 @@ impl Relay {
             nat: remote.nat,
         });
         self.legs[side.index()].set_remote(rule, remote);
+        if self.reports.is_none() && self.legs.iter().all(|leg| leg.flowing.is_some()) {
+            self.reports = Some(Box::new(Reports::new(now, self.seed)));
+        }
         verdict
     }
 
@@ -145,6 +178,16 @@ impl Relay {
         self.legs[from.index()].reach = payload_types;
     }
 
+    /// Whether this datagram on the RTP port of a side is for [`Relay::on_rtcp`].
+    pub fn is_rtcp_among_rtp(&self, bytes: &[u8]) -> bool {
+        self.is_muxed() && is_rtcp(bytes)
+    }
+
+    /// Whether RTCP to the sides goes out of their RTP ports.
+    pub fn is_muxed(&self) -> bool {
+        self.legs.iter().all(|leg| leg.mux)
+    }
+
     /// Judges a datagram that came to the RTP port of a side.
     pub fn on_rtp(&mut self, now: Mono, from: Side, source: SocketAddr, bytes: &[u8]) -> Result<Accepted, Refusal> {
         let verdict = self.judge_rtp(now, from, source, bytes);
@@ -154,7 +197,7 @@ impl Relay {
         verdict
     }
 
-    /// Judges a datagram that came to the RTCP port of a side; gives where it goes.
+    /// Judges RTCP of a side, of its RTCP port or of the RTP port when that is shared; gives where it goes.
     pub fn on_rtcp(
         &mut self,
         now: Mono,
@@ -169,36 +212,107 @@ impl Relay {
         verdict
     }
 
+    /// Whether any rule could believe this source: a cheap look before a packet of an encrypted leg is opened.
+    pub fn may_believe(&self, from: Side, is_rtcp: bool, source: SocketAddr) -> bool {
+        let latch = &self.legs[from.index()].latch;
+        match (is_rtcp, self.is_muxed()) {
+            (false, _) => latch.may_believe(source),
+            (true, false) => latch.may_believe_rtcp(source),
+            (true, true) => latch.is_known(source),
+        }
+    }
+
+    /// A datagram of this side was refused before it could be judged here.
+    pub fn refuse(&mut self, from: Side, refusal: Refusal) -> Refusal {
+        self.legs[from.index()].count(refusal);
+        refusal
+    }
+
     /// A packet of this side is on its way to the other.
     pub fn on_relayed(&mut self, from: Side) {
         self.legs[from.index()].relayed += 1;
     }
 
-    /// True once, when both sides have been silent for too long although they are known. A packet or a word of
-    /// signalling starts the time anew.
-    pub fn handle_timeout(&mut self, now: Mono) -> bool {
-        let due = self.poll_timeout().is_some_and(|(at, _)| now >= at);
-        self.silence_told |= due;
-        due
+    /// What there is to say about silence; to be asked again until there is nothing.
+    ///
+    /// [`MediaNotice::Silent`], once, when both sides have been silent for too long although they are known;
+    /// [`MediaNotice::Quiet`] for a side that should be heard, after [`SILENCE_NOTED`] and whenever the silence has
+    /// doubled. A packet or a word of signalling starts the time anew.
+    pub fn handle_timeout(&mut self, now: Mono) -> Option<MediaNotice> {
+        if self.silence_at().is_some_and(|at| now >= at) {
+            self.silence_told = true;
+            return Some(MediaNotice::Silent);
+        }
+        let side = Side::BOTH.into_iter().find(|side| self.quiet_at(*side).is_some_and(|at| now >= at))?;
+        while self.quiet_at(side).is_some_and(|at| now >= at) {
+            self.legs[side.index()].quiet_told += 1;
+        }
+        Some(MediaNotice::Quiet { side, silent: now.since(self.legs[side.index()].heard) })
     }
 
-    /// When the silence has lasted too long.
+    /// When [`Relay::handle_timeout`] has something to say.
     pub fn poll_timeout(&self) -> Option<Wakeup> {
+        let quiet = Side::BOTH.into_iter().filter_map(|side| self.quiet_at(side));
+        let at = self.silence_at().into_iter().chain(quiet).min()?;
+        Some((at, "media_silence"))
+    }
+
+    /// When [`Relay::make_reports`] has something to do.
+    pub fn poll_reports(&self) -> Option<Wakeup> {
+        self.reports.as_ref().map(|reports| (reports.next_at(), "media_reports"))
+    }
+
+    /// Reports that are due, each with the side it goes to, and where. Nothing when [`Relay::poll_reports`] is later.
+    pub fn make_reports(&mut self, now: Now) -> Vec<(Side, SocketAddr, Vec<u8>)> {
+        let muxed = self.is_muxed();
+        let Some(reports) = self.reports.as_mut().filter(|reports| reports.next_at() <= now.mono) else {
+            return Vec::new();
+        };
+        let due = reports.due(now.mono);
+        let untold = StreamQuality::default();
+        let mut made = Vec::new();
+        for side in Side::BOTH.into_iter().filter(|side| due[side.index()]) {
+            let (leg, other) = (&self.legs[side.index()], &self.legs[side.other().index()]);
+            if let Some(to) = leg.rtcp_destination(muxed) {
+                // What is sent in other terms is not the stream that came: nothing is said of it.
+                let sent = if other.reach == 0 { &other.quality } else { &untold };
+                made.push((side, to, reports.make(now, side, &leg.quality, sent).write()));
+            }
+        }
+        for (side, ..) in &made {
+            self.legs[side.index()].reports += 1;
+        }
+        made
+    }
+
+    fn silence_at(&self) -> Option<Mono> {
         let [caller, company] = &self.legs;
-        let (caller, company) = (caller.flowing?, company.flowing?);
+        let flowing = [caller.flowing?, company.flowing?];
         if self.silence_told || self.silence_max.is_zero() {
             return None;
         }
-        let on_hold = [caller, company].iter().any(|f| !f.from_side || !f.to_side);
+        let on_hold = flowing.iter().any(|f| !f.from_side || !f.to_side);
         let limit = if on_hold { self.silence_max.max(SILENCE_ON_HOLD) } else { self.silence_max };
-        Some((self.heard + limit, "media_silence"))
+        Some(caller.heard.max(company.heard) + limit)
+    }
+
+    fn quiet_at(&self, side: Side) -> Option<Mono> {
+        let (leg, other) = (&self.legs[side.index()], &self.legs[side.other().index()]);
+        let is_expected = leg.flowing?.from_side && other.flowing.is_some();
+        let after = SILENCE_NOTED.checked_mul(1u32.checked_shl(u32::from(leg.quiet_told))?)?;
+        is_expected.then_some(leg.heard + after)
     }
 
     /// The call's figures so far.
     pub fn summary(&self) -> MediaSummary {
         let [caller, company] = &self.legs;
         let codec = caller.codec.as_ref().or(company.codec.as_ref());
-        MediaSummary { codec: codec.map(|name| name.to_string()), caller: caller.summary(), company: company.summary() }
+        let trip = |side| self.reports.as_ref().and_then(|reports| reports.round_trip(side));
+        MediaSummary {
+            codec: codec.map(|name| name.to_string()),
+            caller: caller.summary(trip(Side::Caller)),
+            company: company.summary(trip(Side::Company)),
+        }
     }
 
     fn judge_rtp(&mut self, now: Mono, from: Side, source: SocketAddr, bytes: &[u8]) -> Result<Accepted, Refusal> {
@@ -229,7 +343,8 @@ impl Relay {
         let first = leg.quality.received() == 0;
         let clock = leg.clock_of(rtp.payload_type()).map(|rate| (rtp.timestamp(), rate));
         leg.quality.on_packet(now, rtp.ssrc(), rtp.sequence(), clock);
-        self.heard = now;
+        leg.quality.on_payload(rtp.payload().len());
+        leg.hear(now);
         self.silence_told = false;
         let (payload_type, reach) = (rtp.payload_type(), leg.reach);
         let other = &self.legs[from.other().index()];
@@ -245,8 +360,11 @@ impl Relay {
         source: SocketAddr,
         bytes: &[u8],
     ) -> Result<Option<SocketAddr>, Refusal> {
+        let muxed = self.is_muxed();
         let leg = &mut self.legs[from.index()];
-        if !leg.latch.may_believe_rtcp(source) {
+        // On a shared port RTCP comes from where RTP comes from.
+        let may_believe = if muxed { leg.latch.is_known(source) } else { leg.latch.may_believe_rtcp(source) };
+        if !may_believe {
             return Err(Refusal::WrongSource);
         }
         // The reader allocates, so the budget comes before it.
@@ -254,14 +372,23 @@ impl Relay {
             return Err(Refusal::RateLimit);
         }
         let rtcp = Rtcp::parse(bytes).map_err(|_| Refusal::BadRtcp)?;
-        if !leg.latch.is_known_rtcp(source) && is_acceptable(source, &self.own).is_err() {
-            return Err(Refusal::WrongSource);
-        }
-        if !leg.latch.on_rtcp(now, source, rtcp.sender) {
-            return Err(Refusal::WrongSource);
+        if !muxed {
+            if !leg.latch.is_known_rtcp(source) && is_acceptable(source, &self.own).is_err() {
+                return Err(Refusal::WrongSource);
+            }
+            if !leg.latch.on_rtcp(now, source, rtcp.sender) {
+                return Err(Refusal::WrongSource);
+            }
         }
         leg.rtcp += 1;
-        Ok(self.legs[from.other().index()].latch.rtcp_destination())
+        let to = self.legs[from.other().index()].rtcp_destination(muxed);
+        if let Some(reports) = &mut self.reports {
+            reports.on_rtcp(now, from, &rtcp);
+            if let (Some(sent_at), Some(_)) = (rtcp.sent_at, to) {
+                reports.on_relayed(now, from.other(), sent_at);
+            }
+        }
+        Ok(to)
     }
 }
 
@@ -282,7 +409,15 @@ struct Leg {
     quality: StreamQuality,
     relayed: u64,
     rtcp: u64,
+    /// Reports of ours that went to this side.
+    reports: u64,
     refused: [u64; Refusal::ALL.len()],
+    /// Both sides want RTP and RTCP on one port.
+    mux: bool,
+    /// Last accepted packet, or last word of signalling.
+    heard: Mono,
+    /// How often this silence has been told.
+    quiet_told: u8,
 }
 
 impl Leg {
@@ -299,13 +434,27 @@ impl Leg {
             quality: StreamQuality::default(),
             relayed: 0,
             rtcp: 0,
+            reports: 0,
             refused: [0; Refusal::ALL.len()],
+            mux: false,
+            heard: now,
+            quiet_told: 0,
         }
+    }
+
+    fn hear(&mut self, now: Mono) {
+        self.heard = now;
+        self.quiet_told = 0;
+    }
+
+    fn rtcp_destination(&self, muxed: bool) -> Option<SocketAddr> {
+        if muxed { self.latch.rtp_destination() } else { self.latch.rtcp_destination() }
     }
 
     fn set_remote(&mut self, rule: Option<Rule>, remote: Option<&Remote>) {
         self.latch.set_rule(rule);
         self.flowing = remote.map(|remote| remote.flowing);
+        self.mux = remote.is_some_and(|remote| remote.rtcp_mux);
         let formats = remote.map_or(&[][..], |remote| &remote.formats);
         let formats = || formats.iter().filter(|f| f.payload_type < 128).take(SDP_FORMATS);
         self.payloads = formats().fold(0, |bits, f| bits | 1 << f.payload_type);
@@ -325,18 +474,20 @@ impl Leg {
         self.refused[refusal as usize] += 1;
     }
 
-    fn summary(&self) -> LegMedia {
+    fn summary(&self, round_trip: Option<Duration>) -> LegMedia {
         let refused = Refusal::ALL.iter().zip(&self.refused).filter(|(_, count)| **count > 0);
-        let is_g711 = matches!(self.codec.as_deref(), Some("PCMU" | "PCMA"));
+        let mos = self.codec.as_deref().and_then(|codec| self.quality.mos(codec, round_trip));
         LegMedia {
             codec: self.codec.as_ref().map(|name| name.to_string()),
             received: self.quality.received(),
             relayed: self.relayed,
             lost: self.quality.lost(),
             jitter_ms: round(self.quality.jitter_ms(), 1e3),
-            mos: self.quality.mos().filter(|_| is_g711).map(|mos| round(mos, 1e2)),
+            mos: mos.map(|mos| round(mos, 1e2)),
+            round_trip_ms: round_trip.map(|trip| round(trip.as_secs_f64() * 1e3, 1e1)),
             refused: refused.map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect::<BTreeMap<_, _>>(),
             rtcp: self.rtcp,
+            rtcp_made: self.reports,
             kernel_dropped: 0,
         }
     }

@@ -6,11 +6,15 @@
 
 mod days;
 mod erase;
+pub(in crate::io) mod flac;
 mod keeper;
 pub mod keys;
+mod pack;
 mod place;
+mod s3;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod verify;
 
 use std::io;
@@ -30,6 +34,7 @@ use crate::time::Wall;
 
 pub use erase::{Erasure, NotDone, Subject};
 pub use keeper::Keeper;
+pub use upload::Uploads;
 pub use verify::{DaysVerified, verify_days};
 
 /// See the module.
@@ -101,17 +106,21 @@ impl Archive {
 /// Writes a small file whole or not at all (0600), durably: a reader sees the old one or the new one.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
-    let flags = nix::fcntl::OFlag::O_NOFOLLOW.bits();
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).custom_flags(flags).open(&temporary)?;
+    let mut file = private(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;
     sync_folder(path)
+}
+
+/// A new file for its owner only, or an old one emptied; never a link's target.
+fn private(path: &Path) -> io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = nix::fcntl::OFlag::O_NOFOLLOW.bits();
+    std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(flags).open(path)
 }
 
 /// Makes new names and removals beside `path` durable.

@@ -10,6 +10,7 @@ pub mod engine;
 mod fork;
 mod keys;
 pub mod ports;
+mod secure;
 mod session;
 mod stats;
 pub mod tap;
@@ -102,7 +103,8 @@ impl MediaEngine {
             return Err("no_sockets");
         };
         self.homes().insert(call, index);
-        let relay = Relay::new(now.mono, self.own.clone(), self.silence_max);
+        // A call's identifier is random: what it names its reports by is, too.
+        let relay = Relay::new(now.mono, self.own.clone(), self.silence_max).with_seed(call.0 as u64);
         thread.send(Order::Open(Box::new(Session::new(now.mono, call, relay, pairs))));
         Ok([caller, company])
     }

@@ -12,6 +12,7 @@ use crate::ids::{CallId, Side};
 use crate::io::signalling::Seen;
 use crate::limits;
 use crate::time::Wall;
+use crate::wire::sdp;
 
 /// One message as it came or went.
 #[derive(Clone, Debug)]
@@ -116,8 +117,12 @@ impl Messages {
         }
     }
 
-    /// The message as it may be shown: keys are masked unless it is known that they need not be.
+    /// The message as it may be shown: keys that are pressed are masked unless it is known that they need not be, keys of
+    /// encrypted media always.
     pub fn shown(&self, bytes: &Bytes) -> Bytes {
+        if let Some(masked) = sdp::without_keys(bytes) {
+            return masked;
+        }
         let Some(masked) = info::masked(bytes) else { return bytes.clone() };
         let inner = self.lock();
         let call = call_id(bytes).and_then(|id| inner.legs.get(id));

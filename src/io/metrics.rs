@@ -508,6 +508,10 @@ impl Metrics {
         r.register("archive_recordings_erased", "Recordings erased", m.erased.clone());
         r.register("archive_erasures_left", "Recordings due to be erased that the next run takes", m.erasures_left.clone());
         r.register("archive_alarms", "Events that an operator must look at", m.alarms.clone());
+        r.register("archive_recordings_packed", "Recordings made into FLAC", m.packed.clone());
+        r.register("archive_uploads", "Recordings stored in an archive", m.uploads.clone());
+        r.register("archive_upload_failures", "Attempts at that which failed", m.upload_failures.clone());
+        r.register("archive_upload_lag_events", "Events that an archive has not looked at", m.upload_lag.clone());
         let m = &self.leases;
         r.register("leases_active", "Numbers on visitors' pages", m.active.clone());
         r.register("leases_free", "Numbers of the pool that nobody holds", m.free.clone());

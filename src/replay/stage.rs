@@ -113,9 +113,10 @@ impl<'a> Stage<'a> {
 
     fn wake(&mut self, due: Mono) {
         self.pass(due);
-        let is_silent = self.media.as_mut().is_some_and(|media| media.relay.handle_timeout(due));
-        if let (true, Some(id)) = (is_silent, self.our_call) {
-            self.input(Input::Media(id, MediaNotice::Silent));
+        while let Some(notice) = self.media.as_mut().and_then(|media| media.relay.handle_timeout(due)) {
+            if let Some(id) = self.our_call {
+                self.input(Input::Media(id, notice));
+            }
         }
         if self.machine.poll_timeout().is_some_and(|(at, _)| at <= self.now.mono) {
             self.input(Input::Timeout);

@@ -4,6 +4,8 @@
 //! `i=` lines, and none of them may cost a call. Writing starts from nothing: the other side sees our own `o=`, `c=`
 //! and `m=` and a short list of attributes, never a line of its peer's.
 
+mod secured;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +13,9 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 
 use crate::limits;
+use secured::Profile;
+
+pub use secured::{Accepts, Crypto, Secured, without_keys};
 
 /// Why a body is not a session description we can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +30,12 @@ pub enum SdpError {
     NoAudio,
     #[error("no address for the audio stream")]
     NoAddress,
+    #[error("the audio stream is not encrypted")]
+    NotEncrypted,
+    #[error("the audio stream is encrypted")]
+    Encrypted,
+    #[error("the audio stream is encrypted, and names no key that we could use")]
+    NoKey,
 }
 
 /// `a=sendrecv` and its kin, from the view of who wrote it (RFC 3264 §5.1).
@@ -107,12 +118,16 @@ pub struct Audio {
     pub rtp: SocketAddr,
     /// `a=rtcp` (RFC 3605), else the next port.
     pub rtcp: SocketAddr,
+    /// `a=rtcp-mux` (RFC 5761): RTP and RTCP on one port.
+    pub rtcp_mux: bool,
     pub direction: Direction,
     /// In the writer's order of preference.
     pub formats: Vec<Format>,
     /// Packet time in milliseconds.
     pub ptime: Option<u16>,
     pub maxptime: Option<u16>,
+    /// `None`: RTP in clear.
+    pub secured: Option<Box<Secured>>,
 }
 
 impl Audio {
@@ -145,29 +160,35 @@ pub struct Sdp {
     pub slots: Vec<Slot>,
     /// Index in `slots` and content of the first audio stream we could relay.
     pub audio: Option<(usize, Audio)>,
-    /// A usable audio stream failed only for want of an address.
-    unaddressed: bool,
+    /// Why a usable audio stream was passed over.
+    passed_over: Option<SdpError>,
 }
 
 impl Sdp {
-    /// Reads a body of type `application/sdp`.
+    /// Reads a body of type `application/sdp`, of which streams in clear are wanted.
     pub fn parse(body: &[u8]) -> Result<Sdp, SdpError> {
+        Sdp::parse_for(body, Accepts::PLAIN)
+    }
+
+    /// Reads a body of type `application/sdp`. The first stream that will do is taken.
+    pub fn parse_for(body: &[u8], accepts: Accepts) -> Result<Sdp, SdpError> {
         let text = usable_lines(body)?;
         let session = sdp_types::Session::parse(text.as_bytes()).map_err(|_| SdpError::Unreadable)?;
         if session.medias.len() > limits::SDP_MEDIA {
             return Err(SdpError::TooManyMedia);
         }
-        let mut sdp = Sdp { slots: Vec::with_capacity(session.medias.len()), audio: None, unaddressed: false };
+        let mut sdp = Sdp { slots: Vec::with_capacity(session.medias.len()), audio: None, passed_over: None };
         for (index, media) in session.medias.iter().enumerate() {
             sdp.slots.push(Slot { media: media.media.clone(), proto: media.proto.clone(), formats: media.fmt.clone() });
-            let relayable = media.media.eq_ignore_ascii_case("audio") && media.proto == "RTP/AVP" && media.port != 0;
-            if sdp.audio.is_some() || !relayable {
+            let is_audio = media.media.eq_ignore_ascii_case("audio") && media.port != 0;
+            let Some(profile) = Profile::read(&media.proto).filter(|_| is_audio && sdp.audio.is_none()) else {
                 continue;
-            }
-            match read_audio(&session, media) {
-                Some(audio) if audio.formats.is_empty() => {}
-                Some(audio) => sdp.audio = Some((index, audio)),
-                None => sdp.unaddressed = true,
+            };
+            match choose(profile, media, accepts).map(|secured| (read_audio(&session, media), secured)) {
+                Ok((Some(audio), _)) if audio.formats.is_empty() => {}
+                Ok((Some(audio), secured)) => sdp.audio = Some((index, Audio { secured, ..audio })),
+                Ok((None, _)) => sdp.passed_over = Some(SdpError::NoAddress),
+                Err(why) => sdp.passed_over = sdp.passed_over.or(Some(why)),
             }
         }
         Ok(sdp)
@@ -177,9 +198,21 @@ impl Sdp {
     pub fn into_audio(self) -> Result<(usize, Audio, Vec<Slot>), SdpError> {
         match self.audio {
             Some((index, audio)) => Ok((index, audio, self.slots)),
-            None if self.unaddressed => Err(SdpError::NoAddress),
-            None => Err(SdpError::NoAudio),
+            None => Err(self.passed_over.unwrap_or(SdpError::NoAudio)),
         }
+    }
+}
+
+/// The keys of a stream that will do; else why it will not.
+fn choose(profile: Profile, media: &sdp_types::Media, accepts: Accepts) -> Result<Option<Box<Secured>>, SdpError> {
+    match profile {
+        Profile::Plain if accepts.takes(None) => Ok(None),
+        Profile::Plain => Err(SdpError::NotEncrypted),
+        Profile::Sdes => match secured::read(media) {
+            Some(secured) if accepts.takes(Some(&secured)) => Ok(Some(Box::new(secured))),
+            Some(_) => Err(SdpError::Encrypted),
+            None => Err(SdpError::NoKey),
+        },
     }
 }
 
@@ -220,10 +253,12 @@ fn read_audio(session: &sdp_types::Session, media: &sdp_types::Media) -> Option<
     let mut audio = Audio {
         rtp: SocketAddr::new(address, media.port),
         rtcp: SocketAddr::new(address, media.port.checked_add(1)?),
+        rtcp_mux: false,
         direction: Direction::default(),
         formats: Vec::new(),
         ptime: None,
         maxptime: None,
+        secured: None,
     };
     for token in media.fmt.split_ascii_whitespace().take(limits::SDP_FORMATS) {
         let Some(payload_type) = token.parse::<u8>().ok().filter(|pt| *pt < 128) else { continue };
@@ -265,6 +300,7 @@ fn read_attribute(audio: &mut Audio, name: &str, value: &str) {
         }
         "ptime" => audio.ptime = milliseconds(value),
         "maxptime" => audio.maxptime = milliseconds(value),
+        "rtcp-mux" => audio.rtcp_mux = true,
         "rtcp" => {
             let mut words = value.split_ascii_whitespace();
             let Some(port) = words.next().and_then(|word| word.parse().ok()).filter(|port| *port != 0) else { return };
@@ -396,13 +432,20 @@ impl Describer {
         let count = self.slots.len().max(1);
         for index in 0..count {
             if index == self.audio_slot.min(count - 1) {
-                write_audio(&mut text, audio, local.port());
+                write_audio(&mut text, audio, self.proto(audio, local), local.port());
             } else if let Some(slot) = self.slots.get(index) {
                 let _ = write!(text, "m={} 0 {} {}\r\n", slot.media, slot.proto, slot.formats);
             }
         }
         // It is kept for as long as the leg lives, so it takes no more room than it needs.
         Bytes::copy_from_slice(text.as_bytes())
+    }
+
+    /// The profile that the far side wrote, where it is one of this kind of stream or one that is refused.
+    fn proto(&self, audio: &Audio, local: SocketAddr) -> &str {
+        let ours = Profile::of(audio.secured.as_deref());
+        let theirs = self.slots.get(self.audio_slot).map(|slot| slot.proto.as_str());
+        theirs.filter(|proto| Profile::read(proto) == Some(ours) || local.port() == 0).unwrap_or(ours.as_str())
     }
 }
 
@@ -411,11 +454,13 @@ fn same_stream(a: &Audio, b: &Audio) -> bool {
 }
 
 fn same_manner(a: &Audio, b: &Audio) -> bool {
-    a.direction == b.direction && a.ptime == b.ptime && a.maxptime == b.maxptime
+    a.direction == b.direction
+        && (a.ptime, a.maxptime) == (b.ptime, b.maxptime)
+        && (&a.secured, a.rtcp_mux) == (&b.secured, b.rtcp_mux)
 }
 
-fn write_audio(text: &mut String, audio: &Audio, port: u16) {
-    let _ = write!(text, "m=audio {port} RTP/AVP");
+fn write_audio(text: &mut String, audio: &Audio, proto: &str, port: u16) {
+    let _ = write!(text, "m=audio {port} {proto}");
     for format in &audio.formats {
         let _ = write!(text, " {}", format.payload_type);
     }
@@ -430,11 +475,17 @@ fn write_audio(text: &mut String, audio: &Audio, port: u16) {
             let _ = write!(text, "a=fmtp:{} {fmtp}\r\n", format.payload_type);
         }
     }
+    if let Some(secured) = &audio.secured {
+        secured::write(text, secured);
+    }
     if let Some(ptime) = audio.ptime {
         let _ = write!(text, "a=ptime:{ptime}\r\n");
     }
     if let Some(maxptime) = audio.maxptime {
         let _ = write!(text, "a=maxptime:{maxptime}\r\n");
+    }
+    if audio.rtcp_mux {
+        text.push_str("a=rtcp-mux\r\n");
     }
     let _ = write!(text, "a={}\r\n", audio.direction.as_str());
 }
@@ -501,7 +552,7 @@ mod tests {
         }
         let video =
             "v=0\r\nc=IN IP4 192.0.2.1\r\nm=video 4000 RTP/AVP 31\r\nm=audio 0 RTP/AVP 0\r\nm=audio 5 RTP/SAVP 0\r\n";
-        assert_eq!(Sdp::parse(video.as_bytes()).unwrap().into_audio().unwrap_err(), SdpError::NoAudio);
+        assert_eq!(Sdp::parse(video.as_bytes()).unwrap().into_audio().unwrap_err(), SdpError::NoKey);
         assert_eq!(Sdp::parse(b"hello").unwrap_err(), SdpError::Unreadable);
         let port = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 65536 RTP/AVP 0\r\n";
         assert_eq!(Sdp::parse(port.as_bytes()).unwrap_err(), SdpError::Unreadable);

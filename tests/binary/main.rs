@@ -4,6 +4,7 @@
 
 mod archive;
 mod certificates;
+mod codecs;
 mod connections;
 mod crash;
 mod decide;

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::encryption;
 use crate::config::{
     Codecs, Config, DialledIn, DisplayRule, IdentitySource, Passage, StirForward, StirVerify, Timer, TransferMode,
     Trunk,
@@ -23,6 +24,11 @@ pub(in crate::cli) fn explain(config: &Config) -> String {
         let _ = writeln!(text, "# trunk {}: calls from {}", trunk.name, callers(trunk));
         for (what, line) in lines(trunk, config, example) {
             let _ = writeln!(text, "#   {what:<8} {line}");
+        }
+    }
+    for company in &config.companies {
+        for line in encryption::of_company(company, settings.names()) {
+            let _ = writeln!(text, "# media of {} to {line}", company.name);
         }
     }
     for pool in &config.pools {
@@ -76,6 +82,7 @@ fn lines(trunk: &Trunk, config: &Config, example: Option<&E164>) -> Vec<(&'stati
         lines.push(("", what.to_owned()));
     }
     lines.push(("audio", audio(trunk, config)));
+    lines.extend(encryption::of_trunk(trunk, config).map(|line| ("media", line)));
     lines.push(("timers", timers(config)));
     lines.push(("passes", passes(trunk)));
     if let Some(login) = &trunk.login {
@@ -140,7 +147,9 @@ fn caller(trunk: &Trunk) -> String {
 
 fn audio(trunk: &Trunk, config: &Config) -> String {
     let all = match config.media.codecs {
-        Codecs::Recordable => "PCMU, PCMA, G722, opus and telephone-event; an offer without any of these codecs is refused with 488",
+        Codecs::Recordable => {
+            "PCMU, PCMA, G722, opus and telephone-event; an offer without any of these codecs is refused with 488"
+        }
         Codecs::Any => "whatever is offered; recorded when it is PCMU, PCMA, G722 or opus",
     };
     match trunk.codecs.join(", ") {

@@ -1,7 +1,8 @@
 //! What becomes of recordings, as it will be used.
 
-use super::super::Keep;
-use super::Writer;
+use super::super::value::duration_text;
+use super::super::{Keep, S3};
+use super::{MASK, Writer};
 
 /// Name of the rule that `retention_days` makes.
 const REST: &str = "retention_days";
@@ -13,6 +14,7 @@ pub(super) fn write_keep(out: &mut Writer, keep: &Keep) {
     out.plain("deletions_max", keep.deletions_max);
     out.list("recipients", &keep.recipients);
     out.option("identity_file", keep.identity_file.as_ref().map(|file| file.display()));
+    out.text("archive_after", duration_text(keep.archive_after));
 }
 
 pub(super) fn write_retention(out: &mut Writer, keep: &Keep) {
@@ -22,5 +24,21 @@ pub(super) fn write_retention(out: &mut Writer, keep: &Keep) {
         out.option("company", rule.company.as_ref());
         out.option("pool", rule.pool.as_ref());
         out.plain("days", rule.days);
+    }
+}
+
+pub(super) fn write_archives(out: &mut Writer, archives: &[S3]) {
+    for archive in archives {
+        out.table("[[archive]]");
+        out.text("kind", "s3");
+        out.text("name", &archive.name);
+        out.text("endpoint", &archive.endpoint);
+        out.text("bucket", &archive.bucket);
+        out.text("region", &archive.region);
+        out.plain("path_style", archive.path_style);
+        out.text("prefix", &archive.prefix);
+        out.text("access_key", MASK);
+        out.text("secret_key", MASK);
+        out.plain("keep_local", archive.keep_local);
     }
 }

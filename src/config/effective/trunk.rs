@@ -10,6 +10,7 @@ use crate::core::auth::digest::{Algorithm, Hash};
 /// Keys and tables of the trunk that speak of identity.
 pub(super) fn write(out: &mut Writer, trunk: &Trunk) {
     out.list("codecs", trunk.codecs.iter());
+    out.option("media_encryption", trunk.media_encryption.map(|encryption| encryption.as_str()));
     out.list("transports", trunk.transports.names());
     let format = match trunk.number_format {
         NumberFormat::E164 => "e164",

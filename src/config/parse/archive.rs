@@ -1,10 +1,12 @@
 //! `[[retention]]`, and the part of `[recording]` that is about afterwards.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::read::{Reader, Section};
-use super::super::{Company, Keep, Pool, value};
-use super::small;
+use super::super::{Company, Keep, Pool, S3, Secret, value};
+use super::{DAY, choice_found, duration, small};
 use crate::core::archive::retention::Rule;
 use crate::limits;
 
@@ -21,6 +23,7 @@ pub(super) fn keep<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, data_dir: &P
         read.map(|_| text.to_owned()).map_err(|_| "is not a recipient of age, like \"age1…\"".to_owned())
     });
     let identity_file = super::path(r, s, "identity_file");
+    let archive_after = duration(r, s, "archive_after", Duration::ZERO, DAY * 36_500).or(Duration::ZERO);
     let rule = |days| Rule { name: "retention_days".to_owned(), company: None, pool: None, days };
     Keep {
         signing_key_file: signing_key_file.unwrap_or_else(|| data_dir.join("keys").join("signing.key")),
@@ -28,6 +31,7 @@ pub(super) fn keep<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, data_dir: &P
         deletions_max: small(most),
         recipients: recipients.or(Vec::new()).into_iter().map(|(recipient, _)| recipient).collect(),
         identity_file,
+        archive_after,
     }
 }
 
@@ -65,4 +69,50 @@ pub(super) fn retention<'t>(
     }
     rules.append(&mut keep.retention);
     keep.retention = rules;
+}
+
+/// `[[archive]]`: storages, each with a name of its own.
+pub(super) fn archives<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> Vec<S3> {
+    let mut archives: Vec<S3> = Vec::new();
+    for mut s in r.sections(root, "archive") {
+        let kind = choice_found(r, &mut s, "kind", &[("s3", ())]);
+        r.required(&s, "kind", kind, "\"s3\"");
+        let name = r.text(&mut s, "name", value::name).or("s3".to_owned());
+        let endpoint = r.text(&mut s, "endpoint", value::http_url);
+        let endpoint = r.required(&s, "endpoint", endpoint, "where the storage is, like \"https://s3.example.com\"");
+        let bucket = r.text(&mut s, "bucket", |text| value::printable(text, 255));
+        let bucket = r.required(&s, "bucket", bucket, "the name of a bucket that is there");
+        let region = r.text(&mut s, "region", |text| value::printable(text, 64)).or("us-east-1".to_owned());
+        let path_style = r.boolean(&mut s, "path_style").or(true);
+        let prefix = r.text(&mut s, "prefix", |text| value::printable(text, 512)).or(String::new());
+        let access_key = r.secret(&mut s, "access_key", "access_key_file");
+        let access_key = r.required(&s, "access_key", access_key, "the key's name (or `access_key_file`)");
+        let secret_key = r.secret(&mut s, "secret_key", "secret_key_file");
+        let secret_key = r.required(&s, "secret_key", secret_key, "the key itself (or `secret_key_file`)");
+        let keep_local = r.boolean(&mut s, "keep_local").or(true);
+        if archives.iter().any(|archive| archive.name == name) {
+            r.problem(s.place(), format!("the name `{name}` is taken; give each archive a `name` of its own"));
+        }
+        if archives.len() >= limits::ARCHIVES {
+            r.problem(s.place(), "more archives than are used");
+        } else if let (Some(endpoint), Some(bucket), Some(access_key), Some(secret_key)) =
+            (endpoint, bucket, access_key, secret_key)
+        {
+            let secret_key = Secret(secret_key);
+            let access_key: Arc<str> = access_key;
+            archives.push(S3 {
+                name,
+                endpoint,
+                bucket,
+                region,
+                path_style,
+                prefix,
+                access_key,
+                secret_key,
+                keep_local,
+            });
+        }
+        r.end(s);
+    }
+    archives
 }

@@ -2,13 +2,13 @@
 
 use super::super::check::Marks;
 use super::super::read::{Reader, Section};
-use super::super::{Company, Ways, value};
+use super::super::{Company, MediaEncryption, Ways, value};
 use super::decide::decide;
 use super::defence::company_limits;
 use super::destinations::ways;
 use super::rule::rules;
 use super::schedule::{closed, schedule};
-use super::{MINUTE, SECOND, duration, named, prompts, within};
+use super::{MINUTE, SECOND, choice, duration, named, prompts, within};
 use crate::limits;
 
 pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Option<Company> {
@@ -46,6 +46,7 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         final_statuses,
         retry_statuses,
         nat: r.boolean(s, "nat").or(false),
+        media_encryption: choice(r, s, "media_encryption", &MediaEncryption::ALL),
         recording: r.boolean(s, "recording").optional(),
         prompts: prompts::prompts(r, s),
         voicemail: prompts::voicemail(r, s),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::check::Marks;
 use super::super::read::{Found, Item, Place, Reader, Section};
-use super::super::{Company, Destination, Source, Strategy, Trunk, Ways, destination, value};
+use super::super::{Company, Destination, MediaEncryption, Source, Strategy, Trunk, Ways, destination, value};
 use super::{MINUTE, SECOND, choice, count, duration};
 use crate::limits;
 
@@ -111,6 +111,7 @@ fn one<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Option<Destination> {
         calls_max: count(r, s, "calls_max", 1),
         ring_timeout: duration(r, s, "ring_timeout", SECOND, 10 * MINUTE).optional(),
         redirects: redirects(r, s),
+        media_encryption: choice(r, s, "media_encryption", &MediaEncryption::ALL),
     };
     good.then_some(destination)
 }

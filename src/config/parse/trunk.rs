@@ -11,7 +11,7 @@ mod stir;
 
 use super::super::check::Marks;
 use super::super::read::{Found, Reader, Section};
-use super::super::{DialledIn, NumberFormat, ReasonHeader, Sip, Source, Trunk, destination, value};
+use super::super::{DialledIn, MediaEncryption, NumberFormat, ReasonHeader, Sip, Source, Trunk, destination, value};
 use super::destinations::redirects;
 use super::{choice, count, named, rate, sip, within};
 use crate::limits;
@@ -92,6 +92,7 @@ pub(super) fn trunk<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, node: &Sip,
         calls_max: count(r, s, "calls_max", 1).unwrap_or(node.calls_max),
         calls_per_second_max: rate(r, s),
         codecs,
+        media_encryption: choice(r, s, "media_encryption", &MediaEncryption::ALL),
         transports,
         number_format: choice(r, s, "number_format", &formats).unwrap_or_default(),
         reason_header: choice(r, s, "reason_header", &reasons).unwrap_or_default(),

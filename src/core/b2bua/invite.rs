@@ -149,6 +149,11 @@ impl B2bua {
             // RFC 7332 §4: a B2BUA counts the hop, or two of them call each other for ever.
             max_forwards: invite.max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1),
             session_ids: [self.random.next_u64(), self.random.next_u64()],
+            media_secret: settings.encrypts_media.then(|| {
+                let mut secret = Box::new([0; 32]);
+                self.random.fill_bytes(&mut *secret);
+                secret
+            }),
         })
     }
 
@@ -163,12 +168,16 @@ impl B2bua {
 /// The offer of an INVITE, if it has one; 488 when there is nothing in it for us.
 fn read_offer(invite: &Message, trunk: &Trunk, settings: &Settings) -> Result<Option<Stream>, Reject> {
     let Some(body) = description(invite) else { return Ok(None) };
-    let read = read_stream(&body, settings.config.media.codecs);
+    let accepts = trunk.media_encryption.unwrap_or_default().accepts();
+    let read = read_stream(&body, settings.config.media.codecs, accepts);
     let read =
         read.and_then(|mut stream| if stream.limit(&trunk.codecs) { Ok(stream) } else { Err(SdpError::NoAudio) });
     read.map(Some).map_err(|error| {
         let code = match error {
             SdpError::NoAudio => "no_common_codec",
+            SdpError::NotEncrypted => "media_not_encrypted",
+            SdpError::Encrypted => "media_encryption_off",
+            SdpError::NoKey => "no_media_key",
             _ => "bad_session_description",
         };
         Reject::new(488, code)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::config::{Config, Destination, Listener, Source, Trunk};
+use crate::config::{Config, Destination, Listener, MediaEncryption, Source, Trunk};
 use crate::core::agent::Flow;
 use crate::core::directory::Directory;
 use crate::core::hosts::Hosts;
@@ -26,6 +26,8 @@ pub struct Settings {
     pub(super) hosts: Hosts,
     /// The rules for destinations that belong to no trunk: every default.
     pub plain: Arc<Trunk>,
+    /// Some leg may be encrypted.
+    pub(super) encrypts_media: bool,
 }
 
 impl Settings {
@@ -46,7 +48,14 @@ impl Settings {
         let every = config.companies.iter().flat_map(|company| company.every_destination());
         let places = config.recorders.iter().flat_map(|recorder| &recorder.uris);
         let destinations = every.filter_map(leads_to).chain(places.filter_map(|uri| host(uri)));
+        let is_encrypted = |encryption: Option<MediaEncryption>| encryption.unwrap_or_default() != MediaEncryption::Off;
+        let of_companies = config.companies.iter().any(|company| {
+            let mut every = company.every_destination();
+            is_encrypted(company.media_encryption) || every.any(|one| is_encrypted(one.media_encryption))
+        });
+        let encrypts_media = of_companies || config.trunks.iter().any(|trunk| is_encrypted(trunk.media_encryption));
         Settings {
+            encrypts_media,
             directory: Directory::with(&config, &names),
             hosts: Hosts::new(&listeners, config.sip.advertise.as_deref()),
             listeners,

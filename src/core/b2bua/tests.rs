@@ -166,6 +166,22 @@ impl World {
     }
 }
 
+#[test]
+fn e15_a_silent_side_is_an_event_and_the_silence_of_both_is_the_end() {
+    let mut world = World::new();
+    let call = world.connect("one");
+    let quiet = |silent| MediaNotice::Quiet { side: Side::Company, silent: std::time::Duration::from_secs(silent) };
+    world.input(Input::Media(call, quiet(20)));
+    world.input(Input::Media(call, quiet(40)));
+    assert!(world.ended.is_empty() && world.closed.is_empty(), "one side may be silent");
+    world.input(Input::Media(call, MediaNotice::Silent));
+    world.input(Input::Media(call, quiet(80)));
+    assert_eq!(world.closed, [call]);
+    world.media_done(call);
+    assert_eq!(world.kinds_of(call).iter().filter(|kind| **kind == "leaseline.media.silent").count(), 2);
+    assert_eq!(world.ended.first().and_then(|data| data.reason.as_deref()), Some("media_silent"));
+}
+
 fn crash(panics: u32) -> (World, CallId, CallId) {
     let mut world = World::new();
     let (broken, other) = (world.connect("one"), world.connect("two"));

@@ -68,7 +68,9 @@ impl Call {
             caller_nat: self.facts.caller_nat,
             caller_codecs: self.facts.trunk.codecs.clone(),
             session_ids: self.facts.session_ids,
-            transcode: media.transcode,
+            caller_encryption: self.facts.trunk.media_encryption.unwrap_or_default(),
+            secret: self.facts.media_secret.take(),
+            transcode: media.transcode && ctx.admission.may_transcode(),
         };
         self.negotiation = Some(super::Negotiation::new(media.codecs, ctx.settings.own_media().clone(), &legs));
         if let Some(offer) = self.facts.offer.clone() {

@@ -4,6 +4,7 @@
 //! Both sides need not have a codec in common, when we may transcode ([`crate::core::transcode`]): an offer gets codecs
 //! of ours behind those of who made it (`terms`), and an answer is told in the terms of the offer that it answers.
 
+mod keys;
 mod terms;
 
 use std::borrow::Cow;
@@ -11,14 +12,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use crate::config::{CodecList, Codecs};
+use crate::config::{CodecList, Codecs, MediaEncryption};
 use crate::core::agent::Payload;
 use crate::core::media::{self, Flowing, LocalMedia, PayloadFormat, Remote};
 use crate::core::media_address::{self, OwnMedia};
 use crate::ids::Side;
 use crate::wire::multipart;
-use crate::wire::sdp::{Audio, Describer, Direction, Format, Sdp, SdpError, Slot};
+use crate::wire::sdp::{Accepts, Audio, Describer, Direction, Format, Sdp, SdpError, Slot};
 use crate::wire::sip::Message;
+
+use keys::{Agreed, LegKeys, Security};
 
 /// One side's audio stream, read and limited to what we relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub struct Stream {
     slot: usize,
     /// It answers what was in force for the other side.
     is_answer: bool,
+    /// Of an encrypted answer: both sides' keys.
+    keys: Option<Box<Agreed>>,
 }
 
 /// Both legs' sessions.
@@ -46,6 +51,8 @@ pub struct Negotiation {
     /// The last description that each side got from us.
     said: [Said; 2],
     accepted: [Option<Audio>; 2],
+    /// `None`: neither leg may be encrypted.
+    security: Option<Box<Security>>,
 }
 
 /// What of a description of ours limits the answer to it.
@@ -55,12 +62,14 @@ struct Said {
     direction: Direction,
     /// Payload types among them that are ours, not the other side's; one bit each.
     extra: u128,
+    rtcp_mux: bool,
 }
 
 impl Said {
     fn note(&mut self, audio: &Audio, extra: u128) {
         self.extra = extra;
         self.direction = audio.direction;
+        self.rtcp_mux = audio.rtcp_mux;
         self.types.clear();
         self.types.extend(audio.formats.iter().map(|format| format.payload_type));
     }
@@ -71,12 +80,17 @@ impl Said {
 pub struct Newcomer {
     describer: Describer,
     said: Said,
+    keys: Option<Box<LegKeys>>,
 }
 
 impl Newcomer {
+    fn new(session_id: u64, keys: Option<Box<LegKeys>>) -> Newcomer {
+        Newcomer { describer: Describer::new(session_id), said: Said::default(), keys }
+    }
+
     fn describe(&mut self, audio: &Audio, extra: u128, local: SocketAddr) -> Payload {
         self.said.note(audio, extra);
-        let bytes = self.describer.describe(audio, local);
+        let bytes = self.describer.describe(&secured(Cow::Borrowed(audio), self.keys.as_deref()), local);
         Payload { content_type: "application/sdp".to_owned(), bytes }
     }
 }
@@ -92,7 +106,11 @@ pub struct Legs {
     pub caller_nat: bool,
     /// Of the caller's trunk.
     pub caller_codecs: CodecList,
+    /// Of the caller's trunk.
+    pub caller_encryption: MediaEncryption,
     pub session_ids: [u64; 2],
+    /// What keys are drawn from.
+    pub secret: Option<Box<[u8; 32]>>,
     /// Whether this call may be transcoded.
     pub transcode: bool,
 }
@@ -115,6 +133,7 @@ impl Negotiation {
             allowed: [CodecList::clone(&legs.caller_codecs), CodecList::default()],
             said: [Said::default(), Said::default()],
             accepted: [None, None],
+            security: legs.secret.as_ref().map(|secret| Box::new(Security::new(**secret, legs.caller_encryption))),
         }
     }
 
@@ -124,6 +143,19 @@ impl Negotiation {
         self.nat[Side::Company.index()] = nat;
         self.accepted[Side::Company.index()] = None;
         self.describers[Side::Company.index()].start_anew();
+        if let Some(security) = &mut self.security {
+            security.leg_mut(Side::Company).start_anew();
+        }
+    }
+
+    /// How the company's leg is protected from now on. `anew`: by keys that nobody was told before; destinations that
+    /// ring together share theirs, as they share our ports.
+    pub fn company_encrypts(&mut self, encryption: MediaEncryption, anew: bool) {
+        if let Some(security) = &mut self.security
+            && (anew || security.leg(Side::Company).policy() != encryption)
+        {
+            *security.leg_mut(Side::Company) = security.fresh(encryption);
+        }
     }
 
     /// What the company's leg may talk with from now on.
@@ -140,7 +172,12 @@ impl Negotiation {
 
     /// Reads an offer of `side`.
     pub fn read_offer(&self, side: Side, body: &Bytes) -> Result<Stream, SdpError> {
-        let mut stream = read_stream(body, self.codecs)?;
+        let security = self.security.as_ref();
+        self.read(side, body, security.map_or(Accepts::PLAIN, |security| security.leg(side).accepts()))
+    }
+
+    fn read(&self, side: Side, body: &Bytes, accepts: Accepts) -> Result<Stream, SdpError> {
+        let mut stream = read_stream(body, self.codecs, accepts)?;
         self.check_address(side, &stream)?;
         if !limit(&mut stream.audio, &self.allowed[side.index()]) {
             return Err(SdpError::NoAudio);
@@ -157,7 +194,10 @@ impl Negotiation {
     /// Reads the answer of `side` to our offer: only formats that we offered count (under our number, or one of its own,
     /// RFC 3264 §5.1), only in the place where we offered them, and no media may flow where we offered none (RFC 3264 §6, §6.1).
     pub fn read_answer(&self, side: Side, body: &Bytes) -> Result<Stream, SdpError> {
-        let stream = self.read_offer(side, body)?;
+        let mut stream = self.read_offer(side, body)?;
+        if let Some(security) = &self.security {
+            security.leg(side).read_answer(&mut stream)?;
+        }
         limited(stream, &self.said[side.index()], &self.describers[side.index()])
     }
 
@@ -176,37 +216,48 @@ impl Negotiation {
         let goes_on = first(&audio).zip(first(offer)).is_some_and(|(used, wanted)| same(&used, &wanted))
             && audio.formats.iter().all(|used| offer.formats.iter().any(|format| same(used, format)));
         let unchanged = (said.direction, said.ptime, said.maxptime) == (offer.direction, offer.ptime, offer.maxptime);
+        // An answer may not agree to one port when the offer did not; the other side is asked again.
+        let unchanged = unchanged && (offer.rtcp_mux || !audio.rtcp_mux);
         if !goes_on || !unchanged {
             return None;
         }
         audio.direction = audio.direction.answering(offer.direction);
-        Some(Stream { audio, slots: Vec::new(), slot: 0, is_answer: true })
+        Some(Stream { audio, slots: Vec::new(), slot: 0, is_answer: true, keys: None })
     }
 
     /// What is in force for `side`, as it would offer it again.
     pub fn in_force(&self, side: Side) -> Option<Stream> {
         let audio = self.accepted[side.index()].clone()?;
-        Some(Stream { audio, slots: Vec::new(), slot: 0, is_answer: false })
+        Some(Stream { audio, slots: Vec::new(), slot: 0, is_answer: false, keys: None })
     }
 
     /// Describes the caller to one who may take the company's place. What the company has put on hold is offered whole;
-    /// what the caller holds stays so. `session_id`: for our `o=` line on the new leg.
-    pub fn invite_newcomer(&self, session_id: u64) -> Option<(Newcomer, Payload)> {
+    /// what the caller holds stays so. `session_id`: for our `o=` line on the new leg; `encryption`: none: as the
+    /// company's leg is.
+    pub fn invite_newcomer(
+        &mut self,
+        session_id: u64,
+        encryption: Option<MediaEncryption>,
+    ) -> Option<(Newcomer, Payload)> {
         let mut audio = self.unheld_caller()?;
         let allowed = &self.allowed[Side::Company.index()];
         let extra = if self.transcode { terms::extend(&mut audio, allowed) } else { 0 };
-        let mut newcomer = Newcomer { describer: Describer::new(session_id), said: Said::default() };
+        let mut newcomer = Newcomer::new(session_id, self.newcomers_keys(encryption));
         let payload = newcomer.describe(&audio, extra, self.local[Side::Company.index()]);
         Some((newcomer, payload))
     }
 
     /// The same as an answer to the newcomer's own offer. Gives what of the offer is in force; `None`: no common codec.
-    pub fn answer_newcomer(&self, session_id: u64, offer: &Stream) -> Option<(Newcomer, Stream, Payload)> {
+    pub fn answer_newcomer(&mut self, session_id: u64, offer: &Stream) -> Option<(Newcomer, Stream, Payload)> {
         let (mut audio, mut stream) = (self.unheld_caller()?, offer.clone());
         audio.direction = audio.direction.answering(offer.audio.direction);
+        audio.rtcp_mux &= offer.audio.rtcp_mux;
         audio.formats = terms::of(&audio, &offer.audio, self.transcode)?;
         stream.audio.retain(|format| audio.formats.iter().any(|other| format.payload_type == other.payload_type));
-        let mut newcomer = Newcomer { describer: Describer::new(session_id), said: Said::default() };
+        let mut newcomer = Newcomer::new(session_id, self.newcomers_keys(None));
+        if let (Some(security), Some(keys)) = (&mut self.security, &mut newcomer.keys) {
+            security.accept_for(keys, offer);
+        }
         newcomer.describer.learn(&offer.slots, offer.slot);
         let payload = newcomer.describe(&audio, 0, self.local[Side::Company.index()]);
         Some((newcomer, stream, payload))
@@ -214,14 +265,18 @@ impl Negotiation {
 
     /// The answer that refuses the newcomer's offer.
     pub fn refuse_newcomer(&self, session_id: u64, offer: &Stream) -> Payload {
-        let mut newcomer = Newcomer { describer: Describer::new(session_id), said: Said::default() };
+        let mut newcomer = Newcomer::new(session_id, None);
         newcomer.describer.learn(&offer.slots, offer.slot);
         newcomer.describe(&offer.audio, 0, SocketAddr::new(self.local[Side::Company.index()].ip(), 0))
     }
 
     /// Reads a newcomer's answer, as [`Negotiation::read_answer`] does.
     pub fn read_newcomer(&self, newcomer: &Newcomer, body: &Bytes) -> Result<Stream, SdpError> {
-        let stream = self.read_offer(Side::Company, body)?;
+        let accepts = newcomer.keys.as_ref().map_or(Accepts::PLAIN, |keys| keys.accepts());
+        let mut stream = self.read(Side::Company, body, accepts)?;
+        if let Some(keys) = &newcomer.keys {
+            keys.read_answer(&mut stream)?;
+        }
         limited(stream, &newcomer.said, &newcomer.describer)
     }
 
@@ -233,6 +288,9 @@ impl Negotiation {
         self.signalling[company] = signalling;
         self.nat[company] = nat;
         self.accepted[company] = None;
+        if let (Some(security), Some(keys)) = (&mut self.security, newcomer.keys) {
+            *security.leg_mut(Side::Company) = *keys;
+        }
     }
 
     /// Another early dialog of the same leg stands for the company; its stream is still to be accepted. Gives what the one
@@ -240,10 +298,22 @@ impl Negotiation {
     pub fn exchange(&mut self, newcomer: Newcomer) -> Newcomer {
         let company = Side::Company.index();
         self.accepted[company] = None;
+        let keys = match (&mut self.security, newcomer.keys) {
+            (Some(security), Some(keys)) => Some(Box::new(std::mem::replace(security.leg_mut(Side::Company), *keys))),
+            _ => None,
+        };
         Newcomer {
+            keys,
             describer: std::mem::replace(&mut self.describers[company], newcomer.describer),
             said: std::mem::replace(&mut self.said[company], newcomer.said),
         }
+    }
+
+    /// Security of a leg to somebody else.
+    fn newcomers_keys(&mut self, encryption: Option<MediaEncryption>) -> Option<Box<LegKeys>> {
+        let security = self.security.as_mut()?;
+        let encryption = encryption.unwrap_or_else(|| security.leg(Side::Company).policy());
+        Some(Box::new(security.fresh(encryption)))
     }
 
     fn unheld_caller(&self) -> Option<Audio> {
@@ -284,6 +354,12 @@ impl Negotiation {
 
     /// As this leg may hear it, and which payload types of it are ours.
     fn for_leg<'a>(&self, to: usize, audio: &'a Audio, is_answer: bool) -> (Cow<'a, Audio>, u128) {
+        let (audio, extra) = self.in_terms_of(to, audio, is_answer);
+        (secured(audio, self.security.as_ref().map(|security| security.leg(Side::BOTH[to]))), extra)
+    }
+
+    /// In codecs that this leg has.
+    fn in_terms_of<'a>(&self, to: usize, audio: &'a Audio, is_answer: bool) -> (Cow<'a, Audio>, u128) {
         let allowed = &self.allowed[to];
         let mut audio = Cow::Borrowed(audio);
         if let (true, Some(offer)) = (is_answer, &self.accepted[to]) {
@@ -298,11 +374,8 @@ impl Negotiation {
             limit(audio.to_mut(), allowed);
         }
         let extends = self.transcode && !is_answer;
-        let extra = if extends && terms::can_be_extended(&audio, allowed) {
-            terms::extend(audio.to_mut(), allowed)
-        } else {
-            0
-        };
+        let extra =
+            if extends && terms::can_be_extended(&audio, allowed) { terms::extend(audio.to_mut(), allowed) } else { 0 };
         (audio, extra)
     }
 
@@ -310,7 +383,16 @@ impl Negotiation {
     pub fn accept(&mut self, side: Side, stream: &Stream) -> Remote {
         self.describers[side.index()].learn(&stream.slots, stream.slot);
         self.accepted[side.index()] = Some(stream.audio.clone());
+        if let Some(security) = &mut self.security {
+            security.accept(side, stream);
+        }
         self.remote(side, &stream.audio)
+    }
+
+    /// What the sides agreed on has to be transcoded, and more than between the two laws of G.711.
+    pub fn costs_transcoding(&self) -> bool {
+        let [Some(caller), Some(company)] = &self.accepted else { return false };
+        terms::costs(caller, company)
     }
 
     fn remote(&self, side: Side, audio: &Audio) -> Remote {
@@ -333,11 +415,13 @@ impl Negotiation {
             signalling: self.signalling[side.index()],
             nat: self.nat[side.index()],
             said: audio.formats.len(),
+            rtcp_mux: audio.rtcp_mux,
             formats,
             flowing: Flowing {
                 from_side: audio.direction.sends(),
                 to_side: audio.direction.receives() && !audio.rtp.ip().is_unspecified(),
             },
+            secure: self.security.as_ref().and_then(|security| security.media(side)),
         }
     }
 
@@ -384,10 +468,20 @@ fn rank(format: &Format, codecs: &CodecList) -> Option<usize> {
     codecs.iter().position(|name| **name == *format.name)
 }
 
+/// The stream as a leg with these keys describes it.
+fn secured<'a>(mut audio: Cow<'a, Audio>, keys: Option<&LegKeys>) -> Cow<'a, Audio> {
+    let fits = keys.map_or(audio.secured.is_none(), |keys| keys.is_said(audio.secured.as_deref()));
+    if !fits {
+        audio.to_mut().secured = keys.and_then(LegKeys::says).map(Box::new);
+    }
+    audio
+}
+
 /// An answer, limited to what was offered and where.
 fn limited(mut stream: Stream, said: &Said, describer: &Describer) -> Result<Stream, SdpError> {
     stream.is_answer = true;
     stream.audio.direction = stream.audio.direction.answering(said.direction);
+    stream.audio.rtcp_mux &= said.rtcp_mux;
     let offered = describer.said().map_or(&[][..], |audio| &audio.formats);
     let was_offered = |format: &Format| {
         said.types.contains(&format.payload_type) || offered.iter().any(|other| terms::same(format, other))
@@ -401,8 +495,8 @@ fn limited(mut stream: Stream, said: &Said, describer: &Describer) -> Result<Str
 
 /// Reads a stream and keeps the formats that this configuration relays. Used before a call exists, too, so that an
 /// offer without a codec for us costs nothing.
-pub fn read_stream(body: &Bytes, codecs: Codecs) -> Result<Stream, SdpError> {
-    let (slot, mut audio, slots) = Sdp::parse(body)?.into_audio()?;
+pub fn read_stream(body: &Bytes, codecs: Codecs, accepts: Accepts) -> Result<Stream, SdpError> {
+    let (slot, mut audio, slots) = Sdp::parse_for(body, accepts)?.into_audio()?;
     let wanted = match codecs {
         Codecs::Any => audio.retain(|_| true),
         Codecs::Recordable => audio.retain(|format| !format.is_codec() || media::is_recordable(&format.name)),
@@ -411,7 +505,7 @@ pub fn read_stream(body: &Bytes, codecs: Codecs) -> Result<Stream, SdpError> {
         // The other side is given an address of ours: that nothing is to be sent must stand in words (RFC 3264 §8.4).
         audio.direction = Direction::new(audio.direction.sends(), false);
     }
-    if wanted { Ok(Stream { audio, slots, slot, is_answer: false }) } else { Err(SdpError::NoAudio) }
+    if wanted { Ok(Stream { audio, slots, slot, is_answer: false, keys: None }) } else { Err(SdpError::NoAudio) }
 }
 
 /// The session description of a message: its body, or the first such part of a multipart body.

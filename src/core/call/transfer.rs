@@ -209,11 +209,15 @@ impl Call {
             hops.iter().filter(|hop| usable(hop)).find_map(|hop| Some((*hop, route::flow_towards(*hop, listeners)?)));
         let id = self.id();
         let spread = self.spread(ctx, u64::MAX);
-        let newcomer = self.negotiation.as_ref().and_then(|held| held.invite_newcomer(spread));
-        let (Some((hop, flow)), Some((newcomer, payload)), Some(transfer)) = (way, newcomer, &self.transfer) else {
+        let (Some((hop, flow)), Some(transfer)) = (way, &self.transfer) else {
             return self.transfer_failed(503, ctx);
         };
         let trunk = self.trunk_towards(&transfer.refer, hop, ctx);
+        let encryption = trunk.as_ref().and_then(|trunk| trunk.media_encryption);
+        let newcomer = self.negotiation.as_mut().and_then(|held| held.invite_newcomer(spread, encryption));
+        let (Some((newcomer, payload)), Some(transfer)) = (newcomer, &self.transfer) else {
+            return self.transfer_failed(503, ctx);
+        };
         let mut more = headers::Lines::new();
         if let Some(replaces) = &transfer.refer.replaces {
             more.push(("Replaces".into(), replaces.to_string()));

@@ -74,7 +74,7 @@ pub struct DayClosedData {
 /// `data` of `leaseline.archive.alarm`: something that an operator must look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmData {
-    /// Stable code: `clock_jumped`, `manifest_damaged`, `upload_failing`, `disk_low`.
+    /// Stable code: `clock_jumped`, `manifest_damaged`, `archive_differs`, `upload_failing`.
     pub code: String,
     pub detail: String,
 }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, ErasedData, Event, FraudData,
-    HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, SiprecData, Transferred, TrunkData,
+    HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, SilentData, SiprecData, Transferred,
+    TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
@@ -66,6 +67,7 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
         "leaseline.call.started" => Body::CallStarted(read(text)?),
         "leaseline.call.answered" => Body::CallAnswered(read(text)?),
         "leaseline.call.transferred" => Body::CallTransferred(read(text)?),
+        "leaseline.media.silent" => Body::MediaSilent(read(text)?),
         "leaseline.call.ended" => Body::CallEnded(read(text)?),
         "leaseline.call.refused" => Body::CallRefused(read(text)?),
         "leaseline.call.crashed" => {
@@ -142,6 +144,7 @@ struct Object<'a> {
 enum Data<'a> {
     Call(&'a CallData),
     Transferred(&'a Transferred),
+    Silent(&'a SilentData),
     Refused(&'a RefusedData),
     Crashed(Crashed<'a>),
     Recording(&'a RecordingData),
@@ -169,6 +172,7 @@ fn data(body: &Body) -> Data<'_> {
     match body {
         Body::CallStarted(call) | Body::CallAnswered(call) | Body::CallEnded(call) => Data::Call(call),
         Body::CallTransferred(transferred) => Data::Transferred(transferred),
+        Body::MediaSilent(silent) => Data::Silent(silent),
         Body::CallRefused(refused) => Data::Refused(refused),
         Body::CallCrashed { call_id, panic } => Data::Crashed(Crashed { call_id: *call_id, panic: panic.into() }),
         Body::RecordingSealed(recording) => Data::Recording(recording),
@@ -385,6 +389,7 @@ pub(crate) mod tests {
         vec![
             Body::CallEnded(Box::new(full_call(1))),
             Body::CallTransferred(Transferred { call_id: CallId(1), transfer: transfer() }),
+            Body::MediaSilent(SilentData { call_id: CallId(1), side: "caller".into(), silent_ms: 20_000 }),
             Body::TrunkUnregistered(TrunkData {
                 trunk: "carrier".into(),
                 registrar: "sip:carrier.example".into(),

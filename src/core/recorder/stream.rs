@@ -298,7 +298,9 @@ impl Stream {
             let silence = self.silence.unwrap_or(Cause::Dtx);
             match piece.order {
                 // The last codec looked ahead further than this one: nothing is missing.
-                Order::Next if self.ordered.is_some() && gap <= LOOK_AHEAD => track.stretch(heard_to as u64, gap as usize),
+                Order::Next if self.ordered.is_some() && gap <= LOOK_AHEAD => {
+                    track.stretch(heard_to as u64, gap as usize)
+                }
                 Order::Next => track.explain(heard_to, position, silence),
                 Order::After(missing) => {
                     let lost = i64::from(missing) * piece.length;

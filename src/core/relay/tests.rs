@@ -32,9 +32,11 @@ fn remote(rtp: &str) -> Remote {
         rtcp: SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1)),
         signalling: rtp.ip(),
         nat: false,
+        rtcp_mux: false,
         formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
         said: 2,
         flowing: BOTH_WAYS,
+        secure: None,
     }
 }
 
@@ -90,7 +92,7 @@ fn early_media_flows_before_the_caller_has_said_a_word() {
 }
 
 #[test]
-fn a_stranger_is_never_relayed_and_never_answered() {
+fn e01_a_stranger_is_never_relayed_and_never_answered() {
     let mut relay = joined();
     for i in 0..200u16 {
         let now = at(5 * u64::from(i));
@@ -111,12 +113,21 @@ fn a_stranger_is_never_relayed_and_never_answered() {
 }
 
 #[test]
-fn packets_that_are_not_what_was_agreed_are_counted_by_reason() {
+fn e06_e12_packets_that_are_not_what_was_agreed_are_counted_by_reason() {
     let cases: &[(&str, Vec<u8>, Refusal)] = &[
         ("nothing", vec![], Refusal::TooShort),
         ("11 bytes", vec![0x80; 11], Refusal::TooShort),
         ("1,473 bytes", vec![0x80; 1_473], Refusal::TooLong),
         ("STUN", vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], Refusal::NotRtp),
+        ("DTLS hello", [&[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 60, 1][..], &[7; 60]].concat(), Refusal::NotRtp),
+        ("a piece of it", vec![22, 254, 253, 0, 0, 0, 0], Refusal::TooShort),
+        ("TURN data", [&[0x40, 0, 0, 16][..], &[7; 16]].concat(), Refusal::NotRtp),
+        ("UDPTL", [&[0, 1, 6, 0][..], &[7; 20]].concat(), Refusal::NotRtp),
+        ("15 CSRC in 12 bytes", [&[0x8f, 8][..], &[7; 10]].concat(), Refusal::BadHeader),
+        ("padding of 0", [&[0xa0, 8][..], &[7; 10], &[0; 4]].concat(), Refusal::BadHeader),
+        ("padding beyond the packet", [&[0xa0, 8][..], &[7; 10], &[200; 4]].concat(), Refusal::BadHeader),
+        ("payload type 72", rtp(72, 1, 1), Refusal::RtcpOnRtpPort),
+        ("payload type 76", rtp(76, 1, 1), Refusal::RtcpOnRtpPort),
         ("SIP", b"OPTIONS sip:a@b SIP/2.0\r\n\r\n".to_vec(), Refusal::NotRtp),
         ("RTCP", report(1).into_iter().chain([0; 8]).collect(), Refusal::RtcpOnRtpPort),
         ("extension too long", [&[0x90, 8], &[0xff; 20][..]].concat(), Refusal::BadHeader),
@@ -134,7 +145,7 @@ fn packets_that_are_not_what_was_agreed_are_counted_by_reason() {
 }
 
 #[test]
-fn a_forged_bye_ends_nothing() {
+fn e05_a_forged_bye_ends_nothing() {
     let mut relay = joined();
     let bye = [report(1), vec![0x81, 203, 0, 1, 0, 0, 0, 1]].concat();
     assert_eq!(relay.on_rtcp(at(1), Side::Caller, addr(STRANGER), &bye), Err(Refusal::WrongSource));
@@ -144,7 +155,7 @@ fn a_forged_bye_ends_nothing() {
 }
 
 #[test]
-fn any_ssrc_and_sequence_of_a_believed_source_is_relayed() {
+fn e07_any_ssrc_and_sequence_of_a_believed_source_is_relayed() {
     let mut relay = joined();
     for i in 0..100u32 {
         let bytes = rtp(8, (i * 40_503) as u16, i);
@@ -156,7 +167,7 @@ fn any_ssrc_and_sequence_of_a_believed_source_is_relayed() {
 }
 
 #[test]
-fn hold_stops_what_it_should_and_no_more() {
+fn e04_hold_stops_what_it_should_and_no_more() {
     // What the company says of itself; does the caller's voice reach it, does its music reach the caller?
     for (name, flowing, voice, music) in [
         ("both ways", BOTH_WAYS, Ok(true), Ok(true)),
@@ -190,7 +201,7 @@ fn the_old_way_to_hold_sends_nothing() {
 }
 
 #[test]
-fn a_new_address_is_the_only_one_from_then_on() {
+fn e04_a_new_address_is_the_only_one_from_then_on() {
     let mut relay = joined();
     relay.set_remote(at(1), Side::Company, Some(&remote("192.0.2.20:7000"))).unwrap();
     let old = relay.on_rtp(at(2), Side::Company, addr(COMPANY), &rtp(8, 1, 1));
@@ -201,7 +212,7 @@ fn a_new_address_is_the_only_one_from_then_on() {
 }
 
 #[test]
-fn addresses_that_media_may_not_go_to_count_as_none() {
+fn e16_addresses_that_media_may_not_go_to_count_as_none() {
     for bad in [
         "127.0.0.1:6000",
         "224.0.0.1:6000",
@@ -228,7 +239,7 @@ fn rtcp_to_an_address_that_media_may_not_go_to_is_not_sent() {
 }
 
 #[test]
-fn behind_nat_a_third_party_in_sdp_gets_nothing() {
+fn e17_behind_nat_a_third_party_in_sdp_gets_nothing() {
     let mut relay = joined();
     // The company's SDP names somebody else; its signalling comes from its own address.
     relay.set_remote(at(1), Side::Company, Some(&nat("203.0.113.200:6000", COMPANY))).unwrap();
@@ -274,7 +285,7 @@ fn a_payload_type_that_one_side_did_not_agree_on_stays_away_from_it() {
 }
 
 #[test]
-fn a_flood_is_cut_to_the_rate_of_its_leg() {
+fn e09_a_flood_is_cut_to_the_rate_of_its_leg() {
     let mut relay = joined();
     let mut accepted = 0;
     for i in 0..50_000u64 {
@@ -290,21 +301,139 @@ fn a_flood_is_cut_to_the_rate_of_its_leg() {
     assert!((2_590..=2_600).contains(&accepted), "{accepted}");
 }
 
+/// What is told until `end`, with the time in seconds.
+fn told(relay: &mut Relay, end: u64) -> Vec<(u64, String)> {
+    let mut told = Vec::new();
+    while let Some((due, _)) = relay.poll_timeout().filter(|(due, _)| *due <= at(end)) {
+        while let Some(notice) = relay.handle_timeout(due) {
+            let what = match notice {
+                MediaNotice::Silent => "silent".to_owned(),
+                MediaNotice::Quiet { side, silent } => format!("{} {}", side.as_str(), silent.as_secs()),
+                other => panic!("{other:?}"),
+            };
+            told.push((due.0 / 1_000_000_000, what));
+        }
+    }
+    told
+}
+
+fn list(told: &[(u64, &str)]) -> Vec<(u64, String)> {
+    told.iter().map(|(at, what)| (*at, (*what).to_owned())).collect()
+}
+
 #[test]
-fn silence_is_told_once_and_later_on_hold() {
+fn e15_nobody_ever_sends() {
     let mut relay = relay();
-    assert_eq!(relay.poll_timeout(), None, "nobody is known yet");
     relay.set_remote(at(0), Side::Caller, Some(&remote(CALLER))).unwrap();
+    assert_eq!(relay.poll_timeout(), None, "the other side is not known yet");
     relay.set_remote(at(1_000), Side::Company, Some(&remote(COMPANY))).unwrap();
-    assert_eq!(relay.poll_timeout(), Some((at(61_000), "media_silence")));
+    let expected = [
+        (21, "caller 20"),
+        (21, "company 20"),
+        (41, "caller 40"),
+        (41, "company 40"),
+        (61, "silent"),
+        (81, "caller 80"),
+        (81, "company 80"),
+    ];
+    assert_eq!(told(&mut relay, 100_000), list(&expected));
+}
+
+#[test]
+fn e15_one_side_stops_and_is_heard_again() {
+    let mut relay = joined();
+    let mut all = Vec::new();
+    for i in 0..3_000u16 {
+        let now = 20 * u64::from(i);
+        relay.on_rtp(at(now), Side::Caller, addr(CALLER), &rtp(8, i, 1)).unwrap();
+        if !(250..2_000).contains(&i) {
+            relay.on_rtp(at(now), Side::Company, addr(COMPANY), &rtp(8, i, 1)).unwrap();
+        }
+        let _ = relay.on_rtp(at(now), Side::Company, addr(STRANGER), &rtp(8, i, 9));
+        all.extend(told(&mut relay, now));
+    }
+    assert_eq!(all, list(&[(24, "company 20")]), "a stranger is not heard, and the other side keeps the call alive");
+}
+
+#[test]
+fn e15_both_sides_stop() {
+    let mut relay = joined();
     relay.on_rtp(at(5_000), Side::Caller, addr(CALLER), &rtp(8, 1, 1)).unwrap();
-    let _ = relay.on_rtp(at(50_000), Side::Caller, addr(STRANGER), &rtp(8, 1, 1));
-    assert!(!relay.handle_timeout(at(64_999)));
-    assert!(relay.handle_timeout(at(65_000)));
-    assert!(!relay.handle_timeout(at(65_001)), "once");
-    let held = Remote { flowing: Flowing { from_side: true, to_side: false }, ..remote(COMPANY) };
-    relay.set_remote(at(70_000), Side::Company, Some(&held)).unwrap();
-    assert_eq!(relay.poll_timeout(), Some((at(70_000 + 3_600_000), "media_silence")));
+    relay.on_rtp(at(2_000), Side::Company, addr(COMPANY), &rtp(8, 1, 1)).unwrap();
+    let expected = [(22, "company 20"), (25, "caller 20"), (42, "company 40"), (45, "caller 40"), (65, "silent")];
+    assert_eq!(told(&mut relay, 66_000), list(&expected));
+}
+
+#[test]
+fn e15_on_hold_silence_is_given_an_hour() {
+    let mut relay = joined();
+    let held = Remote { flowing: Flowing { from_side: false, to_side: false }, ..remote(COMPANY) };
+    relay.set_remote(at(10_000), Side::Company, Some(&held)).unwrap();
+    let told = told(&mut relay, 4_000_000);
+    assert!(told.iter().all(|(_, what)| !what.starts_with("company")), "nothing is expected from it: {told:?}");
+    assert!(told.contains(&(3_610, "silent".to_owned())), "{told:?}");
+    assert_eq!(told.iter().filter(|(_, what)| what == "silent").count(), 1);
+}
+
+fn reports(relay: &mut Relay, ms: u64) -> Vec<(Side, SocketAddr, Rtcp)> {
+    let now = Now { mono: at(ms), wall: crate::time::Wall(1_800_000_000_000_000 + ms as i64 * 1_000) };
+    let made = relay.make_reports(now).into_iter();
+    made.map(|(side, to, bytes)| (side, to, Rtcp::parse(&bytes).unwrap())).collect()
+}
+
+#[test]
+fn a_side_whose_far_side_reports_nothing_gets_reports_of_ours() {
+    let mut relay = joined();
+    for i in 0..500u16 {
+        relay.on_rtp(at(20 * u64::from(i)), Side::Company, addr(COMPANY), &rtp(8, i, 7)).unwrap();
+    }
+    // The caller reports, the company does not.
+    relay.on_rtcp(at(9_000), Side::Caller, addr("198.51.100.7:4001"), &report(1)).unwrap();
+    assert_eq!(relay.poll_reports(), Some((at(10_000), "media_reports")));
+    assert_eq!(reports(&mut relay, 9_999), []);
+    let made = reports(&mut relay, 10_000);
+    let [(Side::Caller, to, sr)] = &made[..] else { panic!("{made:?}") };
+    assert_eq!(*to, addr("198.51.100.7:4001"));
+    assert_eq!((sr.sender, sr.sent_at.is_some()), (7, true), "in the name of the company's stream");
+    assert!(relay.poll_reports().unwrap().0 > at(12_000));
+    // Its answer half a second later, which it had for 400 ms, shows the round trip.
+    let mut answer = vec![0x81, 201, 0, 7, 0, 0, 0, 1, 0, 0, 0, 7];
+    answer.extend([0; 12]);
+    answer.extend(sr.sent_at.unwrap().to_be_bytes());
+    answer.extend((65_536u32 * 4 / 10).to_be_bytes());
+    relay.on_rtcp(at(10_500), Side::Caller, addr("198.51.100.7:4001"), &answer).unwrap();
+    let summary = relay.summary();
+    assert_eq!(summary.caller.round_trip_ms, Some(100.0));
+    assert_eq!((summary.caller.rtcp_made, summary.company.rtcp_made), (1, 0));
+    assert_eq!(summary.company.round_trip_ms, None);
+}
+
+#[test]
+fn no_report_goes_where_nothing_may_go() {
+    let mut relay = joined();
+    relay.set_remote(at(1), Side::Company, Some(&nat("203.0.113.200:6000", COMPANY))).unwrap();
+    let made = reports(&mut relay, 10_001);
+    assert!(made.iter().all(|(side, ..)| *side == Side::Caller), "{made:?}");
+}
+
+#[test]
+fn rtp_and_rtcp_share_a_port_when_both_sides_can() {
+    let mux = |rtp| Remote { rtcp_mux: true, ..remote(rtp) };
+    let mut relay = joined();
+    relay.set_remote(at(0), Side::Caller, Some(&mux(CALLER))).unwrap();
+    assert!(!relay.is_rtcp_among_rtp(&report(1)), "the company has not agreed");
+    assert_eq!(
+        relay.on_rtcp(at(1), Side::Company, addr("192.0.2.20:6001"), &report(1)),
+        Ok(Some(addr("198.51.100.7:4001")))
+    );
+    relay.set_remote(at(2), Side::Company, Some(&mux(COMPANY))).unwrap();
+    assert!(relay.is_muxed() && relay.is_rtcp_among_rtp(&report(1)) && !relay.is_rtcp_among_rtp(&rtp(8, 1, 1)));
+    assert_eq!(relay.on_rtcp(at(3), Side::Company, addr(COMPANY), &report(1)), Ok(Some(addr(CALLER))));
+    for stranger in [STRANGER, "192.0.2.20:6001"] {
+        assert_eq!(relay.on_rtcp(at(3), Side::Company, addr(stranger), &report(1)), Err(Refusal::WrongSource));
+    }
+    let made = reports(&mut relay, 10_002);
+    assert!(made.iter().any(|(side, to, _)| (*side, *to) == (Side::Company, addr(COMPANY))), "{made:?}");
 }
 
 #[test]

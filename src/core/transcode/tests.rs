@@ -110,7 +110,9 @@ fn any_codec_becomes_any_other() {
                 let sequence = 65_530u16.wrapping_add(k as u16);
                 let bytes = rtp(of(from).payload_type, k == 0, sequence, timestamp, &packet[..length]);
                 let out = give(&mut translation, &bytes);
-                let [(payload_type, marker, number, time, payload)] = &out[..] else { panic!("{from:?} {to:?}: {out:?}") };
+                let [(payload_type, marker, number, time, payload)] = &out[..] else {
+                    panic!("{from:?} {to:?}: {out:?}")
+                };
                 let due = start.wrapping_add(k * to.clock() / 50);
                 assert_eq!(
                     (*payload_type, *marker, *number, *time),

@@ -193,7 +193,7 @@ impl Archive {
     pub fn hold(&self, call: CallId, by: &str, why: &str) -> Result<(), NotDone> {
         let _turn = self.turn();
         let place = Place::find(&self.data_dir, call).ok_or(NotDone::Unknown)?;
-        if place.sound().is_none() && !place.has(Kind::Part) {
+        if place.sound().is_none() && !place.has(Kind::Part) && !place.has(Kind::Sidecar) {
             return Err(NotDone::Unknown);
         }
         if place.has(Kind::Hold) {
@@ -254,7 +254,9 @@ fn may_erase(place: &Place) -> Result<(), NotDone> {
 
 /// A recording as retention sees it. One whose sidecar is gone belongs to nobody and ended with its day.
 fn item(place: &Place) -> Option<Item> {
-    place.sound()?;
+    if place.sound().is_none() && !place.has(Kind::Sidecar) {
+        return None;
+    }
     let data = if place.has(Kind::Sidecar) { place.sidecar().ok()? } else { Value::Null };
     let text = |key: &str| data[key].as_str().unwrap_or_default().to_owned();
     let ended = data["ended_at"].as_str().and_then(Wall::parse_rfc3339);

@@ -74,6 +74,7 @@ impl Archive {
             self.close_days(&mut turn, now.wall, first)?;
         }
         rounds.first = false;
+        self.pack(now.wall)?;
         if self.look_at_clock(now, rounds.known.take()) == Clock::Good {
             if rounds.retained.is_none_or(|at| now.mono.since(at) >= RETENTION_EVERY) {
                 rounds.retained = Some(now.mono);

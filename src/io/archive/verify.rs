@@ -24,6 +24,8 @@ pub struct DaysVerified {
     pub keys: Vec<String>,
     pub problems: Vec<Finding>,
     pub notes: Vec<Finding>,
+    /// Files that are kept elsewhere: that they are not here is no finding.
+    elsewhere: std::collections::HashSet<PathBuf>,
 }
 
 /// A day that was read.
@@ -70,6 +72,11 @@ impl DaysVerified {
         self.problems.is_empty()
     }
 
+    /// A manifest says why this file is missing.
+    pub fn explains(&self, finding: &Finding) -> bool {
+        finding.code == "missing" && self.elsewhere.contains(&finding.path)
+    }
+
     fn problem(&mut self, path: &Path, code: &'static str, detail: String) {
         self.problems.push(Finding { path: path.to_path_buf(), code, detail });
     }
@@ -99,7 +106,10 @@ impl DaysVerified {
                         self.problem(&file, "not_erased", detail);
                     }
                 }
-                State::Moved(_) => {}
+                State::Moved(_) => {
+                    let names = names::SOUND.map(|kind| folder.join(names::file(*call, kind)));
+                    self.elsewhere.extend(names);
+                }
             }
         }
         for place in place::calls_in(folder).into_iter().filter(|place| !states.contains_key(&place.call)) {

@@ -39,8 +39,17 @@ pub(super) async fn recording(
     let reason = reason.or_else(in_header).map(|reason| archive::reason(&reason)).transpose()?;
     let (data_dir, identity) = (state.data_dir.clone(), state.config.load().recording.keep.identity_file.clone());
     let opened = tokio::task::spawn_blocking(move || open(&data_dir, id, identity.as_deref())).await;
+    let mut ending = "wav";
     let (mut source, length, modified) = match opened.map_err(io::Error::other).and_then(|opened| opened) {
         Ok(Found::Sealed { source, length, modified }) => (source, length, modified),
+        Ok(Found::Packed { source, length, modified }) => {
+            ending = "flac";
+            (source, length, modified)
+        }
+        Ok(Found::Moved) => {
+            let detail = "The recording is kept in an archive elsewhere, and not on this node any more.";
+            return Err(Problem::new(StatusCode::CONFLICT, "recording_moved", detail));
+        }
         Ok(Found::Locked(why)) => {
             let detail = format!("The recording is encrypted, and this node cannot open it: {why}.");
             return Err(Problem::new(StatusCode::CONFLICT, "recording_encrypted", detail));
@@ -60,11 +69,12 @@ pub(super) async fn recording(
         HeaderValue::from_str(&format!("\"{length:x}-{modified:x}\"")).unwrap_or(HeaderValue::from_static("\"\""));
     let kind = if download.is_some() { "attachment" } else { "inline" };
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
+    let kind_of_file = if ending == "wav" { "audio/wav" } else { "audio/flac" };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind_of_file));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(header::ETAG, tag.clone());
-    if let Ok(disposition) = HeaderValue::from_str(&format!("{kind}; filename=\"{id}.wav\"")) {
+    if let Ok(disposition) = HeaderValue::from_str(&format!("{kind}; filename=\"{id}.{ending}\"")) {
         headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
     let asked = request.headers();
@@ -113,6 +123,14 @@ enum Found {
     },
     /// The `.part` of a call in progress.
     Growing,
+    /// As FLAC.
+    Packed {
+        source: Source,
+        length: u64,
+        modified: i64,
+    },
+    /// Its sidecar is here, and its sound elsewhere.
+    Moved,
     /// Encrypted, and not for this node.
     Locked(Locked),
     /// There is a tombstone.
@@ -190,11 +208,21 @@ fn open(data_dir: &Path, id: CallId, identity: Option<&Path>) -> io::Result<Foun
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
+        match open_file(&folder.join(format!("{id}.flac"))) {
+            Ok((file, length, modified)) => {
+                return Ok(Found::Packed { source: Source::Plain(file), length, modified });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
         if folder.join(format!("{id}.wav.part")).try_exists()? {
             return Ok(Found::Growing);
         }
         if folder.join(format!("{id}.erased")).try_exists()? || folder.join(format!("{id}.erasing")).try_exists()? {
             return Ok(Found::Erased);
+        }
+        if folder.join(format!("{id}.json")).try_exists()? {
+            return Ok(Found::Moved);
         }
     }
     Ok(Found::Nothing)

@@ -1,7 +1,6 @@
 //! One call on its media thread: its sockets, what is decided about its packets, and a datagram's way through it:
 //! receive, judge, forward, tap.
 
-use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
 use crate::core::media::{Copies, MediaNotice, RecordingSpec, Remote};
 use crate::core::player::Play;
-use crate::core::relay::Relay;
+use crate::core::relay::{Refusal, Relay};
 use crate::core::transcode::Translations;
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
@@ -17,10 +16,10 @@ use crate::io::media::driver::Driver;
 use crate::io::media::fork::Fork;
 use crate::io::media::keys::{EventTypes, Keys};
 use crate::io::media::ports::Pair;
+use crate::io::media::secure::{Room, SecureLegs, Sent};
 use crate::io::media::stats::MediaStats;
 use crate::io::media::tap::{SideFormats, Tap};
 use crate::io::media::voice::Voice;
-use crate::limits::RTP_PACKET;
 use crate::time::{Mono, Now, Wakeup};
 
 /// How often the kernel is asked for the datagrams that it dropped: two system calls of 0.4 µs a call.
@@ -36,6 +35,7 @@ pub(crate) struct Session {
     said: [usize; 2],
     translations: Translations,
     recording: bool,
+    secure: SecureLegs,
     /// Datagrams of each side that the kernel dropped, as counted so far, and when to look again.
     dropped: [u32; 2],
     look_at: Mono,
@@ -67,6 +67,7 @@ impl Session {
             keys: None,
             voice: None,
             sooner: false,
+            secure: SecureLegs::default(),
             fork: None,
         }
     }
@@ -114,7 +115,8 @@ impl Session {
     pub(super) fn poll_timeout(&self) -> Wakeup {
         let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
         let voice = self.voice.as_ref().and_then(|voice| voice.poll_timeout());
-        let others = self.relay.poll_timeout().into_iter().chain(keys).chain(voice);
+        let relay = self.relay.poll_timeout().into_iter().chain(self.relay.poll_reports());
+        let others = relay.chain(keys).chain(voice);
         others.fold((self.look_at, "media_look"), |first, next| if next.0 < first.0 { next } else { first })
     }
 
@@ -130,11 +132,13 @@ pub(super) struct Hands {
     pub(super) tap: Tap,
     pub(super) notices: Notices,
     pub(super) stats: MediaStats,
+    /// What the datagram at hand was inside, and what it becomes, when a leg is encrypted.
+    room: Box<Room>,
 }
 
 impl Hands {
     pub(super) fn new(driver: Box<dyn Driver>, tap: Tap, notices: Notices) -> Hands {
-        Hands { driver, tap, notices, stats: MediaStats::default() }
+        Hands { driver, tap, notices, stats: MediaStats::default(), room: Room::new() }
     }
 
     /// Reads one datagram of a ready socket.
@@ -142,7 +146,7 @@ impl Hands {
         let Some(source) = self.driver.read(session.socket(side, is_rtcp), mark) else { return };
         self.stats.received_packets += 1;
         self.stats.received_bytes += self.driver.datagram().len() as u64;
-        if is_rtcp {
+        if is_rtcp || session.relay.is_rtcp_among_rtp(self.driver.datagram()) {
             self.on_rtcp(now, session, side, source);
         } else {
             self.on_rtp(now, session, side, source);
@@ -155,8 +159,19 @@ impl Hands {
             session.look_at = now.mono + DROPS_INTERVAL;
             self.count_drops(session);
         }
-        if session.relay.handle_timeout(now.mono) {
-            (self.notices)(session.call, MediaNotice::Silent);
+        for (side, to, report) in session.relay.make_reports(now) {
+            let Session { pairs, relay, secure, .. } = &mut *session;
+            let pair = &pairs[side.index()];
+            let socket = if relay.is_muxed() { &pair.rtp } else { &pair.rtcp };
+            let (_, sealed) = self.room.packet(&[], None);
+            match secure.send(&mut *self.driver, sealed, (side, true), socket, to, &report) {
+                Sent::Out(_) => {}
+                Sent::Failed => self.stats.send_failed += 1,
+                Sent::Unsealed => self.stats.refuse(relay.refuse(side, Refusal::SrtpNotSent)),
+            }
+        }
+        while let Some(notice) = session.relay.handle_timeout(now.mono) {
+            (self.notices)(session.call, notice);
         }
         self.speak(now, session);
         if let Some(keys) = &mut session.keys {
@@ -211,12 +226,13 @@ impl Hands {
 
     /// Sends the packets of prompts that are due, and tells of prompts that are over.
     fn speak(&mut self, now: Now, session: &mut Session) {
-        let Session { call, relay, pairs, recording, paused, voice: Some(voice), .. } = session else { return };
+        let Session { call, relay, pairs, recording, paused, secure, voice: Some(voice), .. } = session else { return };
         while let Some((side, packet)) = voice.packet(now.mono) {
             if let Some(to) = relay.destination(side) {
-                match self.driver.send(&pairs[side.index()].rtp, to, packet) {
-                    Ok(()) => self.stats.relayed_bytes += packet.len() as u64,
-                    Err(_) => self.stats.send_failed += 1,
+                let (room, socket) = (self.room.sealed(), &pairs[side.index()].rtp);
+                match secure.send(&mut *self.driver, room, (side, false), socket, to, packet) {
+                    Sent::Out(length) => self.stats.relayed_bytes += length as u64,
+                    Sent::Failed | Sent::Unsealed => self.stats.send_failed += 1,
                 }
             }
             // What a side hears is in the channel of the one that it hears else.
@@ -234,6 +250,7 @@ impl Hands {
         if let Err(code) = session.relay.set_remote(now.mono, side, remote.as_ref()) {
             tracing::warn!(call = %session.call, ?side, code, "media address is not used");
         }
+        session.secure.set(side, remote.as_ref().and_then(|remote| remote.secure.as_deref().cloned()));
         let said = remote.as_ref().map_or(0, |remote| remote.said);
         let formats = remote.map_or_else(SideFormats::default, |remote| SideFormats {
             formats: remote.formats,
@@ -277,17 +294,22 @@ impl Hands {
         let _ = catch_unwind(AssertUnwindSafe(|| (self.notices)(call, notice)));
     }
 
-    /// The driver has an RTP datagram: judge, forward, then tap.
+    /// The driver has an RTP datagram: open, judge, forward, then tap what is in clear.
     fn on_rtp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr) {
-        let accepted = match session.relay.on_rtp(now.mono, side, source, self.driver.datagram()) {
+        let datagram = self.driver.datagram();
+        let opened = match session.secure.open(&mut session.relay, (side, false), source, datagram, &mut self.room) {
+            Ok(opened) => opened,
+            Err(refusal) => return self.stats.refuse(refusal),
+        };
+        let accepted = match session.relay.on_rtp(now.mono, side, source, self.room.bytes(datagram, opened)) {
             Ok(accepted) => accepted,
             Err(refusal) => return self.stats.refuse(refusal),
         };
         let withheld = session.voice.as_ref().is_some_and(|voice| voice.withholds(side.other()));
         if let Some(to) = accepted.to.filter(|_| !withheld) {
-            self.pass_on(session, side, to);
+            self.pass_on(session, side, to, opened);
         }
-        let bytes = self.driver.datagram();
+        let bytes = self.room.bytes(self.driver.datagram(), opened);
         if session.recording && !session.paused && !withheld && !self.tap.packet(session.call, side, now.mono, bytes) {
             self.stats.tap_lost += 1;
         }
@@ -309,37 +331,59 @@ impl Hands {
         }
     }
 
-    /// Sends the RTP datagram of this side to the other, as it is or in the other's terms.
-    fn pass_on(&mut self, session: &mut Session, side: Side, to: SocketAddr) {
-        let Session { pairs, relay, translations, .. } = session;
-        let (socket, driver, stats) = (&pairs[side.other().index()].rtp, &mut self.driver, &mut self.stats);
-        let mut count = |sent: io::Result<()>, length: usize| match sent {
-            Ok(()) => {
+    /// Sends the packet of this side to the other, as it is or in the other's terms, sealed where that leg is encrypted.
+    fn pass_on(&mut self, session: &mut Session, side: Side, to: SocketAddr, opened: Option<usize>) {
+        let Session { pairs, relay, translations, secure, .. } = session;
+        let Hands { driver, stats, room, .. } = self;
+        let (other, translation) = (side.other(), translations.of(side));
+        let socket = &pairs[other.index()].rtp;
+        let mut count = |sent: Sent| match sent {
+            Sent::Out(length) => {
                 relay.on_relayed(side);
                 stats.relayed_packets += 1;
                 stats.relayed_bytes += length as u64;
             }
-            Err(_) => stats.send_failed += 1,
+            Sent::Failed => stats.send_failed += 1,
+            Sent::Unsealed => stats.refuse(relay.refuse(side, Refusal::SrtpNotSent)),
         };
-        let Some(translation) = translations.of(side) else {
+        if translation.is_none() && opened.is_none() && !secure.is_encrypted(other) {
             let sent = driver.forward(socket, to);
-            return count(sent, driver.datagram().len());
-        };
-        let mut copy = [0; RTP_PACKET + 1];
-        let length = driver.datagram().len().min(copy.len());
-        copy[..length].copy_from_slice(&driver.datagram()[..length]);
-        translation.on_rtp(&copy[..length], |bytes| count(driver.send(socket, to, bytes), bytes.len()));
+            return count(sent.map_or(Sent::Failed, |()| Sent::Out(driver.datagram().len())));
+        }
+        let (packet, sealed) = room.packet(driver.datagram(), opened);
+        let mut send = |bytes: &[u8]| count(secure.send(&mut **driver, sealed, (other, false), socket, to, bytes));
+        match translation {
+            Some(translation) => translation.on_rtp(packet, send),
+            None => send(packet),
+        }
     }
 
     /// The driver has an RTCP datagram.
     fn on_rtcp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr) {
-        match session.relay.on_rtcp(now.mono, side, source, self.driver.datagram()) {
-            Ok(Some(to)) => match self.driver.forward(session.socket(side.other(), true), to) {
-                Ok(()) => self.stats.relayed_rtcp += 1,
-                Err(_) => self.stats.send_failed += 1,
-            },
-            Ok(None) => {}
-            Err(refusal) => self.stats.refuse(refusal),
+        let Session { pairs, relay, secure, .. } = session;
+        let Hands { driver, stats, room, .. } = self;
+        let opened = match secure.open(relay, (side, true), source, driver.datagram(), room) {
+            Ok(opened) => opened,
+            Err(refusal) => return stats.refuse(refusal),
+        };
+        let to = match relay.on_rtcp(now.mono, side, source, room.bytes(driver.datagram(), opened)) {
+            Ok(Some(to)) => to,
+            Ok(None) => return,
+            Err(refusal) => return stats.refuse(refusal),
+        };
+        let other = side.other();
+        let pair = &pairs[other.index()];
+        let socket = if relay.is_muxed() { &pair.rtp } else { &pair.rtcp };
+        let sent = if opened.is_none() && !secure.is_encrypted(other) {
+            driver.forward(socket, to).map_or(Sent::Failed, |()| Sent::Out(0))
+        } else {
+            let (packet, sealed) = room.packet(driver.datagram(), opened);
+            secure.send(&mut **driver, sealed, (other, true), socket, to, packet)
+        };
+        match sent {
+            Sent::Out(_) => stats.relayed_rtcp += 1,
+            Sent::Failed => stats.send_failed += 1,
+            Sent::Unsealed => stats.refuse(relay.refuse(side, Refusal::SrtpNotSent)),
         }
     }
 }

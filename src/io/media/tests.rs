@@ -30,21 +30,26 @@ macro_rules! over_both_drivers {
     };
 }
 
+mod secure;
+
 over_both_drivers! {
     two_way_relay_with_rtcp_and_nothing_left_after_close
     early_media_flows_while_the_caller_is_silent
-    a_spoofed_source_is_never_relayed_recorded_or_answered
+    e01_e12_a_spoofed_source_is_never_relayed_recorded_or_answered
     behind_nat_a_source_is_learned_and_then_served
-    hold_and_resume
+    e04_hold_and_resume
     a_recording_hears_everything_in_order_and_stops
     copies_arrive_as_they_were_sent
-    ports_rest_and_the_last_callers_stragglers_reach_nobody
-    a_panic_ends_one_call_and_no_other
-    a_flood_on_one_call_does_not_silence_another
+    a_paused_recording_gets_no_packet
+    e10_ports_rest_and_the_last_callers_stragglers_reach_nobody
+    e22_a_panic_ends_one_call_and_no_other
+    e09_a_flood_on_one_call_does_not_silence_another
     e21_what_the_kernel_drops_is_counted
-    silence_of_both_sides_is_told
+    e15_silence_of_both_sides_is_told
     commands_answer_by_notice_and_the_end_closes_every_call
     a_call_may_join_ipv6_and_ipv4
+    e11_an_unreachable_port_costs_its_packets_and_no_more
+    rtcp_on_a_shared_port_is_relayed_and_made
 }
 
 /// An engine with one thread on loopback, a clock that can be moved on, and everything it says.
@@ -136,7 +141,10 @@ impl Bench {
             }
             others.push(notice);
         }
-        assert!(others.iter().all(|n| matches!(n, MediaNotice::FirstPacket(..))), "unexpected: {others:?}");
+        assert!(
+            others.iter().all(|n| matches!(n, MediaNotice::FirstPacket(..) | MediaNotice::Quiet { .. })),
+            "unexpected: {others:?}"
+        );
     }
 
     fn close(&self, call: &Call) -> MediaSummary {
@@ -203,9 +211,11 @@ impl Phone {
             rtcp: self.rtcp.local_addr().unwrap(),
             signalling: rtp.ip(),
             nat: false,
+            rtcp_mux: false,
             formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
-        said: 2,
+            said: 2,
             flowing: BOTH_WAYS,
+            secure: None,
         }
     }
 
@@ -278,7 +288,7 @@ fn early_media_flows_while_the_caller_is_silent(engine: Engine) {
     assert!(id == call.id && matches!(notice, MediaNotice::FirstPacket(Side::Company, _)), "{notice:?}");
 }
 
-fn a_spoofed_source_is_never_relayed_recorded_or_answered(engine: Engine) {
+fn e01_e12_a_spoofed_source_is_never_relayed_recorded_or_answered(engine: Engine) {
     let bench = Bench::new(engine, 20);
     let call = bench.open(1);
     let attacker = Phone::new(HERE);
@@ -325,7 +335,7 @@ fn behind_nat_a_source_is_learned_and_then_served(engine: Engine) {
     assert_eq!(bench.close(&call).company.refused["learning"], 4);
 }
 
-fn hold_and_resume(engine: Engine) {
+fn e04_hold_and_resume(engine: Engine) {
     let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     call.says(Side::Caller, 1);
@@ -435,9 +445,8 @@ fn a_recording_hears_everything_in_order_and_stops(engine: Engine) {
 }
 
 /// Row G10: what comes after the word that it pauses never leaves the media thread.
-#[test]
-fn a_paused_recording_gets_no_packet() {
-    let bench = Bench::new(20);
+fn a_paused_recording_gets_no_packet(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     bench.command(&call, MediaCommand::Record(RecordingSpec { call: call.id, started: bench.now() }));
     call.says(Side::Caller, 1);
@@ -475,7 +484,7 @@ fn recorded(tap: &TapReceiver, call: CallId) -> Vec<(Side, Vec<u8>)> {
     packets
 }
 
-fn ports_rest_and_the_last_callers_stragglers_reach_nobody(engine: Engine) {
+fn e10_ports_rest_and_the_last_callers_stragglers_reach_nobody(engine: Engine) {
     let bench = Bench::new(engine, 2);
     let open = |id| {
         bench
@@ -516,7 +525,7 @@ fn ports_rest_and_the_last_callers_stragglers_reach_nobody(engine: Engine) {
     assert_eq!(bench.close(&second).company.received, 0);
 }
 
-fn a_panic_ends_one_call_and_no_other(engine: Engine) {
+fn e22_a_panic_ends_one_call_and_no_other(engine: Engine) {
     const CURSED: CallId = CallId(13);
     let bench = Bench::with(engine, 20, |call, notice| {
         if call == CURSED && matches!(notice, MediaNotice::FirstPacket(..)) {
@@ -535,7 +544,7 @@ fn a_panic_ends_one_call_and_no_other(engine: Engine) {
     assert_eq!(bench.engine.stats().crashed, 1);
 }
 
-fn a_flood_on_one_call_does_not_silence_another(engine: Engine) {
+fn e09_a_flood_on_one_call_does_not_silence_another(engine: Engine) {
     let bench = Bench::new(engine, 20);
     let (flooded, quiet) = (bench.talk(1), bench.talk(2));
     let stop = Arc::new(AtomicBool::new(false));
@@ -590,12 +599,61 @@ fn e21_what_the_kernel_drops_is_counted(engine: Engine) {
     assert_eq!(bench.engine.stats().kernel_dropped, leg.kernel_dropped);
 }
 
-fn silence_of_both_sides_is_told(engine: Engine) {
+fn e15_silence_of_both_sides_is_told(engine: Engine) {
     let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     bench.move_on(Duration::from_secs(61));
-    let (id, notice) = bench.notices.recv_timeout(PATIENCE).unwrap();
-    assert!(id == call.id && matches!(notice, MediaNotice::Silent), "{notice:?}");
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        match bench.notices.recv_timeout(PATIENCE).unwrap() {
+            (id, MediaNotice::Quiet { side, .. }) if id == call.id => told.push(side.as_str()),
+            (id, MediaNotice::Silent) if id == call.id => told.push("silent"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(told, ["silent", "caller", "company"]);
+}
+
+fn e11_an_unreachable_port_costs_its_packets_and_no_more(engine: Engine) {
+    let bench = Bench::new(engine, 20);
+    let mut call = bench.talk(1);
+    call.says(Side::Caller, 0);
+    // The company's phone is gone: each packet to it comes back as ICMP.
+    let gone = call.phones[1].rtp.local_addr().unwrap();
+    let elsewhere = UdpSocket::bind((HERE, 0)).unwrap();
+    drop(std::mem::replace(&mut call.phones[1].rtp, elsewhere));
+    for sequence in 1..20 {
+        call.phones[0].rtp.send_to(&rtp(sequence), call.local[0].rtp).unwrap();
+    }
+    bench.barrier();
+    let again = UdpSocket::bind(gone).unwrap();
+    again.set_read_timeout(Some(PATIENCE)).unwrap();
+    call.phones[1].rtp = again;
+    call.says(Side::Caller, 20);
+    call.says(Side::Company, 0);
+    let summary = bench.close(&call);
+    assert_eq!((summary.caller.received, summary.company.received), (21, 1));
+}
+
+fn rtcp_on_a_shared_port_is_relayed_and_made(engine: Engine) {
+    let bench = Bench::new(engine, 40);
+    let call = bench.open(1);
+    for side in Side::BOTH {
+        bench.remote(&call, side, Remote { rtcp_mux: true, ..call.phones[side.index()].remote() });
+    }
+    call.says(Side::Caller, 1);
+    call.phones[0].rtp.send_to(&REPORT, call.local[0].rtp).unwrap();
+    let (bytes, source) = call.phones[1].hear().expect("RTCP relayed");
+    assert_eq!((&bytes[..], source), (&REPORT[..], call.local[1].rtp));
+    // The company reports nothing, so the caller gets reports of ours, out of the same port.
+    bench.move_on(Duration::from_secs(11));
+    bench.barrier();
+    let (bytes, source) = call.phones[0].hear().expect("RTCP made");
+    assert_eq!(source, call.local[0].rtp);
+    assert_eq!(crate::wire::rtcp::Rtcp::parse(&bytes).map(|rtcp| rtcp.sent_at), Ok(None), "it sent nothing to report");
+    let summary = bench.close(&call);
+    assert_eq!(summary.caller.rtcp, 1);
+    assert!(summary.caller.rtcp_made >= 1, "{summary:?}");
 }
 
 fn commands_answer_by_notice_and_the_end_closes_every_call(engine: Engine) {

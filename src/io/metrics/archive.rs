@@ -11,4 +11,11 @@ pub struct Archive {
     /// Due to be erased by age, and left for the next run.
     pub erasures_left: Gauge,
     pub alarms: Counter,
+    /// Made smaller.
+    pub packed: Counter,
+    /// Stored in an archive.
+    pub uploads: Counter,
+    pub upload_failures: Counter,
+    /// Journal records between the newest and the one that the slowest archive is at.
+    pub upload_lag: Gauge,
 }

@@ -117,6 +117,17 @@ fn compare(sidecar: &Path, call: CallId, hashes: &mut HashMap<PathBuf, String>) 
     let named = said.get("path").and_then(Value::as_str).and_then(names::parse_sealed).map(|(path, _)| path);
     let kind = named.and_then(|path| names::parse(path.file_name()?.to_str()?)).map_or(Kind::Sealed, |(_, kind)| kind);
     let path = names::beside(sidecar, call, kind);
+    let packed = names::beside(sidecar, call, Kind::Flac);
+    if path.symlink_metadata().is_err() && packed.symlink_metadata().is_ok() {
+        let back = crate::io::archive::flac::original_sha256(&packed);
+        let back = back.map_err(|error| finding(&packed, "wrong_hash", &format!("is no FLAC of ours: {error}")))?;
+        return match said.get("sha256").and_then(Value::as_str) {
+            Some(said) if said != back => {
+                Err(finding(&packed, "wrong_hash", &format!("gives back sha256 {back}, the sidecar says {said}")))
+            }
+            _ => Ok(None),
+        };
+    }
     if path.symlink_metadata().is_err() {
         return Err(finding(&path, "missing", "its sidecar is there"));
     }

@@ -4,7 +4,8 @@
 //! Ready-made resamplers work in floating point on blocks of their own size; packets of any length want neither.
 
 /// Every second tap beside the middle one, from the middle outwards, of 65536. The others are zero.
-const SIDE: [i64; 16] = [20_806, -6_778, 3_884, -2_588, 1_832, -1_330, 971, -706, 505, -353, 239, -156, 95, -54, 27, -10];
+const SIDE: [i64; 16] =
+    [20_806, -6_778, 3_884, -2_588, 1_832, -1_330, 971, -706, 505, -353, 239, -156, 95, -54, 27, -10];
 const HALF: i64 = 1 << 15;
 const PAST: usize = 62;
 
@@ -114,7 +115,8 @@ mod tests {
 
     #[test]
     fn the_band_passes_and_nothing_folds_back() {
-        for (hz, least, most) in [(300.0, -0.1, 0.1), (3_400.0, -0.2, 0.1), (5_000.0, -200.0, -60.0), (7_000.0, -200.0, -60.0)]
+        for (hz, least, most) in
+            [(300.0, -0.1, 0.1), (3_400.0, -0.2, 0.1), (5_000.0, -200.0, -60.0), (7_000.0, -200.0, -60.0)]
         {
             let mut out = Vec::new();
             Halve::new().process(&tone(hz, 16_000.0, 16_000), &mut out);
@@ -126,7 +128,8 @@ mod tests {
             Double::new().process(&tone(hz, 8_000.0, 8_000), &mut out);
             assert!((-0.2..0.1).contains(&level(&out)), "{hz} Hz: {} dB", level(&out));
             let expected = tone(hz, 16_000.0, 16_000);
-            let error = out[200..].iter().zip(&expected[200 - Double::DELAY as usize..]).map(|(a, b)| (a - b).abs()).max();
+            let error =
+                out[200..].iter().zip(&expected[200 - Double::DELAY as usize..]).map(|(a, b)| (a - b).abs()).max();
             assert!(error < Some(60), "{hz} Hz: {error:?}");
         }
     }

@@ -59,7 +59,7 @@ impl Call {
     fn answer_fork(&mut self, offered: &Offered, ctx: &mut Ctx<'_>) {
         let Offered { leg, fork, ref tag, ref stream } = *offered;
         let session = self.spread(ctx, u64::MAX);
-        let Some(negotiation) = &self.negotiation else { return };
+        let Some(negotiation) = &mut self.negotiation else { return };
         let payload = match negotiation.answer_newcomer(session, stream) {
             Some((newcomer, stream, payload)) if self.early.said.len() < limits::SIP_FORKS => {
                 self.early.parties.parked.push((leg, tag.clone(), newcomer));

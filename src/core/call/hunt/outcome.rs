@@ -339,9 +339,12 @@ impl Call {
     /// What comes from this destination is read by the rules of its trunk: of several that ring, the last one that was
     /// asked may belong to another.
     pub(super) fn talk_as(&mut self, target: usize, ctx: &Ctx<'_>) {
-        let trunk = self.facts.plan.targets.get(target).and_then(|target| target.trunk.as_ref());
+        let target = self.facts.plan.targets.get(target);
+        let trunk = target.and_then(|target| target.trunk.as_ref());
         if let Some(negotiation) = &mut self.negotiation {
             negotiation.company_talks(&trunk.unwrap_or(&ctx.settings.plain).codecs);
+            let encryption = target.map(|target| self.facts.company.media_encryption(&target.destination));
+            negotiation.company_encrypts(encryption.unwrap_or_default(), false);
         }
     }
 }

@@ -34,7 +34,7 @@ impl Call {
             description(request).filter(|_| self.facts.offer.is_some()).ok_or((488, "replaces_without_offer"))?;
         self.talk_as(target, ctx);
         let session = self.spread(ctx, u64::MAX);
-        let agreed = self.negotiation.as_ref().and_then(|negotiation| {
+        let agreed = self.negotiation.as_mut().and_then(|negotiation| {
             let offer = negotiation.read_offer(Side::Company, &body).ok()?;
             negotiation.answer_newcomer(session, &offer)
         });

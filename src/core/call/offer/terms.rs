@@ -80,10 +80,8 @@ pub(super) fn are_of(answer: &Audio, offer: &Audio) -> bool {
 /// of the offer that we can make. `None`: nothing is left.
 pub(super) fn of(answer: &Audio, offer: &Audio, transcode: bool) -> Option<Vec<Format>> {
     let named = |format: &Format| {
-        let same_number = offer
-            .formats
-            .iter()
-            .find(|other| other.payload_type == format.payload_type && other.name == format.name);
+        let same_number =
+            offer.formats.iter().find(|other| other.payload_type == format.payload_type && other.name == format.name);
         let same = same_number.or_else(|| offer.formats.iter().find(|other| same(format, other)));
         let press = || offer.formats.iter().find(|other| is_event(format) && is_event(other));
         same.map(|other| Format { fmtp: format.fmtp.clone(), ..other.clone() }).or_else(|| press().cloned())
@@ -101,4 +99,13 @@ pub(super) fn of(answer: &Audio, offer: &Audio, transcode: bool) -> Option<Vec<F
     let made = offer.formats.iter().find(|format| makes && codec(format).is_some())?;
     formats.insert(0, Format { fmtp: None, ..made.clone() });
     Some(formats)
+}
+
+/// Nothing of one side's codecs is among the other's, and one of them keeps state.
+pub(super) fn costs(caller: &Audio, company: &Audio) -> bool {
+    let mut codecs = caller.formats.iter().filter_map(codec);
+    let mut others = company.formats.iter().filter_map(codec);
+    let shared =
+        caller.formats.iter().any(|format| format.is_codec() && company.formats.iter().any(|o| same(format, o)));
+    !shared && (codecs.any(|codec| codec.law().is_none()) || others.any(|codec| codec.law().is_none()))
 }

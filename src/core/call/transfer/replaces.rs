@@ -62,7 +62,7 @@ impl Call {
         }
         let body = description(request).ok_or((488, "replaces_without_offer"))?;
         let spread = self.spread(ctx, u64::MAX);
-        let negotiation = self.negotiation.as_ref().ok_or((488, "replaces_without_offer"))?;
+        let negotiation = self.negotiation.as_mut().ok_or((488, "replaces_without_offer"))?;
         let offer = negotiation.read_offer(Side::Company, &body).map_err(|_| (488, "no_common_codec"))?;
         let (newcomer, stream, payload) =
             negotiation.answer_newcomer(spread, &offer).ok_or((488, "no_common_codec"))?;

@@ -66,7 +66,8 @@ impl Voice {
 
     fn formats(&self) -> Vec<PayloadFormat> {
         let (clock_rate, channels) = (self.codec.clock(), if self.codec == Codec::Opus { 2 } else { 1 });
-        let codec = PayloadFormat { payload_type: self.payload_type, name: self.codec.name().into(), clock_rate, channels };
+        let codec =
+            PayloadFormat { payload_type: self.payload_type, name: self.codec.name().into(), clock_rate, channels };
         vec![codec, format(0, "PCMU"), format(13, "CN"), format(101, "TELEPHONE-EVENT")]
     }
 }
@@ -319,7 +320,17 @@ fn play(scene: &Scene, voices: &Voices, length: i64) -> Heard {
         recorder.on_formats(mono(at), side, &formats, flowing);
         let flowing = flowing.unwrap_or(Flowing { from_side: true, to_side: true });
         let rtcp = SocketAddr::new(rtp.ip(), rtp.port() + 1);
-        let remote = Remote { rtp, rtcp, signalling: rtp.ip(), nat: false, said: formats.len(), formats, flowing };
+        let remote = Remote {
+            rtp,
+            rtcp,
+            signalling: rtp.ip(),
+            nat: false,
+            rtcp_mux: false,
+            said: formats.len(),
+            secure: None,
+            formats,
+            flowing,
+        };
         relay.set_remote(mono(at), side, Some(&remote)).unwrap();
     };
     for side in Side::BOTH {
@@ -398,10 +409,8 @@ fn causes(heard: &Heard, side: Side) -> String {
 #[test]
 fn the_table_of_what_was_recorded() {
     let voices: Vec<Voices> = Codec::ALL.iter().map(|codec| Side::BOTH.map(|side| Voice::new(side, *codec))).collect();
-    let mut table = format!(
-        "{:<13}{:<6}{:>20}{:>20}   not heard, ms\n",
-        "", "", "caller off, like", "company off, like"
-    );
+    let mut table =
+        format!("{:<13}{:<6}{:>20}{:>20}   not heard, ms\n", "", "", "caller off, like", "company off, like");
     let mut faults = Vec::new();
     for (what, name) in CONDITIONS {
         for (own, codec) in voices.iter().zip(Codec::ALL) {
@@ -409,9 +418,8 @@ fn the_table_of_what_was_recorded() {
             let scene = scene(what, own, &voices[0]);
             let heard = play(&scene, own, length);
             let step = if matches!(what, What::Skew(_)) { 31_000 } else { 7_000 };
-            let found = Side::BOTH.map(|side| {
-                worst(&scene.meant[side.index()], &heard.channels[side.index()], what.first(), step)
-            });
+            let found = Side::BOTH
+                .map(|side| worst(&scene.meant[side.index()], &heard.channels[side.index()], what.first(), step));
             let shown = found.map(|f| f.map_or("nothing".to_owned(), |(off, like)| format!("{off}, {like:.2}")));
             let gaps = Side::BOTH.map(|side| causes(&heard, side)).join(" | ");
             let _ = writeln!(table, "{name:<13}{:<6}{:>20}{:>20}   {gaps}", codec.name(), shown[0], shown[1]);
@@ -421,7 +429,9 @@ fn the_table_of_what_was_recorded() {
                 let wrong = match found {
                     None => what != What::OneWay || side != Side::Company,
                     Some((off, like)) => {
-                        off.abs() > what.bound() || like < what.likeness(codec) || leaked.is_some_and(|(_, like)| like > 0.3)
+                        off.abs() > what.bound()
+                            || like < what.likeness(codec)
+                            || leaked.is_some_and(|(_, like)| like > 0.3)
                     }
                 };
                 if wrong {

@@ -9,7 +9,7 @@ use nix::sys::epoll::{self, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeo
 use nix::sys::eventfd::EventFd;
 
 use crate::io::media::driver::{Driver, WAKER};
-use crate::limits::RTP_PACKET;
+use crate::limits::MEDIA_DATAGRAM;
 
 /// Datagrams of one socket in one turn: a burst of 80 ms passes in one turn, a flood is left to the kernel's buffer.
 /// One a round, so a flooded socket takes nothing from the others.
@@ -27,7 +27,7 @@ pub(in crate::io::media) struct Epoll {
     /// Rounds that this turn still has.
     rounds: usize,
     /// One byte more than a packet may have, to see that it is longer.
-    buffer: Box<[u8; RTP_PACKET + 1]>,
+    buffer: Box<[u8; MEDIA_DATAGRAM + 1]>,
     length: usize,
 }
 
@@ -36,7 +36,7 @@ impl Epoll {
         let epoll = epoll::Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
         let events = vec![EpollEvent::empty(); EVENTS];
-        Ok(Epoll { epoll, events, ready: 0, at: 0, rounds: 0, buffer: Box::new([0; RTP_PACKET + 1]), length: 0 })
+        Ok(Epoll { epoll, events, ready: 0, at: 0, rounds: 0, buffer: Box::new([0; MEDIA_DATAGRAM + 1]), length: 0 })
     }
 
     fn poll(&mut self, timeout: EpollTimeout) {

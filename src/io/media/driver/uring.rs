@@ -29,7 +29,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use nix::sys::eventfd::EventFd;
 
 use crate::io::media::driver::{Driver, WAKER};
-use crate::limits::RTP_PACKET;
+use crate::limits::MEDIA_DATAGRAM;
 
 /// Buffers for datagrams: what 20,000 packets a second bring in 50 ms. Without any left the kernel keeps datagrams at
 /// their sockets. A power of two.
@@ -38,7 +38,7 @@ const BUFFERS: u16 = 1_024;
 const NAME: usize = size_of::<libc::sockaddr_in6>();
 const HEADER: usize = 16 + NAME;
 /// A buffer: one byte more than a packet may have, to see that it is longer.
-const BUFFER: usize = HEADER + RTP_PACKET + 1;
+const BUFFER: usize = HEADER + MEDIA_DATAGRAM + 1;
 /// Entries of the submission queue, and how many sends at once.
 const SENDS: usize = 256;
 const COMPLETIONS: u32 = 4_096;
@@ -58,7 +58,7 @@ pub(in crate::io::media) struct Uring {
     /// Destinations of the sends that are queued; the kernel copies them when they are submitted.
     destinations: Box<[[u8; NAME]; SENDS]>,
     /// Packets of our own that are queued. Never longer than it was made for, so it does not move.
-    own: Vec<[u8; RTP_PACKET]>,
+    own: Vec<[u8; MEDIA_DATAGRAM]>,
     queued: usize,
     queued_own: usize,
     /// Completions that were taken out of the ring, last first.
@@ -287,7 +287,7 @@ impl Driver for Uring {
             if self.own.len() == SENDS {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            self.own.push([0; RTP_PACKET]);
+            self.own.push([0; MEDIA_DATAGRAM]);
         }
         let place = self.own.get_mut(self.queued_own).and_then(|place| place.get_mut(..bytes.len()));
         let Some(place) = place else { return Err(io::ErrorKind::InvalidInput.into()) };
