@@ -49,9 +49,13 @@ pub struct Plan {
 
 impl Plan {
     /// `heard`: what may come from a side. `wanted`: what the other side named itself. `None`: everything goes as it is.
-    pub fn new(heard: &[PayloadFormat], wanted: &[PayloadFormat]) -> Option<Plan> {
+    /// With `keeps`, the side was told to keep to what both have: where that is a codec, no other of its codecs is
+    /// prepared for, so that a call with much in its offer and one codec in its answer costs nothing.
+    pub fn new(heard: &[PayloadFormat], wanted: &[PayloadFormat], keeps: bool) -> Option<Plan> {
         let target = wanted.iter().find_map(|format| Some((codec(format)?, format.payload_type)));
-        let mut plan = Plan { actions: [Action::Drop; 128], target: None, rate: target?.0.audio_rate() };
+        let shares = keeps && heard.iter().any(|format| is_audio(format) && wanted.iter().any(|o| same(format, o)));
+        let rate = target.map_or(8_000, |(codec, _)| codec.audio_rate());
+        let mut plan = Plan { actions: [Action::Drop; 128], target: None, rate };
         let mut is_wide = false;
         let mut is_needed = false;
         for format in heard {
@@ -59,19 +63,19 @@ impl Plan {
             *place = match (wanted.iter().find(|other| same(format, other)), codec(format)) {
                 (Some(other), _) if other.payload_type == format.payload_type => Action::Pass,
                 (Some(other), _) => Action::As(other.payload_type),
-                (None, Some(codec)) => {
+                (None, Some(codec)) if target.is_some() && !shares => {
                     is_wide |= codec.audio_rate() > 8_000;
                     plan.target = target;
                     Action::Voice(codec)
                 }
-                (None, None) if is_event(format) => {
+                (None, _) if is_event(format) => {
                     wanted.iter().find(|other| is_event(other)).map_or(Action::Drop, |other| Action::Event {
                         payload_type: other.payload_type,
                         from: kilohertz(format),
                         to: kilohertz(other),
                     })
                 }
-                (None, None) => Action::Drop,
+                (None, _) => Action::Drop,
             };
             is_needed |= !matches!(place, Action::Pass | Action::Drop);
         }
@@ -101,6 +105,10 @@ fn same(a: &PayloadFormat, b: &PayloadFormat) -> bool {
     (&a.name, a.clock_rate, a.channels) == (&b.name, b.clock_rate, b.channels)
 }
 
+fn is_audio(format: &PayloadFormat) -> bool {
+    !is_event(format) && &*format.name != "CN"
+}
+
 fn is_event(format: &PayloadFormat) -> bool {
     &*format.name == "TELEPHONE-EVENT"
 }
@@ -120,7 +128,8 @@ impl Translations {
         let plan = |from: Side| {
             let (heard, _) = sides[from.index()];
             let (formats, said) = sides[from.other().index()];
-            Plan::new(heard, formats.get(..said).unwrap_or_default())
+            // An offer is only ever widened towards the company.
+            Plan::new(heard, formats.get(..said).unwrap_or_default(), from == Side::Caller)
         };
         Side::BOTH.map(|from| {
             let place = &mut self.0[from.index()];

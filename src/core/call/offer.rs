@@ -373,7 +373,9 @@ impl Negotiation {
         if !allowed.is_empty() {
             limit(audio.to_mut(), allowed);
         }
-        let extends = self.transcode && !is_answer;
+        // Who has said what it talks with, and can with this, needs no more.
+        let is_known = self.accepted[to].as_ref().is_some_and(|own| terms::shares(own, &audio));
+        let extends = self.transcode && !is_answer && !is_known;
         let extra =
             if extends && terms::can_be_extended(&audio, allowed) { terms::extend(audio.to_mut(), allowed) } else { 0 };
         (audio, extra)

@@ -43,7 +43,7 @@ fn give(translation: &mut Translation, bytes: &[u8]) -> Vec<Seen> {
 }
 
 fn between(heard: &[PayloadFormat], wanted: &[PayloadFormat]) -> Translation {
-    Translation::new(Plan::new(heard, wanted).expect("there is something to translate"))
+    Translation::new(Plan::new(heard, wanted, false).expect("there is something to translate"))
 }
 
 fn tone(rate: u32, from: u32, count: u32) -> Vec<i16> {
@@ -65,11 +65,26 @@ fn purity(samples: &[i16]) -> f64 {
 #[test]
 fn sides_that_agree_need_nothing() {
     let formats = [of(Codec::Pcma), format(101, "TELEPHONE-EVENT", 8_000)];
-    assert_eq!(Plan::new(&formats, &formats), None);
-    assert_eq!(Plan::new(&formats, &formats[..1]), None, "key presses that nobody wants are no reason");
+    assert_eq!(Plan::new(&formats, &formats, false), None);
+    assert_eq!(Plan::new(&formats, &formats[..1], false), None, "key presses that nobody wants are no reason");
     let unknown = [format(18, "G729", 8_000)];
-    assert_eq!(Plan::new(&unknown, &unknown), None);
-    assert_eq!(Plan::new(&unknown, &formats).map(|plan| plan.reaches()), None, "nothing can be made of G.729");
+    assert_eq!(Plan::new(&unknown, &unknown, false), None);
+    assert_eq!(Plan::new(&unknown, &formats, false).map(|plan| plan.reaches()), None, "nothing can be made of G.729");
+}
+
+/// A caller offers much and is answered one codec of it: nothing is prepared for.
+#[test]
+fn what_was_offered_and_not_answered_costs_nothing() {
+    let (offer, answer) = ([of(Codec::Pcmu), of(Codec::G722), of(Codec::Pcma)], [of(Codec::Pcma)]);
+    assert_eq!(Plan::new(&offer, &answer, true), None);
+    // Who answers with more than was offered may send it.
+    let plan = Plan::new(&offer, &answer, false).expect("two of them are not the caller's");
+    assert!(plan.transcodes());
+    let mut translations = Translations::default();
+    assert_eq!(translations.renew([(&offer[..], 3), (&answer[..], 1)]), [0, 0]);
+    assert!(translations.of(Side::Caller).is_none() && translations.of(Side::Company).is_none());
+    assert_ne!(translations.renew([(&answer[..], 1), (&offer[..], 3)]), [0, 0]);
+    assert!(translations.of(Side::Caller).is_none() && translations.of(Side::Company).is_some());
 }
 
 /// F10: the same format under two numbers.
@@ -219,7 +234,7 @@ fn a_new_plan_goes_on_with_the_numbers() {
     for k in 0..3u16 {
         give(&mut translation, &rtp(8, false, k, u32::from(k) * 160, &[0xd5; 160]));
     }
-    let plan = Plan::new(&[of(Codec::Pcma)], &[format(96, "OPUS", 48_000)]).unwrap();
+    let plan = Plan::new(&[of(Codec::Pcma)], &[format(96, "OPUS", 48_000)], false).unwrap();
     let mut translation = translation.renewed(plan);
     let out = give(&mut translation, &rtp(8, false, 3, 480, &[0xd5; 160]));
     assert_eq!((out[0].0, out[0].2, out[0].3), (96, 3, 2_880));

@@ -101,11 +101,13 @@ pub(super) fn of(answer: &Audio, offer: &Audio, transcode: bool) -> Option<Vec<F
     Some(formats)
 }
 
-/// Nothing of one side's codecs is among the other's, and one of them keeps state.
+/// Whether the two have a codec in common.
+pub(super) fn shares(a: &Audio, b: &Audio) -> bool {
+    a.formats.iter().any(|format| format.is_codec() && b.formats.iter().any(|other| same(format, other)))
+}
+
+/// They have none, and one of those that they have keeps state.
 pub(super) fn costs(caller: &Audio, company: &Audio) -> bool {
-    let mut codecs = caller.formats.iter().filter_map(codec);
-    let mut others = company.formats.iter().filter_map(codec);
-    let shared =
-        caller.formats.iter().any(|format| format.is_codec() && company.formats.iter().any(|o| same(format, o)));
-    !shared && (codecs.any(|codec| codec.law().is_none()) || others.any(|codec| codec.law().is_none()))
+    let mut all = caller.formats.iter().chain(&company.formats).filter_map(codec);
+    !shares(caller, company) && all.any(|codec| codec.law().is_none())
 }
