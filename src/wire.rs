@@ -14,6 +14,6 @@ pub mod rtp;
 pub mod sdp;
 pub mod sdp_streams;
 pub mod sip;
-pub mod srtp;
 pub mod sound;
+pub mod srtp;
 pub mod wav;

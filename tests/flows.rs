@@ -16,10 +16,10 @@ mod places;
 mod prompts;
 #[path = "flows/races.rs"]
 mod races;
-#[path = "flows/secured.rs"]
-mod secured;
 #[path = "flows/recording.rs"]
 mod recording;
+#[path = "flows/secured.rs"]
+mod secured;
 #[path = "flows/sessions.rs"]
 mod sessions;
 #[path = "flows/siprec.rs"]

@@ -15,11 +15,8 @@ pub enum MediaEncryption {
 }
 
 impl MediaEncryption {
-    pub const ALL: [(&'static str, MediaEncryption); 3] = [
-        ("off", MediaEncryption::Off),
-        ("optional", MediaEncryption::Optional),
-        ("sdes", MediaEncryption::Sdes),
-    ];
+    pub const ALL: [(&'static str, MediaEncryption); 3] =
+        [("off", MediaEncryption::Off), ("optional", MediaEncryption::Optional), ("sdes", MediaEncryption::Sdes)];
 
     /// As the configuration writes it.
     pub const fn as_str(self) -> &'static str {

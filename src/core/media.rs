@@ -10,8 +10,8 @@ use crate::core::event::{MediaSummary, RecordingSummary};
 use crate::core::player::Play;
 use crate::ids::{CallId, Side};
 use crate::time::{Now, Wall};
-use crate::wire::srtp::MasterKey;
 use crate::wire::codec::Codec;
+use crate::wire::srtp::MasterKey;
 
 /// What media threads need to open a call's two legs.
 #[derive(Clone, Debug)]

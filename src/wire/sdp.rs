@@ -181,7 +181,9 @@ impl Sdp {
         for (index, media) in session.medias.iter().enumerate() {
             sdp.slots.push(Slot { media: media.media.clone(), proto: media.proto.clone(), formats: media.fmt.clone() });
             let is_audio = media.media.eq_ignore_ascii_case("audio") && media.port != 0;
-            let Some(profile) = Profile::read(&media.proto).filter(|_| is_audio && sdp.audio.is_none()) else { continue };
+            let Some(profile) = Profile::read(&media.proto).filter(|_| is_audio && sdp.audio.is_none()) else {
+                continue;
+            };
             match choose(profile, media, accepts).map(|secured| (read_audio(&session, media), secured)) {
                 Ok((Some(audio), _)) if audio.formats.is_empty() => {}
                 Ok((Some(audio), secured)) => sdp.audio = Some((index, Audio { secured, ..audio })),

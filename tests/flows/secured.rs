@@ -162,11 +162,8 @@ fn a_new_key_in_a_re_invite_is_answered_with_a_new_one() {
     let moved = again.replace("m=audio 40000", "m=audio 40010");
     let rekeyed = described("192.0.2.10", 3, "RTP/SAVP", &crypto(5, LATER));
     let clear = plain("192.0.2.10");
-    let script = vec![
-        (2 * SECOND, Do::Describe(moved)),
-        (4 * SECOND, Do::Describe(rekeyed)),
-        (6 * SECOND, Do::Describe(clear)),
-    ];
+    let script =
+        vec![(2 * SECOND, Do::Describe(moved)), (4 * SECOND, Do::Describe(rekeyed)), (6 * SECOND, Do::Describe(clear))];
     let mut world = world("optional", "off", shop_says(plain("198.51.100.1")));
     let call = world.dial(Calling { script, ..caller_says(secured("192.0.2.10", 4, CALLER)) });
     world.pass(2 * SECOND);
@@ -216,11 +213,8 @@ fn an_offer_of_the_company_is_answered_with_one_line() {
 
 #[test]
 fn of_two_streams_the_one_that_will_do_is_taken() {
-    let both = format!(
-        "{}m=audio 40002 RTP/SAVP 8\r\na=rtpmap:8 PCMA/8000\r\n{}",
-        plain("192.0.2.10"),
-        crypto(1, CALLER)
-    );
+    let both =
+        format!("{}m=audio 40002 RTP/SAVP 8\r\na=rtpmap:8 PCMA/8000\r\n{}", plain("192.0.2.10"), crypto(1, CALLER));
     for (policy, port) in [("off", 40_000), ("sdes", 40_002)] {
         let mut world = world(policy, "off", shop_says(plain("198.51.100.1")));
         world.dial(caller_says(both.clone()));

@@ -43,7 +43,8 @@ fn talk(config: &str, offer: &str, answer: &str) -> (String, World) {
 
 #[test]
 fn f10_offers_and_answers_of_sides_that_differ() {
-    let mut table = format!("{:<14}{:<12}{:<22}{:<14}{}\n", "offer", "answer", "company is offered", "caller hears", "outcome");
+    let mut table =
+        format!("{:<14}{:<12}{:<22}{:<14}{}\n", "offer", "answer", "company is offered", "caller hears", "outcome");
     for (offer, answer) in [
         ("8 101", "8 101"),
         ("8 101", "0 101"),

@@ -55,9 +55,10 @@ mod tests {
     use super::*;
 
     fn explained(trunk: &str, uri: &str) -> String {
-        let text = crate::config::BUILTIN
-            .replace("#codecs = []", trunk)
-            .replace("\"sip:+442079460999@127.0.0.1:5080\"", &format!("{{ uri = \"{uri}\", media_encryption = \"sdes\" }}"));
+        let text = crate::config::BUILTIN.replace("#codecs = []", trunk).replace(
+            "\"sip:+442079460999@127.0.0.1:5080\"",
+            &format!("{{ uri = \"{uri}\", media_encryption = \"sdes\" }}"),
+        );
         explain(&Config::parse(&text, "test.toml", std::path::Path::new("")).expect("good"))
     }
 

@@ -299,9 +299,7 @@ impl Negotiation {
         let company = Side::Company.index();
         self.accepted[company] = None;
         let keys = match (&mut self.security, newcomer.keys) {
-            (Some(security), Some(keys)) => {
-                Some(Box::new(std::mem::replace(security.leg_mut(Side::Company), *keys)))
-            }
+            (Some(security), Some(keys)) => Some(Box::new(std::mem::replace(security.leg_mut(Side::Company), *keys))),
             _ => None,
         };
         Newcomer {

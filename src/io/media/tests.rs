@@ -1,5 +1,3 @@
-mod secure;
-
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -31,6 +29,8 @@ macro_rules! over_both_drivers {
         }
     };
 }
+
+mod secure;
 
 over_both_drivers! {
     two_way_relay_with_rtcp_and_nothing_left_after_close

@@ -177,7 +177,9 @@ mod tests {
 
     #[test]
     fn keys_can_be_made_unreadable() {
-        let body = format!("v=0\r\na=crypto:1 AEAD_AES_128_GCM inline:{KEY}|2^20\r\na=crypto:2 X inline:{KEY};inline:{KEY}\r\n");
+        let body = format!(
+            "v=0\r\na=crypto:1 AEAD_AES_128_GCM inline:{KEY}|2^20\r\na=crypto:2 X inline:{KEY};inline:{KEY}\r\n"
+        );
         let masked = without_keys(&Bytes::from(body.clone())).unwrap();
         let x = "x".repeat(KEY.len());
         assert_eq!(masked, body.replace(KEY, &x));

@@ -174,16 +174,18 @@ fn a_key_has_the_length_of_its_suite_and_is_not_shown() {
 
 fn packets() -> impl Strategy<Value = Vec<u8>> {
     let header = (0u8..16, any::<bool>(), 0u8..4, any::<u16>(), any::<u32>());
-    (header, prop::collection::vec(any::<u8>(), 0..200)).prop_map(|((csrc, extended, words, sequence, ssrc), payload)| {
-        let mut bytes = rtp(ssrc, sequence, &vec![0x11; 4 * usize::from(csrc)]);
-        bytes[0] |= csrc | u8::from(extended) << 4;
-        if extended {
-            bytes.extend_from_slice(&[0xbe, 0xde, 0, words]);
-            bytes.extend_from_slice(&vec![0x22; 4 * usize::from(words)]);
-        }
-        bytes.extend_from_slice(&payload);
-        bytes
-    })
+    (header, prop::collection::vec(any::<u8>(), 0..200)).prop_map(
+        |((csrc, extended, words, sequence, ssrc), payload)| {
+            let mut bytes = rtp(ssrc, sequence, &vec![0x11; 4 * usize::from(csrc)]);
+            bytes[0] |= csrc | u8::from(extended) << 4;
+            if extended {
+                bytes.extend_from_slice(&[0xbe, 0xde, 0, words]);
+                bytes.extend_from_slice(&vec![0x22; 4 * usize::from(words)]);
+            }
+            bytes.extend_from_slice(&payload);
+            bytes
+        },
+    )
 }
 
 proptest! {

@@ -105,6 +105,7 @@ pub(super) fn of(answer: &Audio, offer: &Audio, transcode: bool) -> Option<Vec<F
 pub(super) fn costs(caller: &Audio, company: &Audio) -> bool {
     let mut codecs = caller.formats.iter().filter_map(codec);
     let mut others = company.formats.iter().filter_map(codec);
-    let shared = caller.formats.iter().any(|format| format.is_codec() && company.formats.iter().any(|o| same(format, o)));
+    let shared =
+        caller.formats.iter().any(|format| format.is_codec() && company.formats.iter().any(|o| same(format, o)));
     !shared && (codecs.any(|codec| codec.law().is_none()) || others.any(|codec| codec.law().is_none()))
 }

@@ -327,6 +327,7 @@ fn play(scene: &Scene, voices: &Voices, length: i64) -> Heard {
             nat: false,
             rtcp_mux: false,
             said: formats.len(),
+            secure: None,
             formats,
             flowing,
         };

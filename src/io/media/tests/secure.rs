@@ -4,6 +4,14 @@ use super::*;
 use crate::core::media::SecureMedia;
 use crate::wire::srtp::{Context, MasterKey, Suite};
 
+over_both_drivers! {
+    an_encrypted_leg_and_a_plain_one_speak_and_the_recording_is_in_clear
+    two_encrypted_legs_have_keys_of_their_own
+    e13_bad_tags_replays_and_clear_packets_are_dropped
+    e13_no_clear_audio_reaches_an_encrypted_leg
+    e12_stun_dtls_and_others_on_rtp_ports_get_no_reply
+}
+
 fn key(suite: Suite, fill: u8) -> MasterKey {
     MasterKey::new(suite, &vec![fill; suite.key_len() + suite.salt_len()]).unwrap()
 }
@@ -49,10 +57,9 @@ fn secured(bench: &Bench, call: &Call, side: Side, keys: &SecureMedia) {
     bench.remote(call, side, Remote { secure, ..call.phones[side.index()].remote() });
 }
 
-#[test]
-fn an_encrypted_leg_and_a_plain_one_speak_and_the_recording_is_in_clear() {
+fn an_encrypted_leg_and_a_plain_one_speak_and_the_recording_is_in_clear(engine: Engine) {
     for suite in Suite::ALL {
-        let bench = Bench::new(20);
+        let bench = Bench::new(engine, 20);
         let call = bench.talk(1);
         let mut phone = keys(suite, 3);
         secured(&bench, &call, Side::Company, &phone.engine);
@@ -82,9 +89,8 @@ fn an_encrypted_leg_and_a_plain_one_speak_and_the_recording_is_in_clear() {
     }
 }
 
-#[test]
-fn two_encrypted_legs_have_keys_of_their_own() {
-    let bench = Bench::new(20);
+fn two_encrypted_legs_have_keys_of_their_own(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     let mut phones = [keys(Suite::AeadAes256Gcm, 3), keys(Suite::AesCm128HmacSha1_32, 9)];
     for side in Side::BOTH {
@@ -103,9 +109,8 @@ fn two_encrypted_legs_have_keys_of_their_own() {
 }
 
 /// E13: drops only, each with its reason; the call goes on.
-#[test]
-fn e13_bad_tags_replays_and_clear_packets_are_dropped() {
-    let bench = Bench::new(20);
+fn e13_bad_tags_replays_and_clear_packets_are_dropped(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     let mut phone = keys(Suite::AesCm128HmacSha1_80, 3);
     secured(&bench, &call, Side::Company, &phone.engine);
@@ -151,9 +156,8 @@ fn e13_bad_tags_replays_and_clear_packets_are_dropped() {
 }
 
 /// E13: what was in clear on one leg is never in clear on the encrypted one, repeated packets and all.
-#[test]
-fn e13_no_clear_audio_reaches_an_encrypted_leg() {
-    let bench = Bench::new(20);
+fn e13_no_clear_audio_reaches_an_encrypted_leg(engine: Engine) {
+    let bench = Bench::new(engine, 20);
     let call = bench.talk(1);
     let mut phone = keys(Suite::AeadAes128Gcm, 3);
     secured(&bench, &call, Side::Company, &phone.engine);
@@ -179,8 +183,7 @@ fn e13_no_clear_audio_reaches_an_encrypted_leg() {
 }
 
 /// E12: other protocols on an RTP port get no answer, on a plain leg and on an encrypted one.
-#[test]
-fn e12_stun_dtls_and_others_on_rtp_ports_get_no_reply() {
+fn e12_stun_dtls_and_others_on_rtp_ports_get_no_reply(engine: Engine) {
     let mut hello = vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 60, 1, 0, 0, 48, 0, 0, 0, 0, 0, 0, 0, 48];
     hello.resize(73, 7);
     let stun = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
@@ -188,7 +191,7 @@ fn e12_stun_dtls_and_others_on_rtp_ports_get_no_reply() {
     let strange: [&[u8]; 6] =
         [&stun, &hello, &hello[..30], &turn, b"OPTIONS sip:a@b SIP/2.0\\r\\n\\r\\n", &[0, 0, 6, 1, 2, 3, 4, 5]];
     for is_secured in [false, true] {
-        let bench = Bench::new(20);
+        let bench = Bench::new(engine, 20);
         let call = bench.talk(1);
         let mut phone = keys(Suite::AesCm128HmacSha1_80, 3);
         if is_secured {
