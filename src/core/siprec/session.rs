@@ -258,7 +258,8 @@ fn offered([caller, company]: [Audio; 2]) -> [Audio; 2] {
         let common = |format: &crate::wire::sdp::Format| {
             other.formats.iter().any(|known| known.payload_type == format.payload_type && known.name == format.name)
         };
-        let mut audio = Audio { direction: Direction::SendOnly, ..own.clone() };
+        let clear = Audio { secured: None, rtcp_mux: false, ..own.clone() };
+        let mut audio = Audio { direction: Direction::SendOnly, ..clear };
         // Sides that have no codec in common are transcoded: each sends what it has named.
         if !audio.retain(common) {
             audio.formats.clone_from(&own.formats);
