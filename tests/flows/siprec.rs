@@ -329,3 +329,18 @@ fn no_end_of_a_call_leaves_a_recording_session() {
         }
     }
 }
+
+/// Keys of an encrypted leg are nobody else's: its copy is offered in the clear.
+#[test]
+fn no_key_of_a_leg_reaches_the_recorder() {
+    let config = config().replace("country = \"GB\"", "country = \"GB\"\nmedia_encryption = \"sdes\"");
+    let mut world = world_of(&config, taking(), Answering::default());
+    let sdp = "v=0\r\no=phone 77 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n\
+        m=audio 40000 RTP/SAVP 8\r\na=rtpmap:8 PCMA/8000\r\n\
+        a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd|2^31\r\n";
+    world.dial(Calling { sdp: Some(sdp.to_owned()), ..Calling::default() });
+    world.settle();
+    assert_eq!(told(&world), ["started"]);
+    let offer = part(&invites(&world)[0], "application/sdp");
+    assert!(!offer.contains("crypto") && !offer.contains("SAVP") && offer.matches("RTP/AVP").count() == 2, "{offer}");
+}

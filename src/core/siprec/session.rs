@@ -258,7 +258,9 @@ fn offered([caller, company]: [Audio; 2]) -> [Audio; 2] {
         let common = |format: &crate::wire::sdp::Format| {
             other.formats.iter().any(|known| known.payload_type == format.payload_type && known.name == format.name)
         };
-        let mut audio = Audio { direction: Direction::SendOnly, ..own.clone() };
+        // What a party has agreed on with us, its key first of all, is nothing to the recorder.
+        let agreed = Audio { secured: None, rtcp_mux: false, ..own.clone() };
+        let mut audio = Audio { direction: Direction::SendOnly, ..agreed };
         // Sides that have no codec in common are transcoded: each sends what it has named.
         if !audio.retain(common) {
             audio.formats.clone_from(&own.formats);
@@ -271,4 +273,23 @@ fn offered([caller, company]: [Audio; 2]) -> [Audio; 2] {
 /// The longest pause doubles no further.
 pub(super) fn pause(first: std::time::Duration, rounds: u32) -> std::time::Duration {
     first.saturating_mul(1 << rounds.min(16)).min(limits::SIPREC_PAUSE.max(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::sdp::{Accepts, Sdp};
+
+    #[test]
+    fn a_recorder_is_not_told_the_keys_of_the_parties() {
+        let party = "v=0\r\nc=IN IP4 192.0.2.5\r\nm=audio 4000 RTP/SAVP 8\r\na=rtcp-mux\r\n\
+            a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd\r\n";
+        let accepts = Accepts { plain: false, sdes: true };
+        let (_, audio, _) = Sdp::parse_for(party.as_bytes(), accepts).and_then(Sdp::into_audio).expect("a stream");
+        assert!(audio.secured.is_some());
+        for copy in offered([audio.clone(), audio]) {
+            assert_eq!((copy.secured, copy.rtcp_mux), (None, false));
+            assert_eq!((copy.direction, copy.formats.len()), (Direction::SendOnly, 1));
+        }
+    }
 }

@@ -313,8 +313,8 @@ impl Hands {
         if session.recording && !session.paused && !withheld && !self.tap.packet(session.call, side, now.mono, bytes) {
             self.stats.tap_lost += 1;
         }
-        // What is to be kept nowhere is not sent anywhere either.
-        if let Some(fork) = session.fork.as_ref().filter(|_| !session.paused)
+        // What is to be kept nowhere, or heard by nobody, is not sent anywhere either.
+        if let Some(fork) = session.fork.as_ref().filter(|_| !session.paused && !withheld)
             && !fork.copy(side, bytes)
         {
             self.stats.send_failed += 1;
