@@ -140,6 +140,11 @@ impl Audio {
 }
 
 impl Format {
+    /// Everything of it but how its `a=rtpmap` is written.
+    fn meaning(&self) -> (u8, &str, u32, u8, Option<&str>) {
+        (self.payload_type, &self.name, self.clock_rate, self.channels, self.fmtp.as_deref())
+    }
+
     /// Carries speech: neither telephone events (RFC 4733) nor comfort noise (RFC 3389).
     pub fn is_codec(&self) -> bool {
         self.name != "TELEPHONE-EVENT" && self.name != "CN"
@@ -405,11 +410,14 @@ impl Describer {
         self.last.as_ref().is_none_or(|(last, at)| *at != local || !same_stream(last, audio))
     }
 
-    /// The same, when these payload types of the last description, one bit each, are nobody's but ours.
+    /// Whether it would read anything that matters, when these payload types of the last description, one bit each, are
+    /// nobody's but ours: an `a=rtpmap` that says what RFC 3551 says anyway is no news.
     pub fn is_news_beside(&self, audio: &Audio, local: SocketAddr, extra: u128) -> bool {
         self.last.as_ref().is_none_or(|(last, at)| {
             let formats = last.formats.iter().filter(|format| extra >> format.payload_type & 1 == 0);
-            *at != local || !same_manner(last, audio) || !formats.eq(&audio.formats)
+            *at != local
+                || !same_manner(last, audio)
+                || !formats.map(Format::meaning).eq(audio.formats.iter().map(Format::meaning))
         })
     }
 

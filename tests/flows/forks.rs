@@ -20,7 +20,11 @@ struct Proxy {
 
 impl Proxy {
     fn called(calling: Calling) -> Proxy {
-        let mut world = World::new(7, CONFIG);
+        Proxy::with(CONFIG, calling)
+    }
+
+    fn with(config: &str, calling: Calling) -> Proxy {
+        let mut world = World::new(7, config);
         world.add(CARRIER, Phone::new(Answering::default()));
         world.add(OFFICE, Phone::new(Answering::default()));
         let call = world.dial(calling);
@@ -179,7 +183,8 @@ fn an_answer_overtakes_the_callers_prack() {
 /// Nothing in common with what the caller has agreed to: its stream is refused, and others go on.
 #[test]
 fn an_offer_that_does_not_fit_is_refused_in_the_prack() {
-    let mut proxy = Proxy::called(offerless());
+    let config = CONFIG.replace("[media]\n", "[media]\ntranscode = false\n");
+    let mut proxy = Proxy::with(&config, offerless());
     proxy.say("a", 183, Some(1), Some(&sdp(41_000, "8")));
     proxy.say("b", 183, Some(1), Some(&sdp(42_000, "0")));
     let refusal = proxy.bodies("PRACK", "b");

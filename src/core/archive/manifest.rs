@@ -366,7 +366,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_day_with_any_changes_is_good_and_reads_back(count in 0u128..30, gone in prop::collection::vec(0u128..40, 0..12), why in ".{0,40}") {
+        fn any_day_with_any_changes_is_good_and_reads_back(
+            count in 0u128..30,
+            gone in prop::collection::vec(0u128..40, 0..12),
+            why in ".{0,40}",
+        ) {
             let (key, mut manifest) = manifest(count);
             let root = manifest.root.clone();
             manifest.add(&key, gone.iter().map(|n| Change { why: why.clone(), ..erased(*n) }));

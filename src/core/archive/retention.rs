@@ -165,7 +165,11 @@ mod tests {
     proptest! {
         /// Row G11: never more than the bound in one run, never what is young or held, oldest first.
         #[test]
-        fn g11_a_run_erases_no_more_than_it_may(ages in prop::collection::vec((0u32..400, any::<bool>()), 0..60), days in 0u32..300, most in 0usize..20) {
+        fn g11_a_run_erases_no_more_than_it_may(
+            ages in prop::collection::vec((0u32..400, any::<bool>()), 0..60),
+            days in 0u32..300,
+            most in 0usize..20,
+        ) {
             let items: Vec<Item> = ages.iter().enumerate()
                 .map(|(n, (age, held))| Item { held: *held, ..item(n as u128, "shop", *age) }).collect();
             let plan = plan(&[rule("all", None, days)], START, items.clone(), most);
