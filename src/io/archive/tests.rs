@@ -332,7 +332,7 @@ fn the_key_is_made_once_and_for_its_owner_only() {
     assert!(keys::load(&key).unwrap_err().to_string().contains("PKCS#8"));
 }
 
-/// Row G09 and the archive: half the room, the same samples, and a tree that holds.
+/// Half the room, the same samples, and a tree that holds.
 #[test]
 fn a_closed_day_becomes_flac_and_gives_back_the_very_wav() {
     let mut world = world("[recording]\narchive_after = \"5d\"\n");
