@@ -36,7 +36,7 @@ use crate::wire::sip::{Message, Uri};
 #[cfg(test)]
 mod tests;
 
-/// What probes may use while they handle one input.
+/// What a machine beside the calls (a probe, a recording session) may use while it handles one input.
 #[derive(Debug)]
 pub struct Ctx<'a> {
     pub now: Now,

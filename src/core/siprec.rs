@@ -9,21 +9,19 @@ mod facts;
 mod recording;
 mod session;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 
 use crate::config::Siprec;
-use crate::core::agent::{Agent, AgentEvent, LegId};
-use crate::core::b2bua::{Output, Settings};
+use crate::core::agent::{AgentEvent, LegId};
 use crate::core::event::{CallData, Transferred};
-use crate::core::health::Health;
 use crate::core::locate::Hop;
 use crate::core::media::LocalMedia;
 use crate::ids::CallId;
-use crate::time::{Mono, Now, Wakeup};
+use crate::time::{Mono, Wakeup};
 use crate::wire::sdp::Audio;
 
 use session::Session;
@@ -44,15 +42,8 @@ pub const REASONS: [&str; 12] = [
     "recorder_unusable",
 ];
 
-/// What a recording session may use while it handles one input.
-#[derive(Debug)]
-pub struct Ctx<'a> {
-    pub now: Now,
-    pub agent: &'a mut Agent,
-    pub settings: &'a Settings,
-    pub health: &'a mut Health,
-    pub out: &'a mut VecDeque<Output>,
-}
+/// A recording session stands beside its call as a probe does, and may use the same.
+pub use crate::core::probe::Ctx;
 
 /// The recording sessions of all calls.
 #[derive(Debug)]
