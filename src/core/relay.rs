@@ -157,6 +157,7 @@ impl Relay {
             rtp: remote.rtp,
             rtcp: Some(remote.rtcp).filter(|rtcp| !is_hold(*rtcp) && is_acceptable(*rtcp, &self.own).is_ok()),
             signalling: remote.signalling,
+            vouched: remote.vouched,
             nat: remote.nat,
         });
         self.legs[side.index()].set_remote(rule, remote);
