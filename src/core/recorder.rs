@@ -10,6 +10,7 @@
 //! is older than [`limits::RECORDER_REORDER`], [`Recorder::finish`] the rest.
 
 mod gaps;
+mod marks;
 mod ordered;
 mod pauses;
 pub(crate) mod sequence;
