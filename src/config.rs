@@ -34,7 +34,7 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
-pub use archive::{Keep, S3};
+pub use archive::{Keep, Packing, S3, TimeAuthority};
 pub use caller::KnownCaller;
 pub use company::{
     Company, Decide, Destination, During, Fallback, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When,
@@ -180,8 +180,12 @@ pub struct Recording {
     pub enabled: bool,
     /// fsync of the growing file: `none`, `seal` (default) or `second`.
     pub fsync: Fsync,
+    /// How samples are stored: `pcm` (default) or `g711`.
+    pub store: Store,
     /// Stop new recordings when the disk has less free than this.
     pub disk_free_min: u64,
+    /// Erase recordings of low priority, oldest first, when the disk has less free than this; 0: never.
+    pub disk_free_erase: u64,
     pub keep: Keep,
     pub keys: RecordingKeys,
 }
@@ -210,6 +214,15 @@ pub enum Digits {
 impl Digits {
     pub const ALL: [(&'static str, Digits); 3] =
         [("listed", Digits::Listed), ("masked", Digits::Masked), ("off", Digits::Off)];
+}
+
+/// How samples are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    #[default]
+    Pcm,
+    /// One byte a sample, in the law that was spoken.
+    G711,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -433,8 +433,9 @@ pub const RECORDER_STREAMS: usize = 4;
 pub const RECORDER_HELD: usize = 128;
 /// Gaps listed of one channel; what comes after is summed in one entry. Keeps an event under 64 KiB.
 pub const RECORDER_GAPS: usize = 256;
-/// Longest recording: 12 hours are 1.4 GB, well below where the sizes of a WAV header wrap.
-pub const RECORDING_LENGTH: Duration = Duration::from_secs(12 * 3600);
+/// Longest recording: a day and a half are 4.1 GB at 8000 Hz, just below where the sizes of RIFF end; what has more bytes
+/// a second becomes RF64 there.
+pub const RECORDING_LENGTH: Duration = Duration::from_secs(36 * 3600);
 
 /// Bytes of packets that a media thread collects before the recorder gets them: about 1,500 G.711 packets.
 pub const TAP_ARENA: usize = 256 * 1024;
@@ -584,6 +585,13 @@ pub const ARCHIVE_MANIFEST: u64 = 512 * 1024 * 1024;
 pub const ARCHIVE_DAYS_WATCHED: usize = 3;
 /// Between two rounds of the archive.
 pub const ARCHIVE_PAUSE: Duration = Duration::from_secs(60);
+/// Between two looks at the free space of the disk of recordings.
+pub const ARCHIVE_DISK_PAUSE: Duration = Duration::from_secs(5);
+/// Recordings that one such look erases, at most.
+pub const ARCHIVE_EARLY: usize = 200;
+/// Pause after a time-stamp authority gave no stamp, and the longest that it grows to.
+pub const TIMESTAMP_PAUSE: Duration = Duration::from_secs(5);
+pub const TIMESTAMP_PAUSE_MAX: Duration = Duration::from_secs(3_600);
 /// Alarms of the archive that are told apart.
 pub const ARCHIVE_ALARMS: usize = 1_000;
 /// An erasure waits so long for the journal's disk; then the next start tells of it once more.
