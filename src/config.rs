@@ -10,6 +10,7 @@ mod defence;
 mod destination;
 mod dialogs;
 mod dns;
+mod dtls;
 mod effective;
 mod encryption;
 mod parse;
@@ -42,6 +43,7 @@ pub use company::{
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
+pub use dtls::DtlsIdentity;
 pub use encryption::MediaEncryption;
 pub use problem::{Problem, Problems};
 pub use prompts::{AnnouncementAt, Prompts, Sound, TakenAfter, Voicemail};
@@ -158,6 +160,8 @@ pub struct Media {
     pub engine: Engine,
     /// DSCP of RTP and RTCP that we send, 0 to 63; default 46, EF (RFC 3246).
     pub dscp: u8,
+    /// What handshakes of media show; default: a certificate that is made anew at every start.
+    pub dtls: Option<DtlsIdentity>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

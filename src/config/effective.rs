@@ -107,6 +107,11 @@ impl Config {
         };
         out.text("engine", engine);
         out.plain("dscp", self.media.dscp);
+        if let Some(identity) = &self.media.dtls {
+            out.table("[media.dtls]");
+            out.text("certificate", identity.certificate.display());
+            out.text("key", identity.key.display());
+        }
         out.table("[recording]");
         out.plain("enabled", self.recording.enabled);
         let fsync = match self.recording.fsync {
