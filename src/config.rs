@@ -53,8 +53,9 @@ pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
 pub use trunk::{
-    CodecList, DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, NumberFormat,
-    Probe, ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Transports, Trunk,
+    CodecList, DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, MediaNetworks,
+    NumberFormat, Probe, ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Transports,
+    Trunk,
 };
 pub use within::{Passage, TransferMode, TransferRules, Within};
 

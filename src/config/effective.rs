@@ -226,6 +226,7 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.text("prefix", &trunk.prefix);
     out.plain("trust_identity", trunk.trust_identity);
     out.plain("nat", trunk.nat);
+    out.list("media_networks", trunk.media_networks.iter());
     out.text("large_requests", trunk.large_requests.as_str());
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);
@@ -261,6 +262,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     out.plain("final_statuses", format!("{:?}", company.final_statuses));
     out.plain("retry_statuses", format!("{:?}", company.retry_statuses));
     out.plain("nat", company.nat);
+    out.list("media_networks", company.media_networks.iter());
     within::of_company(out, &company.transfer);
     out.option("media_encryption", company.media_encryption.map(|encryption| encryption.as_str()));
     voice::whether_recorded(out, company.recording);

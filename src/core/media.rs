@@ -57,6 +57,9 @@ pub struct Remote {
     pub rtcp: SocketAddr,
     /// Source of that side's signalling: with `nat`, media may also be learned from this IP.
     pub signalling: IpAddr,
+    /// Media may be sent to `rtp` before any has come from there: it is where the signalling is, or in a network that
+    /// the configuration names. Otherwise its SDP might aim us at a third party.
+    pub vouched: bool,
     /// NAT mode of the trunk or company: a source of the same IP is learned after five packets in sequence.
     pub nat: bool,
     /// `a=rtcp-mux` (RFC 5761): it can have RTP and RTCP on one port. In force when both sides can.

@@ -176,6 +176,7 @@ impl Relay {
             rtp: remote.rtp,
             rtcp: Some(remote.rtcp).filter(|rtcp| !is_hold(*rtcp) && is_acceptable(*rtcp, &self.own).is_ok()),
             signalling: remote.signalling,
+            vouched: remote.vouched,
             nat: remote.nat,
         });
         let leg = &self.legs[side.index()];

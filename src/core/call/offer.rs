@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use crate::config::{CodecList, Codecs, MediaEncryption};
+use crate::config::{CodecList, Codecs, MediaEncryption, MediaNetworks};
 use crate::core::agent::Payload;
 use crate::core::media::{self, Flowing, LocalMedia, PayloadFormat, Remote};
 use crate::core::media_address::{self, OwnMedia};
@@ -45,8 +45,7 @@ pub struct Negotiation {
     own: OwnMedia,
     describers: [Describer; 2],
     local: [SocketAddr; 2],
-    signalling: [IpAddr; 2],
-    nat: [bool; 2],
+    origin: [Origin; 2],
     /// What each leg's trunk lets it talk with.
     allowed: [CodecList; 2],
     /// The last description that each side got from us.
@@ -97,6 +96,29 @@ impl Newcomer {
     }
 }
 
+/// Where a party signals from, and what of its media follows from that.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Source of its signalling.
+    pub signalling: IpAddr,
+    /// Media may be learned from there.
+    pub nat: bool,
+    /// Where its media may be beside: what its trunk says, and its company.
+    pub networks: [MediaNetworks; 2],
+}
+
+impl Origin {
+    /// Nothing is known but the address.
+    pub fn at(signalling: IpAddr) -> Origin {
+        Origin { signalling, nat: false, networks: Default::default() }
+    }
+
+    /// Media may be sent to this address of its description before any has come from there.
+    fn vouches_for(&self, ip: IpAddr) -> bool {
+        ip == self.signalling || self.networks.iter().any(|networks| networks.contains(ip))
+    }
+}
+
 /// What a session needs to know of the legs.
 #[derive(Debug)]
 pub struct Legs {
@@ -104,8 +126,7 @@ pub struct Legs {
     pub local: [LocalMedia; 2],
     /// Address put into SDP instead, when behind NAT.
     pub advertise: Option<IpAddr>,
-    pub caller_signalling: IpAddr,
-    pub caller_nat: bool,
+    pub caller: Origin,
     /// Of the caller's trunk.
     pub caller_codecs: CodecList,
     /// Of the caller's trunk.
@@ -132,8 +153,7 @@ impl Negotiation {
             own,
             describers: legs.session_ids.map(Describer::new),
             local: Side::BOTH.map(address),
-            signalling: [legs.caller_signalling; 2],
-            nat: [legs.caller_nat, false],
+            origin: [legs.caller.clone(), Origin::at(legs.caller.signalling)],
             allowed: [CodecList::clone(&legs.caller_codecs), CodecList::default()],
             said: [Said::default(), Said::default()],
             accepted: [None, None],
@@ -144,10 +164,9 @@ impl Negotiation {
         }
     }
 
-    /// The company leg now leads to this address.
-    pub fn company_at(&mut self, signalling: IpAddr, nat: bool) {
-        self.signalling[Side::Company.index()] = signalling;
-        self.nat[Side::Company.index()] = nat;
+    /// The company leg now leads there.
+    pub fn company_at(&mut self, origin: Origin) {
+        self.origin[Side::Company.index()] = origin;
         self.accepted[Side::Company.index()] = None;
         self.describers[Side::Company.index()].start_anew();
         if let Some(security) = &mut self.security {
@@ -289,12 +308,11 @@ impl Negotiation {
     }
 
     /// The newcomer stands for the company from now on; its stream is still to be accepted.
-    pub fn welcome(&mut self, newcomer: Newcomer, signalling: IpAddr, nat: bool) {
+    pub fn welcome(&mut self, newcomer: Newcomer, origin: Origin) {
         let company = Side::Company.index();
         self.describers[company] = newcomer.describer;
         self.said[company] = newcomer.said;
-        self.signalling[company] = signalling;
-        self.nat[company] = nat;
+        self.origin[company] = origin;
         self.accepted[company] = None;
         if let (Some(security), Some(keys)) = (&mut self.security, newcomer.keys) {
             *security.leg_mut(Side::Company) = *keys;
@@ -429,11 +447,13 @@ impl Negotiation {
                 });
             }
         }
+        let origin = &self.origin[side.index()];
         Remote {
             rtp: audio.rtp,
             rtcp: audio.rtcp,
-            signalling: self.signalling[side.index()],
-            nat: self.nat[side.index()],
+            signalling: origin.signalling,
+            vouched: origin.vouches_for(audio.rtp.ip()),
+            nat: origin.nat,
             said: audio.formats.len(),
             rtcp_mux: audio.rtcp_mux,
             formats,

@@ -212,6 +212,7 @@ impl Phone {
             rtp,
             rtcp: self.rtcp.local_addr().unwrap(),
             signalling: rtp.ip(),
+            vouched: true,
             nat: false,
             rtcp_mux: false,
             formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
