@@ -193,7 +193,10 @@ impl Relay {
     /// more.
     pub fn set_pair(&mut self, side: Side, pair: Option<SocketAddr>) {
         let pair = pair.filter(|pair| self.may_pair(*pair));
-        let rule = pair.map(|pair| Rule { rtp: pair, rtcp: Some(pair), signalling: pair.ip(), nat: false });
+        // Who has proved an address has asked for our media there.
+        let rule =
+            |pair: SocketAddr| Rule { rtp: pair, rtcp: Some(pair), signalling: pair.ip(), vouched: true, nat: false };
+        let rule = pair.map(rule);
         self.legs[side.index()].latch.set_rule(rule);
     }
 
