@@ -10,6 +10,7 @@ mod defence;
 mod destination;
 mod dialogs;
 mod dns;
+mod dtls;
 mod effective;
 mod encryption;
 mod parse;
@@ -42,6 +43,7 @@ pub use company::{
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
+pub use dtls::DtlsIdentity;
 pub use encryption::MediaEncryption;
 pub use problem::{Problem, Problems};
 pub use prompts::{AnnouncementAt, Prompts, Sound, TakenAfter, Voicemail};
@@ -51,8 +53,9 @@ pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
 pub use trunk::{
-    CodecList, DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, NumberFormat,
-    Probe, ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Transports, Trunk,
+    CodecList, DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, MediaNetworks,
+    NumberFormat, Probe, ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Transports,
+    Trunk,
 };
 pub use within::{Passage, TransferMode, TransferRules, Within};
 
@@ -158,6 +161,8 @@ pub struct Media {
     pub engine: Engine,
     /// DSCP of RTP and RTCP that we send, 0 to 63; default 46, EF (RFC 3246).
     pub dscp: u8,
+    /// What handshakes of media show; default: a certificate that is made anew at every start.
+    pub dtls: Option<DtlsIdentity>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -114,6 +114,18 @@ pub const SDP_LINES: usize = 512;
 pub const SDP_MEDIA: usize = 8;
 /// `a=crypto` lines of one media description that are read; phones offer two to six.
 pub const SDP_CRYPTO: usize = 16;
+/// Longest `a=mid` of a media description; browsers write one digit.
+pub const SDP_MID: usize = 32;
+/// Longest user fragment and longest password of ICE (RFC 8839 §5.4).
+pub const ICE_SECRET: usize = 256;
+/// Addresses of one party that ICE has proved and that are remembered: a browser on a machine with many interfaces tries a
+/// few of them.
+pub const ICE_PAIRS: usize = 8;
+/// Without a proved check from an address for so long nothing more is sent there (RFC 7675 §5.1).
+pub const ICE_CONSENT: Duration = Duration::from_secs(30);
+/// Handshakes of one leg that may fail before no other is begun: forged pieces of one, from the address of the party, can
+/// spoil a few.
+pub const DTLS_TRIES: u8 = 16;
 /// Streams (SSRC) with one SRTP key: one a phone, one more after each transfer. Each is remembered for replays.
 pub const SRTP_STREAMS: usize = 64;
 /// What SRTP and SRTCP put behind a packet: a tag of 16 bytes and an index of 4.

@@ -107,6 +107,11 @@ impl Config {
         };
         out.text("engine", engine);
         out.plain("dscp", self.media.dscp);
+        if let Some(identity) = &self.media.dtls {
+            out.table("[media.dtls]");
+            out.text("certificate", identity.certificate.display());
+            out.text("key", identity.key.display());
+        }
         out.table("[recording]");
         out.plain("enabled", self.recording.enabled);
         let fsync = match self.recording.fsync {
@@ -223,6 +228,7 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.text("prefix", &trunk.prefix);
     out.plain("trust_identity", trunk.trust_identity);
     out.plain("nat", trunk.nat);
+    out.list("media_networks", trunk.media_networks.iter());
     out.text("large_requests", trunk.large_requests.as_str());
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);
@@ -258,6 +264,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     out.plain("final_statuses", format!("{:?}", company.final_statuses));
     out.plain("retry_statuses", format!("{:?}", company.retry_statuses));
     out.plain("nat", company.nat);
+    out.list("media_networks", company.media_networks.iter());
     within::of_company(out, &company.transfer);
     out.option("media_encryption", company.media_encryption.map(|encryption| encryption.as_str()));
     voice::whether_recorded(out, company.recording);

@@ -8,6 +8,7 @@ use super::super::check::Places;
 use super::super::read::{Found, Reader, Section};
 use super::super::{Codecs, Digits, Engine, Fsync, Media, Recording, RecordingKeys, Store, value};
 use super::archive::keep;
+use super::tls;
 use super::{DAY, MINUTE, address, address_v6, choice, duration, small, specified_address};
 
 pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: &mut Places) -> Media {
@@ -47,6 +48,7 @@ pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: 
         silence_max: duration(r, &mut s, "silence_max", Duration::ZERO, DAY).or(MINUTE),
         engine: choice(r, &mut s, "engine", &engines).unwrap_or(Engine::Auto),
         dscp: r.integer(&mut s, "dscp", 0..64).optional().and_then(|dscp| u8::try_from(dscp).ok()).unwrap_or(46),
+        dtls: tls::dtls(r, &mut s),
     };
     r.end(s);
     media
