@@ -68,6 +68,11 @@ impl Latch {
         }
     }
 
+    /// The rule in force.
+    pub fn rule(&self) -> Option<Rule> {
+        self.rule
+    }
+
     /// A cheap look before a packet is parsed: false when no rule could ever believe this source.
     pub fn may_believe(&self, source: SocketAddr) -> bool {
         self.rule.is_some_and(|rule| {

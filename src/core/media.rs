@@ -11,6 +11,7 @@ use crate::core::player::Play;
 use crate::ids::{CallId, Side};
 use crate::time::{Now, Wall};
 use crate::wire::codec::Codec;
+use crate::wire::sdp::{Credentials, Fingerprint};
 use crate::wire::srtp::MasterKey;
 
 /// What media threads need to open a call's two legs.
@@ -69,7 +70,35 @@ pub struct Remote {
     pub said: usize,
     pub flowing: Flowing,
     /// `None`: RTP in clear.
-    pub secure: Option<Box<SecureMedia>>,
+    pub secure: Option<Box<Secure>>,
+}
+
+impl Remote {
+    /// Its addresses are those that ICE proves.
+    pub fn has_ice(&self) -> bool {
+        matches!(self.secure.as_deref(), Some(Secure::Dtls(_)))
+    }
+}
+
+/// How an encrypted leg comes by its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secure {
+    /// Signalling has told them.
+    Keys(SecureMedia),
+    /// A handshake makes them, between addresses that ICE has proved.
+    Dtls(DtlsMedia),
+}
+
+/// What both ends of a leg said of their DTLS and ICE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DtlsMedia {
+    /// Of the certificate that side must show.
+    pub fingerprint: Fingerprint,
+    /// We begin the handshake.
+    pub is_active: bool,
+    /// What that side's checks are proved with, and what it calls itself in them.
+    pub ours: Credentials,
+    pub theirs: Credentials,
 }
 
 /// Keys of an encrypted leg.

@@ -86,6 +86,7 @@ impl Call {
             session_ids: self.facts.session_ids,
             caller_encryption: self.facts.trunk.media_encryption.unwrap_or_default(),
             secret: self.facts.media_secret.take(),
+            fingerprint: ctx.settings.fingerprint,
             transcode: media.transcode && ctx.admission.may_transcode(),
         };
         self.negotiation = Some(super::Negotiation::new(media.codecs, ctx.settings.own_media().clone(), &legs));

@@ -4,6 +4,7 @@
 //! Both sides need not have a codec in common, when we may transcode ([`crate::core::transcode`]): an offer gets codecs
 //! of ours behind those of who made it (`terms`), and an answer is told in the terms of the offer that it answers.
 
+mod dtls;
 mod keys;
 mod terms;
 
@@ -18,7 +19,7 @@ use crate::core::media::{self, Flowing, LocalMedia, PayloadFormat, Remote};
 use crate::core::media_address::{self, OwnMedia};
 use crate::ids::Side;
 use crate::wire::multipart;
-use crate::wire::sdp::{Accepts, Audio, Describer, Direction, Format, Sdp, SdpError, Slot};
+use crate::wire::sdp::{Accepts, Audio, Describer, Direction, Fingerprint, Format, Sdp, SdpError, Slot};
 use crate::wire::sip::Message;
 
 use keys::{Agreed, LegKeys, Security};
@@ -88,8 +89,9 @@ impl Newcomer {
     }
 
     fn describe(&mut self, audio: &Audio, extra: u128, local: SocketAddr) -> Payload {
-        self.said.note(audio, extra);
-        let bytes = self.describer.describe(&secured(Cow::Borrowed(audio), self.keys.as_deref()), local);
+        let audio = secured(Cow::Borrowed(audio), self.keys.as_deref());
+        self.said.note(&audio, extra);
+        let bytes = self.describer.describe(&audio, local);
         Payload { content_type: "application/sdp".to_owned(), bytes }
     }
 }
@@ -132,6 +134,8 @@ pub struct Legs {
     pub session_ids: [u64; 2],
     /// What keys are drawn from.
     pub secret: Option<Box<[u8; 32]>>,
+    /// Of our certificate, for legs with DTLS.
+    pub fingerprint: Option<Fingerprint>,
     /// Whether this call may be transcoded.
     pub transcode: bool,
 }
@@ -153,7 +157,10 @@ impl Negotiation {
             allowed: [CodecList::clone(&legs.caller_codecs), CodecList::default()],
             said: [Said::default(), Said::default()],
             accepted: [None, None],
-            security: legs.secret.as_ref().map(|secret| Box::new(Security::new(**secret, legs.caller_encryption))),
+            security: legs
+                .secret
+                .as_ref()
+                .map(|secret| Box::new(Security::new(**secret, legs.caller_encryption, legs.fingerprint))),
         }
     }
 
@@ -236,7 +243,7 @@ impl Negotiation {
             && audio.formats.iter().all(|used| offer.formats.iter().any(|format| same(used, format)));
         let unchanged = (said.direction, said.ptime, said.maxptime) == (offer.direction, offer.ptime, offer.maxptime);
         // An answer may not agree to one port when the offer did not; the other side is asked again.
-        let unchanged = unchanged && (offer.rtcp_mux || !audio.rtcp_mux);
+        let unchanged = unchanged && (offer.rtcp_mux || !audio.rtcp_mux || audio.has_ice());
         if !goes_on || !unchanged {
             return None;
         }
@@ -356,6 +363,9 @@ impl Negotiation {
     /// and the relay, which asks again, sends nothing there and believes nothing from there.
     pub fn check_address(&self, side: Side, stream: &Stream) -> Result<(), SdpError> {
         let rtp = stream.audio.rtp;
+        if stream.audio.has_ice() {
+            return Ok(());
+        }
         let reachable = media_address::is_hold(rtp) || rtp.is_ipv4() == self.local[side.index()].is_ipv4();
         let verdict = media_address::is_acceptable(rtp, &self.own);
         let neighbour = verdict == Err("media_address_own") && rtp.ip().is_loopback();
@@ -373,8 +383,15 @@ impl Negotiation {
 
     /// As this leg may hear it, and which payload types of it are ours.
     fn for_leg<'a>(&self, to: usize, audio: &'a Audio, is_answer: bool) -> (Cow<'a, Audio>, u128) {
-        let (audio, extra) = self.in_terms_of(to, audio, is_answer);
-        (secured(audio, self.security.as_ref().map(|security| security.leg(Side::BOTH[to]))), extra)
+        let (mut audio, extra) = self.in_terms_of(to, audio, is_answer);
+        let Some(security) = &self.security else { return (secured(audio, None), extra) };
+        // One that shares a port for its own reasons does not speak for the other side.
+        if let (true, true, Some(offer)) = (is_answer, audio.rtcp_mux, &self.accepted[to])
+            && !offer.rtcp_mux
+        {
+            audio.to_mut().rtcp_mux = false;
+        }
+        (secured(audio, Some(security.leg(Side::BOTH[to]))), extra)
     }
 
     /// In codecs that this leg has.
@@ -442,7 +459,7 @@ impl Negotiation {
             formats,
             flowing: Flowing {
                 from_side: audio.direction.sends(),
-                to_side: audio.direction.receives() && !audio.rtp.ip().is_unspecified(),
+                to_side: audio.direction.receives() && (audio.has_ice() || !audio.rtp.ip().is_unspecified()),
             },
             secure: self.security.as_ref().and_then(|security| security.media(side)),
         }
@@ -497,6 +514,9 @@ fn secured<'a>(mut audio: Cow<'a, Audio>, keys: Option<&LegKeys>) -> Cow<'a, Aud
     if !fits {
         audio.to_mut().secured = keys.and_then(LegKeys::says).map(Box::new);
     }
+    if !audio.rtcp_mux && keys.is_some_and(LegKeys::shares_port) {
+        audio.to_mut().rtcp_mux = true;
+    }
     audio
 }
 
@@ -524,7 +544,7 @@ pub fn read_stream(body: &Bytes, codecs: Codecs, accepts: Accepts) -> Result<Str
         Codecs::Any => audio.retain(|_| true),
         Codecs::Recordable => audio.retain(|format| !format.is_codec() || media::is_recordable(&format.name)),
     };
-    if media_address::is_hold(audio.rtp) {
+    if media_address::is_hold(audio.rtp) && !audio.has_ice() {
         // The other side is given an address of ours: that nothing is to be sent must stand in words (RFC 3264 §8.4).
         audio.direction = Direction::new(audio.direction.sends(), false);
     }

@@ -30,6 +30,7 @@ macro_rules! over_both_drivers {
     };
 }
 
+mod dtls;
 mod secure;
 
 over_both_drivers! {
@@ -79,6 +80,7 @@ impl Bench {
             silence_max: Duration::from_secs(60),
             dscp: 46,
             engine,
+            dtls: None,
         };
         let ahead = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
@@ -222,6 +224,14 @@ impl Phone {
 
     fn hear(&self) -> Option<(Vec<u8>, SocketAddr)> {
         hear(&self.rtp)
+    }
+
+    /// What has come until now.
+    fn heard(&self) -> Option<Vec<u8>> {
+        self.rtp.set_nonblocking(true).unwrap();
+        let heard = self.hear();
+        self.rtp.set_nonblocking(false).unwrap();
+        heard.map(|(bytes, _)| bytes)
     }
 
     /// Nothing has come until now.
