@@ -54,7 +54,7 @@ pub use trunk::{
     CodecList, DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, NumberFormat,
     Probe, ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Transports, Trunk,
 };
-pub use within::{Passage, TransferMode, TransferRules, Within};
+pub use within::{Keys, Passage, TransferMode, TransferRules, Within};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");
@@ -184,6 +184,22 @@ pub struct Recording {
     pub disk_free_min: u64,
     pub keep: Keep,
     pub keys: RecordingKeys,
+    /// What stands where packets were lost.
+    pub loss: Loss,
+}
+
+/// What a recording has where packets were lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loss {
+    /// What was heard, and nothing else.
+    #[default]
+    Silence,
+    /// Short losses are concealed, and silences have the noise that the sender told of.
+    Conceal,
+}
+
+impl Loss {
+    pub const ALL: [(&'static str, Loss); 2] = [("silence", Loss::Silence), ("conceal", Loss::Conceal)];
 }
 
 /// Keys that are heard within a call.

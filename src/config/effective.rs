@@ -117,7 +117,7 @@ impl Config {
         out.text("fsync", fsync);
         out.text("disk_free_min", size_text(self.recording.disk_free_min));
         archive::write_keep(out, &self.recording.keep);
-        voice::of_recording(out, &self.recording.keys);
+        voice::of_recording(out, &self.recording);
         out.table("[http]");
         out.text("listen", self.http.listen);
         out.option("token", self.http.token.as_ref().map(|_| MASK));

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, warn};
 
-use crate::config::{self, Fsync};
+use crate::config::{self, Fsync, Loss};
 use crate::core::event::RecordingSummary;
 use crate::core::media::RecordingSpec;
 use crate::ids::{CallId, Side};
@@ -234,7 +234,10 @@ impl Worker {
         } else {
             None
         };
-        let active = Active::start(&*self.files, &self.data_dir, self.config.fsync, spec, sides, refused);
+        let mut active = Active::start(&*self.files, &self.data_dir, self.config.fsync, spec, sides, refused);
+        if self.config.loss == Loss::Conceal {
+            active.recorder.conceal();
+        }
         if self.active.len() < limits::CALLS {
             self.active.insert(spec.call, active);
         } else {
