@@ -10,6 +10,7 @@ mod defence;
 mod destination;
 mod dialogs;
 mod dns;
+mod dtls;
 mod effective;
 mod encryption;
 mod parse;
@@ -34,7 +35,7 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
-pub use archive::{Keep, S3};
+pub use archive::{Keep, Packing, S3, TimeAuthority};
 pub use caller::KnownCaller;
 pub use company::{
     Company, Decide, Destination, During, Fallback, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When,
@@ -42,6 +43,7 @@ pub use company::{
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
+pub use dtls::DtlsIdentity;
 pub use encryption::MediaEncryption;
 pub use problem::{Problem, Problems};
 pub use prompts::{AnnouncementAt, Prompts, Sound, TakenAfter, Voicemail};
@@ -51,8 +53,9 @@ pub use streams::Streams;
 pub use tls::{ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
 pub use trunk::{
-    CodecList, DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, NumberFormat,
-    Probe, ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Transports, Trunk,
+    CodecList, DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, MediaNetworks,
+    NumberFormat, Probe, ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Transports,
+    Trunk,
 };
 pub use within::{Keys, Passage, TransferMode, TransferRules, Within};
 
@@ -158,6 +161,8 @@ pub struct Media {
     pub engine: Engine,
     /// DSCP of RTP and RTCP that we send, 0 to 63; default 46, EF (RFC 3246).
     pub dscp: u8,
+    /// What handshakes of media show; default: a certificate that is made anew at every start.
+    pub dtls: Option<DtlsIdentity>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,8 +185,12 @@ pub struct Recording {
     pub enabled: bool,
     /// fsync of the growing file: `none`, `seal` (default) or `second`.
     pub fsync: Fsync,
+    /// How samples are stored: `pcm` (default) or `g711`.
+    pub store: Store,
     /// Stop new recordings when the disk has less free than this.
     pub disk_free_min: u64,
+    /// Erase recordings of low priority, oldest first, when the disk has less free than this; 0: never.
+    pub disk_free_erase: u64,
     pub keep: Keep,
     pub keys: RecordingKeys,
     /// What stands where packets were lost.
@@ -226,6 +235,15 @@ pub enum Digits {
 impl Digits {
     pub const ALL: [(&'static str, Digits); 3] =
         [("listed", Digits::Listed), ("masked", Digits::Masked), ("off", Digits::Off)];
+}
+
+/// How samples are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    #[default]
+    Pcm,
+    /// One byte a sample, in the law that was spoken.
+    G711,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

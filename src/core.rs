@@ -21,6 +21,7 @@ pub mod feed;
 pub mod header_rules;
 pub mod health;
 pub mod hosts;
+pub mod ice;
 pub mod identity;
 pub mod latch;
 pub mod lease;

@@ -148,7 +148,8 @@ impl Daemon {
         let config = Arc::new(config);
         let bound = Bound::bind(&config.sip.listen, |address| concrete(&config, address)).map_err(at("SIP"))?;
         let listeners = bound.listeners.clone();
-        let settings = Arc::new(Settings::new(Arc::clone(&config), listeners.clone()));
+        let settings = Settings::new(Arc::clone(&config), listeners.clone()).with_fingerprint(engine.fingerprint());
+        let settings = Arc::new(settings);
         let http_listener = tokio::net::TcpListener::bind(config.http.listen).await.map_err(|error| {
             let text = format!("cannot listen on {}: {error}", config.http.listen);
             StartError::Io { what: "HTTP", error: io::Error::new(error.kind(), text) }

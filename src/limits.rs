@@ -114,6 +114,18 @@ pub const SDP_LINES: usize = 512;
 pub const SDP_MEDIA: usize = 8;
 /// `a=crypto` lines of one media description that are read; phones offer two to six.
 pub const SDP_CRYPTO: usize = 16;
+/// Longest `a=mid` of a media description; browsers write one digit.
+pub const SDP_MID: usize = 32;
+/// Longest user fragment and longest password of ICE (RFC 8839 §5.4).
+pub const ICE_SECRET: usize = 256;
+/// Addresses of one party that ICE has proved and that are remembered: a browser on a machine with many interfaces tries a
+/// few of them.
+pub const ICE_PAIRS: usize = 8;
+/// Without a proved check from an address for so long nothing more is sent there (RFC 7675 §5.1).
+pub const ICE_CONSENT: Duration = Duration::from_secs(30);
+/// Handshakes of one leg that may fail before no other is begun: forged pieces of one, from the address of the party, can
+/// spoil a few.
+pub const DTLS_TRIES: u8 = 16;
 /// Streams (SSRC) with one SRTP key: one a phone, one more after each transfer. Each is remembered for replays.
 pub const SRTP_STREAMS: usize = 64;
 /// What SRTP and SRTCP put behind a packet: a tag of 16 bytes and an index of 4.
@@ -435,8 +447,9 @@ pub const RECORDER_STREAMS: usize = 4;
 pub const RECORDER_HELD: usize = 128;
 /// Gaps listed of one channel; what comes after is summed in one entry. Keeps an event under 64 KiB.
 pub const RECORDER_GAPS: usize = 256;
-/// Longest recording: 12 hours are 1.4 GB, well below where the sizes of a WAV header wrap.
-pub const RECORDING_LENGTH: Duration = Duration::from_secs(12 * 3600);
+/// Longest recording: a day and a half are 4.1 GB at 8000 Hz, just below where the sizes of RIFF end; what has more bytes
+/// a second becomes RF64 there.
+pub const RECORDING_LENGTH: Duration = Duration::from_secs(36 * 3600);
 
 /// Bytes of packets that a media thread collects before the recorder gets them: about 1,500 G.711 packets.
 pub const TAP_ARENA: usize = 256 * 1024;
@@ -586,6 +599,13 @@ pub const ARCHIVE_MANIFEST: u64 = 512 * 1024 * 1024;
 pub const ARCHIVE_DAYS_WATCHED: usize = 3;
 /// Between two rounds of the archive.
 pub const ARCHIVE_PAUSE: Duration = Duration::from_secs(60);
+/// Between two looks at the free space of the disk of recordings.
+pub const ARCHIVE_DISK_PAUSE: Duration = Duration::from_secs(5);
+/// Recordings that one such look erases, at most.
+pub const ARCHIVE_EARLY: usize = 200;
+/// Pause after a time-stamp authority gave no stamp, and the longest that it grows to.
+pub const TIMESTAMP_PAUSE: Duration = Duration::from_secs(5);
+pub const TIMESTAMP_PAUSE_MAX: Duration = Duration::from_secs(3_600);
 /// Alarms of the archive that are told apart.
 pub const ARCHIVE_ALARMS: usize = 1_000;
 /// An erasure waits so long for the journal's disk; then the next start tells of it once more.

@@ -16,4 +16,5 @@ pub mod sdp_streams;
 pub mod sip;
 pub mod sound;
 pub mod srtp;
+pub mod stun;
 pub mod wav;

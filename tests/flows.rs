@@ -1,5 +1,7 @@
 //! What a call looks like from outside, one ladder a behaviour. A change of behaviour is a change of a picture.
 
+#[path = "flows/browser.rs"]
+mod browser;
 #[path = "flows/early.rs"]
 mod early;
 #[path = "flows/forks.rs"]

@@ -39,6 +39,9 @@ pub struct Company {
     /// Statuses of a destination that end the hunt at once; default none. 600, 603, 604 and 606 always do.
     pub final_statuses: Vec<u16>,
     pub nat: bool,
+    /// Where media of its destinations may be sent before any has come from there, beside the addresses of their
+    /// signalling and what their trunk says.
+    pub media_networks: super::MediaNetworks,
     /// How media towards destinations is protected that say nothing of it themselves.
     pub media_encryption: Option<MediaEncryption>,
     /// Overrides `[recording] enabled`.

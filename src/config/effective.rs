@@ -13,7 +13,7 @@ use super::parse::schedule::span_text;
 use super::value::{duration_text, listener_text, size_text, source_text};
 use super::{
     ClientCertificates, Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Dialogs, Engine,
-    Fsync, Glob, Listener, MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Then, Trunk, Ways,
+    Fsync, Glob, Listener, MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Store, Then, Trunk, Ways,
 };
 use crate::core::agent::Reliable;
 use crate::ids::E164;
@@ -107,6 +107,11 @@ impl Config {
         };
         out.text("engine", engine);
         out.plain("dscp", self.media.dscp);
+        if let Some(identity) = &self.media.dtls {
+            out.table("[media.dtls]");
+            out.text("certificate", identity.certificate.display());
+            out.text("key", identity.key.display());
+        }
         out.table("[recording]");
         out.plain("enabled", self.recording.enabled);
         let fsync = match self.recording.fsync {
@@ -115,7 +120,9 @@ impl Config {
             Fsync::Second => "second",
         };
         out.text("fsync", fsync);
+        out.text("format", if self.recording.store == Store::Pcm { "pcm" } else { "g711" });
         out.text("disk_free_min", size_text(self.recording.disk_free_min));
+        out.text("disk_free_erase", size_text(self.recording.disk_free_erase));
         archive::write_keep(out, &self.recording.keep);
         voice::of_recording(out, &self.recording);
         out.table("[http]");
@@ -221,6 +228,7 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.text("prefix", &trunk.prefix);
     out.plain("trust_identity", trunk.trust_identity);
     out.plain("nat", trunk.nat);
+    out.list("media_networks", trunk.media_networks.iter());
     out.text("large_requests", trunk.large_requests.as_str());
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);
@@ -256,6 +264,7 @@ fn write_company(out: &mut Writer, company: &Company) {
     out.plain("final_statuses", format!("{:?}", company.final_statuses));
     out.plain("retry_statuses", format!("{:?}", company.retry_statuses));
     out.plain("nat", company.nat);
+    out.list("media_networks", company.media_networks.iter());
     within::of_company(out, &company.transfer);
     out.option("media_encryption", company.media_encryption.map(|encryption| encryption.as_str()));
     voice::whether_recorded(out, company.recording);

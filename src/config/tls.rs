@@ -122,7 +122,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(found)
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let shown = path.display();
     PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| {
         format!("{shown} has no private key in it; it must hold `-----BEGIN PRIVATE KEY-----`, unencrypted")

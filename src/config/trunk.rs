@@ -18,7 +18,7 @@ pub use headers::{HeaderRules, Rewrite};
 pub use identity::{DisplayRule, IdentityRules, IdentitySource, NumberFormat, ReasonHeader};
 pub use login::{Login, LoginUser};
 pub use probe::Probe;
-pub use reach::{CodecList, Transports};
+pub use reach::{CodecList, MediaNetworks, Transports};
 pub use register::Register;
 pub use stir::{StirForward, StirRules, StirVerify};
 
@@ -65,6 +65,9 @@ pub struct Trunk {
     pub trust_identity: bool,
     /// Symmetric media may be learned (same IP, five in sequence), and in-dialog requests go to the packet's source.
     pub nat: bool,
+    /// Where its media may be sent before any has come from there, beside the address of its signalling: the networks
+    /// of `match` and those of `media_networks`.
+    pub media_networks: MediaNetworks,
     /// What requests do that are too large for a datagram; default: as `[sip]` says.
     pub large_requests: LargeRequests,
     pub calls_max: usize,
@@ -112,6 +115,7 @@ impl Trunk {
             prefix: String::new(),
             trust_identity: true,
             nat: false,
+            media_networks: MediaNetworks::default(),
             large_requests: LargeRequests::default(),
             calls_max: 1,
             calls_per_second_max: 0,

@@ -1,8 +1,7 @@
 //! Which source of media is believed, and where media is sent: one [`Latch`] for each side of a call.
 //!
-//! Without NAT mode there is nothing to learn: the address in the party's SDP is the only source and the only
-//! destination. With NAT mode (a choice per trunk and company) the SDP may name an address that we never see, so a
-//! source is learned, by rule:
+//! Without NAT mode the address in the party's SDP is the only source and the only destination. With NAT mode (a choice
+//! per trunk and company) the SDP may name an address that we never see, so a source is learned, by rule:
 //!
 //! * Only the IP of the SDP or of the party's signalling can be learned, never another one.
 //! * The signalled address itself is believed with its first packet. Another port of those IPs is believed after
@@ -10,7 +9,9 @@
 //! * Who is learned stays, until it has been quiet for [`LATCH_QUIET`] and another source fulfils the rule; with the
 //!   same SSRC its sequence must go on where the old one's ended.
 //! * A new address in SDP forgets everything.
-//! * Before something is learned, media is sent to the signalled address only when that is the IP that signals to us.
+//!
+//! In either mode, before something has come from the signalled address, media is sent there only when signalling vouches
+//! for it ([`Rule::vouched`]): an SDP that names a third party must not flood it.
 //!
 //! RTCP has no sequence numbers. In NAT mode its port is learned from the IP of the learned RTP source, when the report
 //! comes from the SSRC that we hear there.
@@ -28,6 +29,8 @@ pub struct Rule {
     pub rtcp: Option<SocketAddr>,
     /// Source of the side's signalling.
     pub signalling: IpAddr,
+    /// `rtp` may be sent to unheard.
+    pub vouched: bool,
     pub nat: bool,
 }
 
@@ -65,6 +68,11 @@ impl Latch {
         }
     }
 
+    /// The rule in force.
+    pub fn rule(&self) -> Option<Rule> {
+        self.rule
+    }
+
     /// A cheap look before a packet is parsed: false when no rule could ever believe this source.
     pub fn may_believe(&self, source: SocketAddr) -> bool {
         self.rule.is_some_and(|rule| {
@@ -95,10 +103,11 @@ impl Latch {
     /// Judges the source of a sound RTP packet.
     pub fn on_rtp(&mut self, now: Mono, source: SocketAddr, ssrc: u32, sequence: u16) -> Belief {
         let Some(rule) = self.rule.filter(|_| self.may_believe(source)) else { return Belief::Stranger };
+        let heard = Learned { source, ssrc, sequence, at: now };
         if !rule.nat {
+            self.learned.get_or_insert(heard);
             return Belief::Believed;
         }
-        let heard = Learned { source, ssrc, sequence, at: now };
         if let Some(learned) = &mut self.learned {
             if is_same(learned.source, source) {
                 *learned = heard;
@@ -120,6 +129,9 @@ impl Latch {
         let Some(rule) = self.rule else { return false };
         let signalled = rule.rtcp.is_some_and(|rtcp| is_same(rtcp, source));
         if !rule.nat || rule.rtcp.is_none() {
+            if signalled {
+                self.rtcp.get_or_insert((source, now));
+            }
             return signalled;
         }
         if let Some((learned, at)) = &mut self.rtcp {
@@ -143,7 +155,7 @@ impl Latch {
         let rule = self.rule?;
         match self.learned {
             Some(learned) => Some(learned.source),
-            None => (!rule.nat || rule.rtp.ip() == rule.signalling).then_some(rule.rtp),
+            None => rule.vouched.then_some(rule.rtp),
         }
     }
 
@@ -157,7 +169,8 @@ impl Latch {
         // With no port rewritten on the way of RTP, the signalled RTCP port is right too.
         let not_rewritten =
             self.learned.is_some_and(|rtp| is_same(rtp.source, rule.rtp) && rtp.source.ip() == signalled.ip());
-        (!rule.nat || signalled.ip() == rule.signalling || not_rewritten).then_some(signalled)
+        let vouched = signalled.ip() == rule.signalling || (rule.vouched && signalled.ip() == rule.rtp.ip());
+        (vouched || not_rewritten).then_some(signalled)
     }
 
     fn learn(&mut self, heard: Learned) {
@@ -242,7 +255,8 @@ mod tests {
     fn rule(rtp: &str, nat: bool) -> Rule {
         let rtp = addr(rtp);
         let rtcp = Some(SocketAddr::new(rtp.ip(), rtp.port() + 1));
-        Rule { rtp, rtcp, signalling: addr(SIGNALLED).ip(), nat }
+        let signalling = addr(SIGNALLED).ip();
+        Rule { rtp, rtcp, signalling, vouched: rtp.ip() == signalling, nat }
     }
 
     fn latch(rtp: &str, nat: bool) -> Latch {

@@ -11,6 +11,7 @@ use crate::core::player::Play;
 use crate::ids::{CallId, Side};
 use crate::time::{Now, Wall};
 use crate::wire::codec::Codec;
+use crate::wire::sdp::{Credentials, Fingerprint};
 use crate::wire::srtp::MasterKey;
 
 /// What media threads need to open a call's two legs.
@@ -56,6 +57,9 @@ pub struct Remote {
     pub rtcp: SocketAddr,
     /// Source of that side's signalling: with `nat`, media may also be learned from this IP.
     pub signalling: IpAddr,
+    /// Media may be sent to `rtp` before any has come from there: it is where the signalling is, or in a network that
+    /// the configuration names. Otherwise its SDP might aim us at a third party.
+    pub vouched: bool,
     /// NAT mode of the trunk or company: a source of the same IP is learned after five packets in sequence.
     pub nat: bool,
     /// `a=rtcp-mux` (RFC 5761): it can have RTP and RTCP on one port. In force when both sides can.
@@ -67,7 +71,35 @@ pub struct Remote {
     pub flowing: Flowing,
     pub presses: Presses,
     /// `None`: RTP in clear.
-    pub secure: Option<Box<SecureMedia>>,
+    pub secure: Option<Box<Secure>>,
+}
+
+impl Remote {
+    /// Its addresses are those that ICE proves.
+    pub fn has_ice(&self) -> bool {
+        matches!(self.secure.as_deref(), Some(Secure::Dtls(_)))
+    }
+}
+
+/// How an encrypted leg comes by its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secure {
+    /// Signalling has told them.
+    Keys(SecureMedia),
+    /// A handshake makes them, between addresses that ICE has proved.
+    Dtls(DtlsMedia),
+}
+
+/// What both ends of a leg said of their DTLS and ICE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DtlsMedia {
+    /// Of the certificate that side must show.
+    pub fingerprint: Fingerprint,
+    /// We begin the handshake.
+    pub is_active: bool,
+    /// What that side's checks are proved with, and what it calls itself in them.
+    pub ours: Credentials,
+    pub theirs: Credentials,
 }
 
 /// How a side speaks of keys that are pressed, as far as it is not the usual way.

@@ -7,7 +7,9 @@
 //!
 //! RTCP is relayed likewise, also on hold. What it says (a BYE, say) never changes anything here. A side whose far side
 //! reports nothing gets reports of ours ([`crate::core::reports`]). When both sides agreed to have RTP and RTCP on one
-//! port (RFC 5761), RTCP comes and goes there.
+//! port (RFC 5761), RTCP comes and goes there; a side with ICE has it so by itself.
+//!
+//! Of a side with ICE only the pair that it has proved is believed ([`Relay::set_pair`]), and nothing that SDP names.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -57,10 +59,18 @@ pub enum Refusal {
     SrtpStreams,
     /// Accepted, but it could not be sealed for the other leg: it was there already, or is one of too many streams.
     SrtpNotSent,
+    /// A leg with DTLS: the handshake has not made its keys yet.
+    SrtpNoKeys,
+    /// A leg with ICE: the check of connectivity is not proved with our password.
+    IceAuth,
+    /// A leg with DTLS: a packet of a handshake from an address that ICE has not proved.
+    DtlsSource,
+    /// A leg with DTLS: the handshake has failed, or shows another certificate than SDP has promised.
+    DtlsFailed,
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 15] = [
+    pub const ALL: [Refusal; 19] = [
         Refusal::WrongSource,
         Refusal::Learning,
         Refusal::TooShort,
@@ -76,6 +86,10 @@ impl Refusal {
         Refusal::SrtpReplay,
         Refusal::SrtpStreams,
         Refusal::SrtpNotSent,
+        Refusal::SrtpNoKeys,
+        Refusal::IceAuth,
+        Refusal::DtlsSource,
+        Refusal::DtlsFailed,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -95,6 +109,10 @@ impl Refusal {
             Refusal::SrtpReplay => "srtp_replay",
             Refusal::SrtpStreams => "srtp_streams",
             Refusal::SrtpNotSent => "srtp_not_sent",
+            Refusal::SrtpNoKeys => "srtp_no_keys",
+            Refusal::IceAuth => "ice_auth",
+            Refusal::DtlsSource => "dtls_source",
+            Refusal::DtlsFailed => "dtls_failed",
         }
     }
 }
@@ -153,18 +171,39 @@ impl Relay {
         for leg in &mut self.legs {
             leg.hear(now);
         }
-        let verdict = remote.map_or(Ok(()), |remote| is_acceptable(remote.rtp, &self.own));
+        let has_ice = remote.is_some_and(Remote::has_ice);
+        let verdict = remote.filter(|_| !has_ice).map_or(Ok(()), |remote| is_acceptable(remote.rtp, &self.own));
         let rule = remote.filter(|remote| verdict.is_ok() && !is_hold(remote.rtp)).map(|remote| Rule {
             rtp: remote.rtp,
             rtcp: Some(remote.rtcp).filter(|rtcp| !is_hold(*rtcp) && is_acceptable(*rtcp, &self.own).is_ok()),
             signalling: remote.signalling,
+            vouched: remote.vouched,
             nat: remote.nat,
         });
+        let leg = &self.legs[side.index()];
+        // A pair that is proved stays so until ICE says otherwise.
+        let rule = if has_ice { leg.latch.rule().filter(|_| leg.has_ice) } else { rule };
         self.legs[side.index()].set_remote(rule, remote);
         if self.reports.is_none() && self.legs.iter().all(|leg| leg.flowing.is_some()) {
             self.reports = Some(Box::new(Reports::new(now, self.seed)));
         }
         verdict
+    }
+
+    /// The pair that a side with ICE has proved and wants: its media comes from there and goes there. `None`: none any
+    /// more.
+    pub fn set_pair(&mut self, side: Side, pair: Option<SocketAddr>) {
+        let pair = pair.filter(|pair| self.may_pair(*pair));
+        // Who has proved an address has asked for our media there.
+        let rule =
+            |pair: SocketAddr| Rule { rtp: pair, rtcp: Some(pair), signalling: pair.ip(), vouched: true, nat: false };
+        let rule = pair.map(rule);
+        self.legs[side.index()].latch.set_rule(rule);
+    }
+
+    /// Whether media may go to this address at all, whatever its owner proves.
+    pub fn may_pair(&self, source: SocketAddr) -> bool {
+        is_acceptable(source, &self.own).is_ok()
     }
 
     /// Where media for this side goes; `None`: nowhere, because nothing is known of it, or it wants none.
@@ -180,13 +219,13 @@ impl Relay {
     }
 
     /// Whether this datagram on the RTP port of a side is for [`Relay::on_rtcp`].
-    pub fn is_rtcp_among_rtp(&self, bytes: &[u8]) -> bool {
-        self.is_muxed() && is_rtcp(bytes)
+    pub fn is_rtcp_among_rtp(&self, side: Side, bytes: &[u8]) -> bool {
+        self.is_muxed(side) && is_rtcp(bytes)
     }
 
-    /// Whether RTCP to the sides goes out of their RTP ports.
-    pub fn is_muxed(&self) -> bool {
-        self.legs.iter().all(|leg| leg.mux)
+    /// Whether RTCP of this side comes to its RTP port, and goes out of it.
+    pub fn is_muxed(&self, side: Side) -> bool {
+        self.legs[side.index()].has_ice || self.legs.iter().all(|leg| leg.mux)
     }
 
     /// Judges a datagram that came to the RTP port of a side.
@@ -216,7 +255,7 @@ impl Relay {
     /// Whether any rule could believe this source: a cheap look before a packet of an encrypted leg is opened.
     pub fn may_believe(&self, from: Side, is_rtcp: bool, source: SocketAddr) -> bool {
         let latch = &self.legs[from.index()].latch;
-        match (is_rtcp, self.is_muxed()) {
+        match (is_rtcp, self.is_muxed(from)) {
             (false, _) => latch.may_believe(source),
             (true, false) => latch.may_believe_rtcp(source),
             (true, true) => latch.is_known(source),
@@ -265,7 +304,7 @@ impl Relay {
 
     /// Reports that are due, each with the side it goes to, and where. Nothing when [`Relay::poll_reports`] is later.
     pub fn make_reports(&mut self, now: Now) -> Vec<(Side, SocketAddr, Vec<u8>)> {
-        let muxed = self.is_muxed();
+        let muxed = Side::BOTH.map(|side| self.is_muxed(side));
         let Some(reports) = self.reports.as_mut().filter(|reports| reports.next_at() <= now.mono) else {
             return Vec::new();
         };
@@ -274,7 +313,7 @@ impl Relay {
         let mut made = Vec::new();
         for side in Side::BOTH.into_iter().filter(|side| due[side.index()]) {
             let (leg, other) = (&self.legs[side.index()], &self.legs[side.other().index()]);
-            if let Some(to) = leg.rtcp_destination(muxed) {
+            if let Some(to) = leg.rtcp_destination(muxed[side.index()]) {
                 // What is sent in other terms is not the stream that came: nothing is said of it.
                 let sent = if other.reach == 0 { &other.quality } else { &untold };
                 made.push((side, to, reports.make(now, side, &leg.quality, sent).write()));
@@ -361,7 +400,7 @@ impl Relay {
         source: SocketAddr,
         bytes: &[u8],
     ) -> Result<Option<SocketAddr>, Refusal> {
-        let muxed = self.is_muxed();
+        let muxed = self.is_muxed(from);
         let leg = &mut self.legs[from.index()];
         // On a shared port RTCP comes from where RTP comes from.
         let may_believe = if muxed { leg.latch.is_known(source) } else { leg.latch.may_believe_rtcp(source) };
@@ -382,6 +421,7 @@ impl Relay {
             }
         }
         leg.rtcp += 1;
+        let muxed = self.is_muxed(from.other());
         let to = self.legs[from.other().index()].rtcp_destination(muxed);
         if let Some(reports) = &mut self.reports {
             reports.on_rtcp(now, from, &rtcp);
@@ -417,6 +457,8 @@ struct Leg {
     refused: [u64; Refusal::ALL.len()],
     /// Both sides want RTP and RTCP on one port.
     mux: bool,
+    /// Its addresses are those that ICE proves.
+    has_ice: bool,
     /// Last accepted packet, or last word of signalling.
     heard: Mono,
     /// How often this silence has been told.
@@ -441,6 +483,7 @@ impl Leg {
             reports: 0,
             refused: [0; Refusal::ALL.len()],
             mux: false,
+            has_ice: false,
             heard: now,
             quiet_told: 0,
         }
@@ -459,6 +502,7 @@ impl Leg {
         self.latch.set_rule(rule);
         self.flowing = remote.map(|remote| remote.flowing);
         self.mux = remote.is_some_and(|remote| remote.rtcp_mux);
+        self.has_ice = remote.is_some_and(Remote::has_ice);
         let formats = remote.map_or(&[][..], |remote| &remote.formats);
         let formats = || formats.iter().filter(|f| f.payload_type < 128).take(SDP_FORMATS);
         self.payloads = formats().fold(0, |bits, f| bits | 1 << f.payload_type);

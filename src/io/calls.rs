@@ -92,7 +92,7 @@ impl Calls {
     pub fn observe(&self, seq: u64, event: &Event) {
         let call = match &event.body {
             Body::CallStarted(call) | Body::CallAnswered(call) | Body::CallEnded(call) => call.call_id,
-            Body::RecordingSealed(sealed) => sealed.call_id,
+            Body::RecordingSealed(sealed) | Body::RecordingRecovered(sealed) => sealed.call_id,
             Body::CallCrashed { call_id, .. } => *call_id,
             Body::RecordingPlayed(played) => played.call_id,
             Body::RecordingErased(erased) => erased.call_id,

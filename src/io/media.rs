@@ -6,6 +6,7 @@
 
 mod driver;
 mod drops;
+mod dtls;
 pub mod engine;
 mod fork;
 mod keys;
@@ -26,6 +27,7 @@ use crate::core::media::{Copies, LocalMedia, MediaCommand, MediaNotice, Open};
 use crate::core::media_address::OwnMedia;
 use crate::core::relay::Relay;
 use crate::ids::CallId;
+use crate::io::media::dtls::Identity;
 use crate::io::media::engine::{Order, Thread};
 use crate::io::media::fork::Fork;
 use crate::io::media::ports::Ports;
@@ -33,6 +35,7 @@ use crate::io::media::session::Session;
 use crate::io::media::tap::TapDoor;
 use crate::limits::CALLS;
 use crate::time::Now;
+use crate::wire::sdp::Fingerprint;
 
 pub use crate::io::media::stats::{MediaStats, RefusedPackets};
 
@@ -53,6 +56,7 @@ pub struct MediaEngine {
     clock: Clock,
     notices: Notices,
     silence_max: std::time::Duration,
+    fingerprint: Fingerprint,
 }
 
 /// Calls and the index of their thread.
@@ -65,7 +69,8 @@ impl std::fmt::Debug for MediaEngine {
 }
 
 impl MediaEngine {
-    /// Starts the threads. Errors are the operating system's: no thread, no epoll, io_uring demanded and refused.
+    /// Starts the threads. Errors are the operating system's: no thread, no epoll, io_uring demanded and refused, no
+    /// randomness for the certificate that handshakes show; or the configured certificate is none for DTLS.
     pub fn start(
         config: &config::Media,
         clock: Clock,
@@ -75,9 +80,13 @@ impl MediaEngine {
         let notices: Notices = Arc::new(notices);
         let homes = Homes::default();
         let engine = driver::choose(config.engine)?;
-        let threads = (0..config.threads.max(1))
-            .map(|index| Thread::start(index, engine, clock.clone(), tap.tap(), notices.clone(), homes.clone()))
-            .collect::<io::Result<_>>()?;
+        let identity = Arc::new(Identity::new(config.dtls.as_ref())?);
+        let fingerprint = identity.fingerprint();
+        let start = |index| {
+            let (notices, homes) = (notices.clone(), homes.clone());
+            Thread::start(index, engine, clock.clone(), tap.tap(), notices, homes, identity.clone())
+        };
+        let threads = (0..config.threads.max(1)).map(start).collect::<io::Result<_>>()?;
         Ok(MediaEngine {
             threads,
             homes,
@@ -86,6 +95,7 @@ impl MediaEngine {
             clock,
             notices,
             silence_max: config.silence_max,
+            fingerprint,
         })
     }
 
@@ -137,6 +147,11 @@ impl MediaEngine {
         let local = pairs.each_ref().map(|pair| LocalMedia { rtp: SocketAddr::new(address, pair.port()) });
         thread.send(Order::Fork(call, Box::new(Fork::new(pairs))));
         Ok(local)
+    }
+
+    /// Of the certificate that handshakes show: SDP must promise it.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// Port pairs that could be taken now; a call needs two.

@@ -28,7 +28,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -73,7 +73,17 @@ pub struct Recordings {
 #[derive(Debug, Default)]
 struct Shared {
     active: AtomicUsize,
+    sealing: AtomicUsize,
+    /// Up to here (as [`Mono`]) everything that was heard is in the files.
+    written: AtomicU64,
     disk_low: AtomicBool,
+}
+
+impl Shared {
+    /// What was heard at this instant is being written now.
+    fn begins(&self, at: Mono) {
+        self.written.fetch_max(at.0, Ordering::Relaxed);
+    }
 }
 
 impl Recordings {
@@ -103,6 +113,11 @@ impl Recordings {
         let seals = {
             let (files, data_dir) = (files.clone(), data_dir.to_path_buf());
             let recipients = Recipients::parse(&config.keep.recipients).map_err(io::Error::other)?;
+            let shared = shared.clone();
+            let notify = move |call, summary| {
+                shared.sealing.fetch_sub(1, Ordering::Relaxed);
+                notify(call, summary);
+            };
             let run = move || seal::run(&*files, &data_dir, fsync, &recipients, &todo, notify);
             Builder::new().name("seals".to_owned()).spawn(run)?
         };
@@ -132,6 +147,19 @@ impl Recordings {
     /// Recordings in the making.
     pub fn active(&self) -> usize {
         self.shared.active.load(Ordering::Relaxed)
+    }
+
+    /// Recordings that have ended and wait for their seal.
+    pub fn sealing(&self) -> usize {
+        self.shared.sealing.load(Ordering::Relaxed)
+    }
+
+    /// How far the files are behind the talk: a fraction of a second where the disk keeps up. `now` is the media threads'
+    /// clock.
+    pub fn lag(&self, now: Mono) -> Duration {
+        let written = Mono(self.shared.written.load(Ordering::Relaxed));
+        // Before the first word of a media thread there is nothing to be behind of.
+        if written == Mono(0) { Duration::ZERO } else { now.since(written).saturating_sub(BEHIND) }
     }
 
     /// The disk has less free than `disk_free_min`: new recordings are refused with `disk_low`.
@@ -206,6 +234,7 @@ impl Worker {
     fn handle(&mut self, message: TapMessage) {
         match message {
             TapMessage::Start { spec, sides } => {
+                self.shared.begins(spec.started.mono);
                 self.clock.hear(spec.started.mono);
                 self.start(&spec, &sides);
             }
@@ -234,7 +263,8 @@ impl Worker {
         } else {
             None
         };
-        let mut active = Active::start(&*self.files, &self.data_dir, self.config.fsync, spec, sides, refused);
+        let ways = (self.config.fsync, self.config.store);
+        let mut active = Active::start(&*self.files, &self.data_dir, ways, spec, sides, refused);
         if self.config.loss == Loss::Conceal {
             active.recorder.conceal();
         }
@@ -250,6 +280,9 @@ impl Worker {
     fn packets(&mut self, batch: &Batch) {
         let mut last = None;
         for packet in batch.packets() {
+            if last.is_none() {
+                self.shared.begins(packet.at);
+            }
             last = Some(packet.at);
             self.guarded(packet.call, |active, fsync, out| active.on_packet(&packet, fsync, out));
         }
@@ -293,6 +326,7 @@ impl Worker {
 
     /// Must not be lost, so it waits when the line is full; the line is as long as all calls together need.
     fn seal(&mut self, finished: writer::Finished) {
+        self.shared.sealing.fetch_add(1, Ordering::Relaxed);
         if self.jobs.send(Job::Seal(Box::new(finished))).is_err() {
             error!("the sealing thread has ended");
         }
@@ -304,6 +338,7 @@ impl Worker {
         for active in active.values_mut() {
             guard(active, config.fsync, out, jobs, |active, fsync, out| active.on_time(now, fsync, out));
         }
+        self.shared.begins(now);
         self.look_at_disk();
     }
 

@@ -4,17 +4,19 @@
 //! `i=` lines, and none of them may cost a call. Writing starts from nothing: the other side sees our own `o=`, `c=`
 //! and `m=` and a short list of attributes, never a line of its peer's.
 
+mod dtls;
 mod secured;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 
 use crate::limits;
 use secured::Profile;
 
+pub use dtls::{Credentials, Dtls, Fingerprint, Setup};
 pub use secured::{Accepts, Crypto, Secured, without_keys};
 
 /// Why a body is not a session description we can use.
@@ -131,6 +133,11 @@ pub struct Audio {
 }
 
 impl Audio {
+    /// Its addresses are those that ICE proves; what the description says of them does not count.
+    pub fn has_ice(&self) -> bool {
+        matches!(self.secured.as_deref(), Some(Secured::Dtls(_)))
+    }
+
     /// Keeps the formats that `keep` likes; `false` when no codec (as opposed to comfort noise and telephone events)
     /// is left.
     pub fn retain(&mut self, mut keep: impl FnMut(&Format) -> bool) -> bool {
@@ -158,6 +165,9 @@ pub struct Slot {
     pub proto: String,
     pub formats: String,
 }
+
+/// What stands for the address of a stream with ICE, as browsers write it before they know any.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9);
 
 /// What we need of a session description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,7 +199,8 @@ impl Sdp {
             let Some(profile) = Profile::read(&media.proto).filter(|_| is_audio && sdp.audio.is_none()) else {
                 continue;
             };
-            match choose(profile, media, accepts).map(|secured| (read_audio(&session, media), secured)) {
+            let chosen = choose(profile, &session, media, accepts);
+            match chosen.map(|secured| (read_audio(&session, media, profile == Profile::Dtls), secured)) {
                 Ok((Some(audio), _)) if audio.formats.is_empty() => {}
                 Ok((Some(audio), secured)) => sdp.audio = Some((index, Audio { secured, ..audio })),
                 Ok((None, _)) => sdp.passed_over = Some(SdpError::NoAddress),
@@ -209,11 +220,16 @@ impl Sdp {
 }
 
 /// The keys of a stream that will do; else why it will not.
-fn choose(profile: Profile, media: &sdp_types::Media, accepts: Accepts) -> Result<Option<Box<Secured>>, SdpError> {
+fn choose(
+    profile: Profile,
+    session: &sdp_types::Session,
+    media: &sdp_types::Media,
+    accepts: Accepts,
+) -> Result<Option<Box<Secured>>, SdpError> {
     match profile {
         Profile::Plain if accepts.takes(None) => Ok(None),
         Profile::Plain => Err(SdpError::NotEncrypted),
-        Profile::Sdes => match secured::read(media) {
+        Profile::Sdes | Profile::Dtls => match secured::read(profile, session, media) {
             Some(secured) if accepts.takes(Some(&secured)) => Ok(Some(Box::new(secured))),
             Some(_) => Err(SdpError::Encrypted),
             None => Err(SdpError::NoKey),
@@ -248,16 +264,12 @@ fn usable_lines(body: &[u8]) -> Result<String, SdpError> {
     if seen_version { Ok(kept) } else { Err(SdpError::Unreadable) }
 }
 
-fn read_audio(session: &sdp_types::Session, media: &sdp_types::Media) -> Option<Audio> {
-    let connection = media.connections.first().or(session.connection.as_ref())?;
-    let address: IpAddr = connection.connection_address.parse().ok()?;
-    let family = connection.addrtype.to_string();
-    if (family == "IP6") != address.is_ipv6() {
-        return None;
-    }
+/// `has_ice`: see [`Audio::has_ice`].
+fn read_audio(session: &sdp_types::Session, media: &sdp_types::Media, has_ice: bool) -> Option<Audio> {
+    let (rtp, rtcp) = if has_ice { (NOWHERE, NOWHERE) } else { addresses(session, media)? };
     let mut audio = Audio {
-        rtp: SocketAddr::new(address, media.port),
-        rtcp: SocketAddr::new(address, media.port.checked_add(1)?),
+        rtp,
+        rtcp,
         rtcp_mux: false,
         direction: Direction::default(),
         formats: Vec::new(),
@@ -279,7 +291,21 @@ fn read_audio(session: &sdp_types::Session, media: &sdp_types::Media) -> Option<
     for attribute in &media.attributes {
         read_attribute(&mut audio, &attribute.attribute, attribute.value.as_deref().unwrap_or(""));
     }
+    if has_ice {
+        audio.rtcp = NOWHERE;
+    }
     Some(audio)
+}
+
+/// Of RTP, and of RTCP as long as nothing else says where.
+fn addresses(session: &sdp_types::Session, media: &sdp_types::Media) -> Option<(SocketAddr, SocketAddr)> {
+    let connection = media.connections.first().or(session.connection.as_ref())?;
+    let address: IpAddr = connection.connection_address.parse().ok()?;
+    let family = connection.addrtype.to_string();
+    if (family == "IP6") != address.is_ipv6() {
+        return None;
+    }
+    Some((SocketAddr::new(address, media.port), SocketAddr::new(address, media.port.checked_add(1)?)))
 }
 
 fn read_attribute(audio: &mut Audio, name: &str, value: &str) {
@@ -437,10 +463,13 @@ impl Describer {
             "v=0\r\no=- {} {} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n",
             self.session_id, self.version
         );
+        if let Some(secured) = &audio.secured {
+            secured::write_session(&mut text, secured);
+        }
         let count = self.slots.len().max(1);
         for index in 0..count {
             if index == self.audio_slot.min(count - 1) {
-                write_audio(&mut text, audio, self.proto(audio, local), local.port());
+                write_audio(&mut text, audio, self.proto(audio, local), local);
             } else if let Some(slot) = self.slots.get(index) {
                 let _ = write!(text, "m={} 0 {} {}\r\n", slot.media, slot.proto, slot.formats);
             }
@@ -467,8 +496,8 @@ fn same_manner(a: &Audio, b: &Audio) -> bool {
         && (&a.secured, a.rtcp_mux) == (&b.secured, b.rtcp_mux)
 }
 
-fn write_audio(text: &mut String, audio: &Audio, proto: &str, port: u16) {
-    let _ = write!(text, "m=audio {port} {proto}");
+fn write_audio(text: &mut String, audio: &Audio, proto: &str, local: SocketAddr) {
+    let _ = write!(text, "m=audio {} {proto}", local.port());
     for format in &audio.formats {
         let _ = write!(text, " {}", format.payload_type);
     }
@@ -484,7 +513,7 @@ fn write_audio(text: &mut String, audio: &Audio, proto: &str, port: u16) {
         }
     }
     if let Some(secured) = &audio.secured {
-        secured::write(text, secured);
+        secured::write(text, secured, local);
     }
     if let Some(ptime) = audio.ptime {
         let _ = write!(text, "a=ptime:{ptime}\r\n");

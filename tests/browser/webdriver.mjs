@@ -11,7 +11,7 @@ const FLAGS = [
 
 export class Browser {
   // Starts chromedriver and one Chromium with a profile of its own.
-  static async start({ width = 1200, height = 1000, insecure = false } = {}) {
+  static async start({ width = 1200, height = 1000, insecure = false, flags = [] } = {}) {
     const browser = new Browser();
     browser.profile = await mkdtemp(join(tmpdir(), 'leaseline-browser-'));
     browser.driver = spawn(process.env.CHROMEDRIVER || 'chromedriver', ['--port=0'], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -27,7 +27,7 @@ export class Browser {
         });
       });
       browser.url = `http://127.0.0.1:${port}/session`;
-      const args = [...FLAGS, `--user-data-dir=${browser.profile}`, `--window-size=${width},${height}`];
+      const args = [...FLAGS, ...flags, `--user-data-dir=${browser.profile}`, `--window-size=${width},${height}`];
       const options = { args };
       if (process.env.CHROMIUM) options.binary = process.env.CHROMIUM;
       const session = await browser.send('POST', '', {

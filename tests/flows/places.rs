@@ -156,3 +156,31 @@ fn calls_go_where_somebody_answers() {
     // Seconds until the answer, calls at the office, calls at the shop.
     assert_eq!(answered, [(9, 1, 0), (1, 2, 0), (1, 2, 1)], "{}", world.ladder());
 }
+
+/// E17: whose media may be sent to before it has been heard, by where its description says that it is.
+#[test]
+fn e17_who_is_vouched_for() {
+    let described = |ip: &str| {
+        format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n")
+    };
+    let gateways = |networks: &str| {
+        let config = CONFIG.replace("country = \"GB\"", &format!("country = \"GB\"\nmedia_networks = {networks}"));
+        config.replace("name = \"acme\"", &format!("name = \"acme\"\nmedia_networks = {networks}"))
+    };
+    let vouched = |config: &str, caller: &str, shop: &str| {
+        let mut world = World::new(7, config);
+        world.add(CARRIER, Phone::new(Answering::default()));
+        world.add(SHOP, Phone::new(Answering { sdp: Some(described(shop)), ..Answering::default() }));
+        world.dial(Calling { sdp: Some(described(caller)), ..Calling::default() });
+        world.pass(5 * SECOND);
+        let media = world.media.values().next().expect("a call");
+        media.remotes.each_ref().map(|remote| remote.as_ref().expect("both have spoken").vouched)
+    };
+    // The trunk's own networks, and where the destination signals.
+    assert_eq!(vouched(CONFIG, "192.0.2.77", "198.51.100.1"), [true, true]);
+    // Anybody else has to speak first.
+    assert_eq!(vouched(CONFIG, "203.0.113.9", "203.0.113.9"), [false, false]);
+    assert_eq!(vouched(CONFIG, "192.0.2.10", "192.0.2.10"), [true, false]);
+    assert_eq!(vouched(&gateways("[\"203.0.113.0/28\"]"), "203.0.113.9", "203.0.113.9"), [true, true]);
+    assert_eq!(vouched(&gateways("[\"203.0.113.0/28\"]"), "203.0.113.99", "203.0.113.99"), [false, false]);
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use leaseline::core::media::{Remote, SecureMedia};
+use leaseline::core::media::{Remote, Secure, SecureMedia};
 
 use crate::SECOND;
 use crate::world::phone::{Answering, Calling, Do, Phone};
@@ -80,7 +80,10 @@ fn remotes(world: &World) -> [Option<Remote>; 2] {
 }
 
 fn keys(world: &World, side: usize) -> Option<SecureMedia> {
-    remotes(world)[side].as_ref()?.secure.as_deref().cloned()
+    match remotes(world)[side].as_ref()?.secure.as_deref()? {
+        Secure::Keys(keys) => Some(keys.clone()),
+        Secure::Dtls(_) => None,
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ use leaseline::core::locate::{Answer, Answers, Hop, Query, find};
 use leaseline::core::media::{Copies, CopyTo, LocalMedia, MediaCommand, MediaNotice, Remote};
 use leaseline::ids::{CallId, Side};
 use leaseline::time::{Mono, Now, Wall};
+use leaseline::wire::sdp::Fingerprint;
 use leaseline::wire::sip::Message;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
@@ -82,7 +83,7 @@ pub enum Meddle {
 pub fn settings(config: &str) -> Arc<Settings> {
     let config = Config::parse(config, "test.toml", Path::new("")).expect("the test's configuration");
     let listeners = config.sip.listen.clone();
-    Arc::new(Settings::new(Arc::new(config), listeners))
+    Arc::new(Settings::new(Arc::new(config), listeners).with_fingerprint(Fingerprint([0xa1; 32])))
 }
 
 struct Datagram {

@@ -13,7 +13,8 @@ pub(super) fn of_trunk(trunk: &Trunk, config: &Config) -> Option<String> {
     let encryption = trunk.media_encryption.filter(|encryption| *encryption != MediaEncryption::Off)?;
     let mut line = match encryption {
         MediaEncryption::Sdes => "SRTP with keys in SDP, else refused".to_owned(),
-        _ => "SRTP for those who offer it with keys in SDP".to_owned(),
+        MediaEncryption::Dtls => "SRTP with keys of a DTLS handshake, else refused".to_owned(),
+        _ => "SRTP for those who offer it".to_owned(),
     };
     let listens = config.sip.listen.iter().map(|listener| listener.transport);
     let mut open: Vec<String> = Vec::new();
@@ -24,7 +25,8 @@ pub(super) fn of_trunk(trunk: &Trunk, config: &Config) -> Option<String> {
         }
     }
     if !open.is_empty() {
-        let _ = write!(line, "; warning: over {} anybody on the way reads the keys, use TLS", open.join(", "));
+        let danger = danger(encryption);
+        let _ = write!(line, "; warning: over {} anybody on the way {danger}, use TLS", open.join(", "));
     }
     Some(line)
 }
@@ -39,10 +41,21 @@ pub(super) fn of_company(company: &Company, names: &Names) -> Vec<String> {
         let uri = destination.proxy().unwrap_or(&destination.uri).replace(['{', '}'], "");
         let query = Query::of(&Uri::parse(&uri).ok()?, names).ok()?;
         let is_secret = query.secure || query.transport.is_some_and(is_secret);
-        let warning = if is_secret { "" } else { "; warning: anybody on the way reads the keys, use TLS" };
-        Some(format!("{}: {}{warning}", destination.label, encryption.as_str()))
+        let mut line = format!("{}: {}", destination.label, encryption.as_str());
+        if !is_secret {
+            let _ = write!(line, "; warning: anybody on the way {}, use TLS", danger(encryption));
+        }
+        Some(line)
     };
     company.every_destination().filter_map(|destination| line(destination)).collect()
+}
+
+/// What signalling in the open gives away.
+const fn danger(encryption: MediaEncryption) -> &'static str {
+    match encryption {
+        MediaEncryption::Dtls => "can put its own fingerprint into SDP",
+        _ => "reads the keys",
+    }
 }
 
 const fn is_secret(transport: Transport) -> bool {

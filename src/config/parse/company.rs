@@ -46,6 +46,7 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         final_statuses,
         retry_statuses,
         nat: r.boolean(s, "nat").or(false),
+        media_networks: super::trunk::media_networks(r, s, []),
         media_encryption: choice(r, s, "media_encryption", &MediaEncryption::ALL),
         recording: r.boolean(s, "recording").optional(),
         prompts: prompts::prompts(r, s),

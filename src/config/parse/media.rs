@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::super::check::Places;
 use super::super::read::{Found, Reader, Section};
-use super::super::{Codecs, Digits, Engine, Fsync, Loss, Media, Recording, RecordingKeys, value};
+use super::super::{Codecs, Digits, Engine, Fsync, Loss, Media, Recording, RecordingKeys, Store, value};
 use super::archive::keep;
+use super::tls;
 use super::{DAY, MINUTE, address, address_v6, choice, duration, small, specified_address};
 
 pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: &mut Places) -> Media {
@@ -47,6 +48,7 @@ pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: 
         silence_max: duration(r, &mut s, "silence_max", Duration::ZERO, DAY).or(MINUTE),
         engine: choice(r, &mut s, "engine", &engines).unwrap_or(Engine::Auto),
         dscp: r.integer(&mut s, "dscp", 0..64).optional().and_then(|dscp| u8::try_from(dscp).ok()).unwrap_or(46),
+        dtls: tls::dtls(r, &mut s),
     };
     r.end(s);
     media
@@ -55,10 +57,13 @@ pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: 
 pub(super) fn recording<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, data_dir: &Path) -> Recording {
     let mut s = r.section(root, "recording");
     let ways = [("none", Fsync::None), ("seal", Fsync::Seal), ("second", Fsync::Second)];
+    let stores = [("pcm", Store::Pcm), ("g711", Store::G711)];
     let recording = Recording {
         enabled: r.boolean(&mut s, "enabled").or(true),
         fsync: choice(r, &mut s, "fsync", &ways).unwrap_or(Fsync::Seal),
+        store: choice(r, &mut s, "format", &stores).unwrap_or_default(),
         disk_free_min: r.text(&mut s, "disk_free_min", value::size).or(200 << 20),
+        disk_free_erase: r.text(&mut s, "disk_free_erase", value::size).or(0),
         keep: keep(r, &mut s, data_dir),
         keys: RecordingKeys {
             pause: r.text(&mut s, "pause_keys", keys).or("*7".to_owned()),

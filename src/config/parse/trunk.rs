@@ -9,6 +9,8 @@ mod reach;
 mod register;
 mod stir;
 
+pub(super) use reach::media_networks;
+
 use super::super::check::Marks;
 use super::super::read::{Found, Reader, Section};
 use super::super::{DialledIn, MediaEncryption, NumberFormat, ReasonHeader, Sip, Source, Trunk, destination, value};
@@ -73,6 +75,11 @@ pub(super) fn trunk<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, node: &Sip,
     ];
     let (register, registers_with) = register.unzip();
     let address = r.text(s, "address", way_out).optional();
+    let matched = sources.iter().filter_map(|source| match source {
+        Source::Network(net) => Some(*net),
+        Source::Address(_) | Source::Tls(_) => None,
+    });
+    let media_networks = reach::media_networks(r, s, matched);
     let (codecs, codecs_at) = reach::codecs(r, s);
     if let Some(place) = codecs_at {
         marks.keys.insert("codecs", place);
@@ -88,6 +95,7 @@ pub(super) fn trunk<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, node: &Sip,
         prefix: r.text(s, "prefix", prefix).or(String::new()),
         trust_identity: r.boolean(s, "trust_identity").or(true),
         nat: r.boolean(s, "nat").or(false),
+        media_networks,
         large_requests: sip::large_requests(r, s).unwrap_or(node.large_requests),
         calls_max: count(r, s, "calls_max", 1).unwrap_or(node.calls_max),
         calls_per_second_max: rate(r, s),

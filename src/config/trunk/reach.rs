@@ -1,12 +1,36 @@
 //! What a trunk's legs may be carried by: codecs and transports.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use rsip::Transport;
 
 /// Codecs by name, in upper case as descriptions have them, the preferred one first. Empty: any, in the order of whoever
 /// offers. Telephone events and comfort noise are no codecs and always cross.
 pub type CodecList = Arc<[Box<str>]>;
+
+/// Where a party's media may be although its signalling is elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MediaNetworks(Arc<[IpNet]>);
+
+impl MediaNetworks {
+    /// One of them has this address.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        self.0.iter().any(|net| net.contains(&ip.to_canonical()))
+    }
+
+    /// They, as they are written.
+    pub fn iter(&self) -> impl Iterator<Item = &IpNet> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<IpNet> for MediaNetworks {
+    fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> MediaNetworks {
+        MediaNetworks(networks.into_iter().collect())
+    }
+}
 
 /// The transports that a trunk may use, in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -83,8 +83,13 @@ pub const CODES: &[Code] = &[
     code("certificate_not_authoritative", 437, false, "the certificate does not speak for the caller's number"),
     code("no_common_codec", 488, false, "the offer has no audio that we take"),
     code("media_not_encrypted", 488, false, "the offer is in clear where `media_encryption` wants keys"),
-    code("media_encryption_off", 488, false, "the offer is encrypted where `media_encryption` is \"off\""),
-    code("no_media_key", 488, false, "the offer is encrypted and has no key of a suite that we know"),
+    code("media_encryption_off", 488, false, "the offer is encrypted in a way that `media_encryption` does not name"),
+    code(
+        "no_media_key",
+        488,
+        false,
+        "the offer is encrypted and has no key of a suite that we know, or not what a handshake needs",
+    ),
     code("bad_session_description", 488, false, "the offer cannot be read"),
 ];
 

@@ -17,7 +17,7 @@ use crate::core::route::Question;
 use crate::core::{identity, number};
 use crate::ids::{CallId, E164, Side};
 use crate::time::Now;
-use crate::wire::sdp::SdpError;
+use crate::wire::sdp::{Accepts, SdpError};
 use crate::wire::sip::Message;
 
 impl B2bua {
@@ -169,6 +169,7 @@ impl B2bua {
 fn read_offer(invite: &Message, trunk: &Trunk, settings: &Settings) -> Result<Option<Stream>, Reject> {
     let Some(body) = description(invite) else { return Ok(None) };
     let accepts = trunk.media_encryption.unwrap_or_default().accepts();
+    let accepts = Accepts { dtls: accepts.dtls && settings.fingerprint.is_some(), ..accepts };
     let read = read_stream(&body, settings.config.media.codecs, accepts);
     let read =
         read.and_then(|mut stream| if stream.limit(&trunk.codecs) { Ok(stream) } else { Err(SdpError::NoAudio) });

@@ -10,6 +10,7 @@ use crate::core::directory::Directory;
 use crate::core::hosts::Hosts;
 use crate::core::locate::{Names, Reach};
 use crate::core::media_address::OwnMedia;
+use crate::wire::sdp::Fingerprint;
 use crate::wire::sip::Uri;
 
 /// What signalling reads; swapped whole on reload.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub plain: Arc<Trunk>,
     /// Some leg may be encrypted.
     pub(super) encrypts_media: bool,
+    /// Of the certificate that media threads show; `None`: they have none, and no leg has DTLS.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl Settings {
@@ -37,7 +40,14 @@ impl Settings {
 
     /// Those of a new configuration; names keep their numbers.
     pub fn successor(&self, config: Arc<Config>) -> Settings {
-        Settings::with(config, self.listeners.clone(), self.names.clone())
+        let fingerprint = self.fingerprint;
+        Settings { fingerprint, ..Settings::with(config, self.listeners.clone(), self.names.clone()) }
+    }
+
+    /// With media threads that show the certificate of this fingerprint.
+    #[must_use]
+    pub fn with_fingerprint(self, fingerprint: Fingerprint) -> Settings {
+        Settings { fingerprint: Some(fingerprint), ..self }
     }
 
     fn with(config: Arc<Config>, listeners: Vec<Listener>, mut names: Names) -> Settings {
@@ -56,6 +66,7 @@ impl Settings {
         let encrypts_media = of_companies || config.trunks.iter().any(|trunk| is_encrypted(trunk.media_encryption));
         Settings {
             encrypts_media,
+            fingerprint: None,
             directory: Directory::with(&config, &names),
             hosts: Hosts::new(&listeners, config.sip.advertise.as_deref()),
             listeners,

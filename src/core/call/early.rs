@@ -259,8 +259,8 @@ impl Call {
         let signalling = ctx.agent.flow(leg)?.remote.ip();
         let negotiation = self.negotiation.as_mut()?;
         let (newcomer, stream, payload) = negotiation.answer_newcomer(session, offer)?;
-        let nat = self.facts.company.nat || self.way_out.as_ref().is_some_and(|trunk| trunk.nat);
-        negotiation.welcome(newcomer, signalling, nat);
+        let origin = super::hunt::origin(&self.facts.company, self.way_out.as_deref(), signalling);
+        negotiation.welcome(newcomer, origin);
         ctx.agent.ack(ctx.now, leg, Some(payload));
         Some(stream)
     }

@@ -11,7 +11,10 @@ mod parallel;
 mod pickup;
 pub(super) mod redirect;
 
-use crate::core::call::offer::Legs;
+use std::net::IpAddr;
+
+use crate::config::{Company, Trunk};
+use crate::core::call::offer::{Legs, Origin};
 use crate::core::call::{Call, Ctx, State, ending};
 use crate::core::event::{HangupBy, Outcome};
 use crate::core::media::LocalMedia;
@@ -57,6 +60,16 @@ impl Hunt {
     }
 }
 
+/// Where a destination of the company is that is reached through this trunk, or through none.
+pub(super) fn origin(company: &Company, trunk: Option<&Trunk>, signalling: IpAddr) -> Origin {
+    let networks = trunk.map(|trunk| trunk.media_networks.clone()).unwrap_or_default();
+    Origin {
+        signalling,
+        nat: company.nat || trunk.is_some_and(|trunk| trunk.nat),
+        networks: [networks, company.media_networks.clone()],
+    }
+}
+
 impl Call {
     /// Ports are there: describe ourselves and try the first destination.
     pub(super) fn begin_hunt(&mut self, local: [LocalMedia; 2], ctx: &mut Ctx<'_>) {
@@ -64,14 +77,18 @@ impl Call {
         let legs = Legs {
             local,
             advertise: media.advertise,
-            caller_signalling: self.facts.flow.remote.ip(),
-            caller_nat: self.facts.caller_nat,
+            caller: Origin {
+                signalling: self.facts.flow.remote.ip(),
+                nat: self.facts.trunk.nat,
+                networks: [self.facts.trunk.media_networks.clone(), Default::default()],
+            },
             caller_codecs: self.facts.trunk.codecs.clone(),
             hold_music: self.facts.company.prompts.hold.is_some(),
             caller_presses: self.facts.trunk.within.dtmf,
             session_ids: self.facts.session_ids,
             caller_encryption: self.facts.trunk.media_encryption.unwrap_or_default(),
             secret: self.facts.media_secret.take(),
+            fingerprint: ctx.settings.fingerprint,
             transcode: media.transcode && ctx.admission.may_transcode(),
         };
         self.negotiation = Some(super::Negotiation::new(media.codecs, ctx.settings.own_media().clone(), &legs));

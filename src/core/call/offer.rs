@@ -4,6 +4,7 @@
 //! Both sides need not have a codec in common, when we may transcode ([`crate::core::transcode`]): an offer gets codecs
 //! of ours behind those of who made it (`terms`), and an answer is told in the terms of the offer that it answers.
 
+mod dtls;
 mod hold;
 mod keys;
 mod presses;
@@ -14,13 +15,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use crate::config::{CodecList, Codecs, Keys, MediaEncryption, Trunk};
+use crate::config::{CodecList, Codecs, Keys, MediaEncryption, MediaNetworks, Trunk};
 use crate::core::agent::Payload;
 use crate::core::media::{self, Flowing, LocalMedia, PayloadFormat, Presses, Remote};
 use crate::core::media_address::{self, OwnMedia};
 use crate::ids::Side;
 use crate::wire::multipart;
-use crate::wire::sdp::{Accepts, Audio, Describer, Direction, Format, Sdp, SdpError, Slot};
+use crate::wire::sdp::{Accepts, Audio, Describer, Direction, Fingerprint, Format, Sdp, SdpError, Slot};
 use crate::wire::sip::Message;
 
 use hold::Hold;
@@ -47,8 +48,7 @@ pub struct Negotiation {
     own: OwnMedia,
     describers: [Describer; 2],
     local: [SocketAddr; 2],
-    signalling: [IpAddr; 2],
-    nat: [bool; 2],
+    origin: [Origin; 2],
     /// What each leg's trunk lets it talk with, and how it speaks of keys.
     allowed: [CodecList; 2],
     presses: [Keys; 2],
@@ -103,9 +103,33 @@ impl Newcomer {
     }
 
     fn describe(&mut self, audio: &Audio, extra: u128, local: SocketAddr) -> Payload {
-        self.said.note(audio, extra);
-        let bytes = self.describer.describe(&secured(Cow::Borrowed(audio), self.keys.as_deref()), local);
+        let audio = secured(Cow::Borrowed(audio), self.keys.as_deref());
+        self.said.note(&audio, extra);
+        let bytes = self.describer.describe(&audio, local);
         Payload { content_type: "application/sdp".to_owned(), bytes }
+    }
+}
+
+/// Where a party signals from, and what of its media follows from that.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Source of its signalling.
+    pub signalling: IpAddr,
+    /// Media may be learned from there.
+    pub nat: bool,
+    /// Where its media may be beside: what its trunk says, and its company.
+    pub networks: [MediaNetworks; 2],
+}
+
+impl Origin {
+    /// Nothing is known but the address.
+    pub fn at(signalling: IpAddr) -> Origin {
+        Origin { signalling, nat: false, networks: Default::default() }
+    }
+
+    /// Media may be sent to this address of its description before any has come from there.
+    fn vouches_for(&self, ip: IpAddr) -> bool {
+        ip == self.signalling || self.networks.iter().any(|networks| networks.contains(ip))
     }
 }
 
@@ -116,8 +140,7 @@ pub struct Legs {
     pub local: [LocalMedia; 2],
     /// Address put into SDP instead, when behind NAT.
     pub advertise: Option<IpAddr>,
-    pub caller_signalling: IpAddr,
-    pub caller_nat: bool,
+    pub caller: Origin,
     /// Of the caller's trunk.
     pub caller_codecs: CodecList,
     /// Whoever is put on hold hears music of ours.
@@ -129,6 +152,8 @@ pub struct Legs {
     pub session_ids: [u64; 2],
     /// What keys are drawn from.
     pub secret: Option<Box<[u8; 32]>>,
+    /// Of our certificate, for legs with DTLS.
+    pub fingerprint: Option<Fingerprint>,
     /// Whether this call may be transcoded.
     pub transcode: bool,
 }
@@ -146,21 +171,22 @@ impl Negotiation {
             own,
             describers: legs.session_ids.map(Describer::new),
             local: Side::BOTH.map(address),
-            signalling: [legs.caller_signalling; 2],
-            nat: [legs.caller_nat, false],
+            origin: [legs.caller.clone(), Origin::at(legs.caller.signalling)],
             allowed: [CodecList::clone(&legs.caller_codecs), CodecList::default()],
             presses: [legs.caller_presses, Keys::default()],
             hold: Hold::new(legs.hold_music),
             said: [Said::default(), Said::default()],
             accepted: [None, None],
-            security: legs.secret.as_ref().map(|secret| Box::new(Security::new(**secret, legs.caller_encryption))),
+            security: legs
+                .secret
+                .as_ref()
+                .map(|secret| Box::new(Security::new(**secret, legs.caller_encryption, legs.fingerprint))),
         }
     }
 
-    /// The company leg now leads to this address.
-    pub fn company_at(&mut self, signalling: IpAddr, nat: bool) {
-        self.signalling[Side::Company.index()] = signalling;
-        self.nat[Side::Company.index()] = nat;
+    /// The company leg now leads there.
+    pub fn company_at(&mut self, origin: Origin) {
+        self.origin[Side::Company.index()] = origin;
         self.accepted[Side::Company.index()] = None;
         self.describers[Side::Company.index()].start_anew();
         if let Some(security) = &mut self.security {
@@ -240,7 +266,7 @@ impl Negotiation {
         let direction = self.hold.offered(offer.direction);
         let unchanged = (said.direction, said.ptime, said.maxptime) == (direction, offer.ptime, offer.maxptime);
         // An answer may not agree to one port when the offer did not; the other side is asked again.
-        let unchanged = unchanged && (offer.rtcp_mux || !audio.rtcp_mux);
+        let unchanged = unchanged && (offer.rtcp_mux || !audio.rtcp_mux || audio.has_ice());
         if !goes_on || !unchanged {
             return None;
         }
@@ -307,12 +333,11 @@ impl Negotiation {
     }
 
     /// The newcomer stands for the company from now on; its stream is still to be accepted.
-    pub fn welcome(&mut self, newcomer: Newcomer, signalling: IpAddr, nat: bool) {
+    pub fn welcome(&mut self, newcomer: Newcomer, origin: Origin) {
         let company = Side::Company.index();
         self.describers[company] = newcomer.describer;
         self.said[company] = newcomer.said;
-        self.signalling[company] = signalling;
-        self.nat[company] = nat;
+        self.origin[company] = origin;
         self.accepted[company] = None;
         if let (Some(security), Some(keys)) = (&mut self.security, newcomer.keys) {
             *security.leg_mut(Side::Company) = *keys;
@@ -366,6 +391,9 @@ impl Negotiation {
     /// and the relay, which asks again, sends nothing there and believes nothing from there.
     pub fn check_address(&self, side: Side, stream: &Stream) -> Result<(), SdpError> {
         let rtp = stream.audio.rtp;
+        if stream.audio.has_ice() {
+            return Ok(());
+        }
         let reachable = media_address::is_hold(rtp) || rtp.is_ipv4() == self.local[side.index()].is_ipv4();
         let verdict = media_address::is_acceptable(rtp, &self.own);
         let neighbour = verdict == Err("media_address_own") && rtp.ip().is_loopback();
@@ -391,7 +419,14 @@ impl Negotiation {
         let (mut audio, mut extra) = self.in_terms_of(to, audio, is_answer);
         let offer = self.accepted[to].as_ref().filter(|_| is_answer);
         extra |= presses::fit(&mut audio, offer, self.presses_towards(Side::BOTH[to]));
-        (secured(audio, self.security.as_ref().map(|security| security.leg(Side::BOTH[to]))), extra)
+        let Some(security) = &self.security else { return (secured(audio, None), extra) };
+        // One that shares a port for its own reasons does not speak for the other side.
+        if let (true, true, Some(offer)) = (is_answer, audio.rtcp_mux, &self.accepted[to])
+            && !offer.rtcp_mux
+        {
+            audio.to_mut().rtcp_mux = false;
+        }
+        (secured(audio, Some(security.leg(Side::BOTH[to]))), extra)
     }
 
     /// In codecs that this leg has.
@@ -471,17 +506,19 @@ impl Negotiation {
                 });
             }
         }
+        let origin = &self.origin[side.index()];
         Remote {
             rtp: audio.rtp,
             rtcp: audio.rtcp,
-            signalling: self.signalling[side.index()],
-            nat: self.nat[side.index()],
+            signalling: origin.signalling,
+            vouched: origin.vouches_for(audio.rtp.ip()),
+            nat: origin.nat,
             said: audio.formats.len(),
             rtcp_mux: audio.rtcp_mux,
             formats,
             flowing: Flowing {
                 from_side: audio.direction.sends(),
-                to_side: audio.direction.receives() && !audio.rtp.ip().is_unspecified(),
+                to_side: audio.direction.receives() && (audio.has_ice() || !audio.rtp.ip().is_unspecified()),
             },
             secure: self.security.as_ref().and_then(|security| security.media(side)),
             presses: Presses {
@@ -543,6 +580,9 @@ fn secured<'a>(mut audio: Cow<'a, Audio>, keys: Option<&LegKeys>) -> Cow<'a, Aud
     if !fits {
         audio.to_mut().secured = keys.and_then(LegKeys::says).map(Box::new);
     }
+    if !audio.rtcp_mux && keys.is_some_and(LegKeys::shares_port) {
+        audio.to_mut().rtcp_mux = true;
+    }
     audio
 }
 
@@ -570,7 +610,7 @@ pub fn read_stream(body: &Bytes, codecs: Codecs, accepts: Accepts) -> Result<Str
         Codecs::Any => audio.retain(|_| true),
         Codecs::Recordable => audio.retain(|format| !format.is_codec() || media::is_recordable(&format.name)),
     };
-    if media_address::is_hold(audio.rtp) {
+    if media_address::is_hold(audio.rtp) && !audio.has_ice() {
         // The other side is given an address of ours: that nothing is to be sent must stand in words (RFC 3264 §8.4).
         audio.direction = Direction::new(audio.direction.sends(), false);
     }

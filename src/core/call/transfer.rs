@@ -347,9 +347,10 @@ impl Call {
         self.drop_offer(491, ctx);
         self.company = Some(leg);
         self.allows_update[Side::Company.index()] = false;
-        let (id, nat) = (self.id(), self.facts.company.nat);
+        let id = self.id();
+        let origin = super::hunt::origin(&self.facts.company, None, signalling);
         if let Some(negotiation) = &mut self.negotiation {
-            negotiation.welcome(newcomer, signalling, nat);
+            negotiation.welcome(newcomer, origin);
         }
         self.accept(Side::Company, stream, ctx);
         tracing::info!(call = %id, "the company's party has changed");

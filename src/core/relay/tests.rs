@@ -31,6 +31,7 @@ fn remote(rtp: &str) -> Remote {
         rtp,
         rtcp: SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1)),
         signalling: rtp.ip(),
+        vouched: true,
         nat: false,
         rtcp_mux: false,
         formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
@@ -42,7 +43,14 @@ fn remote(rtp: &str) -> Remote {
 }
 
 fn nat(rtp: &str, signalling: &str) -> Remote {
-    Remote { nat: true, signalling: addr(signalling).ip(), ..remote(rtp) }
+    Remote { nat: true, ..elsewhere(rtp, signalling) }
+}
+
+/// Media is elsewhere than signalling, and nobody vouches for it.
+fn elsewhere(rtp: &str, signalling: &str) -> Remote {
+    let signalling = addr(signalling).ip();
+    let rtp = remote(rtp);
+    Remote { signalling, vouched: rtp.rtp.ip() == signalling, ..rtp }
 }
 
 fn relay() -> Relay {
@@ -256,6 +264,45 @@ fn e17_behind_nat_a_third_party_in_sdp_gets_nothing() {
 }
 
 #[test]
+fn e17_a_third_party_in_sdp_gets_nothing_before_it_has_sent() {
+    const NAMED: &str = "203.0.113.200:6000";
+    let mut relay = joined();
+    relay.set_remote(at(1), Side::Company, Some(&elsewhere(NAMED, COMPANY))).unwrap();
+    let voice = |relay: &mut Relay, n: u16| {
+        relay.on_rtp(at(20 * u64::from(n)), Side::Caller, addr(CALLER), &rtp(8, n, 1)).unwrap().to
+    };
+    let reports =
+        |relay: &mut Relay, ms| relay.on_rtcp(at(ms), Side::Caller, addr("198.51.100.7:4001"), &report(1)).unwrap();
+    for n in 1..50 {
+        assert_eq!(voice(&mut relay, n), None);
+    }
+    assert_eq!(reports(&mut relay, 1_000), None);
+    assert_eq!(relay.destination(Side::Company), None, "nothing of ours is played to it either");
+    // Another one cannot say it for that address.
+    assert!(relay.on_rtp(at(1_001), Side::Company, addr(COMPANY), &rtp(8, 1, 2)).is_err());
+    assert_eq!(voice(&mut relay, 51), None);
+    // One packet from there is enough.
+    relay.on_rtp(at(1_030), Side::Company, addr(NAMED), &rtp(8, 1, 2)).unwrap();
+    assert_eq!(voice(&mut relay, 52), Some(addr(NAMED)));
+    assert_eq!(reports(&mut relay, 1_050), Some(addr("203.0.113.200:6001")));
+    // The same words again change nothing; a new address has yet to send.
+    relay.set_remote(at(1_060), Side::Company, Some(&elsewhere(NAMED, COMPANY))).unwrap();
+    assert_eq!(voice(&mut relay, 53), Some(addr(NAMED)));
+    relay.set_remote(at(1_070), Side::Company, Some(&elsewhere("203.0.113.201:6000", COMPANY))).unwrap();
+    assert_eq!(voice(&mut relay, 54), None);
+}
+
+#[test]
+fn e17_who_only_listens_is_served_where_its_network_is_vouched_for() {
+    let mut relay = joined();
+    let gateway = Remote { vouched: true, ..elsewhere("203.0.113.200:6000", COMPANY) };
+    relay.set_remote(at(1), Side::Company, Some(&gateway)).unwrap();
+    let voice = relay.on_rtp(at(20), Side::Caller, addr(CALLER), &rtp(8, 1, 1)).unwrap();
+    assert_eq!(voice.to, Some(gateway.rtp));
+    assert_eq!(relay.on_rtcp(at(21), Side::Caller, addr("198.51.100.7:4001"), &report(1)), Ok(Some(gateway.rtcp)));
+}
+
+#[test]
 fn a_source_that_sdp_could_not_have_named_is_not_learned() {
     let mut relay = joined();
     relay.set_remote(at(1), Side::Company, Some(&nat("10.0.0.5:6000", COMPANY))).unwrap();
@@ -422,13 +469,13 @@ fn rtp_and_rtcp_share_a_port_when_both_sides_can() {
     let mux = |rtp| Remote { rtcp_mux: true, ..remote(rtp) };
     let mut relay = joined();
     relay.set_remote(at(0), Side::Caller, Some(&mux(CALLER))).unwrap();
-    assert!(!relay.is_rtcp_among_rtp(&report(1)), "the company has not agreed");
+    assert!(!relay.is_rtcp_among_rtp(Side::Caller, &report(1)), "the company has not agreed");
     assert_eq!(
         relay.on_rtcp(at(1), Side::Company, addr("192.0.2.20:6001"), &report(1)),
         Ok(Some(addr("198.51.100.7:4001")))
     );
     relay.set_remote(at(2), Side::Company, Some(&mux(COMPANY))).unwrap();
-    assert!(relay.is_muxed() && relay.is_rtcp_among_rtp(&report(1)) && !relay.is_rtcp_among_rtp(&rtp(8, 1, 1)));
+    assert!(relay.is_muxed(Side::Caller) && relay.is_rtcp_among_rtp(Side::Caller, &report(1)));
     assert_eq!(relay.on_rtcp(at(3), Side::Company, addr(COMPANY), &report(1)), Ok(Some(addr(CALLER))));
     for stranger in [STRANGER, "192.0.2.20:6001"] {
         assert_eq!(relay.on_rtcp(at(3), Side::Company, addr(stranger), &report(1)), Err(Refusal::WrongSource));
@@ -493,16 +540,16 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The rule in other words: may media for a side that said this go to `to`, when these have sent five in a row since?
+/// The rule in other words: may media for a side that said this go to `to`, when these have sent since what the rule asks?
 fn is_allowed(said: &Remote, proved: &[SocketAddr], to: SocketAddr, port_of_rtcp: bool) -> bool {
     let signalled = if port_of_rtcp { said.rtcp } else { said.rtp };
-    if !said.nat {
-        return to == signalled;
-    }
-    let ours: [IpAddr; 2] = [said.rtp.ip(), said.signalling];
     if to == signalled && to.ip() == said.signalling {
         return true;
     }
+    if !said.nat {
+        return to == signalled && proved.iter().any(|p| if port_of_rtcp { p.ip() == to.ip() } else { *p == to });
+    }
+    let ours: [IpAddr; 2] = [said.rtp.ip(), said.signalling];
     if port_of_rtcp {
         return ours.contains(&to.ip()) && proved.iter().any(|p| p.ip() == to.ip());
     }
@@ -522,7 +569,10 @@ proptest! {
                 Step::Remote(side, place, nat, from_side, to_side) => {
                     let flowing = Flowing { from_side, to_side };
                     let signalling = addr([CALLER, COMPANY][side.index()]).ip();
-                    let new = place.map(|p| Remote { nat, flowing, signalling, ..remote(PLACES[p]) });
+                    let at_home = |p: usize| addr(PLACES[p]).ip() == signalling;
+                    let new = place.map(|p| {
+                        Remote { nat, flowing, signalling, vouched: at_home(p), ..remote(PLACES[p]) }
+                    });
                     let _ = relay.set_remote(at(now), side, new.as_ref());
                     let moved = |r: &Option<Remote>| r.as_ref().map(|r| (r.rtp, r.nat));
                     if moved(&said[side.index()]) != moved(&new) {

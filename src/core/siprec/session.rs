@@ -284,7 +284,7 @@ mod tests {
     fn a_recorder_is_not_told_the_keys_of_the_parties() {
         let party = "v=0\r\nc=IN IP4 192.0.2.5\r\nm=audio 4000 RTP/SAVP 8\r\na=rtcp-mux\r\n\
             a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd\r\n";
-        let accepts = Accepts { plain: false, sdes: true };
+        let accepts = Accepts { plain: false, sdes: true, dtls: false };
         let (_, audio, _) = Sdp::parse_for(party.as_bytes(), accepts).and_then(Sdp::into_audio).expect("a stream");
         assert!(audio.secured.is_some());
         for copy in offered([audio.clone(), audio]) {

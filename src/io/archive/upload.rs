@@ -27,7 +27,7 @@ use crate::io::clock;
 use crate::io::recordings::names::{self, Kind, MANIFEST};
 use crate::limits;
 
-/// The running uploads.
+/// The running uploads, and what asks for time stamps.
 #[derive(Debug, Default)]
 pub struct Uploads {
     tasks: Vec<JoinHandle<()>>,
@@ -35,7 +35,7 @@ pub struct Uploads {
 }
 
 impl Uploads {
-    /// Starts a task for every archive of the configuration, on the runtime it is called in.
+    /// Starts a task for every archive of the configuration, and one for time stamps, on the runtime it is called in.
     ///
     /// # Errors
     /// Which archive cannot be used, and why.
@@ -47,6 +47,10 @@ impl Uploads {
             let store = Store::new(rules).map_err(|why| format!("archive {}: {why}", rules.name))?;
             let upload = Upload { archive: Arc::clone(archive), rules: rules.clone(), store };
             tasks.push(tokio::spawn(upload.run(uploads.stop.subscribe())));
+        }
+        if let Some(rules) = &config.recording.keep.time_authority {
+            let stamps = super::stamp::run(Arc::clone(archive), rules.clone(), uploads.stop.subscribe());
+            tasks.push(tokio::spawn(stamps));
         }
         Ok(Uploads { tasks, ..uploads })
     }
@@ -192,7 +196,7 @@ impl Upload {
     async fn delete_call(&self, call: CallId, file: Option<&str>) -> Result<(), Failure> {
         let Some(place) = Place::find(&self.archive.data_dir, call) else { return Ok(()) };
         let Ok(folder) = place.folder.strip_prefix(&self.archive.data_dir) else { return Ok(()) };
-        let mut gone: Vec<String> = [Kind::Sealed, Kind::Encrypted, Kind::Flac, Kind::Sidecar]
+        let mut gone: Vec<String> = [Kind::Sealed, Kind::Encrypted, Kind::Flac, Kind::Opus, Kind::Sidecar]
             .map(|kind| names::file(call, kind))
             .into_iter()
             .collect();
@@ -274,6 +278,7 @@ fn work(event: &str) -> Option<Work> {
         "leaseline.recording.erased",
         "leaseline.recording.archived",
         "leaseline.archive.day_closed",
+        "leaseline.archive.day_stamped",
     ];
     if !wanted.contains(&kind.as_str()) {
         return None;
@@ -284,10 +289,11 @@ fn work(event: &str) -> Option<Work> {
             Some(Work::Store { call: call.call_id, path: recording.path?, sha256: recording.sha256 })
         }
         Body::RecordingErased(erased) => Some(Work::Delete { call: erased.call_id, file: erased.file }),
-        Body::RecordingArchived(archived) if archived.archive == "flac" => {
+        Body::RecordingArchived(archived) if ["flac", "opus"].contains(&archived.archive.as_str()) => {
             Some(Work::Store { call: archived.call_id, path: archived.path, sha256: Some(archived.sha256) })
         }
         Body::ArchiveDayClosed(day) => Some(Work::Day(day.day)),
+        Body::ArchiveDayStamped(stamped) => Some(Work::Day(stamped.day)),
         _ => None,
     }
 }

@@ -25,6 +25,7 @@ use crate::config;
 use crate::core::media::{MediaCommand, MediaNotice};
 use crate::ids::{CallId, Side};
 use crate::io::media::driver::{self, WAKER};
+use crate::io::media::dtls::Identity;
 use crate::io::media::fork::Fork;
 use crate::io::media::session::{Hands, Session};
 use crate::io::media::stats::{Cells, MediaStats};
@@ -65,6 +66,7 @@ impl Thread {
         tap: Tap,
         notices: Notices,
         homes: Homes,
+        identity: Arc<Identity>,
     ) -> io::Result<Thread> {
         let waker = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
         let (orders, inbox) = channel();
@@ -91,7 +93,7 @@ impl Thread {
                 slots: HashMap::new(),
                 serial: 0,
                 deadlines: BinaryHeap::new(),
-                hands: Hands::new(driver, tap, notices),
+                hands: Hands::new(driver, tap, notices, identity),
             };
             let _ = started.send(Ok(()));
             worker.run();

@@ -57,12 +57,17 @@ pub(super) enum Sent {
 
 /// Which legs of a call are encrypted; most have none.
 #[derive(Default)]
-pub(super) struct SecureLegs(Option<Box<[Option<SecureLeg>; 2]>>);
+pub(super) struct SecureLegs {
+    legs: Option<Box<[Option<SecureLeg>; 2]>>,
+    /// Encrypted, and the handshake that makes the keys is not over: nothing goes in or out.
+    waits: [bool; 2],
+}
 
 impl SecureLegs {
     /// What was agreed on with a side; `None`: its media is in clear.
     pub(super) fn set(&mut self, side: Side, keys: Option<SecureMedia>) {
-        match (keys, &mut self.0) {
+        self.waits[side.index()] = false;
+        match (keys, &mut self.legs) {
             (None, None) => {}
             (None, Some(legs)) => legs[side.index()] = None,
             (Some(keys), legs) => match &mut legs.get_or_insert_default()[side.index()] {
@@ -72,8 +77,14 @@ impl SecureLegs {
         }
     }
 
+    /// The side's media is encrypted with keys that are not there yet.
+    pub(super) fn wait(&mut self, side: Side) {
+        self.set(side, None);
+        self.waits[side.index()] = true;
+    }
+
     pub(super) fn is_encrypted(&self, side: Side) -> bool {
-        self.0.as_ref().is_some_and(|legs| legs[side.index()].is_some())
+        self.waits[side.index()] || self.legs.as_ref().is_some_and(|legs| legs[side.index()].is_some())
     }
 
     /// Opens a datagram of an encrypted side into the room; gives the length of what was in it, `None` for a plain side.
@@ -86,6 +97,9 @@ impl SecureLegs {
         datagram: &[u8],
         room: &mut Room,
     ) -> Result<Option<usize>, Refusal> {
+        if self.waits[side.index()] {
+            return Err(relay.refuse(side, Refusal::SrtpNoKeys));
+        }
         let Some(leg) = self.leg(side) else { return Ok(None) };
         if !relay.may_believe(side, is_rtcp, source) {
             return Err(relay.refuse(side, Refusal::WrongSource));
@@ -107,7 +121,9 @@ impl SecureLegs {
         to: SocketAddr,
         packet: &[u8],
     ) -> Sent {
+        let waits = self.waits[side.index()];
         let sealed = match self.leg(side) {
+            None if waits => None,
             None => Some(packet),
             Some(leg) => seal(leg, is_rtcp, room, packet),
         };
@@ -116,7 +132,7 @@ impl SecureLegs {
     }
 
     fn leg(&mut self, side: Side) -> Option<&mut SecureLeg> {
-        self.0.as_mut()?[side.index()].as_mut()
+        self.legs.as_mut()?[side.index()].as_mut()
     }
 }
 

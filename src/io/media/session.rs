@@ -1,19 +1,23 @@
 //! One call on its media thread: its sockets, what is decided about its packets, and a datagram's way through it:
 //! receive, judge, forward, tap.
 
+mod handshake;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::dtmf::sender::Place;
 use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
-use crate::core::media::{Copies, MediaNotice, Presses, RecordingSpec, Remote};
+use crate::core::media::{Copies, MediaNotice, Presses, RecordingSpec, Remote, Secure};
 use crate::core::player::Play;
 use crate::core::relay::{Refusal, Relay};
 use crate::core::transcode::Translations;
 use crate::ids::{CallId, Side};
 use crate::io::media::Notices;
 use crate::io::media::driver::Driver;
+use crate::io::media::dtls::{DtlsLegs, Identity};
 use crate::io::media::fork::Fork;
 use crate::io::media::keys::{EventTypes, Keys};
 use crate::io::media::ports::Pair;
@@ -39,6 +43,8 @@ pub(crate) struct Session {
     translations: Translations,
     recording: bool,
     secure: SecureLegs,
+    /// Legs whose keys a handshake makes.
+    dtls: DtlsLegs,
     /// Datagrams of each side that the kernel dropped, as counted so far, and when to look again.
     dropped: [u32; 2],
     look_at: Mono,
@@ -73,6 +79,7 @@ impl Session {
             voice: None,
             sooner: false,
             secure: SecureLegs::default(),
+            dtls: DtlsLegs::default(),
             fork: None,
         }
     }
@@ -121,7 +128,7 @@ impl Session {
         let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
         let voice = self.voice.as_ref().and_then(|voice| voice.poll_timeout());
         let relay = self.relay.poll_timeout().into_iter().chain(self.relay.poll_reports());
-        let others = relay.chain(keys).chain(voice);
+        let others = relay.chain(keys).chain(voice).chain(self.dtls.poll_timeout());
         others.fold((self.look_at, "media_look"), |first, next| if next.0 < first.0 { next } else { first })
     }
 
@@ -137,13 +144,15 @@ pub(super) struct Hands {
     pub(super) tap: Tap,
     pub(super) notices: Notices,
     pub(super) stats: MediaStats,
+    /// What we show in handshakes.
+    identity: Arc<Identity>,
     /// What the datagram at hand was inside, and what it becomes, when a leg is encrypted.
     room: Box<Room>,
 }
 
 impl Hands {
-    pub(super) fn new(driver: Box<dyn Driver>, tap: Tap, notices: Notices) -> Hands {
-        Hands { driver, tap, notices, stats: MediaStats::default(), room: Room::new() }
+    pub(super) fn new(driver: Box<dyn Driver>, tap: Tap, notices: Notices, identity: Arc<Identity>) -> Hands {
+        Hands { driver, tap, notices, stats: MediaStats::default(), identity, room: Room::new() }
     }
 
     /// Reads one datagram of a ready socket.
@@ -151,7 +160,10 @@ impl Hands {
         let Some(source) = self.driver.read(session.socket(side, is_rtcp), mark) else { return };
         self.stats.received_packets += 1;
         self.stats.received_bytes += self.driver.datagram().len() as u64;
-        if is_rtcp || session.relay.is_rtcp_among_rtp(self.driver.datagram()) {
+        if session.dtls.has(side) && !is_rtcp && self.on_handshake(now, session, side, source) {
+            return;
+        }
+        if is_rtcp || session.relay.is_rtcp_among_rtp(side, self.driver.datagram()) {
             self.on_rtcp(now, session, side, source);
         } else {
             self.on_rtp(now, session, side, source);
@@ -164,10 +176,11 @@ impl Hands {
             session.look_at = now.mono + DROPS_INTERVAL;
             self.count_drops(session);
         }
+        self.on_handshake_timeout(now, session);
         for (side, to, report) in session.relay.make_reports(now) {
             let Session { pairs, relay, secure, .. } = &mut *session;
             let pair = &pairs[side.index()];
-            let socket = if relay.is_muxed() { &pair.rtp } else { &pair.rtcp };
+            let socket = if relay.is_muxed(side) { &pair.rtp } else { &pair.rtcp };
             let (_, sealed) = self.room.packet(&[], None);
             match secure.send(&mut *self.driver, sealed, (side, true), socket, to, &report) {
                 Sent::Out(_) => {}
@@ -277,7 +290,11 @@ impl Hands {
         if let Err(code) = session.relay.set_remote(now.mono, side, remote.as_ref()) {
             tracing::warn!(call = %session.call, ?side, code, "media address is not used");
         }
-        session.secure.set(side, remote.as_ref().and_then(|remote| remote.secure.as_deref().cloned()));
+        match remote.as_ref().and_then(|remote| remote.secure.as_deref()) {
+            Some(Secure::Dtls(media)) => self.on_dtls(now, session, side, media),
+            Some(Secure::Keys(keys)) => session.set_keys(side, Some(keys.clone())),
+            None => session.set_keys(side, None),
+        }
         let said = remote.as_ref().map_or(0, |remote| remote.said);
         session.presses[side.index()] = remote.as_ref().map(|remote| remote.presses).unwrap_or_default();
         let formats = remote.map_or_else(SideFormats::default, |remote| SideFormats {
@@ -455,7 +472,7 @@ impl Hands {
         };
         let other = side.other();
         let pair = &pairs[other.index()];
-        let socket = if relay.is_muxed() { &pair.rtp } else { &pair.rtcp };
+        let socket = if relay.is_muxed(other) { &pair.rtp } else { &pair.rtcp };
         let sent = if opened.is_none() && !secure.is_encrypted(other) {
             driver.forward(socket, to).map_or(Sent::Failed, |()| Sent::Out(0))
         } else {

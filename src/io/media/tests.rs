@@ -30,6 +30,7 @@ macro_rules! over_both_drivers {
     };
 }
 
+mod dtls;
 mod presses;
 mod secure;
 
@@ -80,6 +81,7 @@ impl Bench {
             silence_max: Duration::from_secs(60),
             dscp: 46,
             engine,
+            dtls: None,
         };
         let ahead = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
@@ -211,6 +213,7 @@ impl Phone {
             rtp,
             rtcp: self.rtcp.local_addr().unwrap(),
             signalling: rtp.ip(),
+            vouched: true,
             nat: false,
             rtcp_mux: false,
             formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
@@ -223,6 +226,14 @@ impl Phone {
 
     fn hear(&self) -> Option<(Vec<u8>, SocketAddr)> {
         hear(&self.rtp)
+    }
+
+    /// What has come until now.
+    fn heard(&self) -> Option<Vec<u8>> {
+        self.rtp.set_nonblocking(true).unwrap();
+        let heard = self.hear();
+        self.rtp.set_nonblocking(false).unwrap();
+        heard.map(|(bytes, _)| bytes)
     }
 
     /// Nothing has come until now.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::Fsync;
+use crate::config::{Fsync, Store};
 use crate::core::event::RecordingSummary;
 use crate::core::media::RecordingSpec;
 use crate::core::recorder::Stats;
@@ -29,7 +29,7 @@ pub struct Offline {
 impl Offline {
     /// Begins a recording in `files`, whose names are relative to the data folder.
     pub fn start(files: Arc<dyn Files>, spec: &RecordingSpec, sides: &[SideFormats; 2]) -> Offline {
-        let active = Active::start(&*files, Path::new(""), Fsync::None, spec, sides, None);
+        let active = Active::start(&*files, Path::new(""), (Fsync::None, Store::Pcm), spec, sides, None);
         Offline { files, active, out: Vec::new() }
     }
 

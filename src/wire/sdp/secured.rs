@@ -1,6 +1,7 @@
-//! Encrypted streams in session descriptions: keys in `a=crypto` lines (SDES, RFC 4568).
+//! Encrypted streams in session descriptions: keys in `a=crypto` lines (SDES, RFC 4568), or of a handshake ([`super::dtls`]).
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -10,11 +11,15 @@ use bytes::Bytes;
 use crate::limits;
 use crate::wire::srtp::{MasterKey, Suite};
 
+use super::dtls::{self, Dtls};
+
 /// How a stream is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Secured {
     /// RTP/SAVP with keys in SDP: as many as the writer offers, one in an answer.
     Sdes(Vec<Crypto>),
+    /// UDP/TLS/RTP/SAVP(F) with keys of a DTLS handshake, between addresses that ICE proves.
+    Dtls(Dtls),
 }
 
 /// One `a=crypto` line: the key that its writer sends with.
@@ -29,16 +34,18 @@ pub struct Crypto {
 pub struct Accepts {
     pub plain: bool,
     pub sdes: bool,
+    pub dtls: bool,
 }
 
 impl Accepts {
     /// RTP only.
-    pub const PLAIN: Accepts = Accepts { plain: true, sdes: false };
+    pub const PLAIN: Accepts = Accepts { plain: true, sdes: false, dtls: false };
 
     pub(super) const fn takes(self, secured: Option<&Secured>) -> bool {
         match secured {
             None => self.plain,
             Some(Secured::Sdes(_)) => self.sdes,
+            Some(Secured::Dtls(_)) => self.dtls,
         }
     }
 }
@@ -48,6 +55,7 @@ impl Accepts {
 pub(super) enum Profile {
     Plain,
     Sdes,
+    Dtls,
 }
 
 impl Profile {
@@ -56,6 +64,7 @@ impl Profile {
         match proto {
             "RTP/AVP" => Some(Profile::Plain),
             "RTP/SAVP" | "RTP/SAVPF" => Some(Profile::Sdes),
+            "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF" => Some(Profile::Dtls),
             _ => None,
         }
     }
@@ -64,6 +73,7 @@ impl Profile {
         match secured {
             None => Profile::Plain,
             Some(Secured::Sdes(_)) => Profile::Sdes,
+            Some(Secured::Dtls(_)) => Profile::Dtls,
         }
     }
 
@@ -72,19 +82,34 @@ impl Profile {
         match self {
             Profile::Plain => "RTP/AVP",
             Profile::Sdes => "RTP/SAVP",
+            // Browsers speak no other.
+            Profile::Dtls => "UDP/TLS/RTP/SAVPF",
         }
     }
 }
 
-/// The keys of an encrypted stream; `None`: it names none that we could use.
-pub(super) fn read(media: &sdp_types::Media) -> Option<Secured> {
+/// The keys of an encrypted stream, or how they are come by; `None`: nothing that we could use.
+pub(super) fn read(profile: Profile, session: &sdp_types::Session, media: &sdp_types::Media) -> Option<Secured> {
+    if profile == Profile::Dtls {
+        return dtls::read(session, media).map(Secured::Dtls);
+    }
     let lines = media.attributes.iter().filter(|attribute| attribute.attribute == "crypto").take(limits::SDP_CRYPTO);
     let usable: Vec<Crypto> = lines.filter_map(|line| Crypto::read(line.value.as_deref()?)).collect();
     (!usable.is_empty()).then_some(Secured::Sdes(usable))
 }
 
-pub(super) fn write(text: &mut String, secured: &Secured) {
+/// Lines before the first `m=`.
+pub(super) fn write_session(text: &mut String, secured: &Secured) {
     match secured {
+        Secured::Sdes(_) => {}
+        Secured::Dtls(dtls) => dtls::write_session(text, dtls),
+    }
+}
+
+/// Lines below `m=` of a stream at this address of ours.
+pub(super) fn write(text: &mut String, secured: &Secured, local: SocketAddr) {
+    match secured {
+        Secured::Dtls(dtls) => dtls::write(text, dtls, local),
         Secured::Sdes(lines) => {
             for Crypto { tag, key } in lines {
                 // Writing to a String cannot fail.
@@ -98,16 +123,16 @@ pub(super) fn write(text: &mut String, secured: &Secured) {
 
 /// The message with every key in it made unreadable, as long as it was; `None`: there is none in it.
 pub fn without_keys(message: &Bytes) -> Option<Bytes> {
-    const LINE: &[u8] = b"a=crypto:";
-    const KEY: &[u8] = b"inline:";
-    memchr::memmem::find(message, LINE)?;
-    let mut masked = message.to_vec();
-    let places: Vec<usize> = memchr::memmem::find_iter(message, KEY).collect();
-    for place in places {
-        let key = masked.iter_mut().skip(place + KEY.len());
-        key.take_while(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte)).for_each(|byte| *byte = b'x');
+    const MARKS: [(&[u8], &[u8]); 2] = [(b"a=crypto:", b"inline:"), (b"a=ice-pwd:", b"a=ice-pwd:")];
+    let mut masked: Option<Vec<u8>> = None;
+    for (_, mark) in MARKS.into_iter().filter(|(line, _)| memchr::memmem::find(message, line).is_some()) {
+        let masked = masked.get_or_insert_with(|| message.to_vec());
+        for place in memchr::memmem::find_iter(message, mark) {
+            let key = masked.iter_mut().skip(place + mark.len());
+            key.take_while(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte)).for_each(|byte| *byte = b'x');
+        }
     }
-    Some(Bytes::from(masked))
+    masked.map(Bytes::from)
 }
 
 /// Written with padding; some leave it out.
@@ -183,6 +208,11 @@ mod tests {
         let masked = without_keys(&Bytes::from(body.clone())).unwrap();
         let x = "x".repeat(KEY.len());
         assert_eq!(masked, body.replace(KEY, &x));
+        let browser = Bytes::from_static(b"v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:s3cr+t/0\r\na=setup:active\r\n");
+        assert_eq!(
+            without_keys(&browser).unwrap(),
+            &b"v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:xxxxxxxx\r\na=setup:active\r\n"[..]
+        );
         assert_eq!(without_keys(&Bytes::from_static(b"BYE sip:inline:abc@x SIP/2.0\r\n\r\n")), None);
     }
 
@@ -191,7 +221,8 @@ mod tests {
         for suite in Suite::ALL {
             let key = MasterKey::new(suite, &vec![0xfb; suite.key_len() + suite.salt_len()]).unwrap();
             let mut text = String::new();
-            write(&mut text, &Secured::Sdes(vec![Crypto { tag: 7, key }]));
+            let local = "203.0.113.9:20000".parse().unwrap();
+            write(&mut text, &Secured::Sdes(vec![Crypto { tag: 7, key }]), local);
             let line = text.strip_prefix("a=crypto:").and_then(|line| line.strip_suffix("\r\n")).unwrap();
             assert_eq!(Crypto::read(line), Some(Crypto { tag: 7, key }));
         }

@@ -1,9 +1,11 @@
 //! `codecs` and `transports` of a trunk.
 
+use ipnet::IpNet;
 use rsip::Transport;
 
 use super::super::super::read::{Place, Reader, Section};
-use super::super::super::trunk::{CodecList, Transports};
+use super::super::super::trunk::{CodecList, MediaNetworks, Transports};
+use super::super::super::value;
 use crate::core::locate::Query;
 use crate::limits;
 use crate::wire::sip::Uri;
@@ -17,6 +19,22 @@ pub(super) fn codecs<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> (CodecL
     }
     let place = found.first().map(|(_, place)| place.clone());
     (found.into_iter().map(|(name, _)| name.into_boxed_str()).collect(), place)
+}
+
+/// `media_networks`, behind those that are known anyhow.
+pub(in super::super) fn media_networks<'t>(
+    r: &mut Reader<'t>,
+    s: &mut Section<'_, 't>,
+    known: impl IntoIterator<Item = IpNet>,
+) -> MediaNetworks {
+    let named = r.list(s, "media_networks", value::network).or(Vec::new());
+    let mut all: Vec<IpNet> = known.into_iter().collect();
+    for (net, _) in named {
+        if !all.contains(&net) {
+            all.push(net);
+        }
+    }
+    all.into_iter().collect()
 }
 
 /// Checks that `ways`, keys with URIs of this trunk, do not lead over another one.

@@ -188,13 +188,14 @@ impl Call {
             return false;
         }
         let company = &self.facts.company;
-        let nat = company.nat || out.nat;
+        let origin = super::origin(company, Some(out), hop.remote.ip());
+        let nat = origin.nat;
         let encryption = company.media_encryption(&target.destination);
         let is_together = index < self.facts.plan.parallel && self.facts.plan.parallel > 1;
         let payload = match (&self.facts.offer, &mut self.negotiation) {
             (offer, Some(negotiation)) => {
                 negotiation.company_talks(out);
-                negotiation.company_at(hop.remote.ip(), nat);
+                negotiation.company_at(origin);
                 negotiation.company_encrypts(encryption, !is_together);
                 offer.as_ref().map(|offer| negotiation.cross(Side::Caller, offer))
             }

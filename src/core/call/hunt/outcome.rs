@@ -329,9 +329,8 @@ impl Call {
         let State::Hunting(hunt) = &mut self.state else { return };
         let hop = hunt.attempt_at(target).and_then(|attempt| attempt.hop);
         if let (Some(hop), Some(negotiation)) = (hop, &mut self.negotiation) {
-            let trunk = self.facts.plan.targets.get(target).and_then(|target| target.trunk.as_ref());
-            let nat = self.facts.company.nat || trunk.is_some_and(|trunk| trunk.nat);
-            negotiation.company_at(hop.remote.ip(), nat);
+            let trunk = self.facts.plan.targets.get(target).and_then(|target| target.trunk.as_deref());
+            negotiation.company_at(super::origin(&self.facts.company, trunk, hop.remote.ip()));
         }
         self.talk_as(target, ctx);
     }

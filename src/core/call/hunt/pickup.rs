@@ -50,16 +50,16 @@ impl Call {
         ctx.agent.cancel(ctx.now, old, Extra { headers, ..Extra::default() });
 
         let trunk = self.facts.plan.targets.get(target).and_then(|target| target.trunk.clone());
-        let nat = self.facts.company.nat || trunk.as_ref().is_some_and(|trunk| trunk.nat);
+        let origin = super::origin(&self.facts.company, trunk.as_deref(), flow.remote.ip());
         self.way_out = trunk;
         ctx.new_legs.push(leg);
         self.legs.push(leg);
         self.company = Some(leg);
-        ctx.agent.set_nat(leg, nat);
+        ctx.agent.set_nat(leg, origin.nat);
         ctx.agent.set_transfers(leg, self.transfers_of(Side::Company));
         ctx.agent.answer(ctx.now, leg, Extra { payload: Some(payload), ..Extra::default() });
         if let Some(negotiation) = &mut self.negotiation {
-            negotiation.welcome(newcomer, flow.remote.ip(), nat);
+            negotiation.welcome(newcomer, origin);
         }
         self.learn(Side::Company, request);
         self.accept(Side::Company, &stream, ctx);

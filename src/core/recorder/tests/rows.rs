@@ -23,6 +23,7 @@ fn relay() -> (Relay, [std::net::SocketAddr; 2]) {
             rtcp: std::net::SocketAddr::new(rtp.ip(), rtp.port() + 1),
             signalling: rtp.ip(),
             nat: false,
+            vouched: true,
             rtcp_mux: false,
             said: formats.len(),
             formats,

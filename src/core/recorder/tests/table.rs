@@ -327,6 +327,7 @@ fn play(scene: &Scene, voices: &Voices, length: i64) -> Heard {
             rtp,
             rtcp,
             signalling: rtp.ip(),
+            vouched: true,
             nat: false,
             rtcp_mux: false,
             said: formats.len(),

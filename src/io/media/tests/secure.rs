@@ -1,7 +1,7 @@
 //! Encrypted legs, over real sockets: what crosses, what is recorded, and what never does.
 
 use super::*;
-use crate::core::media::SecureMedia;
+use crate::core::media::{Secure, SecureMedia};
 use crate::wire::srtp::{Context, MasterKey, Suite};
 
 over_both_drivers! {
@@ -53,7 +53,7 @@ impl Keys {
 }
 
 fn secured(bench: &Bench, call: &Call, side: Side, keys: &SecureMedia) {
-    let secure = Some(Box::new(keys.clone()));
+    let secure = Some(Box::new(Secure::Keys(keys.clone())));
     bench.remote(call, side, Remote { secure, ..call.phones[side.index()].remote() });
 }
 
