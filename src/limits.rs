@@ -178,6 +178,8 @@ pub const PROMPT: Duration = Duration::from_secs(10 * 60);
 pub const PROMPT_FILE: u64 = 128 << 20;
 /// Prompts of one call that its event lists.
 pub const PROMPTS: usize = 64;
+/// The same key of one side, told in two ways within this time, is one key: INFO takes its way through a whole trunk.
+pub const DTMF_SAME: Duration = Duration::from_millis(500);
 /// Digits of one call that its event lists.
 pub const DTMF_DIGITS: usize = 256;
 /// Keys of one sequence follow each other within this time.

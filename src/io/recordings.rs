@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, warn};
 
-use crate::config::{self, Fsync};
+use crate::config::{self, Fsync, Loss};
 use crate::core::event::RecordingSummary;
 use crate::core::media::RecordingSpec;
 use crate::ids::{CallId, Side};
@@ -267,8 +267,11 @@ impl Worker {
         } else {
             None
         };
-        let active =
-            Active::start(&*self.files, &self.data_dir, (self.config.fsync, self.config.store), spec, sides, refused);
+        let ways = (self.config.fsync, self.config.store);
+        let mut active = Active::start(&*self.files, &self.data_dir, ways, spec, sides, refused);
+        if self.config.loss == Loss::Conceal {
+            active.recorder.conceal();
+        }
         if self.active.len() < limits::CALLS {
             self.active.insert(spec.call, active);
         } else {

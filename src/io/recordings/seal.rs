@@ -236,7 +236,7 @@ fn lost_on_disk(gaps: Vec<Gap>, frames: u64, talk: u64) -> Vec<Gap> {
         all.extend(before.cloned().map(|gap| Gap { for_ms: gap.for_ms.min(end - gap.at_ms), ..gap }));
         if talk > end {
             let cause = Cause::Disk.as_str().to_owned();
-            all.push(Gap { channel: side, at_ms: end, for_ms: talk - end, cause });
+            all.push(Gap { channel: side, at_ms: end, for_ms: talk - end, cause, concealed: false });
         }
     }
     all
