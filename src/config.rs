@@ -57,7 +57,7 @@ pub use trunk::{
     NumberFormat, Probe, ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Transports,
     Trunk,
 };
-pub use within::{Passage, TransferMode, TransferRules, Within};
+pub use within::{Keys, Passage, TransferMode, TransferRules, Within};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");
@@ -193,6 +193,22 @@ pub struct Recording {
     pub disk_free_erase: u64,
     pub keep: Keep,
     pub keys: RecordingKeys,
+    /// What stands where packets were lost.
+    pub loss: Loss,
+}
+
+/// What a recording has where packets were lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loss {
+    /// What was heard, and nothing else.
+    #[default]
+    Silence,
+    /// Short losses are concealed, and silences have the noise that the sender told of.
+    Conceal,
+}
+
+impl Loss {
+    pub const ALL: [(&'static str, Loss); 2] = [("silence", Loss::Silence), ("conceal", Loss::Conceal)];
 }
 
 /// Keys that are heard within a call.

@@ -178,6 +178,8 @@ pub const PROMPT: Duration = Duration::from_secs(10 * 60);
 pub const PROMPT_FILE: u64 = 128 << 20;
 /// Prompts of one call that its event lists.
 pub const PROMPTS: usize = 64;
+/// The same key of one side, told in two ways within this time, is one key: INFO takes its way through a whole trunk.
+pub const DTMF_SAME: Duration = Duration::from_millis(500);
 /// Digits of one call that its event lists.
 pub const DTMF_DIGITS: usize = 256;
 /// Keys of one sequence follow each other within this time.
@@ -614,6 +616,10 @@ pub const ERASURE_PATIENCE: Duration = Duration::from_secs(600);
 pub const ARCHIVE_PACKED: usize = 200;
 /// Archives of the configuration.
 pub const ARCHIVES: usize = 16;
+/// Recordings that are sent to one archive at once.
+pub const UPLOADS_AT_ONCE: usize = 4;
+/// Messages of the ladder in a sidecar.
+pub const SIDECAR_MESSAGES: usize = 200;
 /// Events that an upload reads at a time.
 pub const UPLOAD_BATCH: usize = 100;
 /// The longest that one request to a storage may take.

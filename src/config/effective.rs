@@ -124,7 +124,7 @@ impl Config {
         out.text("disk_free_min", size_text(self.recording.disk_free_min));
         out.text("disk_free_erase", size_text(self.recording.disk_free_erase));
         archive::write_keep(out, &self.recording.keep);
-        voice::of_recording(out, &self.recording.keys);
+        voice::of_recording(out, &self.recording);
         out.table("[http]");
         out.text("listen", self.http.listen);
         out.option("token", self.http.token.as_ref().map(|_| MASK));

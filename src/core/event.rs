@@ -137,8 +137,11 @@ pub struct Gap {
     pub channel: crate::ids::Side,
     pub at_ms: u64,
     pub for_ms: u64,
-    /// `loss`, `late`, `hold`, `dtx`, `no_media`, `disk`, `overload`, `crash`, `codec`, ….
+    /// `loss`, `late`, `hold`, `dtx`, `comfort_noise`, `no_media`, `disk`, `overload`, `crash`, `codec`, ….
     pub cause: String,
+    /// What is heard there was made up, not recorded.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub concealed: bool,
 }
 
 /// What became of the recording.

@@ -239,6 +239,44 @@ fn g07_the_folder_is_removed_while_calls_are_recorded() {
     assert_eq!(everything_below(elsewhere.path()).len(), 0, "the link is not followed");
 }
 
+/// The sidecar by itself tells an auditor what was said, how the media was, and what of it is not in the file.
+#[test]
+fn the_sidecar_has_the_ladder_the_figures_and_the_gap_map() {
+    let node = Node::started("");
+    node.answering();
+    node.honest_call();
+    let sidecar = until("the sidecar", || {
+        let found = everything_below(&node.data().join("recordings"));
+        let path = found.into_iter().find(|path| path.extension().is_some_and(|e| e == "json"))?;
+        serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()).ok()
+    });
+    let steps = sidecar["sip"]["messages"].as_array().unwrap();
+    let text = |step: &serde_json::Value| {
+        let what = step["status"].as_u64().map_or(String::new(), |status| format!("{status} "));
+        let [leg, direction, method] = ["leg", "direction", "method"].map(|key| step[key].as_str().unwrap());
+        assert!(step["at"].as_str().unwrap().ends_with('Z'));
+        format!("{leg} {direction} {what}{method}")
+    };
+    let ladder: Vec<String> = steps.iter().map(text).collect();
+    for wanted in [
+        "caller received INVITE",
+        "company sent INVITE",
+        "company received 200 INVITE",
+        "caller sent 200 INVITE",
+        "caller received ACK",
+        "caller received BYE",
+    ] {
+        assert!(ladder.iter().any(|step| step == wanted), "{wanted}: {ladder:?}");
+    }
+    assert_eq!(sidecar["sip"]["left_out"], 0);
+    assert!(!sidecar["sip"].to_string().contains("4420794"), "numbers are elsewhere");
+    for side in ["caller", "company"] {
+        assert!(sidecar["media"][side]["received"].as_u64().unwrap() > 20, "{sidecar}");
+        assert!(sidecar["recorder"][side]["audio"].as_u64().unwrap() > 20, "{sidecar}");
+    }
+    assert!(sidecar["recording"]["gaps"].is_array());
+}
+
 /// Whatever the umask of the shell, what is heard and said is its owner's.
 #[test]
 fn g08_an_odd_umask_opens_nothing() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::check::Places;
 use super::super::read::{Found, Reader, Section};
-use super::super::{Codecs, Digits, Engine, Fsync, Media, Recording, RecordingKeys, Store, value};
+use super::super::{Codecs, Digits, Engine, Fsync, Loss, Media, Recording, RecordingKeys, Store, value};
 use super::archive::keep;
 use super::tls;
 use super::{DAY, MINUTE, address, address_v6, choice, duration, small, specified_address};
@@ -70,6 +70,7 @@ pub(super) fn recording<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, data
             resume: r.text(&mut s, "resume_keys", keys).or("*8".to_owned()),
             digits: choice(r, &mut s, "digits", &Digits::ALL).unwrap_or_default(),
         },
+        loss: choice(r, &mut s, "loss", &Loss::ALL).unwrap_or_default(),
     };
     if recording.keys.pause.is_empty() != recording.keys.resume.is_empty() {
         r.problem(s.place(), "`pause_keys` and `resume_keys` are of use only together; write both, or \"\" for both");

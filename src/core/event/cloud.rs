@@ -353,7 +353,13 @@ pub(crate) mod tests {
                 path: text(),
                 sha256: text(),
                 original_sha256: text(),
-                gaps: vec![Gap { channel: crate::ids::Side::Caller, at_ms: 1, for_ms: 2, cause: "loss".into() }],
+                gaps: vec![Gap {
+                    channel: crate::ids::Side::Caller,
+                    at_ms: 1,
+                    for_ms: 2,
+                    cause: "loss".into(),
+                    concealed: false,
+                }],
                 ..RecordingSummary::default()
             }),
             media: Some(MediaSummary { codec: text(), caller: leg.clone(), company: leg }),
