@@ -6,7 +6,6 @@ mod filled;
 mod gap_map;
 mod pauses;
 mod rows;
-mod table;
 
 use std::sync::Arc;
 use std::time::Duration;
