@@ -25,7 +25,7 @@ order desk sndcode $'\x04' >>desk.order
 wait "$CALLER_PID"
 check "the caller is content: its keys are taken, and it is told of the desk's" test $? = 0
 ended "every key once" '[.dtmf[] | [.side, .digit]] == [["caller", "5"], ["caller", "#"], ["company", "7"]]'
-ended "keys have their lengths" '.dtmf[0].for_ms == 160 and .dtmf[2].for_ms > 200'
+ended "keys have their lengths" '.dtmf[0].for_ms == 160 and .dtmf[2].for_ms > 100'
 tones left=400 right=1100
 quiet
 stop_leaseline

@@ -227,6 +227,10 @@ impl Negotiation {
     fn read(&self, side: Side, body: &Bytes, accepts: Accepts) -> Result<Stream, SdpError> {
         let mut stream = read_stream(body, self.codecs, accepts)?;
         self.check_address(side, &stream)?;
+        if stream.audio.is_fax() && self.is_encrypted() {
+            // UDPTL goes in clear.
+            return Err(SdpError::NoAudio);
+        }
         if !limit(&mut stream.audio, &self.allowed[side.index()]) {
             return Err(SdpError::NoAudio);
         }
@@ -441,6 +445,9 @@ impl Negotiation {
             }
             return (audio, 0);
         }
+        if audio.is_fax() {
+            return (audio, 0);
+        }
         if !allowed.is_empty() {
             limit(audio.to_mut(), allowed);
         }
@@ -462,6 +469,11 @@ impl Negotiation {
             security.accept(side, stream);
         }
         self.remote(side, &stream.audio)
+    }
+
+    /// A leg of it is encrypted.
+    fn is_encrypted(&self) -> bool {
+        self.security.as_ref().is_some_and(|security| Side::BOTH.iter().any(|side| security.media(*side).is_some()))
     }
 
     /// How the side that is described to speaks of keys, and how the other does.
@@ -556,7 +568,7 @@ impl Stream {
 }
 
 fn limit(audio: &mut Audio, codecs: &CodecList) -> bool {
-    if codecs.is_empty() {
+    if codecs.is_empty() || audio.is_fax() {
         return true;
     }
     let is_left = audio.retain(|format| !format.is_codec() || rank(format, codecs).is_some());
@@ -608,6 +620,7 @@ pub fn read_stream(body: &Bytes, codecs: Codecs, accepts: Accepts) -> Result<Str
     let (slot, mut audio, slots) = Sdp::parse_for(body, accepts)?.into_audio()?;
     let wanted = match codecs {
         Codecs::Any => audio.retain(|_| true),
+        Codecs::Recordable if audio.is_fax() => true,
         Codecs::Recordable => audio.retain(|format| !format.is_codec() || media::is_recordable(&format.name)),
     };
     if media_address::is_hold(audio.rtp) && !audio.has_ice() {
