@@ -242,9 +242,13 @@ impl Negotiation {
         let goes_on = first(&audio).zip(first(offer)).is_some_and(|(used, wanted)| same(&used, &wanted))
             && audio.formats.iter().all(|used| offer.formats.iter().any(|format| same(used, format)));
         let unchanged = (said.direction, said.ptime, said.maxptime) == (offer.direction, offer.ptime, offer.maxptime);
+        // The same for what the other side would be told: it has answered that.
+        let (told, _) = self.for_leg(other.index(), offer, false);
+        let extra = self.said[other.index()].extra;
+        let is_news = self.describers[other.index()].is_news_beside(&told, self.local[other.index()], extra);
         // An answer may not agree to one port when the offer did not; the other side is asked again.
         let unchanged = unchanged && (offer.rtcp_mux || !audio.rtcp_mux || audio.has_ice());
-        if !goes_on || !unchanged {
+        if !(goes_on || !is_news) || !unchanged {
             return None;
         }
         audio.direction = audio.direction.answering(offer.direction);
