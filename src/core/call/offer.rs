@@ -244,8 +244,9 @@ impl Negotiation {
         let unchanged = (said.direction, said.ptime, said.maxptime) == (offer.direction, offer.ptime, offer.maxptime);
         // The same for what the other side would be told: it has answered that.
         let (told, _) = self.for_leg(other.index(), offer, false);
-        let extra = self.said[other.index()].extra;
-        let is_news = self.describers[other.index()].is_news_beside(&told, self.local[other.index()], extra);
+        let (describer, local) = (&self.describers[other.index()], self.local[other.index()]);
+        let is_news =
+            describer.is_news(&told, local) && describer.is_news_beside(&told, local, self.said[other.index()].extra);
         // An answer may not agree to one port when the offer did not; the other side is asked again.
         let unchanged = unchanged && (offer.rtcp_mux || !audio.rtcp_mux || audio.has_ice());
         if !(goes_on || !is_news) || !unchanged {
