@@ -2,6 +2,7 @@
 
 use crate::limits;
 
+use super::fill::Filler;
 use super::gaps::{Cause, GapMap};
 
 /// Mark of a sample that was heard. Other marks are 0 (nothing known) or a [`Cause`].
@@ -20,6 +21,8 @@ pub(super) struct Track {
     heard_to: Option<u64>,
     /// Anything was written that was heard.
     wrote_audio: bool,
+    /// Makes up what was lost; `None`: silence stands for it.
+    filler: Option<Box<Filler>>,
 }
 
 /// What became of a packet's samples.
@@ -98,6 +101,40 @@ impl Track {
         verdict
     }
 
+    /// From now on what is lost is made up, and silence has its noise.
+    pub(super) fn fill(&mut self) {
+        self.filler.get_or_insert_default();
+    }
+
+    /// Whether what is lost is made up.
+    pub(super) fn fills(&self) -> bool {
+        self.filler.is_some()
+    }
+
+    /// From `at` on the sender's background is so loud, in -dBov.
+    pub(super) fn on_noise(&mut self, at: i64, level: u8) {
+        if let Some(filler) = &mut self.filler {
+            filler.on_noise(at.max(0) as u64, level);
+        }
+    }
+
+    /// What the decoder made of a loss at `position`, where nothing was heard.
+    pub(super) fn place_made(&mut self, position: i64, samples: &[i16]) {
+        let frontier = self.frontier as i64;
+        let end = position.saturating_add(samples.len() as i64);
+        if position < frontier || end > frontier + limits::RECORDER_BUFFER as i64 {
+            return;
+        }
+        let (from, to) = ((position - frontier) as usize, (end - frontier) as usize);
+        self.grow(to);
+        let places = self.samples[from..to].iter_mut().zip(&mut self.marks[from..to]);
+        for ((place, mark), sample) in places.zip(samples) {
+            if *mark != HEARD {
+                (*place, *mark) = (*sample, Cause::Concealed as u8);
+            }
+        }
+    }
+
     /// Says why `start..end` is silent, as far as it is.
     pub(super) fn explain(&mut self, start: i64, end: i64, cause: Cause) {
         let start = start.max(0) as u64;
@@ -144,7 +181,11 @@ impl Track {
 
     /// Takes `frames` samples off the window into channel 0 or 1 of the frames in `out`, and notes the gaps.
     pub(super) fn take(&mut self, frames: usize, channel: usize, out: &mut [i16]) {
+        if self.filler.is_some() {
+            self.grow(frames);
+        }
         let there = frames.min(self.samples.len());
+        self.make_up(there);
         for (frame, sample) in out.chunks_exact_mut(2).zip(&self.samples) {
             frame[channel] = *sample;
         }
@@ -152,6 +193,44 @@ impl Track {
         self.note_gaps(there, frames);
         self.marks.drain(..there);
         self.frontier += frames as u64;
+    }
+
+    /// Fills what is about to leave.
+    fn make_up(&mut self, there: usize) {
+        let Some(filler) = &mut self.filler else { return };
+        let mut at = 0;
+        while let Some(rest) = self.marks.get(at..there)
+            && let Some(&mark) = rest.first()
+        {
+            let run = run(rest, mark);
+            // Noise changes where its sender says so.
+            let run = if mark == HEARD { run } else { filler.until_change(self.frontier + at as u64, run) };
+            let samples = self.samples.get_mut(at..at + run).unwrap_or_default();
+            let is_quiet = mark == 0 && filler.is_quiet(self.frontier + at as u64);
+            let filled = match mark {
+                HEARD => {
+                    filler.heard(samples);
+                    None
+                }
+                mark if mark == Cause::Concealed as u8 => {
+                    filler.made(samples);
+                    None
+                }
+                mark if mark == Cause::Loss as u8 => Some((filler.conceal(samples), Cause::Concealed)),
+                mark if mark == Cause::Dtx as u8 || is_quiet => {
+                    let is_noise = filler.noise(self.frontier + at as u64, samples);
+                    is_noise.then_some((run, Cause::ComfortNoise))
+                }
+                _ => {
+                    filler.silent(run);
+                    None
+                }
+            };
+            if let Some((filled, cause)) = filled {
+                self.marks.get_mut(at..at + filled).unwrap_or_default().fill(cause as u8);
+            }
+            at += run;
+        }
     }
 
     fn note_gaps(&mut self, there: usize, frames: usize) {

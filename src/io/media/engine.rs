@@ -300,6 +300,9 @@ impl Worker {
             }
             MediaCommand::Hush(side) => self.guard(now, slot, |session, hands| hands.on_hush(now, session, side)),
             MediaCommand::Bridge(together) => self.guard(now, slot, |session, _| Hands::on_bridge(session, together)),
+            MediaCommand::Press(side, key, length) => {
+                self.guard(now, slot, |session, _| Hands::on_press(now, session, side, key, length));
+            }
             MediaCommand::Pause(paused) => {
                 self.guard(now, slot, |session, hands| hands.on_pause(now, session, paused));
             }
