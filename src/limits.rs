@@ -616,6 +616,10 @@ pub const ERASURE_PATIENCE: Duration = Duration::from_secs(600);
 pub const ARCHIVE_PACKED: usize = 200;
 /// Archives of the configuration.
 pub const ARCHIVES: usize = 16;
+/// Recordings that are sent to one archive at once.
+pub const UPLOADS_AT_ONCE: usize = 4;
+/// Messages of the ladder in a sidecar.
+pub const SIDECAR_MESSAGES: usize = 200;
 /// Events that an upload reads at a time.
 pub const UPLOAD_BATCH: usize = 100;
 /// The longest that one request to a storage may take.

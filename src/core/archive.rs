@@ -2,6 +2,7 @@
 //! and what may be erased when. Files and clocks are `io::archive`'s.
 
 pub mod disk;
+pub mod forget;
 pub mod manifest;
 pub mod merkle;
 pub mod retention;

@@ -11,6 +11,7 @@
 
 mod fill;
 mod gaps;
+mod marks;
 mod ordered;
 mod pauses;
 pub(crate) mod sequence;

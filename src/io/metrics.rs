@@ -521,6 +521,8 @@ impl Metrics {
         r.register("archive_timestamps", "Days that have got their time stamp", m.stamps.clone());
         r.register("archive_timestamp_failures", "Attempts at that which failed", m.stamp_failures.clone());
         r.register("archive_timestamps_left", "Days that wait for their time stamp", m.stamps_left.clone());
+        let help = "Recordings that wait for an archive or are on their way there";
+        r.register("archive_uploads_waiting", help, m.uploads_waiting.clone());
         r.register("archive_packs_left", "Recordings due to be made smaller", m.packs_left.clone());
         r.register("recordings_disk_free_bytes", "Free space on the disk of recordings", m.disk_free.clone());
         let help = "0: enough room; 1: below disk_free_min or disk_free_erase; 2: below both";

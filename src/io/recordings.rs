@@ -13,6 +13,7 @@
 
 pub(in crate::io) mod crypt;
 mod files;
+mod ladder;
 pub(in crate::io) mod names;
 mod offline;
 mod repair;
@@ -40,6 +41,7 @@ use crate::core::event::RecordingSummary;
 use crate::core::media::RecordingSpec;
 use crate::ids::{CallId, Side};
 use crate::io::media::tap::{Batch, Lost, SideFormats, TapMessage, TapReceiver};
+use crate::io::messages::Kept;
 use crate::limits;
 use crate::time::{Mono, Now};
 
@@ -52,6 +54,7 @@ pub use verify::{Finding, Verified, verify_recordings};
 pub(in crate::io) use seal::hash;
 
 use seal::Job;
+use sidecar::Beside;
 use writer::{Active, ToSync};
 
 /// How often recordings without packets get their silence, and how long the thread waits for a message at most.
@@ -137,9 +140,10 @@ impl Recordings {
     }
 
     /// Writes the call's sidecar beside its WAV: `data` is the `data` object of its `call.ended`, whose
-    /// `recording.path` says where. Does not wait; an error is logged. A call without a recording needs none.
-    pub fn sidecar(&self, call: CallId, data: &serde_json::Value) {
-        if self.jobs.try_send(Job::Sidecar(call, Box::new(data.clone()))).is_err() {
+    /// `recording.path` says where; `said` are its SIP messages, where they are kept. Does not wait; an error is logged. A
+    /// call without a recording needs none.
+    pub fn sidecar(&self, call: CallId, data: serde_json::Value, said: Option<Kept>) {
+        if self.jobs.try_send(Job::Sidecar(call, Box::new((data, said)))).is_err() {
             warn!(%call, "no sidecar: too much is waiting to be sealed");
         }
     }
@@ -188,7 +192,7 @@ pub fn decrypt(file: &Path, data_dir: &Path, identities: &Path) -> Result<impl i
 /// Writes a sidecar at once: for calls that were repaired at start. `Ok(None)`: the call has
 /// no recording.
 pub fn write_sidecar(data_dir: &Path, call: CallId, data: &serde_json::Value) -> io::Result<Option<PathBuf>> {
-    sidecar::write(&Disk, data_dir, call, data, None)
+    sidecar::write(&Disk, data_dir, call, data, Beside::default())
 }
 
 /// The thread that writes.

@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::hostile::receive;
 use crate::node::{NUMBER, Node, PATIENCE, alone, holds, until};
@@ -38,14 +38,17 @@ impl Raw<'_> {
 
     /// The first final answer, and its To.
     fn answer(&self) -> Option<(u16, String)> {
-        loop {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            // The company's voice comes here too.
             let text = receive(&self.socket)?;
-            let status: u16 = text.split(' ').nth(1).and_then(|status| status.parse().ok())?;
+            let status: u16 = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
             if text.starts_with("SIP/2.0 ") && status >= 200 {
                 let to = text.lines().find_map(|line| line.strip_prefix("To: ")).unwrap_or_default();
                 return Some((status, to.to_owned()));
             }
         }
+        None
     }
 
     /// Calls, and gives the To of the answer when it is a 200.
@@ -208,6 +211,32 @@ fn g03_on_a_small_disk_calls_go_on_and_with_room_again_they_are_recorded() {
     node.honest_call();
 }
 
+/// Below the second mark what has low priority goes, with a tombstone and an alarm; calls come in as ever.
+#[test]
+fn a_disk_that_runs_full_takes_what_has_low_priority() {
+    let node = Node::started(
+        "[recording]\ndisk_free_min = \"1MiB\"\ndisk_free_erase = \"100000TiB\"\n\
+         [[retention]]\nname = \"bulk\"\npool = \"board\"\ndays = 0\npriority = \"low\"\n",
+    );
+    node.answering();
+    node.honest_call();
+    let call = node.events_of("call.ended")[0]["call_id"].clone();
+    let erased = node.wait_for_events("recording.erased", 1).remove(0);
+    assert_eq!((&erased["call_id"], &erased["by"]), (&call, &"disk".into()), "{erased}");
+    assert_eq!(node.wait_for_events("archive.alarm", 1)[0]["code"], "disk_low");
+    assert_eq!(node.metric("leaseline_recordings_disk_level"), Some(1.0));
+    assert_eq!(node.get("/readyz").map(|(status, _)| status), Some(200));
+    holds("nothing of it is left but its tombstone", || {
+        let left = everything_below(&node.data().join("recordings"));
+        let files: Vec<_> = left.iter().filter(|path| path.is_file()).collect();
+        files.len() == 1 && files[0].extension().is_some_and(|ending| ending == "erased")
+    });
+    // Who called is known as before: the sound went, and nobody asked for more.
+    assert!(node.json(&format!("/v1/calls/{}", call.as_str().unwrap())).to_string().contains("+442079460990"));
+    assert_eq!(node.verify().0, Some(0));
+    node.honest_call();
+}
+
 #[test]
 fn g07_the_folder_is_removed_while_calls_are_recorded() {
     let node = Node::started("");
@@ -237,6 +266,44 @@ fn g07_the_folder_is_removed_while_calls_are_recorded() {
     let ended = node.wait_for_events("call.ended", 3).pop().unwrap();
     assert_eq!(ended["recording"]["state"], "failed", "{ended}");
     assert_eq!(everything_below(elsewhere.path()).len(), 0, "the link is not followed");
+}
+
+/// The sidecar by itself tells an auditor what was said, how the media was, and what of it is not in the file.
+#[test]
+fn the_sidecar_has_the_ladder_the_figures_and_the_gap_map() {
+    let node = Node::started("");
+    node.answering();
+    node.honest_call();
+    let sidecar = until("the sidecar", || {
+        let found = everything_below(&node.data().join("recordings"));
+        let path = found.into_iter().find(|path| path.extension().is_some_and(|e| e == "json"))?;
+        serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()).ok()
+    });
+    let steps = sidecar["sip"]["messages"].as_array().unwrap();
+    let text = |step: &serde_json::Value| {
+        let what = step["status"].as_u64().map_or(String::new(), |status| format!("{status} "));
+        let [leg, direction, method] = ["leg", "direction", "method"].map(|key| step[key].as_str().unwrap());
+        assert!(step["at"].as_str().unwrap().ends_with('Z'));
+        format!("{leg} {direction} {what}{method}")
+    };
+    let ladder: Vec<String> = steps.iter().map(text).collect();
+    for wanted in [
+        "caller received INVITE",
+        "company sent INVITE",
+        "company received 200 INVITE",
+        "caller sent 200 INVITE",
+        "caller received ACK",
+        "caller received BYE",
+    ] {
+        assert!(ladder.iter().any(|step| step == wanted), "{wanted}: {ladder:?}");
+    }
+    assert_eq!(sidecar["sip"]["left_out"], 0);
+    assert!(!sidecar["sip"].to_string().contains("4420794"), "numbers are elsewhere");
+    for side in ["caller", "company"] {
+        assert!(sidecar["media"][side]["received"].as_u64().unwrap() > 20, "{sidecar}");
+        assert!(sidecar["recorder"][side]["audio"].as_u64().unwrap() > 20, "{sidecar}");
+    }
+    assert!(sidecar["recording"]["gaps"].is_array());
 }
 
 /// Whatever the umask of the shell, what is heard and said is its owner's.

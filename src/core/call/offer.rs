@@ -269,9 +269,15 @@ impl Negotiation {
             && audio.formats.iter().all(|used| offer.formats.iter().any(|format| same(used, format)));
         let direction = self.hold.offered(offer.direction);
         let unchanged = (said.direction, said.ptime, said.maxptime) == (direction, offer.ptime, offer.maxptime);
+        // The same for what the other side would be told: it has answered that.
+        let (mut told, _) = self.for_leg(other.index(), offer, false);
+        hold::direct(&mut told, direction);
+        let (describer, local) = (&self.describers[other.index()], self.local[other.index()]);
+        let is_news =
+            describer.is_news(&told, local) && describer.is_news_beside(&told, local, self.said[other.index()].extra);
         // An answer may not agree to one port when the offer did not; the other side is asked again.
         let unchanged = unchanged && (offer.rtcp_mux || !audio.rtcp_mux || audio.has_ice());
-        if !goes_on || !unchanged {
+        if !(goes_on || !is_news) || !unchanged {
             return None;
         }
         audio.direction = audio.direction.answering(offer.direction);

@@ -5,8 +5,9 @@
 //! tombstone gets its last name (`.erased`). A start finishes what it finds half done. A tombstone says who wanted it, why
 //! and which hash went, and nothing about the people in the call.
 //!
-//! What is erased is the recording with its sidecar. The call's events stay in the journal, whose chain would not bear
-//! it otherwise.
+//! What is erased is the recording with its sidecar. When that was somebody's wish, not age or a full disk, the list of
+//! calls and the file of events forget who called, too (`core::archive::forget`). The journal keeps its records, whose
+//! chain would not bear it otherwise.
 
 use std::io;
 use std::path::Path;

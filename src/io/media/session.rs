@@ -157,11 +157,14 @@ impl Hands {
 
     /// Reads one datagram of a ready socket.
     pub(super) fn on_readable(&mut self, now: Now, session: &mut Session, side: Side, is_rtcp: bool, mark: u64) {
-        let Some(source) = self.driver.read(session.socket(side, is_rtcp), mark) else { return };
+        let Some(mut source) = self.driver.read(session.socket(side, is_rtcp), mark) else { return };
         self.stats.received_packets += 1;
         self.stats.received_bytes += self.driver.datagram().len() as u64;
-        if session.dtls.has(side) && !is_rtcp && self.on_handshake(now, session, side, source) {
-            return;
+        if session.dtls.has(side) && !is_rtcp {
+            if self.on_handshake(now, session, side, source) {
+                return;
+            }
+            source = session.dtls.media_source(side, source);
         }
         if is_rtcp || session.relay.is_rtcp_among_rtp(side, self.driver.datagram()) {
             self.on_rtcp(now, session, side, source);

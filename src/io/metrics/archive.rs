@@ -22,6 +22,8 @@ pub struct Archive {
     pub stamps: Counter,
     pub stamp_failures: Counter,
     pub stamps_left: Gauge,
+    /// Recordings that wait for an archive or are on their way there.
+    pub uploads_waiting: Gauge,
     /// Due to be made smaller, and left for the next round.
     pub packs_left: Gauge,
     /// Bytes free on the disk of recordings.

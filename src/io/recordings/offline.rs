@@ -54,7 +54,7 @@ impl Offline {
 
 /// The sidecar of a call, as it stands beside its WAV: the `data` object of `call.ended` and the recorder's counters.
 pub fn sidecar_text(data: &serde_json::Value, stats: Option<Stats>) -> io::Result<Vec<u8>> {
-    sidecar::text(data, stats)
+    sidecar::text(data, sidecar::Beside { stats, said: None })
 }
 
 /// File name of a call's recording.

@@ -14,13 +14,14 @@ use crate::config::Fsync;
 use crate::core::event::{Gap, RecordingState, RecordingSummary};
 use crate::core::recorder::{Cause, Stats};
 use crate::ids::{CallId, Side};
+use crate::io::messages::Kept;
 use crate::limits;
 use crate::wire::wav::{self, Encoding, Format, Layout, Sound};
 
 use super::crypt::{Encrypted, Recipients, encrypt};
 use super::files::{Files, Handle, reason};
 use super::names::{self, Kind};
-use super::sidecar;
+use super::sidecar::{self, Beside};
 use super::writer::{Closed, Finished, SyncState};
 
 /// What the sealing thread is asked to do.
@@ -28,7 +29,7 @@ use super::writer::{Closed, Finished, SyncState};
 pub(super) enum Job {
     Seal(Box<Finished>),
     Sync(Handle, Arc<SyncState>),
-    Sidecar(CallId, Box<serde_json::Value>),
+    Sidecar(CallId, Box<(serde_json::Value, Option<Kept>)>),
 }
 
 /// Runs until nobody can send jobs any more.
@@ -54,9 +55,10 @@ pub(super) fn run(
                 info!(%call, state = ?summary.state, reason = summary.reason, ms = summary.duration_ms, "recording");
                 notify(call, summary);
             }
-            Job::Sidecar(call, data) => {
-                let stats = stats.remove(&call);
-                if let Err(error) = sidecar::write(files, data_dir, call, &data, stats) {
+            Job::Sidecar(call, told) => {
+                let (data, said) = *told;
+                let beside = Beside { stats: stats.remove(&call), said };
+                if let Err(error) = sidecar::write(files, data_dir, call, &data, beside) {
                     warn!(%call, %error, "cannot write the sidecar");
                 }
             }

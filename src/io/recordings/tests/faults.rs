@@ -108,7 +108,7 @@ pub(super) fn two_calls(dir: &Path, disk: &Faulty) -> Vec<(CallId, RecordingSumm
     for n in 0..2 {
         say(&mut tap, call(n), MS);
         let (id, summary) = notice(&notices);
-        recordings.sidecar(id, &json!({"call_id": id, "recording": summary}));
+        recordings.sidecar(id, json!({"call_id": id, "recording": summary}), None);
         told.push((id, summary));
     }
     drop((tap, door));
@@ -244,7 +244,8 @@ impl RawFile for SmallFile {
     }
 }
 
-/// Row G03: no room for the name, for the header, for a whole block; and then room again. Whatever it was, the call's verdict is true, a beginning can be played, and the next call is whole.
+/// Row G03: no room for the name, for the header, for a whole block; and then room again. Whatever it was, the call's
+/// verdict is true, a beginning can be played, and the next call is whole.
 #[test]
 fn g03_a_disk_that_is_full_at_any_moment_and_has_room_again() {
     // What fits, and whether a beginning is kept then.

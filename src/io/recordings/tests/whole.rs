@@ -37,9 +37,13 @@ fn g08_files_and_folders_are_for_the_owner_only_and_the_sidecar_is_beside() {
     say(&mut tap, call(1), 1_000);
     let (id, summary) = notice(&notices);
     let data = json!({"call_id": id, "recording": summary, "outcome": "answered"});
-    recordings.sidecar(id, &data);
-    recordings.sidecar(call(2), &json!({"recording": {"path": format!("recordings/2026/11/21/../{}.wav", call(2))}}));
-    recordings.sidecar(call(3), &json!({"call_id": call(3)}));
+    recordings.sidecar(id, data, None);
+    recordings.sidecar(
+        call(2),
+        json!({"recording": {"path": format!("recordings/2026/11/21/../{}.wav", call(2))}}),
+        None,
+    );
+    recordings.sidecar(call(3), json!({"call_id": call(3)}), None);
     drop((tap, door));
     recordings.join();
     let day = dir.path().join(DAY);
