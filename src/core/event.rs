@@ -215,6 +215,9 @@ pub struct MediaSummary {
     pub codec: Option<String>,
     pub caller: LegMedia,
     pub company: LegMedia,
+    /// Both sides agreed on fax (T.38) in the place of audio for a while.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub fax: bool,
 }
 
 /// `data` of `leaseline.call.started` and `.answered`, and, with the rest filled in, of `leaseline.call.ended`.

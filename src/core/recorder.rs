@@ -30,6 +30,7 @@ use crate::limits;
 use crate::time::{Mono, Now};
 use crate::wire::codec::Codec;
 use crate::wire::codec::g711::RATE;
+use crate::wire::sdp::FAX;
 
 pub use gaps::Cause;
 use pauses::Pauses;
@@ -129,11 +130,20 @@ impl Recorder {
         let position = self.position(at);
         let channel = &mut self.channels[side.index()];
         channel.kinds = kinds(formats);
+        let is_fax = formats.first().is_some_and(|format| &*format.name == FAX);
+        match (channel.fax_since, is_fax) {
+            (None, true) => channel.fax_since = Some(position.max(0)),
+            (Some(since), false) => {
+                channel.fax_since = None;
+                channel.explain_away(since, position, Cause::Fax);
+            }
+            _ => {}
+        }
         match (channel.hold_since, flowing) {
             (None, Some(Flowing { from_side: false, .. })) => channel.hold_since = Some(position.max(0)),
             (Some(since), Some(Flowing { from_side: true, .. })) => {
                 channel.hold_since = None;
-                channel.resumed = Some((channel.explain_hold(since, position), position));
+                channel.resumed = Some((channel.explain_away(since, position, Cause::Hold), position));
             }
             _ => {}
         }
@@ -263,6 +273,8 @@ struct Channel {
     stats: SideStats,
     /// On hold from here.
     hold_since: Option<i64>,
+    /// Fax from here.
+    fax_since: Option<i64>,
     /// A hold that ended: where its silence began, and where it ended.
     resumed: Option<(i64, i64)>,
 }
@@ -275,6 +287,7 @@ impl Default for Channel {
             track: Track::default(),
             stats: SideStats::default(),
             hold_since: None,
+            fax_since: None,
             resumed: None,
         }
     }
@@ -359,7 +372,10 @@ impl Channel {
     fn close(&mut self, end: i64) {
         self.explain_resume();
         if let Some(since) = self.hold_since.take() {
-            self.explain_hold(since, end);
+            self.explain_away(since, end, Cause::Hold);
+        }
+        if let Some(since) = self.fax_since.take() {
+            self.explain_away(since, end, Cause::Fax);
         }
         let said = self.streams.last().and_then(|s| s.silence().map(|cause| (s.last_at, cause)));
         if let Some((since, cause @ Cause::Dtx)) = said {
@@ -368,11 +384,11 @@ impl Channel {
         self.track.close();
     }
 
-    /// `since..end` was a hold, and a little of the silence before. Returns where that began.
-    fn explain_hold(&mut self, since: i64, end: i64) -> i64 {
+    /// `since..end` was a hold, or fax, and a little of the silence before. Returns where that began.
+    fn explain_away(&mut self, since: i64, end: i64, cause: Cause) -> i64 {
         let heard_to = self.track.heard_to().map_or(0, |at| at as i64);
         let from = if heard_to < since && since - heard_to <= PARK { heard_to } else { since };
-        self.track.explain(from, end, Cause::Hold);
+        self.track.explain(from, end, cause);
         from
     }
 

@@ -24,13 +24,14 @@ use crate::core::media_quality::StreamQuality;
 use crate::core::reports::Reports;
 use crate::ids::Side;
 use crate::limits::{
-    LEG_PACKETS_BURST, LEG_PACKETS_PER_SECOND, LEG_RTCP_BURST, LEG_RTCP_PER_SECOND, SDP_FORMATS, SILENCE_NOTED,
-    SILENCE_ON_HOLD,
+    LEG_PACKETS_BURST, LEG_PACKETS_PER_SECOND, LEG_RTCP_BURST, LEG_RTCP_PER_SECOND, RTP_PACKET, SDP_FORMATS,
+    SILENCE_NOTED, SILENCE_ON_HOLD,
 };
 use crate::time::{Mono, Now, Wakeup};
 use crate::wire::codec::Codec;
 use crate::wire::rtcp::{Rtcp, is_rtcp};
 use crate::wire::rtp::{NotRtp, Rtp};
+use crate::wire::sdp::FAX;
 
 /// Why a packet was refused. A closed list: metric label and key of `refused` in the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,6 +147,8 @@ pub struct Relay {
     legs: [Leg; 2],
     silence_max: Duration,
     silence_told: bool,
+    /// Both sides have agreed on fax at some time.
+    faxed: bool,
     /// Since both sides are known.
     reports: Option<Box<Reports>>,
     seed: u64,
@@ -155,7 +158,7 @@ impl Relay {
     /// `silence_max`: see [`crate::config::Media::silence_max`]; zero: silence is never told.
     pub fn new(now: Mono, own: Arc<OwnMedia>, silence_max: Duration) -> Relay {
         let legs = [Leg::new(now), Leg::new(now)];
-        Relay { own, legs, silence_max, silence_told: false, reports: None, seed: 0 }
+        Relay { own, legs, silence_max, silence_told: false, faxed: false, reports: None, seed: 0 }
     }
 
     /// With the randomness that our reports draw from.
@@ -184,6 +187,7 @@ impl Relay {
         // A pair that is proved stays so until ICE says otherwise.
         let rule = if has_ice { leg.latch.rule().filter(|_| leg.has_ice) } else { rule };
         self.legs[side.index()].set_remote(rule, remote);
+        self.faxed |= self.legs.iter().all(|leg| leg.fax);
         if self.reports.is_none() && self.legs.iter().all(|leg| leg.flowing.is_some()) {
             self.reports = Some(Box::new(Reports::new(now, self.seed)));
         }
@@ -216,6 +220,26 @@ impl Relay {
     /// those that both agreed on.
     pub fn set_reach(&mut self, from: Side, payload_types: u128) {
         self.legs[from.index()].reach = payload_types;
+    }
+
+    /// This side has agreed on fax in place of audio: what comes to its RTP port is for [`Relay::on_udptl`].
+    pub fn is_fax(&self, side: Side) -> bool {
+        self.legs[side.index()].fax
+    }
+
+    /// Judges a datagram of fax (ITU-T T.38 §9, UDPTL); gives where it goes.
+    pub fn on_udptl(
+        &mut self,
+        now: Mono,
+        from: Side,
+        source: SocketAddr,
+        bytes: &[u8],
+    ) -> Result<Option<SocketAddr>, Refusal> {
+        let verdict = self.judge_udptl(now, from, source, bytes);
+        if let Err(refusal) = verdict {
+            self.legs[from.index()].count(refusal);
+        }
+        verdict
     }
 
     /// Whether this datagram on the RTP port of a side is for [`Relay::on_rtcp`].
@@ -311,7 +335,7 @@ impl Relay {
         let due = reports.due(now.mono);
         let untold = StreamQuality::default();
         let mut made = Vec::new();
-        for side in Side::BOTH.into_iter().filter(|side| due[side.index()]) {
+        for side in Side::BOTH.into_iter().filter(|side| due[side.index()] && !self.legs[side.index()].fax) {
             let (leg, other) = (&self.legs[side.index()], &self.legs[side.other().index()]);
             if let Some(to) = leg.rtcp_destination(muxed[side.index()]) {
                 // What is sent in other terms is not the stream that came: nothing is said of it.
@@ -352,7 +376,45 @@ impl Relay {
             codec: codec.map(|name| name.to_string()),
             caller: caller.summary(trip(Side::Caller)),
             company: company.summary(trip(Side::Company)),
+            fax: self.faxed,
         }
+    }
+
+    /// The source is believed as one of RTP is, whose stream has no SSRC.
+    fn judge_udptl(
+        &mut self,
+        now: Mono,
+        from: Side,
+        source: SocketAddr,
+        bytes: &[u8],
+    ) -> Result<Option<SocketAddr>, Refusal> {
+        let leg = &mut self.legs[from.index()];
+        if !leg.latch.may_believe(source) {
+            return Err(Refusal::WrongSource);
+        }
+        let [high, low, _, ..] = *bytes else { return Err(Refusal::TooShort) };
+        if bytes.len() > RTP_PACKET {
+            return Err(Refusal::TooLong);
+        }
+        if !leg.latch.is_known(source) && is_acceptable(source, &self.own).is_err() {
+            return Err(Refusal::WrongSource);
+        }
+        match leg.latch.on_rtp(now, source, 0, u16::from_be_bytes([high, low])) {
+            Belief::Believed => {}
+            Belief::Learning => return Err(Refusal::Learning),
+            Belief::Stranger => return Err(Refusal::WrongSource),
+        }
+        if !leg.flowing.is_some_and(|f| f.from_side) {
+            return Err(Refusal::OnHold);
+        }
+        if !leg.rtp_budget.take(now) {
+            return Err(Refusal::RateLimit);
+        }
+        leg.hear(now);
+        self.silence_told = false;
+        let other = &self.legs[from.other().index()];
+        let wanted = other.fax && other.flowing.is_some_and(|f| f.to_side);
+        Ok(other.latch.rtp_destination().filter(|_| wanted))
     }
 
     fn judge_rtp(&mut self, now: Mono, from: Side, source: SocketAddr, bytes: &[u8]) -> Result<Accepted, Refusal> {
@@ -443,6 +505,8 @@ struct Leg {
     /// Payload type, codec and clock rate of those whose timestamps follow the voice.
     clocks: Vec<(u8, Option<Codec>, u32)>,
     codec: Option<Arc<str>>,
+    /// Fax stands in the place of its audio.
+    fax: bool,
     /// What its last packet of voice was in.
     heard_in: Option<Codec>,
     /// `None`: nothing is known of the side.
@@ -473,6 +537,7 @@ impl Leg {
             reach: 0,
             clocks: Vec::new(),
             codec: None,
+            fax: false,
             heard_in: None,
             flowing: None,
             rtp_budget: Bucket::new(now, LEG_PACKETS_PER_SECOND, LEG_PACKETS_BURST),
@@ -505,6 +570,7 @@ impl Leg {
         self.has_ice = remote.is_some_and(Remote::has_ice);
         let formats = remote.map_or(&[][..], |remote| &remote.formats);
         let formats = || formats.iter().filter(|f| f.payload_type < 128).take(SDP_FORMATS);
+        self.fax = formats().next().is_some_and(|format| &*format.name == FAX);
         self.payloads = formats().fold(0, |bits, f| bits | 1 << f.payload_type);
         self.clocks =
             formats().filter(|f| follows_the_voice(f)).map(|f| (f.payload_type, codec(f), f.clock_rate)).collect();
@@ -551,9 +617,9 @@ fn codec(format: &PayloadFormat) -> Option<Codec> {
     Codec::of_format(&format.name, format.clock_rate, format.channels)
 }
 
-/// Telephone events repeat one timestamp; everything else counts on.
+/// Telephone events repeat one timestamp, fax has none; everything else counts on.
 fn follows_the_voice(format: &PayloadFormat) -> bool {
-    &*format.name != "TELEPHONE-EVENT"
+    &*format.name != "TELEPHONE-EVENT" && &*format.name != FAX
 }
 
 fn round(value: f64, steps: f64) -> f64 {

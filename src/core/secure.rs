@@ -1,5 +1,10 @@
 //! The protection of one leg's media, on its media thread: what comes is opened before anything judges it, what goes is
 //! sealed after everything has. See [`crate::wire::srtp`] for the transform.
+//!
+//! A sender that begins its sequence numbers anew under the same SSRC and the same key is not heard until it has passed the
+//! numbers that were heard before. RFC 3711 leaves no room for it: the index of such packets was used already (§3.3.1), so
+//! they are replays (§3.3.2), and whoever sealed them has used a keystream twice (§9.1). A new SSRC or a new key in another
+//! offer begins anew at once.
 
 use crate::core::media::SecureMedia;
 use crate::core::relay::Refusal;

@@ -127,10 +127,13 @@ impl Translations {
     /// reach the other, one bit each; 0: those that both agreed on.
     pub fn renew(&mut self, sides: [(&[PayloadFormat], usize); 2]) -> [u128; 2] {
         let plan = |from: Side| {
-            let (heard, _) = sides[from.index()];
+            let (heard, own) = sides[from.index()];
             let (formats, said) = sides[from.other().index()];
-            // An offer is only ever widened towards the company.
-            Plan::new(heard, formats.get(..said).unwrap_or_default(), from == Side::Caller)
+            let wanted = formats.get(..said).unwrap_or_default();
+            // An offer is only ever widened towards the company; but who has answered ours may have none of its codecs.
+            let mut named = heard.iter().take(own).filter(|format| is_audio(format));
+            let keeps = from == Side::Caller && named.any(|format| wanted.iter().any(|other| same(format, other)));
+            Plan::new(heard, wanted, keeps)
         };
         Side::BOTH.map(|from| {
             let place = &mut self.0[from.index()];

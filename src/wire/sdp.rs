@@ -5,6 +5,7 @@
 //! and `m=` and a short list of attributes, never a line of its peer's.
 
 mod dtls;
+mod fax;
 mod secured;
 
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ use crate::limits;
 use secured::Profile;
 
 pub use dtls::{Credentials, Dtls, Fingerprint, Setup};
+pub use fax::FAX;
 pub use secured::{Accepts, Crypto, Secured, without_keys};
 
 /// Why a body is not a session description we can use.
@@ -138,6 +140,11 @@ impl Audio {
         matches!(self.secured.as_deref(), Some(Secured::Dtls(_)))
     }
 
+    /// It is no audio, but fax in its place ([`FAX`]).
+    pub fn is_fax(&self) -> bool {
+        self.formats.first().is_some_and(|format| format.name == FAX)
+    }
+
     /// Keeps the formats that `keep` likes; `false` when no codec (as opposed to comfort noise and telephone events)
     /// is left.
     pub fn retain(&mut self, mut keep: impl FnMut(&Format) -> bool) -> bool {
@@ -173,7 +180,7 @@ const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sdp {
     pub slots: Vec<Slot>,
-    /// Index in `slots` and content of the first audio stream we could relay.
+    /// Index in `slots` and content of the first audio stream we could relay; without one, of fax.
     pub audio: Option<(usize, Audio)>,
     /// Why a usable audio stream was passed over.
     passed_over: Option<SdpError>,
@@ -193,7 +200,11 @@ impl Sdp {
             return Err(SdpError::TooManyMedia);
         }
         let mut sdp = Sdp { slots: Vec::with_capacity(session.medias.len()), audio: None, passed_over: None };
+        let mut fax = None;
         for (index, media) in session.medias.iter().enumerate() {
+            if fax.is_none() && fax::is_fax(media) && accepts.takes(None) {
+                fax = fax::read(&session, media).map(|stream| (index, stream));
+            }
             sdp.slots.push(Slot { media: media.media.clone(), proto: media.proto.clone(), formats: media.fmt.clone() });
             let is_audio = media.media.eq_ignore_ascii_case("audio") && media.port != 0;
             let Some(profile) = Profile::read(&media.proto).filter(|_| is_audio && sdp.audio.is_none()) else {
@@ -207,6 +218,7 @@ impl Sdp {
                 Err(why) => sdp.passed_over = sdp.passed_over.or(Some(why)),
             }
         }
+        sdp.audio = sdp.audio.or(fax);
         Ok(sdp)
     }
 
@@ -468,7 +480,9 @@ impl Describer {
         }
         let count = self.slots.len().max(1);
         for index in 0..count {
-            if index == self.audio_slot.min(count - 1) {
+            if index == self.audio_slot.min(count - 1) && audio.is_fax() {
+                fax::write(&mut text, audio, local);
+            } else if index == self.audio_slot.min(count - 1) {
                 write_audio(&mut text, audio, self.proto(audio, local), local);
             } else if let Some(slot) = self.slots.get(index) {
                 let _ = write!(text, "m={} 0 {} {}\r\n", slot.media, slot.proto, slot.formats);

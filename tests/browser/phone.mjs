@@ -1,11 +1,9 @@
 // A browser phone (SIP.js in headless Chromium) calls a tracking number over secure WebSocket, with digest:
 // `node tests/browser/phone.mjs wss://HOST:PORT NUMBER FOLDER PORT`, FOLDER holding an unpacked sip.js package, PORT
 // the page's, whose origin our configuration names.
-// Signalling is the browser's; the session description is a plain one of our own, because media of browsers is encrypted.
+// Signalling is the browser's; the session description is a plain one of our own: media of browsers is `webrtc.mjs`.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import { join, normalize } from 'node:path';
+import { serve } from './pages.mjs';
 import { Browser } from './webdriver.mjs';
 
 const [server, number, folder, port] = process.argv.slice(2);
@@ -14,24 +12,7 @@ if (!port) {
   process.exit(64);
 }
 
-// The page needs an origin of its own; modules need their type.
-const pages = createServer(async (request, response) => {
-  if (request.url === '/') {
-    response.setHeader('content-type', 'text/html');
-    response.end('<!doctype html><title>phone</title>');
-    return;
-  }
-  try {
-    const file = await readFile(join(folder, normalize(request.url)));
-    response.setHeader('content-type', 'text/javascript');
-    response.end(file);
-  } catch {
-    response.statusCode = 404;
-    response.end();
-  }
-});
-await new Promise((resolve) => pages.listen(Number(port), '127.0.0.1', resolve));
-const base = `http://127.0.0.1:${port}`;
+const pages = await serve(folder, port);
 
 // Runs in the page.
 const place = `
@@ -85,7 +66,7 @@ async function check(what, run) {
 const inPage = (...args) => browser.run(`const given = [...arguments]; return (async () => {${place}})();`, ...args);
 
 try {
-  await browser.open(base);
+  await browser.open(pages.base);
   await check('a browser phone logs in, calls and hangs up', async () => {
     const said = await inPage(server, number, 'browser', 'a browser secret', 1500);
     assert.deepEqual(said.states, ['Establishing', 'Established', 'Terminated']);
@@ -99,6 +80,6 @@ try {
   });
 } finally {
   await browser.stop();
-  pages.close();
+  pages.server.close();
 }
 process.exitCode = failed ? 1 : 0;

@@ -283,3 +283,35 @@ fn bye_while_a_reinvite_is_pending() {
     }
     insta::assert_snapshot!(all);
 }
+
+const FAX: &str = "m=audio 0 RTP/AVP 8\r\nm=image 40004 udptl t38\r\na=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n";
+
+/// The caller offers fax in the place of audio, the shop agrees, and later both want audio again.
+#[test]
+fn fax_is_relayed_in_the_place_of_audio() {
+    let head = |ip: &str, version: u32| {
+        format!("v=0\r\no=phone 77 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n")
+    };
+    let only = FAX.split_once("RTP/AVP 8\r\n").unwrap().1.replace("40004", "40008");
+    let shop = Answering { reinvite_sdp: Some(format!("{}{only}", head("198.51.100.1", 9))), ..Answering::default() };
+    let mut world = world(shop, Answering::default());
+    let script = vec![(SECOND, Do::Describe(format!("{}{FAX}", head("192.0.2.10", 9))))];
+    let call = world.dial(Calling { script, ..Calling::default() });
+    world.pass(4 * SECOND);
+    let remotes = world.media.values().next().unwrap().remotes.clone().map(Option::unwrap);
+    assert_eq!(remotes.each_ref().map(|r| r.rtp.to_string()), ["192.0.2.10:40004", "198.51.100.1:40008"]);
+    assert!(remotes.iter().all(|remote| &*remote.formats[0].name == "T38"), "{remotes:?}");
+    let told = |world: &World, who: &str| {
+        let bodies = world.sent_to(who).into_iter().map(|m| String::from_utf8(m.body().to_vec()).unwrap());
+        bodies.filter(|body| body.contains("m=image")).next_back().unwrap_or_default()
+    };
+    let (offer, answer) = (told(&world, SHOP), told(&world, CARRIER));
+    for body in [&offer, &answer] {
+        assert!(body.contains("a=T38FaxUdpEC:t38UDPRedundancy\r\n") && body.contains("udptl t38"), "{body}");
+        assert!(!body.contains("40004") && !body.contains("40008"), "{body}");
+    }
+    assert!(answer.contains("m=audio 0 RTP/AVP 8\r\nm=image 2"), "{answer}");
+    assert!(!offer.contains("m=audio"), "fax stands where audio stood: {offer}");
+    world.settle();
+    assert_eq!(heard_by_caller(&mut world, &call)[..1], [("INVITE".into(), 200)]);
+}

@@ -556,7 +556,9 @@ impl Phone {
                     .header("Call-ID", &dialog.call_id)
                     .header("CSeq", &format!("{number} ACK"));
                 if (first && !dialog.offers && !dialog.agreed) || dialog.offerless.contains(&number) {
-                    builder = builder.body("application/sdp", sdp(me, 1, "sendrecv", "8 101").as_bytes());
+                    let own = || sdp(me, 1, "sendrecv", "8 101");
+                    let said = calling.as_ref().filter(|_| first).and_then(|calling| calling.sdp.clone());
+                    builder = builder.body("application/sdp", said.unwrap_or_else(own).as_bytes());
                 }
                 let ack = builder.finish().expect("a message");
                 let to = dialog.peer;

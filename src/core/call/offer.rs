@@ -227,6 +227,10 @@ impl Negotiation {
     fn read(&self, side: Side, body: &Bytes, accepts: Accepts) -> Result<Stream, SdpError> {
         let mut stream = read_stream(body, self.codecs, accepts)?;
         self.check_address(side, &stream)?;
+        if stream.audio.is_fax() && self.is_encrypted() {
+            // UDPTL goes in clear.
+            return Err(SdpError::NoAudio);
+        }
         if !limit(&mut stream.audio, &self.allowed[side.index()]) {
             return Err(SdpError::NoAudio);
         }
@@ -265,9 +269,15 @@ impl Negotiation {
             && audio.formats.iter().all(|used| offer.formats.iter().any(|format| same(used, format)));
         let direction = self.hold.offered(offer.direction);
         let unchanged = (said.direction, said.ptime, said.maxptime) == (direction, offer.ptime, offer.maxptime);
+        // The same for what the other side would be told: it has answered that.
+        let (mut told, _) = self.for_leg(other.index(), offer, false);
+        hold::direct(&mut told, direction);
+        let (describer, local) = (&self.describers[other.index()], self.local[other.index()]);
+        let is_news =
+            describer.is_news(&told, local) && describer.is_news_beside(&told, local, self.said[other.index()].extra);
         // An answer may not agree to one port when the offer did not; the other side is asked again.
         let unchanged = unchanged && (offer.rtcp_mux || !audio.rtcp_mux || audio.has_ice());
-        if !goes_on || !unchanged {
+        if !(goes_on || !is_news) || !unchanged {
             return None;
         }
         audio.direction = audio.direction.answering(offer.direction);
@@ -441,6 +451,9 @@ impl Negotiation {
             }
             return (audio, 0);
         }
+        if audio.is_fax() {
+            return (audio, 0);
+        }
         if !allowed.is_empty() {
             limit(audio.to_mut(), allowed);
         }
@@ -462,6 +475,11 @@ impl Negotiation {
             security.accept(side, stream);
         }
         self.remote(side, &stream.audio)
+    }
+
+    /// A leg of it is encrypted.
+    fn is_encrypted(&self) -> bool {
+        self.security.as_ref().is_some_and(|security| Side::BOTH.iter().any(|side| security.media(*side).is_some()))
     }
 
     /// How the side that is described to speaks of keys, and how the other does.
@@ -556,7 +574,7 @@ impl Stream {
 }
 
 fn limit(audio: &mut Audio, codecs: &CodecList) -> bool {
-    if codecs.is_empty() {
+    if codecs.is_empty() || audio.is_fax() {
         return true;
     }
     let is_left = audio.retain(|format| !format.is_codec() || rank(format, codecs).is_some());
@@ -608,6 +626,7 @@ pub fn read_stream(body: &Bytes, codecs: Codecs, accepts: Accepts) -> Result<Str
     let (slot, mut audio, slots) = Sdp::parse_for(body, accepts)?.into_audio()?;
     let wanted = match codecs {
         Codecs::Any => audio.retain(|_| true),
+        Codecs::Recordable if audio.is_fax() => true,
         Codecs::Recordable => audio.retain(|format| !format.is_codec() || media::is_recordable(&format.name)),
     };
     if media_address::is_hold(audio.rtp) && !audio.has_ice() {

@@ -1,7 +1,8 @@
 //! What a call hears from us, and what follows when it has heard it.
 //!
 //! Before the bridge the caller hears the announcement and the company the whisper, at the same time, and neither hears
-//! the other: [`Call::begin_intro`]. Who is put on hold hears music until the other side comes back. An announcement as early media comes before anybody is called, the busy message before
+//! the other: [`Call::begin_intro`]. Who is put on hold hears music until the other side comes back. An
+//! announcement as early media comes before anybody is called, the busy message before
 //! the caller hears that everybody is: the call waits in [`State::Announcing`]. What the caller is told of our media then
 //! is a preview of the answer, or binds us when it is sent reliably, as every early description ([`super::early`]).
 

@@ -362,7 +362,7 @@ pub(crate) mod tests {
                 }],
                 ..RecordingSummary::default()
             }),
-            media: Some(MediaSummary { codec: text(), caller: leg.clone(), company: leg }),
+            media: Some(MediaSummary { codec: text(), caller: leg.clone(), company: leg, fax: true }),
             route: Some(Box::new(RouteData {
                 hours: Some("open".into()),
                 rule: text(),

@@ -36,6 +36,8 @@ pub enum Cause {
     Concealed,
     /// The sender was silent and told how loud its background is: noise of ours.
     ComfortNoise,
+    /// Fax (T.38) stood in the place of the audio.
+    Fax,
 }
 
 impl Cause {
@@ -54,6 +56,7 @@ impl Cause {
             Cause::Disk => "disk",
             Cause::Pause => "pause",
             Cause::ComfortNoise => "comfort_noise",
+            Cause::Fax => "fax",
         }
     }
 
@@ -72,6 +75,7 @@ impl Cause {
             11 => Cause::Pause,
             12 => Cause::Concealed,
             13 => Cause::ComfortNoise,
+            14 => Cause::Fax,
             _ => Cause::NoMedia,
         }
     }
@@ -224,7 +228,7 @@ mod tests {
         for cause in [Cause::NoMedia, Cause::LateStart, Cause::Dtx, Cause::Loss, Cause::Late, Cause::Codec]
             .into_iter()
             .chain([Cause::Dtmf, Cause::Overload, Cause::Hold, Cause::Disk, Cause::Pause])
-            .chain([Cause::Concealed, Cause::ComfortNoise])
+            .chain([Cause::Concealed, Cause::ComfortNoise, Cause::Fax])
         {
             assert_eq!(Cause::of_mark(cause as u8), cause);
         }

@@ -84,6 +84,10 @@ fn what_was_offered_and_not_answered_costs_nothing() {
     assert_eq!(translations.renew([(&offer[..], 3), (&answer[..], 1)]), [0, 0]);
     assert!(translations.of(Side::Caller).is_none() && translations.of(Side::Company).is_none());
     assert_ne!(translations.renew([(&answer[..], 1), (&offer[..], 3)]), [0, 0]);
+    // A caller that answers our offer in a codec of ours, which the company has not named, sends that.
+    let late = [of(Codec::Opus), of(Codec::Pcma)];
+    let [reach, _] = translations.renew([(&late[..], 1), (&answer[..], 1)]);
+    assert_eq!(reach >> of(Codec::Opus).payload_type & 1, 1);
     assert!(translations.of(Side::Caller).is_none() && translations.of(Side::Company).is_some());
 }
 

@@ -5,6 +5,7 @@
 
 mod certificate;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,13 @@ impl DtlsLegs {
 
     pub(super) fn leg(&mut self, side: Side) -> Option<&mut DtlsLeg> {
         self.0.as_mut()?[side.index()].as_mut()
+    }
+
+    /// Whoever has proved an address may send media from it, before it is nominated too (RFC 8445 §12.2): such a source
+    /// counts as the pair that media goes to. The keys say whose it is.
+    pub(super) fn media_source(&mut self, side: Side, source: SocketAddr) -> SocketAddr {
+        let ice = self.leg(side).map(|leg| &leg.ice).filter(|ice| ice.is_proved(source));
+        ice.and_then(Lite::selected).unwrap_or(source)
     }
 
     pub(super) fn remove(&mut self, side: Side) {

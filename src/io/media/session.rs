@@ -157,11 +157,14 @@ impl Hands {
 
     /// Reads one datagram of a ready socket.
     pub(super) fn on_readable(&mut self, now: Now, session: &mut Session, side: Side, is_rtcp: bool, mark: u64) {
-        let Some(source) = self.driver.read(session.socket(side, is_rtcp), mark) else { return };
+        let Some(mut source) = self.driver.read(session.socket(side, is_rtcp), mark) else { return };
         self.stats.received_packets += 1;
         self.stats.received_bytes += self.driver.datagram().len() as u64;
-        if session.dtls.has(side) && !is_rtcp && self.on_handshake(now, session, side, source) {
-            return;
+        if session.dtls.has(side) && !is_rtcp {
+            if self.on_handshake(now, session, side, source) {
+                return;
+            }
+            source = session.dtls.media_source(side, source);
         }
         if is_rtcp || session.relay.is_rtcp_among_rtp(side, self.driver.datagram()) {
             self.on_rtcp(now, session, side, source);
@@ -339,8 +342,31 @@ impl Hands {
         let _ = catch_unwind(AssertUnwindSafe(|| (self.notices)(call, notice)));
     }
 
+    /// The driver has a datagram of fax: judge, forward. It is in clear, and nothing that could be recorded.
+    fn on_udptl(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr) {
+        let Session { pairs, relay, secure, .. } = session;
+        let Hands { driver, stats, .. } = self;
+        let to = match relay.on_udptl(now.mono, side, source, driver.datagram()) {
+            Ok(to) => to.filter(|_| Side::BOTH.iter().all(|side| !secure.is_encrypted(*side))),
+            Err(refusal) => return stats.refuse(refusal),
+        };
+        let Some(to) = to else { return };
+        let length = driver.datagram().len() as u64;
+        match driver.forward(&pairs[side.other().index()].rtp, to) {
+            Ok(()) => {
+                relay.on_relayed(side);
+                stats.relayed_packets += 1;
+                stats.relayed_bytes += length;
+            }
+            Err(_) => stats.send_failed += 1,
+        }
+    }
+
     /// The driver has an RTP datagram: open, judge, forward, then tap what is in clear.
     fn on_rtp(&mut self, now: Now, session: &mut Session, side: Side, source: SocketAddr) {
+        if session.relay.is_fax(side) {
+            return self.on_udptl(now, session, side, source);
+        }
         let datagram = self.driver.datagram();
         let opened = match session.secure.open(&mut session.relay, (side, false), source, datagram, &mut self.room) {
             Ok(opened) => opened,

@@ -24,6 +24,9 @@ pub(super) fn has_events(audio: &Audio) -> bool {
 /// Fits a description of one side for the other, of which `to` holds as `from` does of its writer. `offer`: what it
 /// answers. Gives payload types that are ours, one bit each.
 pub(super) fn fit(audio: &mut Cow<'_, Audio>, offer: Option<&Audio>, (to, from): (Keys, Keys)) -> u128 {
+    if audio.is_fax() {
+        return 0;
+    }
     if to == Keys::Info {
         if has_events(audio) {
             audio.to_mut().formats.retain(|format| !is_event(format));

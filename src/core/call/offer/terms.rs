@@ -105,6 +105,9 @@ pub(super) fn shares(a: &Audio, b: &Audio) -> bool {
 
 /// They have none, and one of those that they have keeps state.
 pub(super) fn costs(caller: &Audio, company: &Audio) -> bool {
+    if caller.is_fax() || company.is_fax() {
+        return false;
+    }
     let mut all = caller.formats.iter().chain(&company.formats).filter_map(codec);
     !shares(caller, company) && all.any(|codec| codec.law().is_none())
 }

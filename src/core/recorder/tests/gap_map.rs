@@ -126,3 +126,19 @@ fn a_talk_without_any_media() {
     assert_eq!(heard.gaps(Side::Caller), [(0, 5_000, "no_media")]);
     assert_eq!(heard.gaps(Side::Company), [(0, 5_000, "no_media")]);
 }
+
+#[test]
+fn fax_is_a_gap_of_its_own() {
+    let mut phone = Phone::new(Side::Caller, 0);
+    phone.talk(100).pause(2_000 * MS, true).talk(100);
+    let fax = PayloadFormat { payload_type: 127, ..format(127, "T38") };
+    let words = vec![
+        (2_010 * MS, Side::Caller, vec![fax], Some(Flowing { from_side: true, to_side: true })),
+        (3_990 * MS, Side::Caller, vec![format(0, "PCMU")], Some(Flowing { from_side: true, to_side: true })),
+    ];
+    let heard = record(&[&phone], &words, 6_000 * MS);
+    assert_eq!(heard.aligned(Side::Caller), 0);
+    let gaps = heard.gaps(Side::Caller);
+    let fax: u64 = gaps.iter().filter(|gap| gap.2 == "fax").map(|gap| gap.1).sum();
+    assert!(fax >= 1_970, "{gaps:?}");
+}

@@ -1,8 +1,8 @@
-//! Keys over real sockets: what a phone hears of them, as events in the place of audio, as events alone, and not at all.
+//! Keys and fax over real sockets: what a phone hears of them, as events in the place of audio, as events alone, and not at all.
 
 use super::*;
 use crate::core::dtmf::{Detector, EventPacket};
-use crate::core::media::Presses;
+use crate::core::media::{Presses, RecordingSpec};
 use crate::wire::rtp::Rtp;
 
 over_both_drivers! {
@@ -10,6 +10,7 @@ over_both_drivers! {
     a_key_without_audio_has_a_stream_of_its_own
     events_do_not_go_to_a_side_that_hears_of_keys_in_info
     tones_are_keys_where_that_is_wanted
+    fax_goes_on_untouched_and_is_not_recorded
 }
 
 const KEY: Duration = Duration::from_millis(100);
@@ -123,4 +124,31 @@ fn tones_are_keys_where_that_is_wanted(engine: Engine) {
         }
         assert_eq!(tones, if inband { "8" } else { "" });
     }
+}
+
+fn fax_goes_on_untouched_and_is_not_recorded(engine: Engine) {
+    let bench = Bench::new(engine, 20);
+    let call = bench.talk(1);
+    call.says(Side::Caller, 1);
+    bench.command(&call, MediaCommand::Record(RecordingSpec { call: call.id, started: bench.now() }));
+    for side in Side::BOTH {
+        let fax = Remote { formats: vec![format(127, "T38")], said: 1, ..call.phones[side.index()].remote() };
+        bench.remote(&call, side, fax);
+    }
+    let udptl = |sequence: u16| [&sequence.to_be_bytes()[..], &[6, 0xc0, 1, 0x80, 0, 0, 0xff]].concat();
+    let stranger = Phone::new(HERE);
+    for sequence in 0..30 {
+        stranger.rtp.send_to(&udptl(sequence), call.local[0].rtp).unwrap();
+        for side in Side::BOTH {
+            let bytes = udptl(sequence);
+            call.phones[side.index()].rtp.send_to(&bytes, call.local[side.index()].rtp).unwrap();
+            let (heard, source) = call.phones[side.other().index()].hear().expect("relayed");
+            assert_eq!((heard, source), (bytes, call.local[side.other().index()].rtp));
+        }
+    }
+    let summary = bench.close(&call);
+    assert!(summary.fax);
+    assert_eq!(summary.caller.codec.as_deref(), Some("PCMA"), "what its audio was in");
+    assert!(summary.caller.refused["wrong_source"] >= 30, "{:?}", summary.caller.refused);
+    assert_eq!(recorded(&bench.tap, call.id).len(), 0);
 }
