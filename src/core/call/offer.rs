@@ -277,7 +277,7 @@ impl Negotiation {
             describer.is_news(&told, local) && describer.is_news_beside(&told, local, self.said[other.index()].extra);
         // An answer may not agree to one port when the offer did not; the other side is asked again.
         let unchanged = unchanged && (offer.rtcp_mux || !audio.rtcp_mux || audio.has_ice());
-        if !(goes_on || !is_news) || !unchanged {
+        if (!goes_on && is_news) || !unchanged {
             return None;
         }
         audio.direction = audio.direction.answering(offer.direction);
