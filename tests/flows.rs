@@ -24,6 +24,8 @@ mod recording;
 mod secured;
 #[path = "flows/sessions.rs"]
 mod sessions;
+#[path = "flows/heard.rs"]
+mod heard;
 #[path = "flows/siprec.rs"]
 mod siprec;
 #[path = "flows/table.rs"]
