@@ -31,6 +31,7 @@ fn remote(address: &str, nat: bool) -> Remote {
         formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
         said: 2,
         flowing: Flowing { from_side: true, to_side: true },
+        presses: Default::default(),
         secure: None,
     }
 }

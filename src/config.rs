@@ -35,7 +35,7 @@ use std::time::Duration;
 use crate::core::lease::Channel;
 use crate::ids::E164;
 
-pub use archive::{Keep, S3};
+pub use archive::{Keep, Packing, S3, TimeAuthority};
 pub use caller::KnownCaller;
 pub use company::{
     Company, Decide, Destination, During, Fallback, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When,
@@ -57,7 +57,7 @@ pub use trunk::{
     NumberFormat, Probe, ReasonHeader, Register, Rewrite, Source, StirForward, StirRules, StirVerify, Transports,
     Trunk,
 };
-pub use within::{Passage, TransferMode, TransferRules, Within};
+pub use within::{Keys, Passage, TransferMode, TransferRules, Within};
 
 /// The built-in configuration, word for word.
 pub const BUILTIN: &str = include_str!("../config/leaseline.toml");
@@ -185,10 +185,30 @@ pub struct Recording {
     pub enabled: bool,
     /// fsync of the growing file: `none`, `seal` (default) or `second`.
     pub fsync: Fsync,
+    /// How samples are stored: `pcm` (default) or `g711`.
+    pub store: Store,
     /// Stop new recordings when the disk has less free than this.
     pub disk_free_min: u64,
+    /// Erase recordings of low priority, oldest first, when the disk has less free than this; 0: never.
+    pub disk_free_erase: u64,
     pub keep: Keep,
     pub keys: RecordingKeys,
+    /// What stands where packets were lost.
+    pub loss: Loss,
+}
+
+/// What a recording has where packets were lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loss {
+    /// What was heard, and nothing else.
+    #[default]
+    Silence,
+    /// Short losses are concealed, and silences have the noise that the sender told of.
+    Conceal,
+}
+
+impl Loss {
+    pub const ALL: [(&'static str, Loss); 2] = [("silence", Loss::Silence), ("conceal", Loss::Conceal)];
 }
 
 /// Keys that are heard within a call.
@@ -215,6 +235,15 @@ pub enum Digits {
 impl Digits {
     pub const ALL: [(&'static str, Digits); 3] =
         [("listed", Digits::Listed), ("masked", Digits::Masked), ("off", Digits::Off)];
+}
+
+/// How samples are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    #[default]
+    Pcm,
+    /// One byte a sample, in the law that was spoken.
+    G711,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

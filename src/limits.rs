@@ -184,6 +184,8 @@ pub const PROMPT: Duration = Duration::from_secs(10 * 60);
 pub const PROMPT_FILE: u64 = 128 << 20;
 /// Prompts of one call that its event lists.
 pub const PROMPTS: usize = 64;
+/// The same key of one side, told in two ways within this time, is one key: INFO takes its way through a whole trunk.
+pub const DTMF_SAME: Duration = Duration::from_millis(500);
 /// Digits of one call that its event lists.
 pub const DTMF_DIGITS: usize = 256;
 /// Keys of one sequence follow each other within this time.
@@ -451,8 +453,9 @@ pub const RECORDER_STREAMS: usize = 4;
 pub const RECORDER_HELD: usize = 128;
 /// Gaps listed of one channel; what comes after is summed in one entry. Keeps an event under 64 KiB.
 pub const RECORDER_GAPS: usize = 256;
-/// Longest recording: 12 hours are 1.4 GB, well below where the sizes of a WAV header wrap.
-pub const RECORDING_LENGTH: Duration = Duration::from_secs(12 * 3600);
+/// Longest recording: a day and a half are 4.1 GB at 8000 Hz, just below where the sizes of RIFF end; what has more bytes
+/// a second becomes RF64 there.
+pub const RECORDING_LENGTH: Duration = Duration::from_secs(36 * 3600);
 
 /// Bytes of packets that a media thread collects before the recorder gets them: about 1,500 G.711 packets.
 pub const TAP_ARENA: usize = 256 * 1024;
@@ -602,6 +605,13 @@ pub const ARCHIVE_MANIFEST: u64 = 512 * 1024 * 1024;
 pub const ARCHIVE_DAYS_WATCHED: usize = 3;
 /// Between two rounds of the archive.
 pub const ARCHIVE_PAUSE: Duration = Duration::from_secs(60);
+/// Between two looks at the free space of the disk of recordings.
+pub const ARCHIVE_DISK_PAUSE: Duration = Duration::from_secs(5);
+/// Recordings that one such look erases, at most.
+pub const ARCHIVE_EARLY: usize = 200;
+/// Pause after a time-stamp authority gave no stamp, and the longest that it grows to.
+pub const TIMESTAMP_PAUSE: Duration = Duration::from_secs(5);
+pub const TIMESTAMP_PAUSE_MAX: Duration = Duration::from_secs(3_600);
 /// Alarms of the archive that are told apart.
 pub const ARCHIVE_ALARMS: usize = 1_000;
 /// An erasure waits so long for the journal's disk; then the next start tells of it once more.
@@ -612,6 +622,10 @@ pub const ERASURE_PATIENCE: Duration = Duration::from_secs(600);
 pub const ARCHIVE_PACKED: usize = 200;
 /// Archives of the configuration.
 pub const ARCHIVES: usize = 16;
+/// Recordings that are sent to one archive at once.
+pub const UPLOADS_AT_ONCE: usize = 4;
+/// Messages of the ladder in a sidecar.
+pub const SIDECAR_MESSAGES: usize = 200;
 /// Events that an upload reads at a time.
 pub const UPLOAD_BATCH: usize = 100;
 /// The longest that one request to a storage may take.

@@ -14,6 +14,8 @@ mod login;
 mod offers;
 #[path = "flows/places.rs"]
 mod places;
+#[path = "flows/presses.rs"]
+mod presses;
 #[path = "flows/prompts.rs"]
 mod prompts;
 #[path = "flows/races.rs"]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, complain, say};
 use crate::core::archive::sign::PublicKey;
-use crate::io::archive::{DaysVerified, keys, verify_days};
+use crate::core::archive::timestamp::{Roots, Stamp};
+use crate::io::archive::{DaysVerified, keys, verify_days, verify_stamps};
 use crate::io::journal::verify_journal;
 use crate::io::recordings::{Finding, verify_recordings};
 
@@ -21,6 +22,10 @@ pub(super) struct Args {
     /// `leaseline keys show` prints it. May be given more than once, for keys that followed one another.
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
+    /// Certificate of the time-stamp authority whose stamps (RFC 3161) the manifests of days must have, or of the roots
+    /// that it leads to: a PEM file. May be given more than once.
+    #[arg(long, value_name = "CERT")]
+    tsa: Vec<PathBuf>,
     /// The verdict as JSON.
     #[arg(long)]
     json: bool,
@@ -42,8 +47,16 @@ pub(super) fn execute(args: Args) -> Exit {
             return Exit::Usage;
         }
     };
+    let roots = match read_roots(&args.tsa) {
+        Ok(roots) => roots,
+        Err(why) => {
+            complain(format_args!("--tsa: {why}"));
+            return Exit::Usage;
+        }
+    };
+    let trust = Trust { keys, roots };
     for path in &args.paths {
-        if let Err(error) = look(path, &keys, &mut verdict) {
+        if let Err(error) = look(path, &trust, &mut verdict) {
             complain(format_args!("{}: {error}", path.display()));
             return Exit::CouldNot;
         }
@@ -59,18 +72,38 @@ pub(super) fn execute(args: Args) -> Exit {
     if verdict.problems.is_empty() { Exit::Done } else { Exit::Bad }
 }
 
+/// What is believed.
+struct Trust {
+    keys: Vec<PublicKey>,
+    roots: Option<Roots>,
+}
+
+/// Certificates of all files; `None`: no file was given.
+fn read_roots(files: &[PathBuf]) -> Result<Option<Roots>, String> {
+    let mut pem = Vec::new();
+    for file in files {
+        let text = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        if Roots::parse(&text).is_none() {
+            return Err(format!("{}: has no certificate in PEM", file.display()));
+        }
+        pem.extend(text);
+        pem.push(b'\n');
+    }
+    Ok(Roots::parse(&pem))
+}
+
 /// A data folder is its journal and its recordings; a journal folder has segments; everything else is recordings.
-fn look(path: &Path, keys: &[PublicKey], verdict: &mut Verdict) -> io::Result<()> {
+fn look(path: &Path, trust: &Trust, verdict: &mut Verdict) -> io::Result<()> {
     let metadata = path.metadata()?;
     let journal = path.join("journal");
     if metadata.is_dir() && journal.is_dir() {
         journal_at(&journal, verdict)?;
         let recordings = path.join("recordings");
-        return if recordings.is_dir() { recordings_at(&recordings, keys, verdict) } else { Ok(()) };
+        return if recordings.is_dir() { recordings_at(&recordings, trust, verdict) } else { Ok(()) };
     }
     let is_segment = path.extension().is_some_and(|extension| extension == "jsonl");
     let has_segments = metadata.is_dir() && path.join("lock").is_file();
-    if is_segment || has_segments { journal_at(path, verdict) } else { recordings_at(path, keys, verdict) }
+    if is_segment || has_segments { journal_at(path, verdict) } else { recordings_at(path, trust, verdict) }
 }
 
 fn journal_at(path: &Path, verdict: &mut Verdict) -> io::Result<()> {
@@ -96,7 +129,7 @@ fn journal_at(path: &Path, verdict: &mut Verdict) -> io::Result<()> {
     Ok(())
 }
 
-fn recordings_at(path: &Path, keys: &[PublicKey], verdict: &mut Verdict) -> io::Result<()> {
+fn recordings_at(path: &Path, Trust { keys, roots }: &Trust, verdict: &mut Verdict) -> io::Result<()> {
     let report = verify_recordings(path)?;
     verdict.looked_at.push(serde_json::json!({ "recordings": path.display().to_string(), "good": report.good }));
     if report.is_good() {
@@ -121,6 +154,16 @@ fn recordings_at(path: &Path, keys: &[PublicKey], verdict: &mut Verdict) -> io::
     }
     days.notes.iter().for_each(|finding| note(format_args!("{}", text(finding))));
     verdict.problems.extend(days.problems.iter().map(text));
+    let stamps = verify_stamps(path, roots.as_ref())?;
+    for (day, Stamp { at, by, serial, is_trusted }) in &stamps.good {
+        let whose = if *is_trusted { "" } else { "; say with --tsa whose stamp it must be" };
+        note(format_args!("{day}: time-stamped at {at} by {by}, serial number {serial}{whose}"));
+        verdict.looked_at.push(serde_json::json!({
+            "day": day, "timestamp": at, "authority": by, "serial": serial, "trusted": is_trusted,
+        }));
+    }
+    stamps.notes.iter().for_each(|finding| note(format_args!("{}", text(finding))));
+    verdict.problems.extend(stamps.problems.iter().map(text));
     Ok(())
 }
 

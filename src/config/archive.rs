@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Secret;
 use crate::core::archive::retention::Rule;
+use crate::core::archive::timestamp::Roots;
 
 /// What becomes of recordings after their seal.
 #[derive(Clone, Debug)]
@@ -21,8 +22,43 @@ pub struct Keep {
     pub recipients: Vec<String>,
     /// Identities that open them for whoever may hear them through the API; none: they are not opened here.
     pub identity_file: Option<PathBuf>,
-    /// Recordings of closed days become FLAC so long after their call; zero: never.
+    /// Recordings of closed days are made smaller so long after their call; zero: never.
     pub archive_after: Duration,
+    /// What they become.
+    pub archive_as: Packing,
+    /// Who time-stamps closed days (RFC 3161); nobody: they have no stamps.
+    pub time_authority: Option<TimeAuthority>,
+}
+
+/// What recordings become that are made smaller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Packing {
+    /// The same samples.
+    #[default]
+    Flac,
+    /// For ears.
+    Opus,
+}
+
+impl Packing {
+    pub const ALL: [(&'static str, Packing); 2] = [("flac", Packing::Flac), ("opus", Packing::Opus)];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Packing::Flac => "flac",
+            Packing::Opus => "opus",
+        }
+    }
+}
+
+/// A time-stamp authority.
+#[derive(Clone, Debug)]
+pub struct TimeAuthority {
+    pub url: url::Url,
+    /// Whom its certificate must lead to; none: it is taken as it is, and only auditors ask.
+    pub roots: Option<Roots>,
+    /// The file that they were read from.
+    pub roots_file: Option<PathBuf>,
 }
 
 /// A storage with the interface of S3 that recordings are sent to.

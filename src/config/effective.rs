@@ -13,7 +13,7 @@ use super::parse::schedule::span_text;
 use super::value::{duration_text, listener_text, size_text, source_text};
 use super::{
     ClientCertificates, Codecs, Company, CompanyLimits, Config, Defence, Destination, DialledIn, Dialogs, Engine,
-    Fsync, Glob, Listener, MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Then, Trunk, Ways,
+    Fsync, Glob, Listener, MinVersion, Pool, PoolKind, Rule, Schedule, Sink, Source, Store, Then, Trunk, Ways,
 };
 use crate::core::agent::Reliable;
 use crate::ids::E164;
@@ -120,9 +120,11 @@ impl Config {
             Fsync::Second => "second",
         };
         out.text("fsync", fsync);
+        out.text("format", if self.recording.store == Store::Pcm { "pcm" } else { "g711" });
         out.text("disk_free_min", size_text(self.recording.disk_free_min));
+        out.text("disk_free_erase", size_text(self.recording.disk_free_erase));
         archive::write_keep(out, &self.recording.keep);
-        voice::of_recording(out, &self.recording.keys);
+        voice::of_recording(out, &self.recording);
         out.table("[http]");
         out.text("listen", self.http.listen);
         out.option("token", self.http.token.as_ref().map(|_| MASK));

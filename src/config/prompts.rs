@@ -62,6 +62,8 @@ pub struct Prompts {
     pub ringback: Option<Arc<Sound>>,
     /// To the caller when everybody is busy, before it hears so.
     pub busy: Option<Arc<Sound>>,
+    /// To whom the other side has put on hold, again and again, until it comes back.
+    pub hold: Option<Arc<Sound>>,
 }
 
 /// A failure after which a message is taken.

@@ -124,7 +124,7 @@ fn defaults_are_the_builtin_values() {
 
 /// Keys whose value names a file that must exist.
 fn needs_a_file(line: &str) -> bool {
-    let files = ["certificate = ", "key = ", "ca = "];
+    let files = ["certificate = ", "key = ", "ca = ", "timestamp_roots = "];
     line.contains("_file =") || line.ends_with(".wav\"") || files.iter().any(|key| line.starts_with(key))
 }
 
@@ -214,6 +214,8 @@ fn commented_values_are_the_defaults() {
         "certificate_url",
         "media_encryption",
         "siprec",
+        "timestamp_url",
+        "timestamp_roots",
     ];
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest)

@@ -32,12 +32,37 @@ pub enum Passage {
     Refuse,
 }
 
+/// How a side speaks of keys that were pressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// As its descriptions say: events in RTP (RFC 4733) where it has agreed on them, else INFO.
+    #[default]
+    Auto,
+    /// Events are offered to it even when the other side has none.
+    Rtp,
+    /// In INFO only: no events are agreed on with it.
+    Info,
+    /// As [`Keys::Auto`], and tones in its audio are keys, too (ITU-T Q.23).
+    Inband,
+}
+
+impl Keys {
+    pub const ALL: [(&'static str, Keys); 4] =
+        [("auto", Keys::Auto), ("rtp", Keys::Rtp), ("info", Keys::Info), ("inband", Keys::Inband)];
+
+    /// As the configuration writes it.
+    pub fn as_str(self) -> &'static str {
+        Keys::ALL.into_iter().find(|(_, keys)| *keys == self).map_or("", |(name, _)| name)
+    }
+}
+
 /// What a trunk's calls may do after the answer, in both directions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Within {
     pub transfer: TransferMode,
     pub info: Passage,
     pub message: Passage,
+    pub dtmf: Keys,
     /// Content types that cross, in lower case.
     pub content_types: Vec<String>,
 }
@@ -49,6 +74,7 @@ impl Default for Within {
             transfer: TransferMode::Refuse,
             info: Passage::Relay,
             message: Passage::Relay,
+            dtmf: Keys::Auto,
             content_types: types.map(str::to_owned).to_vec(),
         }
     }

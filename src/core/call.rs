@@ -54,7 +54,7 @@ use hunt::{Hunt, Tried};
 use offer::{Negotiation, Stream};
 use places::Seat;
 use prompts::Prompts;
-use record::Record;
+use record::{Record, Way};
 use talk::Talk;
 use talk::offers::Offer;
 use transfer::{Relayed, Replaces, Transfer};
@@ -405,6 +405,7 @@ impl Call {
             Input::Leg(Side::Company, leg, event) => self.on_company(leg, event, ctx),
         }
         self.drop_orphaned_offer(ctx);
+        self.renew_hold_music(ctx);
     }
 
     /// What a message of this side says of the side itself.
@@ -522,7 +523,13 @@ impl Call {
             }
             MediaNotice::Paused(paused, at) => self.on_paused(paused, at, ctx),
             MediaNotice::Played(side, from, until) => self.on_played(side, from, until, ctx),
-            MediaNotice::Digit(side, digit) => self.on_digit(side, &digit, ctx),
+            MediaNotice::Digit(side, digit) => {
+                if self.on_digit(side, Way::Rtp, &digit, ctx) {
+                    self.pass_key(side, &digit, ctx);
+                }
+            }
+            // The other side hears it as it is.
+            MediaNotice::Tone(side, digit) => drop(self.on_digit(side, Way::Tone, &digit, ctx)),
             // Ports that came too late were closed by `end`; a first packet is of interest to observers only.
             MediaNotice::Opened(_)
             | MediaNotice::Refused(_)

@@ -11,7 +11,10 @@
 //!
 //! Events above 15 (flash, tones of a fax) are no digits. They end the press before them.
 
+pub mod inband;
 pub mod info;
+pub mod sender;
+pub mod tones;
 
 use std::time::Duration;
 
@@ -118,6 +121,12 @@ impl Detector {
         if is_end {
             self.give_up().into_iter().for_each(tell);
         }
+    }
+
+    /// The key that is down, or was last, and when it was heard last.
+    pub fn last(&self) -> Option<(char, Mono)> {
+        let press = self.press.as_ref()?;
+        Some((key(press.event)?, press.last_at))
     }
 
     /// When a press is over although nobody said so.

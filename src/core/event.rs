@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use archive::{AlarmData, ArchivedData, DayClosedData, ErasedData, HoldData, PlayedData};
+pub use archive::{AlarmData, ArchivedData, DayClosedData, DayStampedData, ErasedData, HoldData, PlayedData};
 
 use crate::core::identity::Diversion;
 use crate::core::stir::StirData;
@@ -137,8 +137,11 @@ pub struct Gap {
     pub channel: crate::ids::Side,
     pub at_ms: u64,
     pub for_ms: u64,
-    /// `loss`, `late`, `hold`, `dtx`, `no_media`, `disk`, `overload`, `crash`, `codec`, ….
+    /// `loss`, `late`, `hold`, `dtx`, `comfort_noise`, `no_media`, `disk`, `overload`, `crash`, `codec`, ….
     pub cause: String,
+    /// What is heard there was made up, not recorded.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub concealed: bool,
 }
 
 /// What became of the recording.
@@ -159,6 +162,9 @@ pub struct RecordingSummary {
     pub original_sha256: Option<String>,
     pub channels: u16,
     pub sample_rate: u32,
+    /// `alaw` or `mulaw`, when samples are stored as G.711; absent: as PCM.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub encoding: Option<String>,
     pub gaps: Vec<Gap>,
 }
 
@@ -530,12 +536,15 @@ pub enum Body {
         panic: String,
     },
     RecordingSealed(RecordingData),
+    /// A crash had left it unfinished, and the next start made it whole.
+    RecordingRecovered(RecordingData),
     RecordingPlayed(PlayedData),
     RecordingErased(ErasedData),
     RecordingHeld(HoldData),
     RecordingReleased(HoldData),
     RecordingArchived(ArchivedData),
     ArchiveDayClosed(DayClosedData),
+    ArchiveDayStamped(DayStampedData),
     ArchiveAlarm(AlarmData),
     /// From here on nothing is recorded.
     RecordingPaused(PauseData),
@@ -646,12 +655,14 @@ impl Body {
             Body::SiprecFailed(_) => "leaseline.siprec.failed",
             Body::CallCrashed { .. } => "leaseline.call.crashed",
             Body::RecordingSealed(_) => "leaseline.recording.sealed",
+            Body::RecordingRecovered(_) => "leaseline.recording.recovered",
             Body::RecordingPlayed(_) => "leaseline.recording.played",
             Body::RecordingErased(_) => "leaseline.recording.erased",
             Body::RecordingHeld(_) => "leaseline.recording.held",
             Body::RecordingReleased(_) => "leaseline.recording.released",
             Body::RecordingArchived(_) => "leaseline.recording.archived",
             Body::ArchiveDayClosed(_) => "leaseline.archive.day_closed",
+            Body::ArchiveDayStamped(_) => "leaseline.archive.day_stamped",
             Body::ArchiveAlarm(_) => "leaseline.archive.alarm",
             Body::RecordingPaused(_) => "leaseline.recording.paused",
             Body::RecordingResumed(_) => "leaseline.recording.resumed",

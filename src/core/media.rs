@@ -69,6 +69,7 @@ pub struct Remote {
     /// So many of them, from the first on, that side named itself: what it wants to get. The others it was told by us.
     pub said: usize,
     pub flowing: Flowing,
+    pub presses: Presses,
     /// `None`: RTP in clear.
     pub secure: Option<Box<Secure>>,
 }
@@ -99,6 +100,17 @@ pub struct DtlsMedia {
     /// What that side's checks are proved with, and what it calls itself in them.
     pub ours: Credentials,
     pub theirs: Credentials,
+}
+
+/// How a side speaks of keys that are pressed, as far as it is not the usual way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Presses {
+    /// It hears of keys in INFO: events of the other side (RFC 4733) do not go to it.
+    pub by_info: bool,
+    /// Its events do not go to the other side, which hears of keys in INFO.
+    pub events_stay: bool,
+    /// Tones in its audio are keys (ITU-T Q.23).
+    pub inband: bool,
 }
 
 /// Keys of an encrypted leg.
@@ -156,6 +168,8 @@ pub enum MediaCommand {
     Hush(Side),
     /// The sides hear each other (`true`, which is so from the start), or not.
     Bridge(bool),
+    /// This side is to hear a key, as an event in its RTP.
+    Press(Side, char, Duration),
     /// The talk is over at this instant: close the sockets, seal the recording. Answered by [`MediaNotice::Closed`] and,
     /// when a recording was started, by [`MediaNotice::Recorded`].
     Close(Now),
@@ -187,6 +201,8 @@ pub enum MediaNotice {
     Played(Side, Now, Now),
     /// A side has pressed a key, and let it go.
     Digit(Side, Digit),
+    /// The same, by the tones in its audio.
+    Tone(Side, Digit),
     /// A panic of ours in this call's relay; its text. The media is closed: [`MediaNotice::Closed`] follows.
     Crashed(String),
     /// Ports closed; final figures. Exactly once for every call that was opened.

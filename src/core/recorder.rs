@@ -9,7 +9,9 @@
 //! The driver gives packets in order of arrival and calls [`Recorder::tick`] with the same clock; `tick` hands out what
 //! is older than [`limits::RECORDER_REORDER`], [`Recorder::finish`] the rest.
 
+mod fill;
 mod gaps;
+mod marks;
 mod ordered;
 mod pauses;
 pub(crate) mod sequence;
@@ -115,6 +117,11 @@ impl Recorder {
     /// static payload types hold (RFC 3551 §6: 0 PCMU, 8 PCMA, 9 G722, 13 comfort noise).
     pub fn new(started: Now) -> Recorder {
         Recorder { started: started.mono, channels: Default::default(), pauses: Pauses::default() }
+    }
+
+    /// From now on losses are concealed, and silences have the noise that the sender told of (RFC 3389).
+    pub fn conceal(&mut self) {
+        self.channels.iter_mut().for_each(|channel| channel.track.fill());
     }
 
     /// What a side agreed on, first time or again. `flowing` `None`: nothing known, nothing expected.
@@ -306,7 +313,12 @@ impl Channel {
                 return;
             }
             Kind::Dtmf(khz) => (Cause::Dtmf, (at - event_duration(payload, khz), at)),
-            Kind::Noise => (Cause::Dtx, (at, at)),
+            Kind::Noise => {
+                if let Some(level) = payload.first() {
+                    self.track.on_noise(at, *level);
+                }
+                (Cause::Dtx, (at, at))
+            }
             Kind::Unknown => (Cause::Codec, (at, at + UNKNOWN_PACKET)),
         };
         self.stats.silent += 1;

@@ -28,6 +28,7 @@ use crate::limits::{
     SILENCE_ON_HOLD,
 };
 use crate::time::{Mono, Now, Wakeup};
+use crate::wire::codec::Codec;
 use crate::wire::rtcp::{Rtcp, is_rtcp};
 use crate::wire::rtp::{NotRtp, Rtp};
 
@@ -439,9 +440,11 @@ struct Leg {
     payloads: u128,
     /// Of them those that are translated for the other side, when any has to be.
     reach: u128,
-    /// Payload type and clock rate of those whose timestamps follow the voice.
-    clocks: Vec<(u8, u32)>,
+    /// Payload type, codec and clock rate of those whose timestamps follow the voice.
+    clocks: Vec<(u8, Option<Codec>, u32)>,
     codec: Option<Arc<str>>,
+    /// What its last packet of voice was in.
+    heard_in: Option<Codec>,
     /// `None`: nothing is known of the side.
     flowing: Option<Flowing>,
     rtp_budget: Bucket,
@@ -470,6 +473,7 @@ impl Leg {
             reach: 0,
             clocks: Vec::new(),
             codec: None,
+            heard_in: None,
             flowing: None,
             rtp_budget: Bucket::new(now, LEG_PACKETS_PER_SECOND, LEG_PACKETS_BURST),
             rtcp_budget: Bucket::new(now, LEG_RTCP_PER_SECOND, LEG_RTCP_BURST),
@@ -502,7 +506,8 @@ impl Leg {
         let formats = remote.map_or(&[][..], |remote| &remote.formats);
         let formats = || formats.iter().filter(|f| f.payload_type < 128).take(SDP_FORMATS);
         self.payloads = formats().fold(0, |bits, f| bits | 1 << f.payload_type);
-        self.clocks = formats().filter(|f| follows_the_voice(f)).map(|f| (f.payload_type, f.clock_rate)).collect();
+        self.clocks =
+            formats().filter(|f| follows_the_voice(f)).map(|f| (f.payload_type, codec(f), f.clock_rate)).collect();
         self.codec = formats().find(|f| follows_the_voice(f)).map(|f| f.name.clone()).or(self.codec.take());
     }
 
@@ -510,8 +515,11 @@ impl Leg {
         payload_type < 128 && self.payloads & 1 << payload_type != 0
     }
 
-    fn clock_of(&self, payload_type: u8) -> Option<u32> {
-        self.clocks.iter().find(|(agreed, _)| *agreed == payload_type).map(|(_, rate)| *rate)
+    /// The clock rate of a packet of voice, whose codec is noted.
+    fn clock_of(&mut self, payload_type: u8) -> Option<u32> {
+        let (_, codec, rate) = self.clocks.iter().find(|(agreed, ..)| *agreed == payload_type)?;
+        self.heard_in = codec.or(self.heard_in);
+        Some(*rate)
     }
 
     fn count(&mut self, refusal: Refusal) {
@@ -520,9 +528,11 @@ impl Leg {
 
     fn summary(&self, round_trip: Option<Duration>) -> LegMedia {
         let refused = Refusal::ALL.iter().zip(&self.refused).filter(|(_, count)| **count > 0);
-        let mos = self.codec.as_deref().and_then(|codec| self.quality.mos(codec, round_trip));
+        // What was sent counts, not what comes first in the list of what might have been.
+        let name = self.heard_in.map(Codec::name).or(self.codec.as_deref());
+        let mos = name.and_then(|codec| self.quality.mos(codec, round_trip));
         LegMedia {
-            codec: self.codec.as_ref().map(|name| name.to_string()),
+            codec: name.map(str::to_owned),
             received: self.quality.received(),
             relayed: self.relayed,
             lost: self.quality.lost(),
@@ -535,6 +545,10 @@ impl Leg {
             kernel_dropped: 0,
         }
     }
+}
+
+fn codec(format: &PayloadFormat) -> Option<Codec> {
+    Codec::of_format(&format.name, format.clock_rate, format.channels)
 }
 
 /// Telephone events repeat one timestamp; everything else counts on.

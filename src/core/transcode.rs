@@ -14,6 +14,7 @@ mod voice;
 #[cfg(test)]
 mod tests;
 
+use crate::core::dtmf::sender::Place;
 use crate::core::media::PayloadFormat;
 use crate::ids::Side;
 use crate::limits::RTP_PACKET;
@@ -185,6 +186,23 @@ impl Translation {
     pub fn renewed(self: Box<Self>, plan: Plan) -> Box<Translation> {
         let numbers = self.numbers;
         Box::new(Translation { numbers, ..Translation::new(plan) })
+    }
+
+    /// Something of ours takes the place of this packet in what goes out: the numbers that it has there. `None`: the packet is
+    /// a copy, and nothing is to go out.
+    pub fn stand_in(&mut self, rtp: &Rtp<'_>) -> Option<Place> {
+        let Some(voice) = &mut self.voice else {
+            return Some(Place { ssrc: rtp.ssrc(), sequence: rtp.sequence(), timestamp: rtp.timestamp() });
+        };
+        let clock = match self.plan.actions.get(usize::from(rtp.payload_type())) {
+            Some(Action::Voice(codec)) => codec.clock(),
+            _ => self.numbers.clock().unwrap_or(voice.clock()),
+        };
+        if !self.numbers.on_packet(rtp, clock, voice.clock()) {
+            return None;
+        }
+        voice.interrupt();
+        Some(self.numbers.place())
     }
 
     /// A sound packet of this side. What the other is to get goes to `send`: none, one or several.

@@ -86,7 +86,7 @@ impl DaemonHooks {
             return;
         }
         match serde_json::to_value(data) {
-            Ok(value) => self.parts.recordings.sidecar(data.call_id, &value),
+            Ok(value) => self.parts.recordings.sidecar(data.call_id, value, self.parts.messages.of(data.call_id)),
             Err(error) => tracing::error!(call = %data.call_id, %error, "no sidecar"),
         }
     }

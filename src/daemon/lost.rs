@@ -80,6 +80,12 @@ pub(super) fn finish_calls(journal: &Journal, data_dir: &Path, unfinished: Unfin
         .map(|recovered| {
             tracing::warn!(call = %recovered.call, state = ?recovered.summary.state, file = %recovered.file.display(),
                 "a recording that a crash had left unfinished was repaired");
+            // What could not be made whole is told by its `recording.sealed` only.
+            if recovered.summary.path.is_some() {
+                let data = RecordingData { call_id: recovered.call, recording: recovered.summary.clone() };
+                let (time, subject) = (clock::wall(), recovered.call.to_string());
+                journal.append(Event { time, subject, body: Body::RecordingRecovered(data) });
+            }
             (recovered.call, recovered.summary)
         })
         .collect();

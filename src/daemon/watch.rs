@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::core::lease::LeaseTable;
 use crate::io::allocator::AllocatorHandle;
+use crate::io::clock;
 use crate::io::dns::DnsFigures;
 use crate::io::journal::Journal;
 use crate::io::lease_feed::LeaseFeed;
@@ -61,6 +62,8 @@ pub(super) async fn run(parts: Parts) {
         metrics.media.ports_used.set(gauge(parts.engine.used_pairs() * 2));
         metrics.media.ports_total.set(gauge((parts.engine.used_pairs() + parts.engine.free_pairs()) * 2));
         metrics.recordings.active.set(gauge(parts.recordings.active()));
+        metrics.recordings.lag.set(parts.recordings.lag(clock::mono()).as_secs_f64());
+        metrics.recordings.sealing.set(gauge(parts.recordings.sealing()));
         let stats = parts.journal.stats();
         metrics.journal.seq.set(signed(stats.last_seq));
         metrics.journal.queue.set(signed(stats.queued));

@@ -5,13 +5,17 @@
 //! there is left alone. Nothing here runs on the threads of calls.
 
 mod days;
+mod disk;
 mod erase;
 pub(in crate::io) mod flac;
 mod keeper;
 pub mod keys;
+pub(in crate::io) mod opus;
 mod pack;
 mod place;
 mod s3;
+mod stamp;
+mod stamps;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -34,6 +38,7 @@ use crate::time::Wall;
 
 pub use erase::{Erasure, NotDone, Subject};
 pub use keeper::Keeper;
+pub use stamps::{StampsVerified, verify_stamps};
 pub use upload::Uploads;
 pub use verify::{DaysVerified, verify_days};
 
@@ -48,6 +53,8 @@ pub struct Archive {
     /// Manifests, tombstones and holds are changed by one at a time.
     turn: Mutex<Turn>,
     figures: Figures,
+    /// Wakes who asks for time stamps.
+    day_closed: tokio::sync::Notify,
 }
 
 /// What whoever has the turn knows.
@@ -56,6 +63,7 @@ struct Turn {
     /// The day closed last, and its root; `None` until it was looked for.
     tip: Option<Option<crate::core::archive::manifest::Previous>>,
     clock: ClockWatch,
+    disk: crate::core::archive::disk::DiskWatch,
     /// Codes of alarms that were given; each is given once a start.
     alarmed: Vec<String>,
 }
@@ -67,7 +75,8 @@ impl Archive {
         let key = keys::load_or_make(&now.recording.keep.signing_key_file)?;
         let (data_dir, node) = (now.node.data_dir.clone(), now.node.id.clone());
         drop(now);
-        Ok(Archive { data_dir, node, config, journal, key, turn: Mutex::default(), figures })
+        let (turn, day_closed) = Default::default();
+        Ok(Archive { data_dir, node, config, journal, key, turn, figures, day_closed })
     }
 
     /// What signs the manifests.

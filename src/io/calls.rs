@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::core::archive::forget;
 use crate::core::event::{AttributionKind, Body, CallData, Event, Outcome};
 use crate::ids::CallId;
 use crate::io::journal::Journal;
@@ -92,7 +93,7 @@ impl Calls {
     pub fn observe(&self, seq: u64, event: &Event) {
         let call = match &event.body {
             Body::CallStarted(call) | Body::CallAnswered(call) | Body::CallEnded(call) => call.call_id,
-            Body::RecordingSealed(sealed) => sealed.call_id,
+            Body::RecordingSealed(sealed) | Body::RecordingRecovered(sealed) => sealed.call_id,
             Body::CallCrashed { call_id, .. } => *call_id,
             Body::RecordingPlayed(played) => played.call_id,
             Body::RecordingErased(erased) => erased.call_id,
@@ -123,13 +124,17 @@ impl Calls {
     pub fn detail(&self, journal: &Journal, call: CallId) -> io::Result<Option<CallDetail>> {
         let found = {
             let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-            inner.calls.get(&call).map(|entry| (entry.view(), entry.events.clone()))
+            inner.calls.get(&call).map(|entry| (entry.view(), entry.events.clone(), entry.forgotten))
         };
-        let Some((view, seqs)) = found else { return Ok(None) };
+        let Some((view, seqs, forgotten)) = found else { return Ok(None) };
         let mut events = Vec::new();
         for seq in seqs {
             if let Some(record) = journal.get(seq)? {
-                events.push(serde_json::from_str(&record.event)?);
+                let mut event = serde_json::from_str(&record.event)?;
+                if forgotten {
+                    forget::event(&mut event);
+                }
+                events.push(event);
             }
         }
         Ok(Some(CallDetail { view, events }))
@@ -150,6 +155,8 @@ struct Entry {
     phase: Phase,
     /// Records in the journal.
     events: Vec<u64>,
+    /// Its recording was erased on somebody's wish: nothing says who called any more.
+    forgotten: bool,
 }
 
 impl Inner {
@@ -163,7 +170,13 @@ impl Inner {
                     Arc::make_mut(&mut entry.data).recording = Some(sealed.recording.clone());
                 }
             }
-            Body::RecordingErased(_) => {
+            Body::RecordingErased(erased) => {
+                if forget::is_wish(erased)
+                    && let Some(entry) = self.calls.get_mut(&call)
+                {
+                    entry.forgotten = true;
+                    forget::call(Arc::make_mut(&mut entry.data));
+                }
                 let recording = self.calls.get_mut(&call).and_then(|e| Arc::make_mut(&mut e.data).recording.as_mut());
                 if let Some(recording) = recording {
                     recording.path = None;
@@ -195,7 +208,7 @@ impl Inner {
             return;
         }
         let data = Arc::new(data.clone());
-        let fresh = || Entry { data: data.clone(), phase, events: Vec::new() };
+        let fresh = || Entry { data: data.clone(), phase, events: Vec::new(), forgotten: false };
         let entry = self.calls.entry(call).or_insert_with(fresh);
         (entry.data, entry.phase) = (data.clone(), phase);
         if phase == Phase::Ended {

@@ -114,6 +114,10 @@ pub struct Recordings {
     pub siprec_failed: Family<Reason, Counter>,
     /// Packets that found the recorder's queue full: a gap in a file.
     pub packets_lost: Counter,
+    /// How far the files are behind the talk, in seconds.
+    pub lag: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// Ended, and not yet sealed.
+    pub sealing: Gauge,
 }
 
 /// Allocator and lease table.
@@ -502,6 +506,8 @@ impl Metrics {
         r.register("recordings_active", "Recordings being written", m.active.clone());
         r.register("recordings", "Recordings by verdict", m.sealed.clone());
         r.register("siprec_failed", "Copies of calls that no recorder took, by reason", m.siprec_failed.clone());
+        r.register("recorder_lag_seconds", "How far the files are behind the talk", m.lag.clone());
+        r.register("recordings_sealing", "Recordings that have ended and are not sealed yet", m.sealing.clone());
         r.register("recorder_packets_lost", "Packets that found the recorder's queue full", m.packets_lost.clone());
         let m = &self.archive;
         r.register("archive_days_closed", "Days whose manifest was written", m.days_closed.clone());
@@ -512,6 +518,15 @@ impl Metrics {
         r.register("archive_uploads", "Recordings stored in an archive", m.uploads.clone());
         r.register("archive_upload_failures", "Attempts at that which failed", m.upload_failures.clone());
         r.register("archive_upload_lag_events", "Events that an archive has not looked at", m.upload_lag.clone());
+        r.register("archive_timestamps", "Days that have got their time stamp", m.stamps.clone());
+        r.register("archive_timestamp_failures", "Attempts at that which failed", m.stamp_failures.clone());
+        r.register("archive_timestamps_left", "Days that wait for their time stamp", m.stamps_left.clone());
+        let help = "Recordings that wait for an archive or are on their way there";
+        r.register("archive_uploads_waiting", help, m.uploads_waiting.clone());
+        r.register("archive_packs_left", "Recordings due to be made smaller", m.packs_left.clone());
+        r.register("recordings_disk_free_bytes", "Free space on the disk of recordings", m.disk_free.clone());
+        let help = "0: enough room; 1: below disk_free_min or disk_free_erase; 2: below both";
+        r.register("recordings_disk_level", help, m.disk_level.clone());
         let m = &self.leases;
         r.register("leases_active", "Numbers on visitors' pages", m.active.clone());
         r.register("leases_free", "Numbers of the pool that nobody holds", m.free.clone());

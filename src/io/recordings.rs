@@ -13,6 +13,7 @@
 
 pub(in crate::io) mod crypt;
 mod files;
+mod ladder;
 pub(in crate::io) mod names;
 mod offline;
 mod repair;
@@ -28,18 +29,19 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tracing::{error, warn};
 
-use crate::config::{self, Fsync};
+use crate::config::{self, Fsync, Loss};
 use crate::core::event::RecordingSummary;
 use crate::core::media::RecordingSpec;
 use crate::ids::{CallId, Side};
 use crate::io::media::tap::{Batch, Lost, SideFormats, TapMessage, TapReceiver};
+use crate::io::messages::Kept;
 use crate::limits;
 use crate::time::{Mono, Now};
 
@@ -52,6 +54,7 @@ pub use verify::{Finding, Verified, verify_recordings};
 pub(in crate::io) use seal::hash;
 
 use seal::Job;
+use sidecar::Beside;
 use writer::{Active, ToSync};
 
 /// How often recordings without packets get their silence, and how long the thread waits for a message at most.
@@ -73,7 +76,17 @@ pub struct Recordings {
 #[derive(Debug, Default)]
 struct Shared {
     active: AtomicUsize,
+    sealing: AtomicUsize,
+    /// Up to here (as [`Mono`]) everything that was heard is in the files.
+    written: AtomicU64,
     disk_low: AtomicBool,
+}
+
+impl Shared {
+    /// What was heard at this instant is being written now.
+    fn begins(&self, at: Mono) {
+        self.written.fetch_max(at.0, Ordering::Relaxed);
+    }
 }
 
 impl Recordings {
@@ -103,6 +116,11 @@ impl Recordings {
         let seals = {
             let (files, data_dir) = (files.clone(), data_dir.to_path_buf());
             let recipients = Recipients::parse(&config.keep.recipients).map_err(io::Error::other)?;
+            let shared = shared.clone();
+            let notify = move |call, summary| {
+                shared.sealing.fetch_sub(1, Ordering::Relaxed);
+                notify(call, summary);
+            };
             let run = move || seal::run(&*files, &data_dir, fsync, &recipients, &todo, notify);
             Builder::new().name("seals".to_owned()).spawn(run)?
         };
@@ -122,9 +140,10 @@ impl Recordings {
     }
 
     /// Writes the call's sidecar beside its WAV: `data` is the `data` object of its `call.ended`, whose
-    /// `recording.path` says where. Does not wait; an error is logged. A call without a recording needs none.
-    pub fn sidecar(&self, call: CallId, data: &serde_json::Value) {
-        if self.jobs.try_send(Job::Sidecar(call, Box::new(data.clone()))).is_err() {
+    /// `recording.path` says where; `said` are its SIP messages, where they are kept. Does not wait; an error is logged. A
+    /// call without a recording needs none.
+    pub fn sidecar(&self, call: CallId, data: serde_json::Value, said: Option<Kept>) {
+        if self.jobs.try_send(Job::Sidecar(call, Box::new((data, said)))).is_err() {
             warn!(%call, "no sidecar: too much is waiting to be sealed");
         }
     }
@@ -132,6 +151,19 @@ impl Recordings {
     /// Recordings in the making.
     pub fn active(&self) -> usize {
         self.shared.active.load(Ordering::Relaxed)
+    }
+
+    /// Recordings that have ended and wait for their seal.
+    pub fn sealing(&self) -> usize {
+        self.shared.sealing.load(Ordering::Relaxed)
+    }
+
+    /// How far the files are behind the talk: a fraction of a second where the disk keeps up. `now` is the media threads'
+    /// clock.
+    pub fn lag(&self, now: Mono) -> Duration {
+        let written = Mono(self.shared.written.load(Ordering::Relaxed));
+        // Before the first word of a media thread there is nothing to be behind of.
+        if written == Mono(0) { Duration::ZERO } else { now.since(written).saturating_sub(BEHIND) }
     }
 
     /// The disk has less free than `disk_free_min`: new recordings are refused with `disk_low`.
@@ -160,7 +192,7 @@ pub fn decrypt(file: &Path, data_dir: &Path, identities: &Path) -> Result<impl i
 /// Writes a sidecar at once: for calls that were repaired at start. `Ok(None)`: the call has
 /// no recording.
 pub fn write_sidecar(data_dir: &Path, call: CallId, data: &serde_json::Value) -> io::Result<Option<PathBuf>> {
-    sidecar::write(&Disk, data_dir, call, data, None)
+    sidecar::write(&Disk, data_dir, call, data, Beside::default())
 }
 
 /// The thread that writes.
@@ -206,6 +238,7 @@ impl Worker {
     fn handle(&mut self, message: TapMessage) {
         match message {
             TapMessage::Start { spec, sides } => {
+                self.shared.begins(spec.started.mono);
                 self.clock.hear(spec.started.mono);
                 self.start(&spec, &sides);
             }
@@ -234,7 +267,11 @@ impl Worker {
         } else {
             None
         };
-        let active = Active::start(&*self.files, &self.data_dir, self.config.fsync, spec, sides, refused);
+        let ways = (self.config.fsync, self.config.store);
+        let mut active = Active::start(&*self.files, &self.data_dir, ways, spec, sides, refused);
+        if self.config.loss == Loss::Conceal {
+            active.recorder.conceal();
+        }
         if self.active.len() < limits::CALLS {
             self.active.insert(spec.call, active);
         } else {
@@ -247,6 +284,9 @@ impl Worker {
     fn packets(&mut self, batch: &Batch) {
         let mut last = None;
         for packet in batch.packets() {
+            if last.is_none() {
+                self.shared.begins(packet.at);
+            }
             last = Some(packet.at);
             self.guarded(packet.call, |active, fsync, out| active.on_packet(&packet, fsync, out));
         }
@@ -290,6 +330,7 @@ impl Worker {
 
     /// Must not be lost, so it waits when the line is full; the line is as long as all calls together need.
     fn seal(&mut self, finished: writer::Finished) {
+        self.shared.sealing.fetch_add(1, Ordering::Relaxed);
         if self.jobs.send(Job::Seal(Box::new(finished))).is_err() {
             error!("the sealing thread has ended");
         }
@@ -301,6 +342,7 @@ impl Worker {
         for active in active.values_mut() {
             guard(active, config.fsync, out, jobs, |active, fsync, out| active.on_time(now, fsync, out));
         }
+        self.shared.begins(now);
         self.look_at_disk();
     }
 

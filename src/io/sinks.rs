@@ -9,6 +9,7 @@
 pub mod guard;
 
 mod files;
+mod forget;
 mod jsonl;
 mod sign;
 #[cfg(test)]

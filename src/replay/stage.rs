@@ -285,7 +285,7 @@ impl<'a> Stage<'a> {
             }
             // Its sounds are not ours to know: they take no time.
             MediaCommand::Play(side, _) => vec![MediaNotice::Played(side, self.now, self.now)],
-            MediaCommand::Hush(_) | MediaCommand::Bridge(_) => Vec::new(),
+            MediaCommand::Hush(_) | MediaCommand::Bridge(_) | MediaCommand::Press(..) => Vec::new(),
             // A capture's call is recorded here; nobody else gets a copy.
             MediaCommand::Copies(_) => Vec::new(),
             MediaCommand::Pause(paused) => vec![MediaNotice::Paused(paused, self.now)],

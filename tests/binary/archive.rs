@@ -97,6 +97,13 @@ fn a_copied_folder_and_the_public_key_are_enough_for_an_auditor() {
         (Some(0), &calls[0].as_str().into())
     );
     assert_eq!(node.wait_for_events("recording.erased", 1)[0]["why"], "art. 17");
+    // Who called is forgotten with it: in the file of events, in the list of calls, and nowhere else.
+    let told = fs::read_to_string(node.data().join("events.jsonl")).unwrap();
+    let of = |call: &str| told.lines().filter(|line| line.contains(call)).collect::<Vec<_>>().join("\n");
+    assert!(!of(&calls[0]).contains("+442079460990") && of(&calls[1]).contains("+442079460990"));
+    assert_eq!(of(&calls[0]).lines().count(), of(&calls[1]).lines().count(), "no event is lost");
+    let listed = |call: &str| node.json(&format!("/v1/calls/{call}")).to_string();
+    assert!(!listed(&calls[0]).contains("+442079460990") && listed(&calls[1]).contains("+442079460990"));
     copied(&copy);
     assert_eq!(verify(&key), (Some(0), String::new()), "what was erased on purpose is no finding");
     assert!(!copy.join("2026/01/01").join(format!("{}.wav", calls[0])).exists());

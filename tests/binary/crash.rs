@@ -20,7 +20,7 @@ fn leases(node: &Node) -> BTreeMap<String, (Value, Value, Value)> {
 }
 
 #[test]
-fn killed_in_the_middle_of_ten_recorded_calls() {
+fn g06_killed_in_the_middle_of_ten_recorded_calls() {
     let _alone = alone();
     let mut node = Node::started("");
     node.answering();
@@ -54,6 +54,13 @@ fn killed_in_the_middle_of_ten_recorded_calls() {
     let files = wavs(&node.data());
     assert_eq!((files.len(), files.iter().filter(|file| file.extension().unwrap() == "part").count()), (10, 0));
     assert_eq!(leases(&node), held, "the leases are as before");
+    let recovered = |node: &Node| {
+        let mut ids: Vec<_> =
+            node.events_of("recording.recovered").iter().map(|data| data["call_id"].to_string()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(recovered(&node), ids.iter().cloned().collect::<Vec<_>>(), "each is told once");
     let (code, text) = node.verify();
     assert_eq!(code, Some(0), "{text}");
     for call in calls {
@@ -64,7 +71,7 @@ fn killed_in_the_middle_of_ten_recorded_calls() {
     assert_eq!(node.verify().0, Some(0));
     // A second restart finds nothing to mend.
     node.start();
-    assert_eq!(node.events_of("call.ended").len(), 11);
+    assert_eq!((node.events_of("call.ended").len(), recovered(&node).len()), (11, 10));
 }
 
 /// The soft limit of the running program's file size, in bytes.
@@ -74,7 +81,7 @@ fn file_size_limit(node: &Node, limit: &str) -> bool {
 }
 
 #[test]
-fn a_full_disk_costs_the_recording_and_not_the_call() {
+fn g03_a_full_disk_costs_the_recording_and_not_the_call() {
     let _alone = alone();
     let node = Node::started("");
     node.answering();

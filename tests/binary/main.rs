@@ -8,6 +8,7 @@ mod codecs;
 mod connections;
 mod crash;
 mod decide;
+mod disk;
 mod fraud;
 mod hostile;
 mod large;

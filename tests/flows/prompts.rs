@@ -218,3 +218,125 @@ fn a_rule_has_sounds_of_its_own() {
     world.settle();
     assert_eq!(played(&world), ["whisper to company 2000", "announcement to caller 4000"]);
 }
+
+fn holding(directions: [&'static str; 2], shop: Answering) -> World {
+    let folder = sounds();
+    let mut world = world(folder.path(), "[company.prompts]\nhold = \"@/music.wav\"", shop, answers());
+    let reinvites = vec![(2 * SECOND, directions[0]), (10 * SECOND, directions[1])];
+    world.dial(Calling { hang_up: Some(15 * SECOND), reinvites, ..Calling::default() });
+    world
+}
+
+#[test]
+fn whoever_is_put_on_hold_hears_music_until_the_other_comes_back() {
+    for hold in ["sendonly", "inactive"] {
+        let mut world = holding([hold, "sendrecv"], answers());
+        let ladder = world.settle();
+        let times = played(&world);
+        assert_eq!(times.len(), 1, "{hold}: {times:?}\n{ladder}");
+        let ms: u64 = times[0].strip_prefix("hold to company ").unwrap().parse().unwrap();
+        assert!((7_800..8_200).contains(&ms), "{hold}: {times:?}");
+        // Nothing is sent that the held phone did not agree to.
+        assert!(ladder.contains("a=sendonly"), "{ladder}");
+        if hold == "inactive" {
+            insta::assert_snapshot!(ladder);
+        }
+    }
+}
+
+#[test]
+fn hold_with_an_address_of_zeros_has_music_too() {
+    let folder = sounds();
+    let mut world = world(folder.path(), "[company.prompts]\nhold = \"@/music.wav\"", answers(), answers());
+    let described = |ip: &str, version: u32| {
+        format!(
+            "v=0\r\no=- 77 {version} IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+        )
+    };
+    let script = vec![
+        (2 * SECOND, crate::world::phone::Do::Describe(described("0.0.0.0", 2))),
+        (6 * SECOND, crate::world::phone::Do::Describe(described("192.0.2.10", 3))),
+    ];
+    world.dial(Calling { hang_up: Some(9 * SECOND), script, ..Calling::default() });
+    world.settle();
+    let times = played(&world);
+    assert!(times.len() == 1 && times[0].starts_with("hold to company "), "{times:?}");
+}
+
+#[test]
+fn nobody_hears_music_who_holds_or_does_not_listen() {
+    // The caller holds, and the shop answers that it does not listen either.
+    let shop = Answering { reinvite_direction: Some("inactive"), ..answers() };
+    let mut world = holding(["sendonly", "sendrecv"], shop);
+    world.settle();
+    // When the caller comes back, it is the shop that holds.
+    assert_eq!(played(&world), ["hold to caller 4990"]);
+    // It listens only: that is no hold.
+    let mut world = holding(["recvonly", "sendrecv"], answers());
+    let ladder = world.settle();
+    assert!(played(&world).is_empty(), "{:?}\n{ladder}", played(&world));
+}
+
+#[test]
+fn a_company_that_holds_gives_the_caller_music_to_the_end() {
+    let folder = sounds();
+    let script = vec![(2 * SECOND, crate::world::phone::Do::Reinvite("inactive"))];
+    let shop = Answering { script, ..answers() };
+    let mut world = world(folder.path(), "[company.prompts]\nhold = \"@/music.wav\"", shop, answers());
+    world.dial(Calling { hang_up: Some(8 * SECOND), ..Calling::default() });
+    world.settle();
+    let times = played(&world);
+    assert!(times.len() == 1 && times[0].starts_with("hold to caller "), "{times:?}");
+}
+
+/// A caller that has only these formats.
+fn offering(formats: &str, more: &str) -> Calling {
+    let maps = "a=rtpmap:9 G722/8000\r\na=rtpmap:111 opus/48000/2\r\n";
+    let maps: String = maps
+        .lines()
+        .filter(|l| formats.split(' ').any(|f| l.contains(&format!(":{f} "))))
+        .map(|l| format!("{l}\r\n"))
+        .collect();
+    let profile = if more.is_empty() { "RTP/AVP" } else { "RTP/SAVP" };
+    let sdp = format!(
+        "v=0\r\no=- 7 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 40000 {profile} {formats}\r\n{maps}{more}"
+    );
+    Calling { sdp: Some(sdp), hang_up: Some(30 * SECOND), ..Calling::default() }
+}
+
+#[test]
+fn messages_are_taken_of_callers_without_g711_and_of_encrypted_ones() {
+    let folder = sounds();
+    let lines = "[company.voicemail]\ngreeting = \"@/greeting.wav\"";
+    let key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd\r\n";
+    for (formats, more, answered) in [
+        ("9", "", "RTP/AVP 9"),
+        ("111", "", "RTP/AVP 111"),
+        ("111 8", "", "RTP/AVP 8"),
+        ("8", key, "RTP/SAVP 8"),
+        ("111", key, "RTP/SAVP 111"),
+    ] {
+        let mut world = world(folder.path(), lines, refuses(486), refuses(486));
+        let encrypted = !more.is_empty();
+        if encrypted {
+            let config = CONFIG.replace("country = \"GB\"", "country = \"GB\"\nmedia_encryption = \"sdes\"").replace(
+                "[[pool]]\n",
+                &format!("{}\n[[pool]]\n", lines.replace('@', &folder.path().display().to_string())),
+            );
+            world = World::new(7, &config);
+            world.add(CARRIER, Phone::new(Answering::default()));
+            world.add(SHOP, Phone::new(refuses(486)));
+            world.add(OFFICE, Phone::new(refuses(486)));
+        }
+        world.dial(offering(formats, more));
+        let ladder = world.settle();
+        assert_eq!(world.ended()[0].outcome, Some(Outcome::Voicemail), "{formats}\n{ladder}");
+        assert!(ladder.contains(answered), "{formats}\n{ladder}");
+        assert_eq!(played(&world), ["greeting to caller 5000", "tone to caller 500"]);
+        let answer = world.sent_to(CARRIER).into_iter().find(|m| m.status() == 200).unwrap();
+        let answer = String::from_utf8(answer.body().to_vec()).unwrap();
+        assert_eq!(answer.contains("a=crypto:1 AES_CM_128_HMAC_SHA1_80"), encrypted, "{answer}");
+        let secure = world.media.values().next().unwrap().remotes[0].as_ref().unwrap().secure.is_some();
+        assert_eq!(secure, encrypted);
+    }
+}

@@ -140,7 +140,7 @@ fn is_recorded(world: &World) -> bool {
 }
 
 #[test]
-fn whether_a_call_is_recorded_is_said_by_the_nearest_word() {
+fn g15_whether_a_call_is_recorded_is_said_by_the_nearest_word() {
     let company = |line: &str| CONFIG.replace("ring_timeout = \"20s\"\n", &format!("ring_timeout = \"20s\"\n{line}\n"));
     let pool = |config: String, line: &str| config.replace("[[pool]]\n", &format!("[[pool]]\n{line}\n"));
     let rule = |when: &str, rest: &str| format!("[[company.rule]]\nname = \"r\"\nwhen = {{ {when} }}\n{rest}\n");
@@ -167,7 +167,7 @@ fn whether_a_call_is_recorded_is_said_by_the_nearest_word() {
 }
 
 #[test]
-fn consent_that_is_withdrawn_while_it_rings_leaves_nothing() {
+fn g15_consent_that_is_withdrawn_while_it_rings_leaves_nothing() {
     let mut world = with(CONFIG);
     world.dial(Calling::default());
     world.pass(SECOND / 2);

@@ -44,7 +44,7 @@ fn stand(state: &str) -> Stand {
     };
     let allow = || vec![("Allow", "INVITE, UPDATE".to_owned())];
     let refer = Do::Send("REFER", vec![("Refer-To", "<sip:201@198.51.100.2:5060>".to_owned())], None);
-    let dtmf = Do::Send("INFO", Vec::new(), Some(("application/dtmf-relay", "Signal=5\r\n".to_owned())));
+    let info = with_body("INFO", "text/plain", "hello");
     let talking = || Answering { headers: allow(), ..Answering::default() };
     let mut calling = Calling { headers: allow(), hang_up: None, ..Calling::default() };
     let (mut shop, mut pass) = (talking(), Duration::from_millis(2_500));
@@ -87,7 +87,7 @@ fn stand(state: &str) -> Stand {
             pass = Duration::from_millis(2_036);
         }
         "INFO crosses" => {
-            calling.script = vec![(SECOND, dtmf)];
+            calling.script = vec![(SECOND, info)];
             shop.mute_info = true;
         }
         "the target of a transfer rings" => shop.script = vec![(SECOND, refer)],
@@ -125,6 +125,7 @@ fn requests() -> Vec<(&'static str, Do)> {
         ("UPDATE", Do::Update(None)),
         ("UPDATE with an offer", Do::Update(Some("sendonly"))),
         ("INFO, DTMF", with_body("INFO", "application/dtmf-relay", "Signal=5\r\n")),
+        ("INFO, text", with_body("INFO", "text/plain", "hello")),
         ("INFO, unknown type", with_body("INFO", "application/x", "x")),
         ("INFO, package", header("INFO", "Info-Package", "nil")),
         ("MESSAGE", with_body("MESSAGE", "text/plain", "hello")),

@@ -4,39 +4,8 @@
 begin age
 age-keygen -o operator.key 2>keygen.txt
 RECIPIENT=$(sed -n 's/.*public key: //p' operator.key)
-configuration() {
-    cat <<TOML
-[node]
-id = "$TEST"
-data_dir = "$DATA"
-drain = "5s"
-[sip]
-listen = ["udp://$NODE:5060"]
-[media]
-address = "$NODE"
-ports = "20000-27999"
-[recording]
-recipients = ["$RECIPIENT"]
-identity_file = "operator.key"
-[http]
-listen = "$NODE:8080"
-[[trunk]]
-name = "carrier"
-match = ["$CALLER"]
-country = "GB"
-[[company]]
-name = "acme"
-forward_to = ["sip:{number}@$COMPANY:5080"]
-[[pool]]
-name = "acme-billboard"
-company = "acme"
-kind = "static"
-numbers = ["$NUMBER"]
-channel = { source = "billboard" }
-[[sink]]
-kind = "jsonl"
-TOML
-}
+RECORDING_EXTRA="recipients = [\"$RECIPIENT\"]
+identity_file = \"operator.key\""
 start_leaseline
 TALK=1500
 company uas_answer

@@ -34,7 +34,7 @@ begin() {
 }
 
 # configuration: prints the configuration that start_leaseline uses. FORWARD, RING, RECORDING, SOURCE
-# and NAT change it, LISTEN, TRUNK_EXTRA, COMPANY_EXTRA and EXTRA are added. With EXAMPLE it is that file of config/examples.
+# and NAT change it, LISTEN, RECORDING_EXTRA, TRUNK_EXTRA, COMPANY_EXTRA and EXTRA are added. With EXAMPLE it is that file of config/examples.
 configuration() {
     if [ -n "${EXAMPLE:-}" ]; then
         example "$EXAMPLE"
@@ -54,6 +54,7 @@ address = "$NODE"
 ports = "20000-27999"
 [recording]
 enabled = ${RECORDING:-true}
+${RECORDING_EXTRA:-}
 [http]
 listen = "$NODE:8080"
 [[trunk]]

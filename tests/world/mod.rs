@@ -532,6 +532,9 @@ impl World {
                 }
             }
             MediaCommand::Hush(side) => self.hush(call, side),
+            MediaCommand::Press(side, key, _) => {
+                let _ = writeln!(self.ladder, "   {:>7.3} {side:?} hears the key {key}", self.seconds());
+            }
             MediaCommand::Bridge(together) => {
                 let _ = writeln!(
                     self.ladder,

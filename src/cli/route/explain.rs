@@ -186,7 +186,8 @@ fn passes(trunk: &Trunk) -> String {
         [] => String::new(),
         names => format!("; headers {}", names.join(", ")),
     };
-    format!("INFO {}, MESSAGE {}, REFER {refer}{headers}", passage(within.info), passage(within.message))
+    let (info, message) = (passage(within.info), passage(within.message));
+    format!("INFO {info}, MESSAGE {message}, REFER {refer}{headers}; keys by {}", within.dtmf.as_str())
 }
 
 fn way_out(trunk: &Trunk, config: &Config) -> String {

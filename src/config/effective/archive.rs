@@ -15,6 +15,10 @@ pub(super) fn write_keep(out: &mut Writer, keep: &Keep) {
     out.list("recipients", &keep.recipients);
     out.option("identity_file", keep.identity_file.as_ref().map(|file| file.display()));
     out.text("archive_after", duration_text(keep.archive_after));
+    out.text("archive_as", keep.archive_as.as_str());
+    out.option("timestamp_url", keep.time_authority.as_ref().map(|authority| &authority.url));
+    let roots = keep.time_authority.as_ref().and_then(|authority| authority.roots_file.as_ref());
+    out.option("timestamp_roots", roots.map(|file| file.display()));
 }
 
 pub(super) fn write_retention(out: &mut Writer, keep: &Keep) {
@@ -24,6 +28,7 @@ pub(super) fn write_retention(out: &mut Writer, keep: &Keep) {
         out.option("company", rule.company.as_ref());
         out.option("pool", rule.pool.as_ref());
         out.plain("days", rule.days);
+        out.text("priority", if rule.low_priority { "low" } else { "normal" });
     }
 }
 

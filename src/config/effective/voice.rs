@@ -1,13 +1,16 @@
 //! What is heard, pressed and recorded.
 
-use super::super::{AnnouncementAt, Company, Digits, RecordingKeys, Rule, TakenAfter};
+use super::super::{AnnouncementAt, Company, Digits, Loss, Recording, Rule, TakenAfter};
 use super::Writer;
 
-pub(super) fn of_recording(out: &mut Writer, keys: &RecordingKeys) {
+pub(super) fn of_recording(out: &mut Writer, recording: &Recording) {
+    let keys = &recording.keys;
     out.text("pause_keys", &keys.pause);
     out.text("resume_keys", &keys.resume);
     let digits = Digits::ALL.iter().find(|(_, digits)| *digits == keys.digits);
     out.option("digits", digits.map(|(name, _)| name));
+    let loss = Loss::ALL.iter().find(|(_, loss)| *loss == recording.loss);
+    out.option("loss", loss.map(|(name, _)| name));
 }
 
 pub(super) fn whether_recorded(out: &mut Writer, recording: Option<bool>) {
@@ -31,6 +34,7 @@ pub(super) fn of_company(out: &mut Writer, company: &Company) {
         ("whisper", &prompts.whisper),
         ("ringback", &prompts.ringback),
         ("busy", &prompts.busy),
+        ("hold", &prompts.hold),
     ];
     out.table("[company.prompts]");
     for (key, sound) in files {

@@ -7,6 +7,7 @@ pub(super) fn of_trunk(out: &mut Writer, rules: &Within) {
     out.text("transfer", mode(rules.transfer));
     out.text("info", passage(rules.info));
     out.text("message", passage(rules.message));
+    out.text("dtmf", rules.dtmf.as_str());
     out.list("content_types", &rules.content_types);
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::read::{Reader, Section};
-use super::super::{Company, Keep, Pool, S3, Secret, value};
+use super::super::{Company, Keep, Packing, Pool, S3, Secret, TimeAuthority, value};
 use super::{DAY, choice_found, duration, small};
 use crate::core::archive::retention::Rule;
+use crate::core::archive::timestamp::Roots;
 use crate::limits;
 
 /// A hundred years.
@@ -24,7 +25,9 @@ pub(super) fn keep<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, data_dir: &P
     });
     let identity_file = super::path(r, s, "identity_file");
     let archive_after = duration(r, s, "archive_after", Duration::ZERO, DAY * 36_500).or(Duration::ZERO);
-    let rule = |days| Rule { name: "retention_days".to_owned(), company: None, pool: None, days };
+    let rule = |days| Rule { name: "retention_days".to_owned(), company: None, pool: None, days, low_priority: false };
+    let archive_as = choice_found(r, s, "archive_as", &Packing::ALL).or(Packing::Flac);
+    let time_authority = time_authority(r, s);
     Keep {
         signing_key_file: signing_key_file.unwrap_or_else(|| data_dir.join("keys").join("signing.key")),
         retention: u32::try_from(days).ok().filter(|days| *days > 0).map(rule).into_iter().collect(),
@@ -32,7 +35,24 @@ pub(super) fn keep<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, data_dir: &P
         recipients: recipients.or(Vec::new()).into_iter().map(|(recipient, _)| recipient).collect(),
         identity_file,
         archive_after,
+        archive_as,
+        time_authority,
     }
+}
+
+/// Who time-stamps closed days.
+fn time_authority<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Option<TimeAuthority> {
+    let url = r.text(s, "timestamp_url", value::http_url).optional();
+    let roots_file = super::path(r, s, "timestamp_roots");
+    let roots = roots_file.as_ref().and_then(|file| {
+        let read = std::fs::read(file).map_err(|error| error.to_string());
+        let roots = read.and_then(|pem| Roots::parse(&pem).ok_or("has no certificates in PEM".to_owned()));
+        roots.map_err(|why| r.problem(s.place(), format!("`timestamp_roots`: {}: {why}", file.display()))).ok()
+    });
+    if url.is_none() && roots_file.is_some() {
+        r.problem(s.place(), "`timestamp_roots` is of use only with `timestamp_url`");
+    }
+    Some(TimeAuthority { url: url?, roots, roots_file })
 }
 
 /// `[[retention]]`: classes of calls, in front of the rule for all others.
@@ -51,6 +71,7 @@ pub(super) fn retention<'t>(
         let pool = r.text(&mut s, "pool", value::name).optional();
         let days = r.integer(&mut s, "days", 0..DAYS_MAX + 1);
         let days = r.required(&s, "days", days, "how many days after the call its recording goes; 0: never");
+        let priority = choice_found(r, &mut s, "priority", &[("normal", false), ("low", true)]).or(false);
         let unknown = |wanted: &Option<String>, mut known: Box<dyn Iterator<Item = &str> + '_>| {
             wanted.clone().filter(|wanted| !known.any(|name| name == wanted))
         };
@@ -63,7 +84,13 @@ pub(super) fn retention<'t>(
         if rules.len() >= limits::RETENTION_RULES {
             r.problem(s.place(), "more rules than are read");
         } else if let (Some(name), Some(days)) = (name, days) {
-            rules.push(Rule { name, company, pool, days: u32::try_from(days).unwrap_or(u32::MAX) });
+            rules.push(Rule {
+                name,
+                company,
+                pool,
+                days: u32::try_from(days).unwrap_or(u32::MAX),
+                low_priority: priority,
+            });
         }
         r.end(s);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::check::Places;
 use super::super::read::{Found, Reader, Section};
-use super::super::{Codecs, Digits, Engine, Fsync, Media, Recording, RecordingKeys, value};
+use super::super::{Codecs, Digits, Engine, Fsync, Loss, Media, Recording, RecordingKeys, Store, value};
 use super::archive::keep;
 use super::tls;
 use super::{DAY, MINUTE, address, address_v6, choice, duration, small, specified_address};
@@ -57,16 +57,20 @@ pub(super) fn media<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: 
 pub(super) fn recording<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, data_dir: &Path) -> Recording {
     let mut s = r.section(root, "recording");
     let ways = [("none", Fsync::None), ("seal", Fsync::Seal), ("second", Fsync::Second)];
+    let stores = [("pcm", Store::Pcm), ("g711", Store::G711)];
     let recording = Recording {
         enabled: r.boolean(&mut s, "enabled").or(true),
         fsync: choice(r, &mut s, "fsync", &ways).unwrap_or(Fsync::Seal),
+        store: choice(r, &mut s, "format", &stores).unwrap_or_default(),
         disk_free_min: r.text(&mut s, "disk_free_min", value::size).or(200 << 20),
+        disk_free_erase: r.text(&mut s, "disk_free_erase", value::size).or(0),
         keep: keep(r, &mut s, data_dir),
         keys: RecordingKeys {
             pause: r.text(&mut s, "pause_keys", keys).or("*7".to_owned()),
             resume: r.text(&mut s, "resume_keys", keys).or("*8".to_owned()),
             digits: choice(r, &mut s, "digits", &Digits::ALL).unwrap_or_default(),
         },
+        loss: choice(r, &mut s, "loss", &Loss::ALL).unwrap_or_default(),
     };
     if recording.keys.pause.is_empty() != recording.keys.resume.is_empty() {
         r.problem(s.place(), "`pause_keys` and `resume_keys` are of use only together; write both, or \"\" for both");

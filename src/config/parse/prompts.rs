@@ -18,6 +18,7 @@ pub(super) fn prompts<'t>(r: &mut Reader<'t>, company: &mut Section<'_, 't>) -> 
         whisper: sound(r, &mut s, "whisper"),
         ringback: sound(r, &mut s, "ringback"),
         busy: sound(r, &mut s, "busy"),
+        hold: sound(r, &mut s, "hold"),
     };
     r.end(s);
     prompts

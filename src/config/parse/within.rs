@@ -2,7 +2,7 @@
 
 use super::super::read::{Reader, Section};
 use super::super::value::is_host_name;
-use super::super::{Passage, TransferMode, TransferRules, Within};
+use super::super::{Keys, Passage, TransferMode, TransferRules, Within};
 use super::choice;
 use crate::limits;
 
@@ -15,6 +15,7 @@ pub(super) fn of_trunk<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Withi
         transfer: choice(r, s, "transfer", &transfers).unwrap_or_default(),
         info: choice(r, s, "info", &passages).unwrap_or_default(),
         message: choice(r, s, "message", &passages).unwrap_or_default(),
+        dtmf: choice(r, s, "dtmf", &Keys::ALL).unwrap_or_default(),
         content_types: types.optional().map_or(usual.content_types, |types| {
             types.into_iter().map(|(text, _)| text).take(limits::CONTENT_TYPES).collect()
         }),

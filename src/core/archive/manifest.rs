@@ -207,6 +207,18 @@ impl Manifest {
         )
     }
 
+    /// Is this text the head of this manifest, as it is or as it was before some of its changes? Everything else in it,
+    /// the root of the records before all, must be the same.
+    pub fn had_head(&self, text: &str) -> bool {
+        const CHANGES: usize = 5;
+        let now = self.head_text();
+        let but_changes = |text: &str| {
+            let lines = text.split('\n').enumerate().filter(|(line, _)| *line != CHANGES);
+            lines.map(|(_, line)| line.to_owned()).collect::<Vec<_>>()
+        };
+        but_changes(&now) == but_changes(text)
+    }
+
     fn sign(&mut self, key: &SigningKey) {
         self.head = self.head_text();
         self.key = key.public().to_base64();
@@ -318,6 +330,10 @@ mod tests {
         assert_eq!((manifest.flaws(Some(&key.public())), &manifest.root), (vec![], &root));
         let states = manifest.states();
         assert!(matches!(states[&CallId(3)], State::Erased(change) if change.by == "anna"));
+        // What was stamped before the erasure still vouches for the records.
+        let (_, before) = super::tests::manifest(5);
+        assert!(manifest.had_head(&before.head) && manifest.had_head(&manifest.head) && manifest.head != before.head);
+        assert!(!manifest.had_head(&before.head.replace("2026-11-21", "2026-11-22")) && !manifest.had_head(""));
         assert_eq!(states.values().filter(|state| matches!(state, State::Here(_))).count(), 4);
         // As it is read back from its file.
         let text = serde_json::to_string(&manifest).unwrap();

@@ -15,6 +15,8 @@ pub struct Rule {
     pub pool: Option<String>,
     /// Days after the end of the call; 0: for ever.
     pub days: u32,
+    /// These go first, whatever their age, when the disk runs full.
+    pub low_priority: bool,
 }
 
 /// A recording, as far as retention cares.
@@ -66,6 +68,19 @@ pub fn plan(rules: &[Rule], now: Wall, items: impl IntoIterator<Item = Item>, mo
     plan.left = due.len().saturating_sub(most);
     plan.erase = due.into_iter().take(most).map(|(_, call, rule)| (call, rule)).collect();
     plan
+}
+
+/// What may be erased of these when the disk runs full: what is not held, and whose rule says that it has low priority;
+/// oldest first.
+pub fn early(rules: &[Rule], items: impl IntoIterator<Item = Item>) -> Vec<(CallId, String)> {
+    let mut may_go: Vec<(Wall, CallId, String)> = Vec::new();
+    for item in items.into_iter().filter(|item| !item.held) {
+        if let Some(rule) = rules.iter().find(|rule| rule.fits(&item)).filter(|rule| rule.low_priority) {
+            may_go.push((item.ended_at, item.call, rule.name.clone()));
+        }
+    }
+    may_go.sort();
+    may_go.into_iter().map(|(_, call, rule)| (call, rule)).collect()
 }
 
 /// How long a clock that has jumped must run on before anything is erased by it: an operator sees the alarm first.
@@ -137,7 +152,7 @@ mod tests {
     const START: Wall = Wall(1_795_255_200_000_000);
 
     fn rule(name: &str, company: Option<&str>, days: u32) -> Rule {
-        Rule { name: name.into(), company: company.map(Into::into), pool: None, days }
+        Rule { name: name.into(), company: company.map(Into::into), pool: None, days, low_priority: false }
     }
 
     fn item(n: u128, company: &str, age_days: u32) -> Item {
@@ -160,6 +175,16 @@ mod tests {
         let wanted = vec![(CallId(4), "bank".to_owned()), (CallId(1), "default".to_owned())];
         assert_eq!(found, Plan { erase: wanted, left: 0, held: 1 });
         assert_eq!(plan(&[], START, items, 10), Plan::default(), "without a rule everything is kept");
+    }
+
+    #[test]
+    fn what_goes_early_has_low_priority_and_is_not_held() {
+        let low = |name, company| Rule { low_priority: true, ..rule(name, company, 0) };
+        let rules = [rule("bank", Some("bank"), 0), low("rest", None)];
+        let items =
+            [item(1, "shop", 1), item(2, "bank", 9), Item { held: true, ..item(3, "shop", 8) }, item(4, "x", 7)];
+        assert_eq!(early(&rules, items.clone()), [(CallId(4), "rest".to_owned()), (CallId(1), "rest".to_owned())]);
+        assert_eq!(early(&rules[..1], items), [], "without such a rule nothing goes");
     }
 
     proptest! {

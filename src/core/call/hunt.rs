@@ -83,6 +83,8 @@ impl Call {
                 networks: [self.facts.trunk.media_networks.clone(), Default::default()],
             },
             caller_codecs: self.facts.trunk.codecs.clone(),
+            hold_music: self.facts.company.prompts.hold.is_some(),
+            caller_presses: self.facts.trunk.within.dtmf,
             session_ids: self.facts.session_ids,
             caller_encryption: self.facts.trunk.media_encryption.unwrap_or_default(),
             secret: self.facts.media_secret.take(),

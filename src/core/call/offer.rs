@@ -5,7 +5,9 @@
 //! of ours behind those of who made it (`terms`), and an answer is told in the terms of the offer that it answers.
 
 mod dtls;
+mod hold;
 mod keys;
+mod presses;
 mod terms;
 
 use std::borrow::Cow;
@@ -13,15 +15,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use crate::config::{CodecList, Codecs, MediaEncryption, MediaNetworks};
+use crate::config::{CodecList, Codecs, Keys, MediaEncryption, MediaNetworks, Trunk};
 use crate::core::agent::Payload;
-use crate::core::media::{self, Flowing, LocalMedia, PayloadFormat, Remote};
+use crate::core::media::{self, Flowing, LocalMedia, PayloadFormat, Presses, Remote};
 use crate::core::media_address::{self, OwnMedia};
 use crate::ids::Side;
 use crate::wire::multipart;
 use crate::wire::sdp::{Accepts, Audio, Describer, Direction, Fingerprint, Format, Sdp, SdpError, Slot};
 use crate::wire::sip::Message;
 
+use hold::Hold;
 use keys::{Agreed, LegKeys, Security};
 
 /// One side's audio stream, read and limited to what we relay.
@@ -46,8 +49,10 @@ pub struct Negotiation {
     describers: [Describer; 2],
     local: [SocketAddr; 2],
     origin: [Origin; 2],
-    /// What each leg's trunk lets it talk with.
+    /// What each leg's trunk lets it talk with, and how it speaks of keys.
     allowed: [CodecList; 2],
+    presses: [Keys; 2],
+    hold: Hold,
     /// The last description that each side got from us.
     said: [Said; 2],
     accepted: [Option<Audio>; 2],
@@ -73,6 +78,15 @@ impl Said {
         self.types.clear();
         self.types.extend(audio.formats.iter().map(|format| format.payload_type));
     }
+}
+
+/// How a side is told of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HearsKeys {
+    /// It has agreed on events in its RTP (RFC 4733).
+    InRtp,
+    /// It has not.
+    InInfo,
 }
 
 /// A party that may take the company's place: what it was told by us so far.
@@ -129,6 +143,10 @@ pub struct Legs {
     pub caller: Origin,
     /// Of the caller's trunk.
     pub caller_codecs: CodecList,
+    /// Whoever is put on hold hears music of ours.
+    pub hold_music: bool,
+    /// Of the caller's trunk.
+    pub caller_presses: Keys,
     /// Of the caller's trunk.
     pub caller_encryption: MediaEncryption,
     pub session_ids: [u64; 2],
@@ -155,6 +173,8 @@ impl Negotiation {
             local: Side::BOTH.map(address),
             origin: [legs.caller.clone(), Origin::at(legs.caller.signalling)],
             allowed: [CodecList::clone(&legs.caller_codecs), CodecList::default()],
+            presses: [legs.caller_presses, Keys::default()],
+            hold: Hold::new(legs.hold_music),
             said: [Said::default(), Said::default()],
             accepted: [None, None],
             security: legs
@@ -184,8 +204,10 @@ impl Negotiation {
         }
     }
 
-    /// What the company's leg may talk with from now on.
-    pub fn company_talks(&mut self, codecs: &CodecList) {
+    /// How the company's leg may talk from now on, by its trunk.
+    pub fn company_talks(&mut self, out: &Trunk) {
+        let codecs = &out.codecs;
+        self.presses[Side::Company.index()] = out.within.dtmf;
         if !codecs.is_empty() || !self.allowed[Side::Company.index()].is_empty() {
             self.allowed[Side::Company.index()] = CodecList::clone(codecs);
         }
@@ -241,9 +263,11 @@ impl Negotiation {
         // The codec in use is still the one that is wanted most, and all that the other side uses is still offered.
         let goes_on = first(&audio).zip(first(offer)).is_some_and(|(used, wanted)| same(&used, &wanted))
             && audio.formats.iter().all(|used| offer.formats.iter().any(|format| same(used, format)));
-        let unchanged = (said.direction, said.ptime, said.maxptime) == (offer.direction, offer.ptime, offer.maxptime);
+        let direction = self.hold.offered(offer.direction);
+        let unchanged = (said.direction, said.ptime, said.maxptime) == (direction, offer.ptime, offer.maxptime);
         // The same for what the other side would be told: it has answered that.
-        let (told, _) = self.for_leg(other.index(), offer, false);
+        let (mut told, _) = self.for_leg(other.index(), offer, false);
+        hold::direct(&mut told, direction);
         let (describer, local) = (&self.describers[other.index()], self.local[other.index()]);
         let is_news =
             describer.is_news(&told, local) && describer.is_news_beside(&told, local, self.said[other.index()].extra);
@@ -273,7 +297,9 @@ impl Negotiation {
         let mut audio = self.unheld_caller()?;
         let allowed = &self.allowed[Side::Company.index()];
         let extends = self.transcode && terms::needs_ours(&audio, allowed);
-        let extra = if extends { terms::extend(&mut audio, allowed) } else { 0 };
+        let mut extra = if extends { terms::extend(&mut audio, allowed) } else { 0 };
+        let mut audio = Cow::Owned(audio);
+        extra |= presses::fit(&mut audio, None, self.presses_towards(Side::Company));
         let mut newcomer = Newcomer::new(session_id, self.newcomers_keys(encryption));
         let payload = newcomer.describe(&audio, extra, self.local[Side::Company.index()]);
         Some((newcomer, payload))
@@ -359,7 +385,10 @@ impl Negotiation {
     /// The far side of `side` has not heard this description yet. Codecs that we put behind it are no news.
     pub fn is_news(&self, from: Side, stream: &Stream) -> bool {
         let to = from.other().index();
-        let (audio, _) = self.for_leg(to, &stream.audio, true);
+        let (mut audio, _) = self.for_leg(to, &stream.audio, true);
+        let direction = self.hold.in_force(from, audio.direction, self.accepted[to].as_ref());
+        hold::direct(&mut audio, direction);
+        presses::drop_ours(&mut audio, self.said[to].extra);
         self.describers[to].is_news_beside(&audio, self.local[to], self.said[to].extra)
     }
 
@@ -380,7 +409,12 @@ impl Negotiation {
     /// The description of `stream`, which `from` wrote, for the other side.
     pub fn cross(&mut self, from: Side, stream: &Stream) -> Payload {
         let to = from.other().index();
-        let (audio, extra) = self.for_leg(to, &stream.audio, stream.is_answer);
+        let (mut audio, extra) = self.for_leg(to, &stream.audio, stream.is_answer);
+        let direction = match stream.is_answer {
+            true => self.hold.answered(from, audio.direction, self.accepted[to].as_ref()),
+            false => self.hold.offered(audio.direction),
+        };
+        hold::direct(&mut audio, direction);
         let bytes = self.describers[to].describe(&audio, self.local[to]);
         self.said[to].note(&audio, extra);
         Payload { content_type: "application/sdp".to_owned(), bytes }
@@ -388,7 +422,9 @@ impl Negotiation {
 
     /// As this leg may hear it, and which payload types of it are ours.
     fn for_leg<'a>(&self, to: usize, audio: &'a Audio, is_answer: bool) -> (Cow<'a, Audio>, u128) {
-        let (mut audio, extra) = self.in_terms_of(to, audio, is_answer);
+        let (mut audio, mut extra) = self.in_terms_of(to, audio, is_answer);
+        let offer = self.accepted[to].as_ref().filter(|_| is_answer);
+        extra |= presses::fit(&mut audio, offer, self.presses_towards(Side::BOTH[to]));
         let Some(security) = &self.security else { return (secured(audio, None), extra) };
         // One that shares a port for its own reasons does not speak for the other side.
         if let (true, true, Some(offer)) = (is_answer, audio.rtcp_mux, &self.accepted[to])
@@ -426,10 +462,34 @@ impl Negotiation {
     pub fn accept(&mut self, side: Side, stream: &Stream) -> Remote {
         self.describers[side.index()].learn(&stream.slots, stream.slot);
         self.accepted[side.index()] = Some(stream.audio.clone());
+        let wanted_ours = !stream.is_answer || self.said[side.index()].direction.sends();
+        self.hold.note(side, stream.audio.direction, wanted_ours);
         if let Some(security) = &mut self.security {
             security.accept(side, stream);
         }
         self.remote(side, &stream.audio)
+    }
+
+    /// How the side that is described to speaks of keys, and how the other does.
+    fn presses_towards(&self, to: Side) -> (Keys, Keys) {
+        (self.presses[to.index()], self.presses[to.other().index()])
+    }
+
+    /// How this side is told of keys.
+    pub fn hears_keys(&self, side: Side) -> HearsKeys {
+        let said = self.describers[side.index()].said();
+        let both = self.accepted[side.index()].as_ref().zip(said);
+        if both.is_some_and(|(own, told)| presses::has_events(own) && presses::has_events(told)) {
+            HearsKeys::InRtp
+        } else {
+            HearsKeys::InInfo
+        }
+    }
+
+    /// The other side has put this one on hold, and it would hear music.
+    pub fn is_held(&self, side: Side) -> bool {
+        let hears = self.accepted[side.index()].as_ref().is_some_and(|audio| audio.direction.receives());
+        hears && self.hold.is_by(side.other())
     }
 
     /// What the sides agreed on has to be transcoded, and more than between the two laws of G.711.
@@ -467,6 +527,13 @@ impl Negotiation {
                 to_side: audio.direction.receives() && (audio.has_ice() || !audio.rtp.ip().is_unspecified()),
             },
             secure: self.security.as_ref().and_then(|security| security.media(side)),
+            presses: Presses {
+                by_info: !presses::reach_in_rtp(audio, self.presses_towards(side)),
+                events_stay: self.accepted[side.other().index()]
+                    .as_ref()
+                    .is_some_and(|other| !presses::reach_in_rtp(other, self.presses_towards(side.other()))),
+                inband: self.presses[side.index()] == Keys::Inband,
+            },
         }
     }
 

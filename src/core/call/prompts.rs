@@ -1,7 +1,7 @@
 //! What a call hears from us, and what follows when it has heard it.
 //!
 //! Before the bridge the caller hears the announcement and the company the whisper, at the same time, and neither hears
-//! the other: [`Call::begin_intro`]. An announcement as early media comes before anybody is called, the busy message before
+//! the other: [`Call::begin_intro`]. Who is put on hold hears music until the other side comes back. An announcement as early media comes before anybody is called, the busy message before
 //! the caller hears that everybody is: the call waits in [`State::Announcing`]. What the caller is told of our media then
 //! is a preview of the answer, or binds us when it is sent reliably, as every early description ([`super::early`]).
 
@@ -18,8 +18,8 @@ use crate::core::player::Play;
 use crate::ids::Side;
 use crate::limits;
 use crate::time::{Now, Wall};
-use crate::wire::codec::g711::Law;
-use crate::wire::sdp::Direction;
+use crate::wire::codec::Codec;
+use crate::wire::sdp::{Direction, Format};
 
 /// Sounds of one call.
 #[derive(Debug, Default)]
@@ -35,6 +35,8 @@ pub(super) struct Prompts {
     is_described: bool,
     /// Said before anybody was called.
     announced: bool,
+    /// The side hears music, because the other has put it on hold.
+    holds: [bool; 2],
 }
 
 #[derive(Debug)]
@@ -125,6 +127,24 @@ impl Call {
         }
     }
 
+    /// Whoever is on hold hears music, from now on or no more.
+    pub(super) fn renew_hold_music(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(sound) = &self.facts.company.prompts.hold else { return };
+        let is_talking = matches!(self.state, State::Talking(_)) && !self.prompts.is_intro && self.offer.is_idle();
+        let Some(held) = self.negotiation.as_ref().filter(|_| is_talking) else { return };
+        let wanted = Side::BOTH.map(|side| held.is_held(side));
+        let sound = Arc::clone(sound);
+        for side in Side::BOTH {
+            let (before, now) = (self.prompts.holds[side.index()], wanted[side.index()]);
+            self.prompts.holds[side.index()] = now;
+            match (before, now) {
+                (false, true) => self.play(side, "hold", Arc::clone(&sound), true, ctx),
+                (true, false) => ctx.media(self.id(), MediaCommand::Hush(side)),
+                _ => {}
+            }
+        }
+    }
+
     pub(super) fn play(&mut self, side: Side, kind: &'static str, sound: Arc<Sound>, repeat: bool, ctx: &mut Ctx<'_>) {
         let playing = Playing { kind, sound: Arc::clone(&sound), since: ctx.now.wall };
         self.prompts.playing[side.index()].push_back(playing);
@@ -142,11 +162,16 @@ impl Call {
         std::mem::take(&mut self.prompts.played)
     }
 
-    /// What the caller offers as far as we can speak it ourselves; `None`: it made no offer, or has no G.711.
+    /// What the caller offers as far as we can speak it ourselves, in G.711 when it has that; `None`: it made no offer, or
+    /// has nothing that we can speak.
     pub(super) fn speakable(&self) -> Option<Stream> {
         let mut ours = self.facts.offer.clone()?;
         ours.audio.direction = Direction::SendRecv.answering(ours.audio.direction);
-        let fits = ours.audio.retain(|format| !format.is_codec() || Law::of_name(&format.name).is_some());
+        let codec = |format: &Format| Codec::of_format(&format.name, format.clock_rate, format.channels);
+        let is_plain = |format: &Format| codec(format).is_some_and(|codec| codec.law().is_some());
+        let has_plain = ours.audio.formats.iter().any(is_plain);
+        let speaks = |format: &Format| if has_plain { is_plain(format) } else { codec(format).is_some() };
+        let fits = ours.audio.retain(|format| !format.is_codec() || speaks(format));
         fits.then_some(ours)
     }
 

@@ -42,6 +42,16 @@ pub(super) struct Record {
     withdrawn: bool,
     pub(super) digits: Vec<DigitData>,
     keys: Keys,
+    /// The last key of each side, and how it was told.
+    last: [Option<(Digit, Way)>; 2],
+}
+
+/// How a key was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Rtp,
+    Info,
+    Tone,
 }
 
 /// The company's last keys, and when the last of them came.
@@ -147,11 +157,16 @@ impl Call {
         ctx.event(id, body);
     }
 
-    /// A side has pressed a key.
-    pub(super) fn on_digit(&mut self, side: Side, digit: &Digit, ctx: &mut Ctx<'_>) {
+    /// A side has pressed a key. `false`: it is known already, told in another way.
+    pub(super) fn on_digit(&mut self, side: Side, way: Way, digit: &Digit, ctx: &mut Ctx<'_>) -> bool {
         if !matches!(self.state, State::Talking(_)) {
-            return;
+            return false;
         }
+        let last = self.record.last[side.index()].as_ref();
+        if last.is_some_and(|(last, told)| *told != way && is_same(last, digit)) {
+            return false;
+        }
+        self.record.last[side.index()] = Some((*digit, way));
         let rules = &ctx.settings.config.recording.keys;
         self.record.list(side, digit, rules.digits);
         if side == Side::Company {
@@ -161,7 +176,14 @@ impl Call {
                 self.order_pause(!self.record.ordered, PausedBy::CompanyKeys, ctx);
             }
         }
+        true
     }
+}
+
+/// Two words on one press: what is told in INFO comes when the key is pressed or when it is let go, some time later.
+fn is_same(a: &Digit, b: &Digit) -> bool {
+    let near = |first: &Digit, second: &Digit| second.at <= first.at + first.length + limits::DTMF_SAME;
+    a.key == b.key && near(a, b) && near(b, a)
 }
 
 impl Record {

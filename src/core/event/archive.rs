@@ -49,7 +49,7 @@ pub struct HoldData {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchivedData {
     pub call_id: CallId,
-    /// `flac`, or the name of the archive it was sent to.
+    /// `flac` or `opus`, or the name of the archive it was sent to.
     pub archive: String,
     /// Where: relative to the data folder, or the object's URL.
     pub path: String,
@@ -71,10 +71,25 @@ pub struct DayClosedData {
     pub key: String,
 }
 
+/// `data` of `leaseline.archive.day_stamped`: a time-stamp authority (RFC 3161) vouches for the manifest of a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayStampedData {
+    pub day: String,
+    /// The authority's time.
+    pub at: Wall,
+    /// Subject of its certificate.
+    pub by: String,
+    /// Its serial number of the stamp, in hexadecimal.
+    pub serial: String,
+    /// The certificate leads to one of `timestamp_roots`.
+    pub trusted: bool,
+}
+
 /// `data` of `leaseline.archive.alarm`: something that an operator must look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmData {
-    /// Stable code: `clock_jumped`, `manifest_damaged`, `archive_differs`, `upload_failing`.
+    /// Stable code: `clock_jumped`, `manifest_damaged`, `archive_differs`, `upload_failing`, `disk_low`,
+    /// `disk_critical`.
     pub code: String,
     pub detail: String,
 }

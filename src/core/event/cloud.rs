@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, ErasedData, Event, FraudData,
-    HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, SilentData, SiprecData, Transferred,
-    TrunkData,
+    AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, DayStampedData, ErasedData, Event,
+    FraudData, HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, SilentData, SiprecData,
+    Transferred, TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
@@ -77,12 +77,14 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
         "leaseline.siprec.started" => Body::SiprecStarted(read(text)?),
         "leaseline.siprec.failed" => Body::SiprecFailed(read(text)?),
         "leaseline.recording.sealed" => Body::RecordingSealed(read(text)?),
+        "leaseline.recording.recovered" => Body::RecordingRecovered(read(text)?),
         "leaseline.recording.played" => Body::RecordingPlayed(read(text)?),
         "leaseline.recording.erased" => Body::RecordingErased(read(text)?),
         "leaseline.recording.held" => Body::RecordingHeld(read(text)?),
         "leaseline.recording.released" => Body::RecordingReleased(read(text)?),
         "leaseline.recording.archived" => Body::RecordingArchived(read(text)?),
         "leaseline.archive.day_closed" => Body::ArchiveDayClosed(read(text)?),
+        "leaseline.archive.day_stamped" => Body::ArchiveDayStamped(read(text)?),
         "leaseline.archive.alarm" => Body::ArchiveAlarm(read(text)?),
         "leaseline.recording.paused" => Body::RecordingPaused(read(text)?),
         "leaseline.recording.resumed" => Body::RecordingResumed(read(text)?),
@@ -154,6 +156,7 @@ enum Data<'a> {
     Hold(&'a HoldData),
     Archived(&'a ArchivedData),
     DayClosed(&'a DayClosedData),
+    DayStamped(&'a DayStampedData),
     Alarm(&'a AlarmData),
     Pause(&'a PauseData),
     Fraud(&'a FraudData),
@@ -175,13 +178,14 @@ fn data(body: &Body) -> Data<'_> {
         Body::MediaSilent(silent) => Data::Silent(silent),
         Body::CallRefused(refused) => Data::Refused(refused),
         Body::CallCrashed { call_id, panic } => Data::Crashed(Crashed { call_id: *call_id, panic: panic.into() }),
-        Body::RecordingSealed(recording) => Data::Recording(recording),
+        Body::RecordingSealed(recording) | Body::RecordingRecovered(recording) => Data::Recording(recording),
         Body::SiprecStarted(siprec) | Body::SiprecFailed(siprec) => Data::Siprec(siprec),
         Body::RecordingPlayed(played) => Data::Played(played),
         Body::RecordingErased(erased) => Data::Erased(erased),
         Body::RecordingHeld(hold) | Body::RecordingReleased(hold) => Data::Hold(hold),
         Body::RecordingArchived(archived) => Data::Archived(archived),
         Body::ArchiveDayClosed(day) => Data::DayClosed(day),
+        Body::ArchiveDayStamped(day) => Data::DayStamped(day),
         Body::ArchiveAlarm(alarm) => Data::Alarm(alarm),
         Body::RecordingPaused(pause) | Body::RecordingResumed(pause) => Data::Pause(pause),
         Body::FraudSuspected(fraud) => Data::Fraud(fraud),
@@ -349,7 +353,13 @@ pub(crate) mod tests {
                 path: text(),
                 sha256: text(),
                 original_sha256: text(),
-                gaps: vec![Gap { channel: crate::ids::Side::Caller, at_ms: 1, for_ms: 2, cause: "loss".into() }],
+                gaps: vec![Gap {
+                    channel: crate::ids::Side::Caller,
+                    at_ms: 1,
+                    for_ms: 2,
+                    cause: "loss".into(),
+                    concealed: false,
+                }],
                 ..RecordingSummary::default()
             }),
             media: Some(MediaSummary { codec: text(), caller: leg.clone(), company: leg }),
@@ -410,6 +420,10 @@ pub(crate) mod tests {
                 call_id: CallId(1),
                 recording: RecordingSummary { state: RecordingState::Complete, ..RecordingSummary::default() },
             }),
+            Body::RecordingRecovered(RecordingData {
+                call_id: CallId(1),
+                recording: RecordingSummary { encoding: Some("alaw".into()), ..RecordingSummary::default() },
+            }),
             Body::SiprecStarted(siprec(None)),
             Body::SiprecFailed(siprec(Some("recorder_refused"))),
             Body::RecordingPlayed(PlayedData {
@@ -436,6 +450,13 @@ pub(crate) mod tests {
                 size: 9,
                 sha256: "00".into(),
                 original_sha256: "11".into(),
+            }),
+            Body::ArchiveDayStamped(DayStampedData {
+                day: "2026-11-21".into(),
+                at: Wall(1_795_255_200_000_000),
+                by: "CN=TSA".into(),
+                serial: "01".into(),
+                trusted: true,
             }),
             Body::ArchiveDayClosed(DayClosedData {
                 day: "2026-11-21".into(),

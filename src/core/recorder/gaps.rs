@@ -32,6 +32,10 @@ pub enum Cause {
     Disk,
     /// Nothing was to be recorded.
     Pause,
+    /// Sequence numbers are missing, and what is heard there was made up.
+    Concealed,
+    /// The sender was silent and told how loud its background is: noise of ours.
+    ComfortNoise,
 }
 
 impl Cause {
@@ -41,7 +45,7 @@ impl Cause {
             Cause::NoMedia => "no_media",
             Cause::LateStart => "late_start",
             Cause::Dtx => "dtx",
-            Cause::Loss => "loss",
+            Cause::Loss | Cause::Concealed => "loss",
             Cause::Late => "late",
             Cause::Codec => "codec",
             Cause::Dtmf => "dtmf",
@@ -49,6 +53,7 @@ impl Cause {
             Cause::Hold => "hold",
             Cause::Disk => "disk",
             Cause::Pause => "pause",
+            Cause::ComfortNoise => "comfort_noise",
         }
     }
 
@@ -65,6 +70,8 @@ impl Cause {
             9 => Cause::Hold,
             10 => Cause::Disk,
             11 => Cause::Pause,
+            12 => Cause::Concealed,
+            13 => Cause::ComfortNoise,
             _ => Cause::NoMedia,
         }
     }
@@ -158,15 +165,16 @@ impl GapMap {
             let at_edge = s.start == 0 || s.end >= length;
             s.end - s.start >= if at_edge { EDGE } else { SMALLEST }
         };
-        let gap = |start: u64, samples: u64, cause: &str| Gap {
+        let gap = |start: u64, samples: u64, cause: &str, concealed: bool| Gap {
             channel,
             at_ms: start / SAMPLES_PER_MS,
             for_ms: (samples + SAMPLES_PER_MS / 2) / SAMPLES_PER_MS,
             cause: cause.to_owned(),
+            concealed,
         };
-        let listed =
-            self.stretches.iter().map(within).filter(worth).map(|s| gap(s.start, s.end - s.start, s.cause.as_str()));
-        let more = self.more.iter().map(|&(start, samples)| gap(start, samples, "more"));
+        let listed = self.stretches.iter().map(within).filter(worth);
+        let listed = listed.map(|s| gap(s.start, s.end - s.start, s.cause.as_str(), s.cause == Cause::Concealed));
+        let more = self.more.iter().map(|&(start, samples)| gap(start, samples, "more", false));
         listed.chain(more).collect()
     }
 }
@@ -216,6 +224,7 @@ mod tests {
         for cause in [Cause::NoMedia, Cause::LateStart, Cause::Dtx, Cause::Loss, Cause::Late, Cause::Codec]
             .into_iter()
             .chain([Cause::Dtmf, Cause::Overload, Cause::Hold, Cause::Disk, Cause::Pause])
+            .chain([Cause::Concealed, Cause::ComfortNoise])
         {
             assert_eq!(Cause::of_mark(cause as u8), cause);
         }

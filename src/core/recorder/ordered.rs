@@ -143,8 +143,13 @@ impl Ordered {
         }
         self.samples.clear();
         if let (true, Some(before), Some(decoder)) = (is_after_loss, self.decoded_to, &mut self.decoder) {
-            let lost = usize::try_from(packet.position - before).unwrap_or_default().min(CONCEALED);
-            decoder.lose(lost, &mut self.samples);
+            let lost = usize::try_from(packet.position - before).unwrap_or_default();
+            if track.fills() && lost <= CONCEALED {
+                decoder.recover(&packet.payload, lost, &mut self.samples);
+                track.place_made(before, &self.samples);
+            } else {
+                decoder.lose(lost.min(CONCEALED), &mut self.samples);
+            }
             self.samples.clear();
         }
         self.decoded_to = Some(packet.position + packet.length);

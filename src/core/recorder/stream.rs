@@ -246,7 +246,6 @@ impl Stream {
                 stats.misplaced += 1;
             }
         }
-        self.held = held.emptied();
     }
 
     /// Anchors the stream by the smallest delay among what is held, and places that.
@@ -275,7 +274,6 @@ impl Stream {
                 stats.misplaced += 1;
             }
         }
-        self.held = held.emptied();
     }
 
     fn place(&mut self, piece: Piece, payload: &[u8], track: &mut Track, stats: &mut SideStats) {
@@ -397,14 +395,6 @@ impl Held {
             .iter()
             .zip(starts)
             .map(|(&(piece, end), start)| (piece, self.payloads.get(start..end).unwrap_or_default()))
-    }
-
-    /// The same memory, empty.
-    fn emptied(mut self) -> Held {
-        self.pieces.clear();
-        self.payloads.clear();
-        self.tolerance = None;
-        self
     }
 }
 

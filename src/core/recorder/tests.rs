@@ -2,8 +2,10 @@
 
 mod bounds;
 mod content;
+mod filled;
 mod gap_map;
 mod pauses;
+mod rows;
 mod table;
 
 use std::sync::Arc;
@@ -157,9 +159,13 @@ pub(super) type Word = (i64, Side, Vec<PayloadFormat>, Option<Flowing>);
 
 /// Plays phones into a recorder that is ticked every 20 ms, to a talk of `length` samples.
 pub(super) fn record(phones: &[&Phone], words: &[Word], length: i64) -> Heard {
+    record_in(Recorder::new(STARTED), phones, words, length)
+}
+
+/// The same with this recorder.
+pub(super) fn record_in(mut recorder: Recorder, phones: &[&Phone], words: &[Word], length: i64) -> Heard {
     let mut sent: Vec<Wire> = phones.iter().flat_map(|p| p.sent.clone()).collect();
     sent.sort_by_key(|w| w.arrival);
-    let mut recorder = Recorder::new(STARTED);
     let mut all = Vec::new();
     let mut out = Vec::new();
     let mut words = words.iter().peekable();

@@ -2,7 +2,13 @@
 
 use crate::limits;
 
+use super::fill::Filler;
 use super::gaps::{Cause, GapMap};
+use super::marks::Marks;
+use super::{BLOCK, REORDER, SAMPLES_PER_MS};
+
+/// Samples that a talk needs: what waits for late packets, the block that is handed out next, and a packet.
+const USUAL: usize = (BLOCK + REORDER + 60 * SAMPLES_PER_MS) as usize;
 
 /// Mark of a sample that was heard. Other marks are 0 (nothing known) or a [`Cause`].
 const HEARD: u8 = u8::MAX;
@@ -14,12 +20,14 @@ pub(super) struct Track {
     frontier: u64,
     /// Samples from the frontier on, and what each of them is.
     samples: Vec<i16>,
-    marks: Vec<u8>,
+    marks: Marks,
     gaps: GapMap,
     /// End of the audio placed furthest.
     heard_to: Option<u64>,
     /// Anything was written that was heard.
     wrote_audio: bool,
+    /// Makes up what was lost; `None`: silence stands for it.
+    filler: Option<Box<Filler>>,
 }
 
 /// What became of a packet's samples.
@@ -46,8 +54,8 @@ impl Track {
     /// First sample in the window that was heard, from `at` on.
     pub(super) fn heard_from(&self, at: i64) -> Option<i64> {
         let from = (at - self.frontier as i64).max(0) as usize;
-        let found = self.marks.get(from..)?.iter().position(|mark| *mark == HEARD)?;
-        Some(self.frontier as i64 + (from + found) as i64)
+        let found = self.marks.within(from, self.samples.len()).find(|(_, _, mark)| *mark == HEARD)?;
+        Some(self.frontier as i64 + found.0 as i64)
     }
 
     pub(super) fn gaps(&self) -> &GapMap {
@@ -83,19 +91,54 @@ impl Track {
         let codes = codes.get(skip..).unwrap_or_default();
         let from = (position - frontier).max(0) as usize;
         self.grow(from);
-        let overlap = (self.marks.len() - from).min(codes.len());
+        let overlap = (self.samples.len() - from).min(codes.len());
         let (old, new) = codes.split_at(overlap);
-        let there = self.samples[from..].iter_mut().zip(&mut self.marks[from..]);
-        for ((sample, mark), code) in there.zip(old) {
-            if *mark != HEARD {
-                *sample = value(*code);
-                *mark = HEARD;
+        for (start, end, mark) in self.marks.within(from, from + overlap) {
+            if mark != HEARD {
+                let there = self.samples[start..end].iter_mut();
+                there.zip(&old[start - from..]).for_each(|(sample, code)| *sample = value(*code));
             }
         }
+        self.marks.replace(from, from + overlap, |_| HEARD);
+        self.reserve(new.len());
         self.samples.extend(new.iter().map(|code| value(*code)));
-        self.marks.resize(self.samples.len(), HEARD);
+        self.marks.extend(self.samples.len(), HEARD);
         self.heard_to = self.heard_to.max(Some(end as u64));
         verdict
+    }
+
+    /// From now on what is lost is made up, and silence has its noise.
+    pub(super) fn fill(&mut self) {
+        self.filler.get_or_insert_default();
+    }
+
+    /// Whether what is lost is made up.
+    pub(super) fn fills(&self) -> bool {
+        self.filler.is_some()
+    }
+
+    /// From `at` on the sender's background is so loud, in -dBov.
+    pub(super) fn on_noise(&mut self, at: i64, level: u8) {
+        if let Some(filler) = &mut self.filler {
+            filler.on_noise(at.max(0) as u64, level);
+        }
+    }
+
+    /// What the decoder made of a loss at `position`, where nothing was heard.
+    pub(super) fn place_made(&mut self, position: i64, samples: &[i16]) {
+        let frontier = self.frontier as i64;
+        let end = position.saturating_add(samples.len() as i64);
+        if position < frontier || end > frontier + limits::RECORDER_BUFFER as i64 {
+            return;
+        }
+        let (from, to) = ((position - frontier) as usize, (end - frontier) as usize);
+        self.grow(to);
+        let places = self.samples[from..to].iter_mut().zip(&mut self.marks[from..to]);
+        for ((place, mark), sample) in places.zip(samples) {
+            if *mark != HEARD {
+                (*place, *mark) = (*sample, Cause::Concealed as u8);
+            }
+        }
     }
 
     /// Says why `start..end` is silent, as far as it is.
@@ -111,11 +154,8 @@ impl Track {
         if end > self.frontier {
             let (from, to) = ((start.max(self.frontier) - self.frontier) as usize, (end - self.frontier) as usize);
             self.grow(to);
-            for mark in &mut self.marks[from..to] {
-                if *mark != HEARD && *mark < cause as u8 {
-                    *mark = cause as u8;
-                }
-            }
+            // HEARD is the largest of all marks.
+            self.marks.replace(from, to, |mark| mark.max(cause as u8));
         }
     }
 
@@ -127,7 +167,7 @@ impl Track {
         let (from, to) = ((start - self.frontier) as usize, (end - self.frontier) as usize);
         self.grow(to);
         self.samples[from..to].fill(0);
-        self.marks[from..to].fill(Cause::Pause as u8);
+        self.marks.replace(from, to, |_| Cause::Pause as u8);
     }
 
     /// Puts silence that is no gap at `start`: the step of a sender's slow clock.
@@ -138,44 +178,76 @@ impl Track {
         }
         let (from, to) = ((start - self.frontier) as usize, (end - self.frontier) as usize);
         self.grow(to);
-        self.marks[from..to].fill(HEARD);
+        self.marks.replace(from, to, |_| HEARD);
         self.heard_to = self.heard_to.max(Some(end));
     }
 
     /// Takes `frames` samples off the window into channel 0 or 1 of the frames in `out`, and notes the gaps.
     pub(super) fn take(&mut self, frames: usize, channel: usize, out: &mut [i16]) {
+        if self.filler.is_some() {
+            self.grow(frames);
+        }
         let there = frames.min(self.samples.len());
+        self.make_up(there);
         for (frame, sample) in out.chunks_exact_mut(2).zip(&self.samples) {
             frame[channel] = *sample;
         }
         self.samples.drain(..there);
         self.note_gaps(there, frames);
-        self.marks.drain(..there);
+        self.marks.forget(there);
         self.frontier += frames as u64;
     }
 
-    fn note_gaps(&mut self, there: usize, frames: usize) {
+    /// Fills what is about to leave.
+    fn make_up(&mut self, there: usize) {
+        let Some(filler) = &mut self.filler else { return };
         let mut at = 0;
         while let Some(rest) = self.marks.get(at..there)
             && let Some(&mark) = rest.first()
         {
             let run = run(rest, mark);
-            if mark == HEARD {
-                self.wrote_audio = true;
-            } else {
-                self.push_gap(at, at + run, mark);
+            // Noise changes where its sender says so.
+            let run = if mark == HEARD { run } else { filler.until_change(self.frontier + at as u64, run) };
+            let samples = self.samples.get_mut(at..at + run).unwrap_or_default();
+            let is_quiet = mark == 0 && filler.is_quiet(self.frontier + at as u64);
+            let filled = match mark {
+                HEARD => {
+                    filler.heard(samples);
+                    None
+                }
+                mark if mark == Cause::Concealed as u8 => {
+                    filler.made(samples);
+                    None
+                }
+                mark if mark == Cause::Loss as u8 => Some((filler.conceal(samples), Cause::Concealed)),
+                mark if mark == Cause::Dtx as u8 || is_quiet => {
+                    let is_noise = filler.noise(self.frontier + at as u64, samples);
+                    is_noise.then_some((run, Cause::ComfortNoise))
+                }
+                _ => {
+                    filler.silent(run);
+                    None
+                }
+            };
+            if let Some((filled, cause)) = filled {
+                self.marks.get_mut(at..at + filled).unwrap_or_default().fill(cause as u8);
             }
             at += run;
         }
-        self.push_gap(there, frames, 0);
     }
 
-    fn push_gap(&mut self, from: usize, to: usize, mark: u8) {
-        let cause = match mark {
-            0 if !self.wrote_audio => Cause::LateStart,
-            mark => Cause::of_mark(mark),
-        };
-        self.gaps.push(self.frontier + from as u64, self.frontier + to as u64, cause);
+    fn note_gaps(&mut self, there: usize, frames: usize) {
+        for (from, to, mark) in self.marks.within(0, there).chain([(there, frames, 0)]) {
+            let cause = match mark {
+                HEARD => {
+                    self.wrote_audio = true;
+                    continue;
+                }
+                0 if !self.wrote_audio => Cause::LateStart,
+                mark => Cause::of_mark(mark),
+            };
+            self.gaps.push(self.frontier + from as u64, self.frontier + to as u64, cause);
+        }
     }
 
     /// At the end: a channel that was never heard did not start late.
@@ -192,18 +264,20 @@ impl Track {
 
     fn grow(&mut self, to: usize) {
         if self.samples.len() < to {
+            self.reserve(to - self.samples.len());
             self.samples.resize(to, 0);
-            self.marks.resize(to, 0);
+            self.marks.extend(to, 0);
         }
     }
-}
 
-/// How many marks from the first on are `mark`. Whole words first: most of a talk is one long run.
-fn run(marks: &[u8], mark: u8) -> usize {
-    let word = [mark; 64];
-    let words = marks.chunks_exact(word.len()).take_while(|chunk| *chunk == word).count() * word.len();
-    let rest = marks.get(words..).unwrap_or_default();
-    words + rest.iter().position(|m| *m != mark).unwrap_or(rest.len())
+    /// Room for a usual talk at once, and no more than that: a buffer that doubles would be a third empty.
+    fn reserve(&mut self, more: usize) {
+        let wanted = self.samples.len() + more;
+        if wanted > self.samples.capacity() {
+            let room = if wanted <= USUAL { USUAL } else { wanted.next_multiple_of(USUAL) };
+            self.samples.reserve_exact(room - self.samples.len());
+        }
+    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ fn remote(rtp: &str) -> Remote {
         formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
         said: 2,
         flowing: BOTH_WAYS,
+        presses: Default::default(),
         secure: None,
     }
 }
@@ -613,4 +614,25 @@ proptest! {
             }
         }
     }
+}
+
+/// The list that was agreed on begins with a codec whose quality nobody scores; what is sent is G.711.
+#[test]
+fn the_score_follows_what_is_sent() {
+    let mut relay = relay();
+    let opus = PayloadFormat { clock_rate: 48_000, channels: 2, ..format(111, "OPUS") };
+    let formats = vec![opus, format(8, "PCMA"), format(13, "CN")];
+    for (side, place) in [(Side::Caller, CALLER), (Side::Company, COMPANY)] {
+        let remote = Remote { formats: formats.clone(), said: 3, ..remote(place) };
+        relay.set_remote(at(0), side, Some(&remote)).unwrap();
+    }
+    for sequence in 0..200 {
+        let mut bytes = rtp(if sequence == 150 { 13 } else { 8 }, sequence, 1);
+        bytes[4..8].copy_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
+        relay.on_rtp(at(u64::from(sequence) * 20), Side::Caller, addr(CALLER), &bytes).unwrap();
+    }
+    let summary = relay.summary();
+    assert_eq!(summary.caller.codec.as_deref(), Some("PCMA"));
+    assert!(summary.caller.mos.is_some_and(|mos| mos > 4.0), "{:?}", summary.caller);
+    assert_eq!((summary.company.codec.as_deref(), summary.company.mos), (Some("OPUS"), None), "nothing was sent");
 }

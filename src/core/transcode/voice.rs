@@ -1,5 +1,6 @@
 //! Audio from one codec to another, and the numbers of the stream that comes of it.
 
+use crate::core::dtmf::sender::Place;
 use crate::core::recorder::sequence::{Order, Sequence};
 use crate::limits::RTP_PACKET;
 use crate::wire::codec::Codec;
@@ -66,6 +67,11 @@ impl Numbers {
     /// The clock that the stream counts by as it comes in.
     pub(super) fn clock(&self) -> Option<u32> {
         self.last.map(|(_, clock, _)| clock)
+    }
+
+    /// Of the packet at hand, as it goes out.
+    pub(super) fn place(&self) -> Place {
+        Place { ssrc: self.ssrc, sequence: self.sequence, timestamp: self.timestamp }
     }
 
     /// Nothing goes out for the packet at hand.

@@ -85,6 +85,7 @@ impl Archive {
         save(folder, &manifest)?;
         turn.tip = Some(Some(Previous { day: day.to_owned(), root: manifest.root.clone() }));
         self.figures.days_closed.inc();
+        self.day_closed.notify_one();
         tracing::info!(day, recordings = manifest.records.len(), root = manifest.root, "day closed");
         let closed = DayClosedData {
             day: day.to_owned(),
@@ -217,7 +218,7 @@ fn read(folder: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn save(folder: &Path, manifest: &Manifest) -> io::Result<()> {
+pub(super) fn save(folder: &Path, manifest: &Manifest) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(manifest)?;
     text.push(b'\n');
     write_whole(&folder.join(MANIFEST), &text)

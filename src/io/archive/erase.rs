@@ -5,8 +5,9 @@
 //! tombstone gets its last name (`.erased`). A start finishes what it finds half done. A tombstone says who wanted it, why
 //! and which hash went, and nothing about the people in the call.
 //!
-//! What is erased is the recording with its sidecar. The call's events stay in the journal, whose chain would not bear
-//! it otherwise.
+//! What is erased is the recording with its sidecar. When that was somebody's wish, not age or a full disk, the list of
+//! calls and the file of events forget who called, too (`core::archive::forget`). The journal keeps its records, whose
+//! chain would not bear it otherwise.
 
 use std::io;
 use std::path::Path;
@@ -135,7 +136,7 @@ impl Archive {
 
     /// From a durable tombstone to the end; may be begun again after a crash.
     fn carry_out(&self, turn: &mut Turn, place: &Place, tombstone: Tombstone) -> io::Result<()> {
-        let goes = [Kind::Sealed, Kind::Encrypted, Kind::Flac, Kind::Broken, Kind::Sidecar];
+        let goes = [Kind::Sealed, Kind::Encrypted, Kind::Flac, Kind::Opus, Kind::Broken, Kind::Sidecar];
         for kind in goes {
             match std::fs::remove_file(place.path(kind)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -159,6 +160,15 @@ impl Archive {
             std::fs::rename(place.path(Kind::Erasing), place.path(Kind::Erased))?;
         }
         Ok(())
+    }
+
+    /// Erases a recording because the disk runs full; `false`: it may not go, or is gone.
+    pub(super) fn erase_early(&self, call: CallId, rule: &str) -> io::Result<bool> {
+        match self.erase_one(call, "disk", &format!("the disk ran full; rule {rule}")) {
+            Ok(()) => Ok(true),
+            Err(NotDone::Io(error)) => Err(error),
+            Err(NotDone::Held | NotDone::InProgress | NotDone::Unknown | NotDone::NotHeld) => Ok(false),
+        }
     }
 
     /// Finishes the erasures that a crash cut short.
@@ -253,7 +263,7 @@ fn may_erase(place: &Place) -> Result<(), NotDone> {
 }
 
 /// A recording as retention sees it. One whose sidecar is gone belongs to nobody and ended with its day.
-fn item(place: &Place) -> Option<Item> {
+pub(super) fn item(place: &Place) -> Option<Item> {
     if place.sound().is_none() && !place.has(Kind::Sidecar) {
         return None;
     }

@@ -2,7 +2,7 @@
 //!
 //! A recording of a closed day is encoded, decoded again by another program's code, and must give the very WAV that its
 //! day's manifest names, hash and all, before that WAV goes. So nothing is lost but room: whoever decodes the file and puts
-//! the 44 bytes of the header in front has what was sealed.
+//! the header in front has what was sealed.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -15,7 +15,7 @@ use flacenc::source::{Context, Fill as _, FrameBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::core::archive::merkle::hex;
-use crate::wire::wav;
+use crate::wire::wav::{self, Encoding, Format, Layout};
 
 /// Frames of one block.
 const BLOCK: usize = 4_096;
@@ -27,16 +27,16 @@ pub(super) fn encode(plain: &Path, target: &Path) -> io::Result<bool> {
     let file = File::open(plain)?;
     let length = file.metadata()?.len();
     let mut plain = BufReader::new(file);
-    let mut head = [0; wav::HEADER];
-    if length < wav::HEADER as u64 {
-        return Ok(false);
-    }
-    plain.read_exact(&mut head)?;
-    if wav::check(&head, length).is_err() {
-        return Ok(false);
-    }
+    let mut head = Vec::with_capacity(wav::HEADER_MAX);
+    plain.by_ref().take(wav::HEADER_MAX as u64).read_to_end(&mut head)?;
+    let layout = match wav::check(&head, length) {
+        // G.711 has half the bytes already.
+        Ok(sound) if sound.layout.format.encoding == Encoding::Pcm => sound.layout,
+        _ => return Ok(false),
+    };
+    plain.seek(SeekFrom::Start(layout.length() as u64))?;
     let config = flacenc::config::Encoder::default().into_verified().map_err(|(_, bad)| other(bad))?;
-    let info = StreamInfo::new(wav::RATE as usize, CHANNELS, BITS).map_err(other)?;
+    let info = StreamInfo::new(layout.format.rate as usize, CHANNELS, BITS).map_err(other)?;
     let mut stream = Stream::with_stream_info(info);
     let mut output = BufWriter::new(super::private(target)?);
     // Its figures are known at the end; it has the same length then.
@@ -75,8 +75,8 @@ pub(in crate::io) fn original_sha256(flac: &Path) -> io::Result<String> {
     let mut reader = claxon::FlacReader::new(BufReader::new(File::open(flac)?)).map_err(bad)?;
     let info = reader.streaminfo();
     let frames = info.samples.unwrap_or(0);
-    let data = u32::try_from(frames * wav::FRAME).map_err(|_| io::ErrorKind::InvalidData)?;
-    let mut hash = Sha256::new_with_prefix(wav::header(data));
+    let layout = Layout::of(Format { encoding: Encoding::Pcm, rate: info.sample_rate });
+    let mut hash = Sha256::new_with_prefix(&*layout.header(frames));
     let mut blocks = reader.blocks();
     let mut buffer = Vec::new();
     let mut bytes = Vec::new();
@@ -104,7 +104,7 @@ fn bytes(part: &impl BitRepr) -> io::Result<Vec<u8>> {
 }
 
 /// As much as fits, or as there is.
-fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match input.read(rest)? {

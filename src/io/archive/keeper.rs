@@ -46,9 +46,15 @@ fn run(archive: &Archive, stopped: &Receiver<()>) {
         if let Err(error) = archive.round(&mut rounds, clock::now()) {
             tracing::error!(%error, "the archive cannot do what is due; it tries again");
         }
-        match stopped.recv_timeout(limits::ARCHIVE_PAUSE) {
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        // A disk fills faster than days pass.
+        for _ in 0..limits::ARCHIVE_PAUSE.as_secs() / limits::ARCHIVE_DISK_PAUSE.as_secs() {
+            if let Err(error) = archive.look_at_disk() {
+                tracing::error!(%error, "the archive cannot look after the disk; it tries again");
+            }
+            match stopped.recv_timeout(limits::ARCHIVE_DISK_PAUSE) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+            }
         }
     }
 }

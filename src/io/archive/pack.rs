@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 
 use super::place::{self, Place};
-use super::{Archive, days, flac, sync_folder};
+use super::{Archive, days, flac, opus, sync_folder};
+use crate::config::Packing;
 use crate::core::archive::manifest::{Change, Record, State, What};
 use crate::core::event::{ArchivedData, Body};
 use crate::io::recordings::hash;
@@ -13,14 +14,14 @@ use crate::limits;
 use crate::time::Wall;
 
 impl Archive {
-    /// Makes FLAC of what is older than `archive_after`, at most so many a round. What is held stays as it is.
+    /// Makes FLAC or Opus of what is older than `archive_after`, at most so many a round. What is held stays as it is.
     pub(super) fn pack(&self, now: Wall) -> io::Result<()> {
         let after = self.config.load().recording.keep.archive_after;
         if after.is_zero() {
             return Ok(());
         }
         let newest = names::day_text(now - after);
-        let mut left = limits::ARCHIVE_PACKED;
+        let (mut left, mut waiting) = (limits::ARCHIVE_PACKED, 0);
         for folder in names::days(&self.recordings()) {
             if names::day_of(&folder).is_none_or(|day| day >= newest) || !folder.join(MANIFEST).exists() {
                 continue;
@@ -30,13 +31,17 @@ impl Archive {
                 if ready && left > 0 {
                     left -= 1;
                     self.pack_one(&folder, &place, now)?;
+                } else if ready {
+                    waiting += 1;
                 }
             }
         }
+        self.figures.packs_left.set(waiting);
         Ok(())
     }
 
     fn pack_one(&self, folder: &Path, place: &Place, now: Wall) -> io::Result<()> {
+        let packing = self.config.load().recording.keep.archive_as;
         let mut turn = self.turn();
         let Ok(manifest) = days::load(folder) else { return Ok(()) };
         let states = manifest.states();
@@ -44,24 +49,29 @@ impl Archive {
             Some(State::Here(record)) => (*record).clone(),
             _ => return Ok(()),
         };
-        let (plain, target) = (place.path(Kind::Sealed), place.path(Kind::Flac));
-        let temporary = target.with_extension("flac.tmp");
-        let stands = original.file == names::file(place.call, Kind::Flac);
+        let plain = place.path(Kind::Sealed);
+        let stands = [Kind::Flac, Kind::Opus].iter().any(|kind| original.file == names::file(place.call, *kind));
         if !stands {
-            if !flac::encode(&plain, &temporary)? {
+            let target = place.path(packing.kind());
+            let temporary = target.with_extension(format!("{}.tmp", packing.as_str()));
+            if !packing.encode(&plain, &temporary, &original.sha256)? {
                 return Ok(());
             }
-            let back = flac::original_sha256(&temporary)?;
-            if back != original.sha256 {
+            let back = packing.original_sha256(&temporary)?;
+            if back != original.sha256 || (packing == Packing::Opus && hash(std::fs::File::open(&plain)?)? != back) {
                 std::fs::remove_file(&temporary)?;
-                let detail =
-                    format!("{}: FLAC gives back {back}, the manifest says {}", plain.display(), original.sha256);
+                let detail = format!(
+                    "{}: {} gives back {back}, the manifest says {}",
+                    plain.display(),
+                    packing.as_str(),
+                    original.sha256
+                );
                 self.alarm(&mut turn, "archive_differs", &place.call.to_string(), detail);
                 return Ok(());
             }
             std::fs::rename(&temporary, &target)?;
             sync_folder(&target)?;
-            self.tell_packed(&mut turn, folder, place, &original, now)?;
+            self.tell_packed(&mut turn, (folder, place), packing, &original, now)?;
         }
         // Only now: the manifest names the file that stays.
         std::fs::remove_file(&plain)
@@ -70,34 +80,65 @@ impl Archive {
     fn tell_packed(
         &self,
         turn: &mut super::Turn,
-        folder: &Path,
-        place: &Place,
+        (folder, place): (&Path, &Place),
+        packing: Packing,
         original: &Record,
         now: Wall,
     ) -> io::Result<()> {
-        let target = place.path(Kind::Flac);
+        let target = place.path(packing.kind());
         let file = std::fs::File::open(&target)?;
         let size = file.metadata()?.len();
         let record = Record {
             call_id: place.call,
-            file: names::file(place.call, Kind::Flac),
+            file: names::file(place.call, packing.kind()),
             size,
             sha256: hash(file)?,
             sidecar_sha256: original.sidecar_sha256.clone(),
         };
         let archived = ArchivedData {
             call_id: place.call,
-            archive: "flac".to_owned(),
+            archive: packing.as_str().to_owned(),
             path: target.strip_prefix(&self.data_dir).unwrap_or(&target).display().to_string(),
             size,
             sha256: record.sha256.clone(),
             original_sha256: original.sha256.clone(),
         };
-        let (by, why) = ("archive".to_owned(), format!("FLAC of {}", original.sha256));
+        let (by, why) = ("archive".to_owned(), format!("{} of {}", packing.title(), original.sha256));
         let change = Change { at: now, call_id: place.call, what: What::Archived, by, why, record: Some(record) };
         self.add_change(turn, folder, change)?;
         self.figures.packed.inc();
         self.tell(now, place.call.to_string(), Body::RecordingArchived(archived));
         Ok(())
+    }
+}
+
+impl Packing {
+    const fn kind(self) -> Kind {
+        match self {
+            Packing::Flac => Kind::Flac,
+            Packing::Opus => Kind::Opus,
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Packing::Flac => "FLAC",
+            Packing::Opus => "Opus",
+        }
+    }
+
+    fn encode(self, plain: &Path, target: &Path, sha256: &str) -> io::Result<bool> {
+        match self {
+            Packing::Flac => flac::encode(plain, target),
+            Packing::Opus => opus::encode(plain, target, sha256),
+        }
+    }
+
+    /// Hash of the WAV that a file was made from: computed from the samples of FLAC, read from Opus, which has none.
+    fn original_sha256(self, packed: &Path) -> io::Result<String> {
+        match self {
+            Packing::Flac => flac::original_sha256(packed),
+            Packing::Opus => Ok(opus::describe(packed)?.wav_sha256),
+        }
     }
 }

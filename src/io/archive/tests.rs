@@ -1,5 +1,6 @@
 //! Days closed, changed, erased; on real files.
 
+mod disk;
 mod upload;
 
 use std::fs;
@@ -363,4 +364,30 @@ fn a_closed_day_becomes_flac_and_gives_back_the_very_wav() {
     assert!(world.verify().contains(&"wrong_hash"), "{:?}", world.verify());
     assert_eq!(world.archive.erase(&Subject::Call(call(0, 1)), "x", "x", false).unwrap().erased, [call(0, 1)]);
     assert_eq!(world.verify(), [""; 0]);
+}
+
+/// A fifth of the room, and a chain that leads from what there is to what there was.
+#[test]
+fn a_closed_day_becomes_opus_and_says_what_it_was_made_from() {
+    let mut world = world("[recording]\narchive_after = \"5d\"\narchive_as = \"opus\"\n");
+    (0..2).for_each(|n| world.plant(0, n));
+    world.round(2);
+    let before = world.manifest(0);
+    world.round(7);
+    for (n, record) in before.records.iter().enumerate() {
+        assert!(!world.file(0, n as u32, "wav").exists());
+        let opus = opus::describe(&world.file(0, n as u32, "opus")).unwrap();
+        assert_eq!(opus.wav_sha256, record.sha256);
+    }
+    let after = world.manifest(0);
+    assert_eq!((&after.root, after.changes.len()), (&before.root, 2));
+    assert_eq!(after.changes[0].why, format!("Opus of {}", before.records[0].sha256));
+    let events = world.events("recording.archived");
+    assert_eq!((events.len(), &events[0]["archive"]), (2, &json!("opus")));
+    assert_eq!(world.verify(), [""; 0]);
+    // Another call's sound in its place is found by both.
+    fs::copy(world.file(0, 1, "opus"), world.file(0, 0, "opus")).unwrap();
+    assert!(world.verify().iter().filter(|code| **code == "wrong_hash").count() == 2, "{:?}", world.verify());
+    assert_eq!(world.archive.erase(&Subject::Call(call(0, 1)), "x", "x", false).unwrap().erased, [call(0, 1)]);
+    assert!(!world.file(0, 1, "opus").exists());
 }

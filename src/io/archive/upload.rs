@@ -3,9 +3,10 @@
 //!
 //! A call that ended has its sound and its sidecar stored; a closed day its manifest; of what is erased here the objects
 //! are deleted there, and the manifest is stored again. Names are those of the data folder, so a bucket that is copied back
-//! is a folder that `leaseline verify` reads. One thing after the other: what the storage refuses is tried again with
-//! growing pauses, and nothing overtakes it. With `keep_local = false` the sound of a closed day goes from this disk, each
-//! file only after the storage has named its hash once more.
+//! is a folder that `leaseline verify` reads. Calls are stored a few at a time; a deletion or a day waits until what came
+//! before it is done, and what comes after waits for it. What the storage refuses is tried again with growing pauses. With
+//! `keep_local = false` the sound of a closed day goes from this disk, each file only after the storage has named its hash
+//! once more.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::place::Place;
 use super::s3::{Failure, Store};
@@ -21,13 +22,13 @@ use super::{Archive, days, write_whole};
 use crate::config::S3;
 use crate::core::archive::manifest::{Change, State, What};
 use crate::core::event::cloud;
-use crate::core::event::{ArchivedData, Body};
+use crate::core::event::{ArchivedData, Body, RecordingData};
 use crate::ids::CallId;
 use crate::io::clock;
 use crate::io::recordings::names::{self, Kind, MANIFEST};
 use crate::limits;
 
-/// The running uploads.
+/// The running uploads, and what asks for time stamps.
 #[derive(Debug, Default)]
 pub struct Uploads {
     tasks: Vec<JoinHandle<()>>,
@@ -35,7 +36,7 @@ pub struct Uploads {
 }
 
 impl Uploads {
-    /// Starts a task for every archive of the configuration, on the runtime it is called in.
+    /// Starts a task for every archive of the configuration, and one for time stamps, on the runtime it is called in.
     ///
     /// # Errors
     /// Which archive cannot be used, and why.
@@ -46,7 +47,11 @@ impl Uploads {
         for rules in &config.archives {
             let store = Store::new(rules).map_err(|why| format!("archive {}: {why}", rules.name))?;
             let upload = Upload { archive: Arc::clone(archive), rules: rules.clone(), store };
-            tasks.push(tokio::spawn(upload.run(uploads.stop.subscribe())));
+            tasks.push(tokio::spawn(Arc::new(upload).run(uploads.stop.subscribe())));
+        }
+        if let Some(rules) = &config.recording.keep.time_authority {
+            let stamps = super::stamp::run(Arc::clone(archive), rules.clone(), uploads.stop.subscribe());
+            tasks.push(tokio::spawn(stamps));
         }
         Ok(Uploads { tasks, ..uploads })
     }
@@ -79,7 +84,7 @@ enum Work {
 }
 
 impl Upload {
-    async fn run(self, mut stop: watch::Receiver<bool>) {
+    async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut follow = self.archive.journal.follow(self.load());
         loop {
             let records = tokio::select! {
@@ -94,18 +99,53 @@ impl Upload {
                     continue;
                 }
             };
+            // The cursor stays in front of what is not done: after an end in between it is asked for once more.
+            let mut stores = Vec::new();
             for record in records {
                 let newest = self.archive.journal.last_seq();
                 self.archive.figures.upload_lag.set(i64::try_from(newest.saturating_sub(record.seq)).unwrap_or(0));
-                if let Some(work) = work(&record.event) {
-                    tokio::select! {
-                        _ = stop.wait_for(|stop| *stop) => return,
-                        () = self.insist(&work) => {}
+                let next = match work(&record.event) {
+                    Some(store @ Work::Store { .. }) => {
+                        stores.push(store);
+                        continue;
                     }
-                    self.save(record.seq);
+                    Some(other) => other,
+                    None => continue,
+                };
+                let done = async {
+                    self.store_all(std::mem::take(&mut stores)).await;
+                    self.insist(&next).await;
+                };
+                tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = done => self.save(record.seq),
                 }
             }
-            self.save(follow.position());
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = self.store_all(stores) => self.save(follow.position()),
+            }
+        }
+    }
+
+    /// Stores calls, a few at once. Whoever stops waiting ends them.
+    async fn store_all(self: &Arc<Self>, stores: Vec<Work>) {
+        let waiting = &self.archive.figures.uploads_waiting;
+        let mut left = i64::try_from(stores.len()).unwrap_or(i64::MAX);
+        waiting.set(left);
+        let mut running = JoinSet::new();
+        for store in stores {
+            if running.len() >= limits::UPLOADS_AT_ONCE {
+                running.join_next().await;
+                left -= 1;
+                waiting.set(left);
+            }
+            let upload = Arc::clone(self);
+            running.spawn(async move { upload.insist(&store).await });
+        }
+        while running.join_next().await.is_some() {
+            left -= 1;
+            waiting.set(left);
         }
     }
 
@@ -192,7 +232,7 @@ impl Upload {
     async fn delete_call(&self, call: CallId, file: Option<&str>) -> Result<(), Failure> {
         let Some(place) = Place::find(&self.archive.data_dir, call) else { return Ok(()) };
         let Ok(folder) = place.folder.strip_prefix(&self.archive.data_dir) else { return Ok(()) };
-        let mut gone: Vec<String> = [Kind::Sealed, Kind::Encrypted, Kind::Flac, Kind::Sidecar]
+        let mut gone: Vec<String> = [Kind::Sealed, Kind::Encrypted, Kind::Flac, Kind::Opus, Kind::Sidecar]
             .map(|kind| names::file(call, kind))
             .into_iter()
             .collect();
@@ -271,9 +311,11 @@ fn work(event: &str) -> Option<Work> {
     let kind = cloud::head(event).ok()?.kind.into_owned();
     let wanted = [
         "leaseline.call.ended",
+        "leaseline.recording.recovered",
         "leaseline.recording.erased",
         "leaseline.recording.archived",
         "leaseline.archive.day_closed",
+        "leaseline.archive.day_stamped",
     ];
     if !wanted.contains(&kind.as_str()) {
         return None;
@@ -283,11 +325,16 @@ fn work(event: &str) -> Option<Work> {
             let recording = call.recording?;
             Some(Work::Store { call: call.call_id, path: recording.path?, sha256: recording.sha256 })
         }
+        // Of a call whose end was told before: nothing else leads to it.
+        Body::RecordingRecovered(RecordingData { call_id, recording }) => {
+            Some(Work::Store { call: call_id, path: recording.path?, sha256: recording.sha256 })
+        }
         Body::RecordingErased(erased) => Some(Work::Delete { call: erased.call_id, file: erased.file }),
-        Body::RecordingArchived(archived) if archived.archive == "flac" => {
+        Body::RecordingArchived(archived) if ["flac", "opus"].contains(&archived.archive.as_str()) => {
             Some(Work::Store { call: archived.call_id, path: archived.path, sha256: Some(archived.sha256) })
         }
         Body::ArchiveDayClosed(day) => Some(Work::Day(day.day)),
+        Body::ArchiveDayStamped(stamped) => Some(Work::Day(stamped.day)),
         _ => None,
     }
 }

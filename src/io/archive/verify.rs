@@ -98,7 +98,7 @@ impl DaysVerified {
                 State::Here(record) => self.compare(folder, record, hashes),
                 State::Erased(change) => {
                     self.erased += 1;
-                    let kinds = [Kind::Sealed, Kind::Encrypted, Kind::Flac, Kind::Sidecar];
+                    let kinds = [Kind::Sealed, Kind::Encrypted, Kind::Flac, Kind::Opus, Kind::Sidecar];
                     for file in
                         kinds.map(|kind| folder.join(names::file(*call, kind))).into_iter().filter(|f| f.exists())
                     {

@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::{AppState, body, calls};
 use crate::core::event::{Body, Event, PlayedData};
 use crate::ids::CallId;
-use crate::io::archive::{Erasure, NotDone, Subject};
+use crate::io::archive::{Archive, Erasure, NotDone, Subject};
 use crate::io::clock;
 use crate::limits;
 use crate::time::Mono;
@@ -91,9 +91,7 @@ pub(super) async fn hold(
 ) -> Result<StatusCode, Problem> {
     let id = calls::call_id(id)?;
     let Why { why } = body::read(request).await?;
-    let why = reason(&why)?;
-    blocking(move || state.archive.hold(id, &caller.name, &why)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    change(state, caller, why, move |archive, by, why| archive.hold(id, by, why)).await
 }
 
 /// `DELETE /v1/calls/{id}/hold`.
@@ -105,8 +103,18 @@ pub(super) async fn release(
 ) -> Result<StatusCode, Problem> {
     let id = calls::call_id(id)?;
     let [why] = body::query(&request, ["why"])?;
-    let why = reason(&why.unwrap_or_default())?;
-    blocking(move || state.archive.release(id, &caller.name, &why)).await?;
+    change(state, caller, why.unwrap_or_default(), move |archive, by, why| archive.release(id, by, why)).await
+}
+
+/// Something that somebody does to a recording, for a reason.
+async fn change(
+    state: Arc<AppState>,
+    caller: Caller,
+    why: String,
+    work: impl FnOnce(&Archive, &str, &str) -> Result<(), NotDone> + Send + 'static,
+) -> Result<StatusCode, Problem> {
+    let why = reason(&why)?;
+    blocking(move || work(&state.archive, &caller.name, &why)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

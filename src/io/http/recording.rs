@@ -42,8 +42,8 @@ pub(super) async fn recording(
     let mut ending = "wav";
     let (mut source, length, modified) = match opened.map_err(io::Error::other).and_then(|opened| opened) {
         Ok(Found::Sealed { source, length, modified }) => (source, length, modified),
-        Ok(Found::Packed { source, length, modified }) => {
-            ending = "flac";
+        Ok(Found::Packed { source, length, modified, ending: packed }) => {
+            ending = packed;
             (source, length, modified)
         }
         Ok(Found::Moved) => {
@@ -69,7 +69,11 @@ pub(super) async fn recording(
         HeaderValue::from_str(&format!("\"{length:x}-{modified:x}\"")).unwrap_or(HeaderValue::from_static("\"\""));
     let kind = if download.is_some() { "attachment" } else { "inline" };
     let mut headers = HeaderMap::new();
-    let kind_of_file = if ending == "wav" { "audio/wav" } else { "audio/flac" };
+    let kind_of_file = match ending {
+        "flac" => "audio/flac",
+        "opus" => "audio/ogg; codecs=opus",
+        _ => "audio/wav",
+    };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind_of_file));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
@@ -123,11 +127,12 @@ enum Found {
     },
     /// The `.part` of a call in progress.
     Growing,
-    /// As FLAC.
+    /// As FLAC or Opus.
     Packed {
         source: Source,
         length: u64,
         modified: i64,
+        ending: &'static str,
     },
     /// Its sidecar is here, and its sound elsewhere.
     Moved,
@@ -208,12 +213,14 @@ fn open(data_dir: &Path, id: CallId, identity: Option<&Path>) -> io::Result<Foun
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        match open_file(&folder.join(format!("{id}.flac"))) {
-            Ok((file, length, modified)) => {
-                return Ok(Found::Packed { source: Source::Plain(file), length, modified });
+        for ending in ["flac", "opus"] {
+            match open_file(&folder.join(format!("{id}.{ending}"))) {
+                Ok((file, length, modified)) => {
+                    return Ok(Found::Packed { source: Source::Plain(file), length, modified, ending });
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
         }
         if folder.join(format!("{id}.wav.part")).try_exists()? {
             return Ok(Found::Growing);

@@ -146,7 +146,7 @@ struct Worker {
     calls: Arc<AtomicUsize>,
     published: Arc<Cells>,
     /// By slot, see [`Mark`].
-    sessions: Vec<Option<Place>>,
+    sessions: Vec<Option<Box<Place>>>,
     free: Vec<usize>,
     slots: HashMap<CallId, usize>,
     /// Of the call that was opened last.
@@ -280,7 +280,7 @@ impl Worker {
         }
         self.slots.insert(call, slot);
         if let Some(place) = self.sessions.get_mut(slot) {
-            *place = Some(Place { session, serial, due: None });
+            *place = Some(Box::new(Place { session, serial, due: None }));
         }
         self.note_deadline(slot);
         if let Err(error) = watched {
@@ -300,6 +300,9 @@ impl Worker {
             }
             MediaCommand::Hush(side) => self.guard(now, slot, |session, hands| hands.on_hush(now, session, side)),
             MediaCommand::Bridge(together) => self.guard(now, slot, |session, _| Hands::on_bridge(session, together)),
+            MediaCommand::Press(side, key, length) => {
+                self.guard(now, slot, |session, _| Hands::on_press(now, session, side, key, length));
+            }
             MediaCommand::Pause(paused) => {
                 self.guard(now, slot, |session, hands| hands.on_pause(now, session, paused));
             }
@@ -347,8 +350,8 @@ impl Worker {
 
     /// Runs what concerns one call; a panic in it closes that call's media.
     fn guard(&mut self, now: Now, slot: usize, work: impl FnOnce(&mut Session, &mut Hands)) {
-        let Some(Place { session, .. }) = self.sessions.get_mut(slot).and_then(Option::as_mut) else { return };
-        let hands = &mut self.hands;
+        let Some(place) = self.sessions.get_mut(slot).and_then(Option::as_mut) else { return };
+        let (session, hands) = (&mut place.session, &mut self.hands);
         // Unwind safety: the session is thrown away, and what `Hands` holds is counters and whole messages.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(session, hands))) {
             self.crash(now, slot, panic_text(&*panic));
@@ -366,7 +369,8 @@ impl Worker {
 
     /// The only way out for a call.
     fn close(&mut self, slot: usize, at: Now) {
-        let Some(Place { mut session, .. }) = self.sessions.get_mut(slot).and_then(Option::take) else { return };
+        let Some(place) = self.sessions.get_mut(slot).and_then(Option::take) else { return };
+        let mut session = place.session;
         let call = session.call();
         if session.is_recording() {
             self.hands.tap.stop(call, at);

@@ -8,8 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::dtmf::sender::Place;
 use crate::core::event::{MediaSummary, RecordingState, RecordingSummary};
-use crate::core::media::{Copies, MediaNotice, RecordingSpec, Remote, Secure};
+use crate::core::media::{Copies, MediaNotice, Presses, RecordingSpec, Remote, Secure};
 use crate::core::player::Play;
 use crate::core::relay::{Refusal, Relay};
 use crate::core::transcode::Translations;
@@ -25,6 +26,8 @@ use crate::io::media::stats::MediaStats;
 use crate::io::media::tap::{SideFormats, Tap};
 use crate::io::media::voice::Voice;
 use crate::time::{Mono, Now, Wakeup};
+use crate::wire::codec::g711::RATE;
+use crate::wire::rtp::Rtp;
 
 /// How often the kernel is asked for the datagrams that it dropped: two system calls of 0.4 µs a call.
 const DROPS_INTERVAL: Duration = Duration::from_secs(5);
@@ -50,6 +53,7 @@ pub(crate) struct Session {
     /// Nothing is tapped for now.
     paused: bool,
     events: [EventTypes; 2],
+    presses: [Presses; 2],
     keys: Option<Box<Keys>>,
     voice: Option<Box<Voice>>,
     /// A packet has brought a deadline that may come before the one that was noted.
@@ -70,6 +74,7 @@ impl Session {
             look_at: now + DROPS_INTERVAL,
             paused: false,
             events: Default::default(),
+            presses: Default::default(),
             keys: None,
             voice: None,
             sooner: false,
@@ -191,8 +196,8 @@ impl Hands {
         }
         self.speak(now, session);
         if let Some(keys) = &mut session.keys {
-            for (side, digit) in keys.on_timeout(now.mono) {
-                (self.notices)(session.call, MediaNotice::Digit(side, digit));
+            for notice in keys.on_timeout(now.mono) {
+                (self.notices)(session.call, notice);
             }
         }
     }
@@ -219,8 +224,12 @@ impl Hands {
     /// A sound to this side begins.
     pub(super) fn on_play(&mut self, now: Now, session: &mut Session, side: Side, play: Play) {
         self.on_hush(now, session, side);
-        let formats = &session.formats[side.index()].formats;
-        if !session.voice.get_or_insert_default().play(now, session.call, side, play, formats) {
+        let Session { call, formats, said, voice, .. } = &mut *session;
+        let named = [side, side.other()].map(|side| {
+            let formats = &formats[side.index()].formats;
+            formats.get(..said[side.index()]).unwrap_or(formats)
+        });
+        if !voice.get_or_insert_default().play(now, *call, side, play, named) {
             (self.notices)(session.call, MediaNotice::Played(side, now, now));
         }
         self.speak(now, session);
@@ -240,6 +249,16 @@ impl Hands {
         }
     }
 
+    /// This side is to hear a key, unless the other's RTP has told of it, too.
+    pub(super) fn on_press(now: Now, session: &mut Session, side: Side, key: char, length: Duration) {
+        let is_told = session.keys.as_ref().is_some_and(|keys| keys.has_told(side.other(), key, now.mono));
+        let formats = &session.formats[side.index()].formats;
+        let clock_rate = formats.first().map_or(RATE, |format| format.clock_rate);
+        if let Some(events) = session.events[side.index()].beside(clock_rate).filter(|_| !is_told) {
+            session.voice.get_or_insert_default().press(now.mono, side, key, length, events);
+        }
+    }
+
     /// Sends the packets of prompts that are due, and tells of prompts that are over.
     fn speak(&mut self, now: Now, session: &mut Session) {
         let Session { call, relay, pairs, recording, paused, secure, voice: Some(voice), .. } = session else { return };
@@ -254,6 +273,14 @@ impl Hands {
             // What a side hears is in the channel of the one that it hears else.
             if *recording && !*paused && !self.tap.packet(*call, side.other(), now.mono, packet) {
                 self.stats.tap_lost += 1;
+            }
+        }
+        while let Some((side, packet)) = voice.key_alone(now.mono, *call) {
+            let Some(to) = relay.destination(side) else { continue };
+            let (room, socket) = (self.room.sealed(), &pairs[side.index()].rtp);
+            match secure.send(&mut *self.driver, room, (side, false), socket, to, &packet) {
+                Sent::Out(length) => self.stats.relayed_bytes += length as u64,
+                Sent::Failed | Sent::Unsealed => self.stats.send_failed += 1,
             }
         }
         while let Some((side, started)) = voice.over(now.mono) {
@@ -272,6 +299,7 @@ impl Hands {
             None => session.set_keys(side, None),
         }
         let said = remote.as_ref().map_or(0, |remote| remote.said);
+        session.presses[side.index()] = remote.as_ref().map(|remote| remote.presses).unwrap_or_default();
         let formats = remote.map_or_else(SideFormats::default, |remote| SideFormats {
             formats: remote.formats,
             flowing: Some(remote.flowing),
@@ -326,7 +354,9 @@ impl Hands {
             Err(refusal) => return self.stats.refuse(refusal),
         };
         let withheld = session.voice.as_ref().is_some_and(|voice| voice.withholds(side.other()));
-        if let Some(to) = accepted.to.filter(|_| !withheld) {
+        if let Some(to) = accepted.to.filter(|_| !withheld)
+            && !self.press_instead(now, session, side, to, opened)
+        {
             self.pass_on(session, side, to, opened);
         }
         let bytes = self.room.bytes(self.driver.datagram(), opened);
@@ -348,7 +378,59 @@ impl Hands {
             let tell = |digit| notices(call, MediaNotice::Digit(side, digit));
             session.keys.get_or_insert_default().on_packet(now.mono, side, clock_rate, bytes, tell);
             session.sooner = true;
+        } else if session.presses[side.index()].inband && !withheld {
+            let (call, notices) = (session.call, &self.notices);
+            let tell = |digit| notices(call, MediaNotice::Tone(side, digit));
+            let formats = &session.formats[side.index()].formats;
+            session.sooner |= session.keys.get_or_insert_default().on_audio(now.mono, side, formats, bytes, tell);
         }
+    }
+
+    /// Whether this packet of audio gives its place on the way to the other side to a key, or is a key that goes there in
+    /// INFO: then it does not go on.
+    fn press_instead(
+        &mut self,
+        now: Now,
+        session: &mut Session,
+        side: Side,
+        to: SocketAddr,
+        opened: Option<usize>,
+    ) -> bool {
+        let other = side.other();
+        let Session { voice, translations, events, presses, secure, pairs, relay, .. } = session;
+        let by_info = presses[other.index()].by_info || presses[side.index()].events_stay;
+        let keys = voice.as_mut().and_then(|voice| voice.keys_to(other));
+        if keys.is_none() && !by_info {
+            return false;
+        }
+        let Hands { driver, stats, room, .. } = self;
+        let Ok(rtp) = Rtp::parse(room.bytes(driver.datagram(), opened)) else { return false };
+        if events[side.index()].clock_rate(rtp.payload_type()).is_some() {
+            if let (Some(keys), Some(event)) = (keys, rtp.payload().first()) {
+                keys.forget(*event);
+            }
+            return by_info;
+        }
+        let Some(keys) = keys else { return false };
+        if !keys.wants(now.mono) {
+            return false;
+        }
+        let place = match translations.of(side) {
+            Some(translation) => translation.stand_in(&rtp),
+            None => Some(Place { ssrc: rtp.ssrc(), sequence: rtp.sequence(), timestamp: rtp.timestamp() }),
+        };
+        let Some(packet) = place.and_then(|place| keys.replace(place)) else { return true };
+        let socket = &pairs[other.index()].rtp;
+        match secure.send(&mut **driver, room.sealed(), (other, false), socket, to, &packet) {
+            Sent::Out(length) => {
+                relay.on_relayed(side);
+                stats.relayed_packets += 1;
+                stats.relayed_bytes += length as u64;
+            }
+            Sent::Failed => stats.send_failed += 1,
+            Sent::Unsealed => stats.refuse(relay.refuse(side, Refusal::SrtpNotSent)),
+        }
+        true
     }
 
     /// Sends the packet of this side to the other, as it is or in the other's terms, sealed where that leg is encrypted.

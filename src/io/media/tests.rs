@@ -31,6 +31,7 @@ macro_rules! over_both_drivers {
 }
 
 mod dtls;
+mod presses;
 mod secure;
 
 over_both_drivers! {
@@ -218,6 +219,7 @@ impl Phone {
             formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],
             said: 2,
             flowing: BOTH_WAYS,
+            presses: Default::default(),
             secure: None,
         }
     }

@@ -18,4 +18,16 @@ pub struct Archive {
     pub upload_failures: Counter,
     /// Journal records between the newest and the one that the slowest archive is at.
     pub upload_lag: Gauge,
+    /// Days that have got their time stamp, attempts that failed, and days that wait for one.
+    pub stamps: Counter,
+    pub stamp_failures: Counter,
+    pub stamps_left: Gauge,
+    /// Recordings that wait for an archive or are on their way there.
+    pub uploads_waiting: Gauge,
+    /// Due to be made smaller, and left for the next round.
+    pub packs_left: Gauge,
+    /// Bytes free on the disk of recordings.
+    pub disk_free: Gauge,
+    /// 0: enough; 1: below one mark; 2: below both.
+    pub disk_level: Gauge,
 }

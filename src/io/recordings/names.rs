@@ -21,6 +21,8 @@ pub(in crate::io) enum Kind {
     Encrypted,
     /// Sealed, and made smaller later.
     Flac,
+    /// The same, for ears.
+    Opus,
     /// A legal hold.
     Hold,
     /// Tombstone of an erasure that is under way, or was when the program ended.
@@ -30,20 +32,21 @@ pub(in crate::io) enum Kind {
 }
 
 /// Every kind.
-pub(in crate::io) const KINDS: [Kind; 9] = [
+pub(in crate::io) const KINDS: [Kind; 10] = [
     Kind::Sealed,
     Kind::Part,
     Kind::Broken,
     Kind::Sidecar,
     Kind::Encrypted,
     Kind::Flac,
+    Kind::Opus,
     Kind::Hold,
     Kind::Erasing,
     Kind::Erased,
 ];
 
 /// Kinds that can be played, in the order in which they are looked for.
-pub(in crate::io) const SOUND: [Kind; 3] = [Kind::Sealed, Kind::Encrypted, Kind::Flac];
+pub(in crate::io) const SOUND: [Kind; 4] = [Kind::Sealed, Kind::Encrypted, Kind::Flac, Kind::Opus];
 
 /// The manifest of a closed day, in its folder.
 pub(in crate::io) const MANIFEST: &str = "manifest.json";
@@ -57,6 +60,7 @@ impl Kind {
             Kind::Sidecar => ".json",
             Kind::Encrypted => ".wav.age",
             Kind::Flac => ".flac",
+            Kind::Opus => ".opus",
             Kind::Hold => ".hold",
             Kind::Erasing => ".erasing",
             Kind::Erased => ".erased",
@@ -92,7 +96,7 @@ pub(in crate::io) fn sealed(wall: Wall, call: CallId) -> PathBuf {
     day.join(file(call, Kind::Sealed))
 }
 
-/// A path out of an event, if it is one of ours: `recordings/YYYY/MM/DD/<call_id>.wav` (or `.wav.age`, `.flac`)
+/// A path out of an event, if it is one of ours: `recordings/YYYY/MM/DD/<call_id>.wav` (or `.wav.age`, `.flac`, `.opus`)
 /// and nothing else.
 pub(in crate::io) fn parse_sealed(path: &str) -> Option<(PathBuf, CallId)> {
     let mut parts = path.split('/');
@@ -170,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_ours_or_nothing() {
+    fn g01_names_are_ours_or_nothing() {
         let call = CallId(0x0192_abcd);
         for kind in KINDS {
             assert_eq!(parse(&file(call, kind)), Some((call, kind)));

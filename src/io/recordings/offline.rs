@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::Fsync;
+use crate::config::{Fsync, Store};
 use crate::core::event::RecordingSummary;
 use crate::core::media::RecordingSpec;
 use crate::core::recorder::Stats;
@@ -29,7 +29,7 @@ pub struct Offline {
 impl Offline {
     /// Begins a recording in `files`, whose names are relative to the data folder.
     pub fn start(files: Arc<dyn Files>, spec: &RecordingSpec, sides: &[SideFormats; 2]) -> Offline {
-        let active = Active::start(&*files, Path::new(""), Fsync::None, spec, sides, None);
+        let active = Active::start(&*files, Path::new(""), (Fsync::None, Store::Pcm), spec, sides, None);
         Offline { files, active, out: Vec::new() }
     }
 
@@ -54,7 +54,7 @@ impl Offline {
 
 /// The sidecar of a call, as it stands beside its WAV: the `data` object of `call.ended` and the recorder's counters.
 pub fn sidecar_text(data: &serde_json::Value, stats: Option<Stats>) -> io::Result<Vec<u8>> {
-    sidecar::text(data, stats)
+    sidecar::text(data, sidecar::Beside { stats, said: None })
 }
 
 /// File name of a call's recording.

@@ -9,12 +9,12 @@ use tracing::warn;
 use crate::config::Fsync;
 use crate::core::event::{RecordingState, RecordingSummary};
 use crate::ids::CallId;
-use crate::wire::wav;
+use crate::wire::wav::{self, Format, Layout, Sound};
 
 use super::crypt::{Recipients, plain_length};
 use super::files::{Disk, Files, Handle, reason};
 use super::names::{self, Kind};
-use super::seal::{Sealed, hash, make_whole, millis, seal_file};
+use super::seal::{Sealed, encoding, hash, make_whole, seal_file};
 use super::writer::Closed;
 
 /// A recording that a crash had left unfinished.
@@ -79,11 +79,11 @@ fn repair_one(files: &dyn Files, data_dir: &Path, recipients: &Recipients, call:
     let sealed = names::beside(part, call, Kind::Sealed);
     let taken = sealed.symlink_metadata().is_ok();
     let handle = files.open(part).map(Handle);
-    let frames = handle.as_ref().map_err(copy).and_then(|handle| make_whole(handle, None));
-    match (handle, frames) {
-        (Ok(handle), Ok(frames)) if !taken => {
+    let sound = handle.as_ref().map_err(copy).and_then(|handle| make_whole(handle, None));
+    match (handle, sound) {
+        (Ok(handle), Ok(sound)) if !taken => {
             let path = sealed.strip_prefix(data_dir).unwrap_or(&sealed).to_path_buf();
-            let closed = Closed { handle, path, frames, whole: true };
+            let closed = Closed { handle, path, sound, whole: true };
             let outcome = seal_file(files, data_dir, Fsync::Seal, recipients, call, &closed);
             if let Some(error) = &outcome.error {
                 warn!(%call, %error, "the recording is not sealed as it should be");
@@ -131,15 +131,17 @@ fn read_back(data_dir: &Path, path: &Path, kind: Kind) -> io::Result<RecordingSu
     let length = file.metadata()?.len();
     let mut head = Vec::with_capacity(1_024);
     io::Read::read_to_end(&mut io::Read::take(&file, 1_024), &mut head)?;
-    let frames = if kind == Kind::Encrypted {
-        let plain = plain_length(&head, length).ok_or(io::ErrorKind::InvalidData)?;
-        plain.saturating_sub(wav::HEADER as u64) / wav::FRAME
+    let sound = if kind == Kind::Encrypted {
+        // What cannot be read here is taken for PCM.
+        let (plain, layout) = (plain_length(&head, length), Layout::of(Format::PLAIN));
+        let data = plain.ok_or(io::ErrorKind::InvalidData)?.saturating_sub(layout.length() as u64);
+        Sound { layout, frames: data / layout.format.frame() }
     } else {
         wav::check(&head, length).map_err(io::Error::other)?
     };
     let sha256 = Some(hash(&file)?);
     let path = path.strip_prefix(data_dir).unwrap_or(path).to_string_lossy().into_owned();
-    Ok(degraded(Sealed { path, frames, sha256, original_sha256: None }))
+    Ok(degraded(Sealed { path, sound, sha256, original_sha256: None }))
 }
 
 fn degraded(saved: Sealed) -> RecordingSummary {
@@ -147,11 +149,12 @@ fn degraded(saved: Sealed) -> RecordingSummary {
         state: RecordingState::Degraded,
         reason: Some("crash".to_owned()),
         path: Some(saved.path),
-        duration_ms: millis(saved.frames),
+        duration_ms: saved.sound.millis(),
         sha256: saved.sha256,
         original_sha256: saved.original_sha256,
         channels: wav::CHANNELS,
-        sample_rate: wav::RATE,
+        sample_rate: saved.sound.layout.format.rate,
+        encoding: encoding(saved.sound),
         gaps: Vec::new(),
     }
 }

@@ -14,13 +14,14 @@ use crate::config::Fsync;
 use crate::core::event::{Gap, RecordingState, RecordingSummary};
 use crate::core::recorder::{Cause, Stats};
 use crate::ids::{CallId, Side};
+use crate::io::messages::Kept;
 use crate::limits;
-use crate::wire::wav;
+use crate::wire::wav::{self, Encoding, Format, Layout, Sound};
 
 use super::crypt::{Encrypted, Recipients, encrypt};
 use super::files::{Files, Handle, reason};
 use super::names::{self, Kind};
-use super::sidecar;
+use super::sidecar::{self, Beside};
 use super::writer::{Closed, Finished, SyncState};
 
 /// What the sealing thread is asked to do.
@@ -28,7 +29,7 @@ use super::writer::{Closed, Finished, SyncState};
 pub(super) enum Job {
     Seal(Box<Finished>),
     Sync(Handle, Arc<SyncState>),
-    Sidecar(CallId, Box<serde_json::Value>),
+    Sidecar(CallId, Box<(serde_json::Value, Option<Kept>)>),
 }
 
 /// Runs until nobody can send jobs any more.
@@ -54,9 +55,10 @@ pub(super) fn run(
                 info!(%call, state = ?summary.state, reason = summary.reason, ms = summary.duration_ms, "recording");
                 notify(call, summary);
             }
-            Job::Sidecar(call, data) => {
-                let stats = stats.remove(&call);
-                if let Err(error) = sidecar::write(files, data_dir, call, &data, stats) {
+            Job::Sidecar(call, told) => {
+                let (data, said) = *told;
+                let beside = Beside { stats: stats.remove(&call), said };
+                if let Err(error) = sidecar::write(files, data_dir, call, &data, beside) {
                     warn!(%call, %error, "cannot write the sidecar");
                 }
             }
@@ -86,7 +88,7 @@ pub(super) fn seal(
         }
         outcome.sealed
     });
-    let Some(Sealed { path, frames, sha256, original_sha256 }) = sealed else {
+    let Some(Sealed { path, sound, sha256, original_sha256 }) = sealed else {
         return RecordingSummary {
             state: RecordingState::Failed,
             reason: Some(why.unwrap_or("write_error").to_owned()),
@@ -96,19 +98,20 @@ pub(super) fn seal(
             ..RecordingSummary::default()
         };
     };
-    if frames < talk {
+    if sound.frames < talk {
         why = why.or(Some("write_error"));
-        gaps = lost_on_disk(gaps, frames, talk);
+        gaps = lost_on_disk(gaps, sound.frames, talk);
     }
     RecordingSummary {
         state: if why.is_some() { RecordingState::Degraded } else { RecordingState::Complete },
         reason: why.map(str::to_owned),
         path: Some(path),
-        duration_ms: millis(frames),
+        duration_ms: sound.millis(),
         sha256,
         original_sha256,
         channels: wav::CHANNELS,
-        sample_rate: wav::RATE,
+        sample_rate: sound.layout.format.rate,
+        encoding: encoding(sound),
         gaps,
     }
 }
@@ -118,7 +121,7 @@ pub(super) fn seal(
 pub(super) struct Sealed {
     /// Relative to the data folder.
     pub(super) path: String,
-    pub(super) frames: u64,
+    pub(super) sound: Sound,
     /// Absent when the file could not be read back.
     pub(super) sha256: Option<String>,
     /// Of the WAV inside, when the file is encrypted.
@@ -143,9 +146,9 @@ pub(super) fn seal_file(
     file: &Closed,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    let frames = if file.whole { Ok(file.frames) } else { make_whole(&file.handle, Some(file.frames)) };
-    let frames = match frames {
-        Ok(frames) => frames,
+    let sound = if file.whole { Ok(file.sound) } else { make_whole(&file.handle, Some(file.sound.frames)) };
+    let sound = match sound {
+        Ok(sound) => sound,
         Err(error) => return Outcome { error: Some(error), ..outcome },
     };
     let mut note = |error: io::Error| {
@@ -161,7 +164,7 @@ pub(super) fn seal_file(
             Ok(Encrypted { path, sha256: encrypted }) => {
                 let path = path.to_string_lossy().into_owned();
                 let (sha256, original_sha256) = (Some(encrypted), sha256);
-                outcome.sealed = Some(Sealed { path, frames, sha256, original_sha256 });
+                outcome.sealed = Some(Sealed { path, sound, sha256, original_sha256 });
                 // Left behind, it goes at the next start.
                 if let Err(error) = files.remove(&part) {
                     outcome.error.get_or_insert(error);
@@ -182,23 +185,24 @@ pub(super) fn seal_file(
         files.sync_dir(folder).unwrap_or_else(&mut note);
     }
     let path = file.path.to_string_lossy().into_owned();
-    outcome.sealed = Some(Sealed { path, frames, sha256, original_sha256: None });
+    outcome.sealed = Some(Sealed { path, sound, sha256, original_sha256: None });
     outcome
 }
 
-/// Writes a header for the bytes that are there, or for `frames_max` of them, and cuts the rest. Gives the frames.
-pub(super) fn make_whole(handle: &Handle, frames_max: Option<u64>) -> io::Result<u64> {
+/// Writes a header for the bytes that are there, or for `frames_max` of them, and cuts the rest. Gives what it is then.
+pub(super) fn make_whole(handle: &Handle, frames_max: Option<u64>) -> io::Result<Sound> {
     let mut handle = handle.clone();
-    let most = frames_max.map_or(u64::MAX, |frames| wav::HEADER as u64 + frames * wav::FRAME);
-    let length = handle.0.length()?.min(most);
-    let mut head = Vec::with_capacity(wav::HEADER);
+    let mut head = Vec::with_capacity(wav::HEADER_MAX);
     handle.seek(SeekFrom::Start(0))?;
-    handle.clone().take(wav::HEADER as u64).read_to_end(&mut head)?;
+    handle.clone().take(wav::HEADER_MAX as u64).read_to_end(&mut head)?;
+    let layout = Layout::read(&head).map_err(io::Error::other)?;
+    let most = frames_max.map_or(u64::MAX, |frames| layout.length() as u64 + frames * layout.format.frame());
+    let length = handle.0.length()?.min(most);
     let repair = wav::repair(&head, length).map_err(io::Error::other)?;
     handle.0.set_len(repair.length)?;
     handle.seek(SeekFrom::Start(0))?;
     handle.write_all(&repair.header)?;
-    Ok(repair.frames)
+    Ok(repair.sound)
 }
 
 /// SHA-256 of the whole file, as lower-case hexadecimal digits.
@@ -217,21 +221,22 @@ pub(in crate::io) fn hash(mut file: impl Read + Seek) -> io::Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Length in milliseconds, rounded down.
-pub(super) fn millis(frames: u64) -> u64 {
-    frames * 1_000 / u64::from(wav::RATE)
+/// What `call.ended` says of how samples are stored; nothing of PCM.
+pub(super) fn encoding(sound: Sound) -> Option<String> {
+    let encoding = sound.layout.format.encoding;
+    (encoding != Encoding::Pcm).then(|| encoding.as_str().to_owned())
 }
 
 /// The gap map of a file that ends at `frames` although the talk went on to `talk`.
 fn lost_on_disk(gaps: Vec<Gap>, frames: u64, talk: u64) -> Vec<Gap> {
-    let (end, talk) = (millis(frames), millis(talk));
+    let [end, talk] = [frames, talk].map(|frames| Format::PLAIN.millis(frames));
     let mut all = Vec::with_capacity(gaps.len() + 2);
     for side in Side::BOTH {
         let before = gaps.iter().filter(|gap| gap.channel == side && gap.at_ms < end);
         all.extend(before.cloned().map(|gap| Gap { for_ms: gap.for_ms.min(end - gap.at_ms), ..gap }));
         if talk > end {
             let cause = Cause::Disk.as_str().to_owned();
-            all.push(Gap { channel: side, at_ms: end, for_ms: talk - end, cause });
+            all.push(Gap { channel: side, at_ms: end, for_ms: talk - end, cause, concealed: false });
         }
     }
     all

@@ -3,6 +3,7 @@
 mod crash;
 mod encrypted;
 mod faults;
+mod killed;
 mod verifying;
 mod whole;
 
@@ -10,6 +11,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::*;
+use crate::config::Store;
 use crate::core::event::RecordingState;
 use crate::core::media::{Flowing, PayloadFormat};
 use crate::io::media::tap::{self, Tap};

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::ids::CallId;
-use crate::wire::wav;
+use crate::wire::wav::{self, Sound};
 
 use super::names::{self, Kind};
-use super::seal::{hash, millis};
+use super::seal::hash;
 
 /// A sidecar is read up to so much; ours stay far below.
 const SIDECAR_MAX: u64 = 1 << 20;
@@ -78,7 +78,7 @@ impl Verified {
             Kind::Broken => self.note(path, "broken", "could not be repaired after a crash"),
             Kind::Hold | Kind::Erased => {}
             Kind::Erasing => self.note(path, "unfinished", "an erasure that the next start finishes"),
-            Kind::Sealed | Kind::Encrypted | Kind::Flac => {
+            Kind::Sealed | Kind::Encrypted | Kind::Flac | Kind::Opus => {
                 let sidecar = names::beside(path, call, Kind::Sidecar);
                 // With a sidecar it is looked at from there.
                 if !sidecar.exists() {
@@ -128,15 +128,32 @@ fn compare(sidecar: &Path, call: CallId, hashes: &mut HashMap<PathBuf, String>) 
             _ => Ok(None),
         };
     }
+    let for_ears = names::beside(sidecar, call, Kind::Opus);
+    if path.symlink_metadata().is_err() && for_ears.symlink_metadata().is_ok() {
+        // Its own hash is in the manifest of its day; here it is whose sound it says it is.
+        let wrong = |detail: String| finding(&for_ears, "wrong_hash", &detail);
+        let opus = crate::io::archive::opus::describe(&for_ears);
+        let opus = opus.map_err(|error| wrong(format!("is no Opus file of ours: {error}")))?;
+        return match said.get("sha256").and_then(Value::as_str) {
+            Some(said) if said != opus.wav_sha256 => {
+                Err(wrong(format!("was made from sha256 {}, the sidecar says {said}", opus.wav_sha256)))
+            }
+            _ if opus.duration_ms != duration => {
+                let detail = format!("{} ms long, the sidecar says {duration}", opus.duration_ms);
+                Err(finding(&for_ears, "wrong_length", &detail))
+            }
+            _ => Ok(None),
+        };
+    }
     if path.symlink_metadata().is_err() {
         return Err(finding(&path, "missing", "its sidecar is there"));
     }
-    let (frames, sha256) = read(&path, kind)?;
+    let (sound, sha256) = read(&path, kind)?;
     hashes.insert(path.clone(), sha256.clone());
-    if let Some(frames) = frames
-        && millis(frames) != duration
+    if let Some(sound) = sound
+        && sound.millis() != duration
     {
-        let detail = format!("{} ms long, the sidecar says {duration}", millis(frames));
+        let detail = format!("{} ms long, the sidecar says {duration}", sound.millis());
         return Err(finding(&path, "wrong_length", &detail));
     }
     match said.get("sha256").and_then(Value::as_str) {
@@ -146,17 +163,17 @@ fn compare(sidecar: &Path, call: CallId, hashes: &mut HashMap<PathBuf, String>) 
     }
 }
 
-/// Frames, where they can be counted, and hash of a sealed recording.
-fn read(path: &Path, kind: Kind) -> Result<(Option<u64>, String), Finding> {
+/// What it is, where that can be seen, and hash of a sealed recording.
+fn read(path: &Path, kind: Kind) -> Result<(Option<Sound>, String), Finding> {
     let unreadable = |error: io::Error| finding(path, "unreadable", &error.to_string());
     let file = File::open(path).map_err(unreadable)?;
     if kind != Kind::Sealed {
         return Ok((None, hash(&file).map_err(unreadable)?));
     }
     let length = file.metadata().map_err(unreadable)?.len();
-    let mut head = Vec::with_capacity(wav::HEADER);
-    (&file).take(wav::HEADER as u64).read_to_end(&mut head).map_err(unreadable)?;
-    let frames = wav::check(&head, length).map_err(|bad| {
+    let mut head = Vec::with_capacity(wav::HEADER_MAX);
+    (&file).take(wav::HEADER_MAX as u64).read_to_end(&mut head).map_err(unreadable)?;
+    let sound = wav::check(&head, length).map_err(|bad| {
         let code = match bad {
             wav::Bad::NoHeader => "no_header",
             wav::Bad::WrongFormat => "wrong_format",
@@ -164,7 +181,7 @@ fn read(path: &Path, kind: Kind) -> Result<(Option<u64>, String), Finding> {
         };
         finding(path, code, &format!("{length} bytes"))
     })?;
-    Ok((Some(frames), hash(&file).map_err(unreadable)?))
+    Ok((Some(sound), hash(&file).map_err(unreadable)?))
 }
 
 fn read_sidecar(path: &Path) -> io::Result<Value> {

@@ -2,7 +2,8 @@
 //!
 //! Lines are synced in batches, then the cursor is written. A crash between the two is seen at the next start by the
 //! file's last line, so that nothing stands in the file twice; a torn last line is cut first. The file may be moved
-//! away (`logrotate`): the next batch starts a new one.
+//! away (`logrotate`): the next batch starts a new one. When a recording is erased on somebody's wish, the file is written
+//! anew without who called ([`forget`]), and takes the old one's place; files that were moved away are their keeper's.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::files::{self, Cursor, CursorFile};
+use super::forget;
 use super::{Order, Status};
 use crate::core::event::cloud;
 use crate::ids::EventId;
@@ -124,9 +126,16 @@ impl Output {
     }
 
     fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        let erased = forget::erased(records);
+        if !erased.is_empty() {
+            forget::rewrite(&self.path, &erased)?;
+        }
         let mut lines = String::with_capacity(records.iter().map(|record| record.event.len() + 1).sum());
         for record in records {
-            lines.push_str(&record.event);
+            match forget::line(&record.event, &erased) {
+                Some(without) => lines.push_str(&without),
+                None => lines.push_str(&record.event),
+            }
             lines.push('\n');
         }
         let mut file = self.current_file()?;

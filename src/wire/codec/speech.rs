@@ -93,6 +93,18 @@ impl Decoder {
         }
     }
 
+    /// So many samples before the packet `next` are lost: appends what that packet itself says of them (in-band FEC, RFC 6716
+    /// §2.1.7) where it does, and else what [`Decoder::lose`] makes of them. The packet is still to be decoded.
+    pub fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<i16>) {
+        let Inner::Opus { decoder, scratch } = &mut self.inner else { return };
+        let samples = samples - samples % (self.rate as usize / 400);
+        let Some(room) = scratch.get_mut(..samples).filter(|room| !room.is_empty() && !self.crashed) else { return };
+        match catch_unwind(AssertUnwindSafe(|| decoder.decode_fec(next, samples, room).unwrap_or_default())) {
+            Ok(count) => out.extend(room.iter().take(count).map(narrow)),
+            Err(_) => self.crashed = true,
+        }
+    }
+
     /// Appends a payload's samples to `out`. A payload of no sense appends nothing; nor does anything after a crash.
     pub fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) -> Result<(), Undecodable> {
         if self.crashed {

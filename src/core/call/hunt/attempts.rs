@@ -194,7 +194,7 @@ impl Call {
         let is_together = index < self.facts.plan.parallel && self.facts.plan.parallel > 1;
         let payload = match (&self.facts.offer, &mut self.negotiation) {
             (offer, Some(negotiation)) => {
-                negotiation.company_talks(&out.codecs);
+                negotiation.company_talks(out);
                 negotiation.company_at(origin);
                 negotiation.company_encrypts(encryption, !is_together);
                 offer.as_ref().map(|offer| negotiation.cross(Side::Caller, offer))

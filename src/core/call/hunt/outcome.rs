@@ -341,7 +341,7 @@ impl Call {
         let target = self.facts.plan.targets.get(target);
         let trunk = target.and_then(|target| target.trunk.as_ref());
         if let Some(negotiation) = &mut self.negotiation {
-            negotiation.company_talks(&trunk.unwrap_or(&ctx.settings.plain).codecs);
+            negotiation.company_talks(trunk.unwrap_or(&ctx.settings.plain));
             let encryption = target.map(|target| self.facts.company.media_encryption(&target.destination));
             negotiation.company_encrypts(encryption.unwrap_or_default(), false);
         }

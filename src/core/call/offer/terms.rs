@@ -1,6 +1,7 @@
 //! Formats of one side in the terms of the other: what is added to an offer because we can transcode, and what an answer
 //! is called in the offer that it answers.
 
+use super::presses::is_event;
 use crate::config::CodecList;
 use crate::wire::codec::Codec;
 use crate::wire::sdp::{Audio, Format};
@@ -18,10 +19,6 @@ pub(super) fn codec(format: &Format) -> Option<Codec> {
 /// The same format, under whatever number. What has no name is nothing.
 pub(super) fn same(a: &Format, b: &Format) -> bool {
     !a.name.is_empty() && (&a.name, a.clock_rate, a.channels) == (&b.name, b.clock_rate, b.channels)
-}
-
-fn is_event(format: &Format) -> bool {
-    format.name == "TELEPHONE-EVENT"
 }
 
 /// Codecs that a leg may be offered beside those of the other side: those of its list, else G.711.

@@ -1,5 +1,6 @@
 //! Requests that cross from leg to leg with their body and nothing else: INFO and MESSAGE, by the rules of the caller's
-//! trunk, which hold in both directions.
+//! trunk, which hold in both directions. An INFO that speaks of a key becomes an event in the other side's RTP where that
+//! has agreed on events, and the other way round ([`crate::core::call::offer`] says who has).
 
 use std::borrow::Cow;
 
@@ -7,7 +8,11 @@ use rsip::Method;
 
 use crate::config::{Passage, Within};
 use crate::core::agent::{ClientTxn, Extra, Payload, ServerTxn};
+use crate::core::call::offer::HearsKeys;
+use crate::core::call::record::Way;
 use crate::core::call::{Call, Ctx};
+use crate::core::dtmf::{Digit, info};
+use crate::core::media::MediaCommand;
 use crate::ids::Side;
 use crate::limits;
 use crate::wire::sip::Message;
@@ -15,7 +20,8 @@ use crate::wire::sip::Message;
 /// One request on its way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Passing {
-    txn: ServerTxn,
+    /// Who waits for the response; `None`: it was ours.
+    txn: Option<ServerTxn>,
     ours: ClientTxn,
 }
 
@@ -33,6 +39,9 @@ impl Call {
             let headers = header.into_iter().collect();
             return ctx.agent.respond(ctx.now, txn, status, Extra { headers, ..Extra::default() });
         }
+        if self.press(side, request, ctx) {
+            return ctx.agent.respond(ctx.now, txn, 200, Extra::default());
+        }
         let (Some(leg), true) = (self.leg(side.other()), self.may_pass()) else {
             return ctx.agent.respond(ctx.now, txn, 500, Extra::default());
         };
@@ -41,7 +50,34 @@ impl Call {
             .map(|content_type| Payload { content_type: content_type.to_owned(), bytes: request.body() });
         let method = request.method().unwrap_or(Method::Info);
         let ours = ctx.agent.request(ctx.now, leg, method, Extra { payload, ..Extra::default() });
-        self.pass(txn, ours);
+        self.pass(Some(txn), ours);
+    }
+
+    /// An INFO that speaks of a key is heard; `true`: the other side need not hear of it in INFO.
+    fn press(&mut self, side: Side, request: &Message, ctx: &mut Ctx<'_>) -> bool {
+        let Some((key, length)) = info::read(request) else { return false };
+        let is_new = self.on_digit(side, Way::Info, &Digit { key, at: ctx.now.mono, length }, ctx);
+        let to = side.other();
+        let in_rtp = self.negotiation.as_ref().is_some_and(|held| held.hears_keys(to) == HearsKeys::InRtp);
+        if in_rtp && is_new {
+            ctx.media(self.id(), MediaCommand::Press(to, key, length));
+        }
+        in_rtp || !is_new
+    }
+
+    /// The media thread has heard a key in this side's RTP: the other hears of it in INFO, when it has no events and the
+    /// first was told that they are understood.
+    pub(in crate::core::call) fn pass_key(&mut self, side: Side, digit: &Digit, ctx: &mut Ctx<'_>) {
+        let Some(held) = &self.negotiation else { return };
+        let ways = (held.hears_keys(side), held.hears_keys(side.other()));
+        let (Some(leg), true) = (self.leg(side.other()), ways == (HearsKeys::InRtp, HearsKeys::InInfo)) else { return };
+        if !self.may_pass() {
+            return;
+        }
+        let (content_type, bytes) = info::write(digit.key, digit.length);
+        let payload = Some(Payload { content_type: content_type.to_owned(), bytes });
+        let ours = ctx.agent.request(ctx.now, leg, Method::Info, Extra { payload, ..Extra::default() });
+        self.pass(None, ours);
     }
 
     /// There is room for one more request on its way across.
@@ -50,7 +86,7 @@ impl Call {
     }
 
     /// The response to `ours` goes back in `txn`.
-    pub(in crate::core::call) fn pass(&mut self, txn: ServerTxn, ours: ClientTxn) {
+    pub(in crate::core::call) fn pass(&mut self, txn: Option<ServerTxn>, ours: ClientTxn) {
         if let Some(talk) = self.talk() {
             talk.passing.push(Passing { txn, ours });
         }
@@ -67,14 +103,16 @@ impl Call {
             401 | 407 | 300..=399 | 503 => 500,
             _ => status,
         };
-        ctx.agent.respond(ctx.now, passing.txn, status, Extra::default());
+        if let Some(txn) = passing.txn {
+            ctx.agent.respond(ctx.now, txn, status, Extra::default());
+        }
         true
     }
 
     pub(in crate::core::call) fn drop_passing(&mut self, ctx: &mut Ctx<'_>) {
         let Some(talk) = self.talk() else { return };
-        for passing in std::mem::take(&mut talk.passing) {
-            ctx.agent.respond(ctx.now, passing.txn, 487, Extra::default());
+        for txn in std::mem::take(&mut talk.passing).into_iter().filter_map(|passing| passing.txn) {
+            ctx.agent.respond(ctx.now, txn, 487, Extra::default());
         }
     }
 }

@@ -83,7 +83,7 @@ impl Call {
         let content_type = request.header("Content-Type").filter(|_| request.has_content_type("message/sipfrag"));
         let payload = content_type.map(|text| Payload { content_type: text.to_owned(), bytes: request.body() });
         let ours = ctx.agent.request(ctx.now, leg, Method::Notify, Extra { headers, payload, phrase: None });
-        self.pass(txn, ours);
+        self.pass(Some(txn), ours);
         if ended {
             self.relayed = None;
         }

@@ -22,7 +22,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn length_is_the_talk_and_memory_is_bounded(
+    fn e08_length_is_the_talk_and_memory_is_bounded(
         packets in proptest::collection::vec(packet(), 1..300),
         ticks in any::<u64>(),
     ) {
@@ -83,7 +83,7 @@ proptest! {
 }
 
 #[test]
-fn timestamps_that_jump_by_half_their_range_make_no_long_file() {
+fn e08_timestamps_that_jump_by_half_their_range_make_no_long_file() {
     let mut a = Phone::new(Side::Caller, 0);
     a.talk(500);
     a.network(|k, wire, _| {
@@ -104,4 +104,16 @@ fn a_gap_at_every_second_packet_is_summed() {
     assert_eq!(gaps.len(), limits::RECORDER_GAPS + 1);
     let total: u64 = gaps.iter().map(|g| g.1).sum();
     assert_eq!((gaps.last().map(|g| g.2), total), (Some("more"), 1_000 * 20));
+}
+
+#[test]
+fn e08_numbers_may_wrap_at_every_packet() {
+    for k in 0..40 {
+        let mut a = Phone::new(Side::Caller, 0);
+        (a.sequence, a.timestamp) = (0u16.wrapping_sub(k), 0u32.wrapping_sub(u32::from(k) * 160 + 7));
+        a.talk(60);
+        let heard = record(&[&a], &[], 60 * 160);
+        assert_eq!(heard.aligned(Side::Caller), 0, "{k}");
+        assert!(heard.gaps(Side::Caller).is_empty(), "{k}: {:?}", heard.gaps(Side::Caller));
+    }
 }

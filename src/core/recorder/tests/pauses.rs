@@ -61,7 +61,7 @@ fn gap(at_ms: u64, for_ms: u64, cause: &str) -> (u64, u64, String) {
 }
 
 #[test]
-fn nothing_is_heard_from_the_pause_to_its_end() {
+fn g10_nothing_is_heard_from_the_pause_to_its_end() {
     let [a, b] = talking(10);
     let gaps = paused([&a, &b], &[(2 * SECOND + 77, 5 * SECOND + 33)], 10 * SECOND);
     assert_eq!(gaps, [gap(2_009, 2_995, "pause")]);
@@ -70,14 +70,14 @@ fn nothing_is_heard_from_the_pause_to_its_end() {
 }
 
 #[test]
-fn an_end_within_a_pause_and_a_pause_to_the_end() {
+fn g10_an_end_within_a_pause_and_a_pause_to_the_end() {
     let [a, b] = talking(10);
     assert_eq!(paused([&a, &b], &[(2 * SECOND, 99 * SECOND)], 4 * SECOND + 5), [gap(2_000, 2_001, "pause")]);
     assert_eq!(paused([&a, &b], &[(4 * SECOND - 1, 99 * SECOND)], 4 * SECOND), [gap(3_999, 0, "pause")]);
 }
 
 #[test]
-fn what_was_said_in_the_pause_and_comes_after_it_is_not_heard() {
+fn g10_what_was_said_in_the_pause_and_comes_after_it_is_not_heard() {
     let [mut a, mut b] = talking(10);
     // Everything of the last 190 ms of the pause is held up somewhere and comes in one burst after it.
     for phone in [&mut a, &mut b] {
@@ -92,7 +92,7 @@ fn what_was_said_in_the_pause_and_comes_after_it_is_not_heard() {
 }
 
 #[test]
-fn what_was_said_before_the_pause_and_reaches_into_it_is_cut() {
+fn g10_what_was_said_before_the_pause_and_reaches_into_it_is_cut() {
     let [mut a, b] = talking(10);
     // Packets of the pause that come before it: only a wrong clock does that.
     a.network(|_, wire, _| {
@@ -104,7 +104,7 @@ fn what_was_said_before_the_pause_and_reaches_into_it_is_cut() {
 }
 
 #[test]
-fn loss_jitter_keys_and_another_stream_in_a_pause() {
+fn g10_loss_jitter_keys_and_another_stream_in_a_pause() {
     let [mut a, mut b] = talking(4);
     for k in 1..=8u16 {
         let [high, low] = (k * 160).to_be_bytes();

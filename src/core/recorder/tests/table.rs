@@ -331,6 +331,7 @@ fn play(scene: &Scene, voices: &Voices, length: i64) -> Heard {
             nat: false,
             rtcp_mux: false,
             said: formats.len(),
+            presses: Default::default(),
             secure: None,
             formats,
             flowing,

@@ -71,7 +71,7 @@ fn write_recording(world: &World, id: CallId, ending: &str, bytes: &[u8]) -> std
 }
 
 #[tokio::test]
-async fn a_recording_is_served_whole_and_in_ranges() {
+async fn g08_a_recording_is_served_whole_and_in_ranges() {
     let world = world(None);
     let id = world.call(1, Some(Outcome::Answered));
     let bytes: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
@@ -97,12 +97,28 @@ async fn a_recording_is_served_whole_and_in_ranges() {
     let outside = world.ask("GET", &path, &[("range", "bytes=200000-")], Body::empty()).await;
     assert_eq!((outside.status, outside.header("content-range")), (416, "bytes */200000"));
     assert_eq!(outside.code(), "range_not_satisfiable");
+    // Row G08: no range at all, several that overlap, more than there can be (RFC 9110 §14.2: the whole, or none of it).
+    for (range, status, length) in [
+        ("bytes=9-1", 200, 200_000),
+        ("bytes=0-99,50-149", 200, 200_000),
+        ("bytes=--1", 200, 200_000),
+        ("bytes=-1", 206, 1),
+        ("bytes=18446744073709551616-", 416, 0),
+        ("bytes=0-18446744073709551616", 206, 200_000),
+        ("bytes=-18446744073709551616", 206, 200_000),
+        ("bytes=-0", 416, 0),
+    ] {
+        let answer = world.ask("GET", &path, &[("range", range)], Body::empty()).await;
+        assert_eq!(answer.status, status, "{range}");
+        assert!(status == 416 || answer.body.len() == length, "{range}: {}", answer.body.len());
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    }
     let known = world.ask("GET", &path, &[("if-none-match", &tag)], Body::empty()).await;
     assert_eq!((known.status, known.body.len()), (304, 0));
 }
 
 #[tokio::test]
-async fn a_growing_recording_and_a_link_are_not_served() {
+async fn g07_a_growing_recording_and_a_link_are_not_served() {
     let world = world(None);
     let growing = world.call(1, None);
     write_recording(&world, growing, ".wav.part", b"RIFF");

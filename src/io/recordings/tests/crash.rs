@@ -9,7 +9,7 @@ fn killed_at(ms: u64) -> tempfile::TempDir {
     let dir = folder();
     let (files, id) = (Disk, call(1));
     let spec = RecordingSpec { call: id, started: STARTED };
-    let mut active = Active::start(&files, dir.path(), Fsync::None, &spec, &Default::default(), None);
+    let mut active = Active::start(&files, dir.path(), (Fsync::None, Store::Pcm), &spec, &Default::default(), None);
     let mut out = Vec::new();
     for k in 0..ms / 20 {
         for side in Side::BOTH {
@@ -27,7 +27,7 @@ fn killed_at(ms: u64) -> tempfile::TempDir {
 }
 
 #[test]
-fn at_any_moment_at_most_a_second_is_lost_and_the_part_can_be_played() {
+fn g06_at_any_moment_at_most_a_second_is_lost_and_the_part_can_be_played() {
     for ms in (1_000..4_000).step_by(60) {
         let dir = killed_at(ms);
         let part = dir.path().join(DAY).join(format!("{}.wav.part", call(1)));
@@ -81,7 +81,7 @@ fn what_cannot_be_played_is_kept_aside() {
 }
 
 #[test]
-fn a_crash_between_the_rename_and_the_event() {
+fn g14_a_crash_between_the_rename_and_the_event() {
     let dir = folder();
     let (door, taps) = tap::channel();
     let (recordings, notices) = start(Arc::new(Disk), dir.path(), Fsync::Seal, taps);
@@ -103,7 +103,7 @@ fn a_crash_between_the_rename_and_the_event() {
 }
 
 #[test]
-fn a_repair_that_is_killed_itself_is_done_by_the_next_start() {
+fn g06_a_repair_that_is_killed_itself_is_done_by_the_next_start() {
     for n in 1.. {
         let dir = killed_at(2_000);
         let disk = super::faults::Faulty::new(n, true, nix::libc::EIO);

@@ -108,7 +108,7 @@ pub(super) fn two_calls(dir: &Path, disk: &Faulty) -> Vec<(CallId, RecordingSumm
     for n in 0..2 {
         say(&mut tap, call(n), MS);
         let (id, summary) = notice(&notices);
-        recordings.sidecar(id, &json!({"call_id": id, "recording": summary}));
+        recordings.sidecar(id, json!({"call_id": id, "recording": summary}), None);
         told.push((id, summary));
     }
     drop((tap, door));
@@ -118,7 +118,7 @@ pub(super) fn two_calls(dir: &Path, disk: &Faulty) -> Vec<(CallId, RecordingSumm
 }
 
 #[test]
-fn any_one_operation_may_fail() {
+fn g04_any_one_operation_may_fail() {
     for error in [nix::libc::ENOSPC, nix::libc::EIO] {
         for n in 1.. {
             let dir = folder();
@@ -147,7 +147,7 @@ fn any_one_operation_may_fail() {
 }
 
 #[test]
-fn a_disk_that_is_gone_from_any_operation_on_and_then_a_new_start() {
+fn g14_a_disk_that_is_gone_from_any_operation_on_and_then_a_new_start() {
     for n in 1.. {
         let dir = folder();
         let disk = Faulty::new(n, true, nix::libc::EIO);
@@ -166,6 +166,158 @@ fn a_disk_that_is_gone_from_any_operation_on_and_then_a_new_start() {
             break;
         }
     }
+}
+
+/// A disk with room for so many bytes.
+#[derive(Clone, Debug)]
+struct Small(Arc<Room>);
+
+#[derive(Debug)]
+struct Room {
+    bytes: AtomicU64,
+    /// A directory that is full takes no new name.
+    names: AtomicBool,
+}
+
+#[derive(Debug)]
+struct SmallFile(Arc<Room>, Arc<dyn RawFile>);
+
+impl Small {
+    fn set(&self, bytes: u64, names: bool) {
+        self.0.bytes.store(bytes, Ordering::SeqCst);
+        self.0.names.store(names, Ordering::SeqCst);
+    }
+
+    fn name(&self) -> io::Result<()> {
+        if self.0.names.load(Ordering::SeqCst) { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+}
+
+impl Files for Small {
+    fn create_dir(&self, path: &Path) -> io::Result<bool> {
+        Disk.create_dir(path)
+    }
+    fn create_new(&self, path: &Path) -> io::Result<Arc<dyn RawFile>> {
+        self.name()?;
+        Ok(Arc::new(SmallFile(self.0.clone(), Disk.create_new(path)?)))
+    }
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn RawFile>> {
+        Disk.open(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.name().and_then(|()| Disk.rename(from, to))
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        Disk.sync_dir(path)
+    }
+    fn free_bytes(&self, _: &Path) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+}
+
+impl RawFile for SmallFile {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.1.read(buffer)
+    }
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        // What is there already is written over without taking room.
+        let over = self.1.length()? - self.1.seek(SeekFrom::Current(0))?;
+        let room = self.0.bytes.load(Ordering::SeqCst);
+        let fits = bytes.len().min(usize::try_from(room.saturating_add(over)).unwrap_or(usize::MAX));
+        if fits == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.bytes.fetch_sub((fits as u64).saturating_sub(over), Ordering::SeqCst);
+        self.1.write(&bytes[..fits])
+    }
+    fn seek(&self, to: SeekFrom) -> io::Result<u64> {
+        self.1.seek(to)
+    }
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.1.set_len(length)
+    }
+    fn length(&self) -> io::Result<u64> {
+        self.1.length()
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.1.sync()
+    }
+}
+
+/// Row G03: no room for the name, for the header, for a whole block; and then room again. Whatever it was, the call's
+/// verdict is true, a beginning can be played, and the next call is whole.
+#[test]
+fn g03_a_disk_that_is_full_at_any_moment_and_has_room_again() {
+    // What fits, and whether a beginning is kept then.
+    for (bytes, names, kept) in [
+        (0, false, false),
+        (0, true, false),
+        (20, true, false),
+        (44, true, false),
+        (44 + 5_001, true, true),
+        (44 + 12_800, true, true),
+        (44 + 12_800 + 10, true, true),
+        (44 + 2 * 12_800 + 3, true, true),
+    ] {
+        let (dir, disk) = (folder(), Small(Arc::new(Room { bytes: 0.into(), names: true.into() })));
+        let (door, taps) = tap::channel();
+        let (recordings, notices) = start(Arc::new(disk.clone()), dir.path(), Fsync::Seal, taps);
+        let mut tap = door.tap();
+        disk.set(bytes, names);
+        say(&mut tap, call(1), MS);
+        let (_, summary) = notice(&notices);
+        assert_eq!(summary.reason.as_deref(), Some("disk_full"), "{bytes} {names}");
+        assert_true(dir.path(), call(1), MS, &summary);
+        assert!(summary.gaps.iter().any(|gap| gap.cause == "disk"), "{bytes}: {summary:?}");
+        assert_eq!(summary.path.is_some(), kept, "{bytes}: {summary:?}");
+        disk.set(u64::MAX, true);
+        say(&mut tap, call(2), MS);
+        let (_, summary) = notice(&notices);
+        assert_eq!(summary.state, RecordingState::Complete);
+        assert_true(dir.path(), call(2), MS, &summary);
+        drop((tap, door));
+        recordings.join();
+        assert!(repair(dir.path(), &Recipients::default()).len() <= 1);
+        assert!(verify_recordings(dir.path()).unwrap().is_good());
+    }
+}
+
+/// Row G03: full at the rename. The bytes are there, and the next start gives them their name.
+#[test]
+fn g03_full_at_the_rename() {
+    let (dir, disk) = (folder(), Small(Arc::new(Room { bytes: u64::MAX.into(), names: true.into() })));
+    let (door, taps) = tap::channel();
+    let (recordings, notices) = start(Arc::new(disk.clone()), dir.path(), Fsync::Seal, taps);
+    let mut tap = door.tap();
+    begin(&mut tap, call(1));
+    talk(&mut tap, call(1), 0..(MS / 20) as usize);
+    tap.flush();
+    let part = dir.path().join(DAY).join(format!("{}.wav.part", call(1)));
+    while !part.exists() {
+        std::thread::yield_now();
+    }
+    disk.set(u64::MAX, false);
+    tap.stop(call(1), after(MS));
+    let (id, summary) = notice(&notices);
+    assert_eq!((summary.state, summary.reason.as_deref()), (RecordingState::Failed, Some("disk_full")));
+    drop((tap, door));
+    recordings.join();
+    let recovered = repair(dir.path(), &Recipients::default());
+    assert_eq!((recovered.len(), recovered[0].summary.duration_ms), (1, MS));
+    assert_true(dir.path(), id, MS, &recovered[0].summary);
+}
+
+/// Row G07: the folder is read-only, and then it is not.
+#[test]
+fn g07_a_folder_that_takes_nothing() {
+    let dir = folder();
+    let disk = Faulty::new(1, true, nix::libc::EROFS);
+    for (_, summary) in two_calls(dir.path(), &disk) {
+        assert_eq!((summary.state, summary.reason.as_deref()), (RecordingState::Failed, Some("write_error")));
+    }
+    assert!(!dir.path().join("recordings").exists());
+    let told = two_calls(dir.path(), &Faulty::new(u64::MAX, true, nix::libc::EROFS));
+    assert!(told.iter().all(|(_, summary)| summary.state == RecordingState::Complete));
 }
 
 /// A disk whose writes wait for a gate.
@@ -225,7 +377,7 @@ impl RawFile for SlowFile {
 }
 
 #[test]
-fn a_disk_that_stands_still_costs_gaps_and_never_the_media_thread() {
+fn g05_a_write_that_takes_long_costs_gaps_and_never_the_media_thread() {
     let dir = folder();
     let gate = Arc::new(Gate::default());
     let (door, taps) = tap::channel();
@@ -241,6 +393,8 @@ fn a_disk_that_stands_still_costs_gaps_and_never_the_media_thread() {
     for k in lost.clone() {
         tap.packet(id, Side::Caller, after(k as u64 * 20).mono, &packet(id, Side::Caller, k));
     }
+    // Whoever looks sees how far behind it is, although the thread that writes stands still.
+    assert!(recordings.lag(after(12_000).mono) >= Duration::from_secs(9));
     *gate.open.lock().unwrap() = true;
     gate.changed.notify_all();
     // Buffers come back; what was lost is told before what comes now.
@@ -259,6 +413,7 @@ fn a_disk_that_stands_still_costs_gaps_and_never_the_media_thread() {
     }
     drop((tap, door));
     let (_, summary) = notice(&notices);
+    assert_eq!(recordings.sealing(), 0);
     recordings.join();
     assert_eq!((summary.state, summary.reason.as_deref()), (RecordingState::Degraded, Some("overload")));
     assert_eq!(summary.duration_ms, ms);
@@ -275,7 +430,7 @@ fn a_disk_that_stands_still_costs_gaps_and_never_the_media_thread() {
 }
 
 #[test]
-fn a_disk_with_too_little_room_takes_no_new_recording() {
+fn g03_a_disk_with_too_little_room_takes_no_new_recording() {
     let dir = folder();
     let (door, taps) = tap::channel();
     let (sender, notices) = channel();

@@ -15,7 +15,7 @@ fn sealed() -> (tempfile::TempDir, PathBuf) {
     for n in 1..=2 {
         say(&mut tap, call(n), 1_000);
         let (id, summary) = notice(&notices);
-        recordings.sidecar(id, &json!({"call_id": id, "recording": summary}));
+        recordings.sidecar(id, json!({"call_id": id, "recording": summary}), None);
     }
     drop((tap, door));
     recordings.join();
