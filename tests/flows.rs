@@ -6,6 +6,8 @@ mod browser;
 mod early;
 #[path = "flows/forks.rs"]
 mod forks;
+#[path = "flows/heard.rs"]
+mod heard;
 #[path = "flows/large.rs"]
 mod large;
 #[path = "flows/login.rs"]
@@ -26,8 +28,6 @@ mod recording;
 mod secured;
 #[path = "flows/sessions.rs"]
 mod sessions;
-#[path = "flows/heard.rs"]
-mod heard;
 #[path = "flows/siprec.rs"]
 mod siprec;
 #[path = "flows/table.rs"]

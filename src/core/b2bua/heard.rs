@@ -10,12 +10,11 @@ use crate::config::{Company, Pool, PoolKind, Trunk};
 use crate::core::admission::{Ask, Reject};
 use crate::core::agent::{Extra, Flow, LegId};
 use crate::core::attribution;
-use crate::core::call::Input;
 use crate::core::call::offer::description;
 use crate::core::event::CallData;
 use crate::core::siprec::heard::{Heard, HeardCtx, NewHeard, speakers};
 use crate::core::{media, media_address, number, route};
-use crate::ids::{CallId, E164, Side};
+use crate::ids::{E164, Side};
 use crate::time::Now;
 use crate::wire::rs_metadata::Speaker;
 use crate::wire::sdp_streams::{self, Stream};
@@ -134,7 +133,18 @@ impl B2bua {
             ..CallData::new(self.call_id(now), number, attribution, now.wall)
         };
         let session_id = self.random.next_u64();
-        Ok(NewHeard { admitted, leg, trunk: Arc::clone(trunk), flow, data, recorded, streams, slots, speakers, session_id })
+        Ok(NewHeard {
+            admitted,
+            leg,
+            trunk: Arc::clone(trunk),
+            flow,
+            data,
+            recorded,
+            streams,
+            slots,
+            speakers,
+            session_id,
+        })
     }
 
     /// Does this to a heard call and puts it where it belongs then. An error of ours inside it ends that call alone.

@@ -304,12 +304,13 @@ impl Heard {
                 Side::Company => Cow::Borrowed("company"),
             });
             let all = &mut self.facts.data.participants;
+            let has_room = all.len() < limits::SIPREC_PARTIES;
             match all.iter_mut().find(|known| known.address == *aor) {
                 Some(known) => {
                     known.name = name.clone().or(known.name.take());
                     known.channel = channel.or(known.channel.take());
                 }
-                None if all.len() < limits::SIPREC_PARTIES => {
+                None if has_room => {
                     all.push(Participant { address: aor.clone(), name: name.clone(), channel });
                 }
                 None => {}
@@ -348,6 +349,7 @@ impl Heard {
             rtcp_mux: false,
             said: formats.len(),
             formats,
+            presses: Default::default(),
             flowing: Flowing { from_side: audio.direction.sends(), to_side: false },
             secure: None,
         }
