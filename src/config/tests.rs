@@ -642,3 +642,31 @@ fn what_a_trunk_may_use_is_checked() {
     let config = read(&relayed).expect("any codec is relayed");
     assert_eq!(config.trunks[0].codecs.iter().map(|name| &**name).collect::<Vec<_>>(), ["G729"]);
 }
+
+/// What becomes of recordings: each mistake with its line and key.
+#[test]
+fn mistakes_in_what_becomes_of_recordings() {
+    for (text, line, key, words) in [
+        ("[recording]\nformat = \"mp3\"\n", 2, "recording.format", "is not one of \"pcm\", \"g711\""),
+        ("[recording]\narchive_as = \"mp3\"\n", 2, "recording.archive_as", "is not one of \"flac\", \"opus\""),
+        ("[recording]\ndisk_free_erase = \"lots\"\n", 2, "recording.disk_free_erase", "is not a size"),
+        ("[recording]\ntimestamp_url = \"ftp://x\"\n", 2, "recording.timestamp_url", "http"),
+        (
+            "[recording]\ntimestamp_url = \"http://192.0.2.1/\"\ntimestamp_roots = \"none.pem\"\n",
+            3,
+            "recording.timestamp_roots",
+            "none.pem",
+        ),
+        (
+            "[[retention]]\nname = \"x\"\ndays = 1\npriority = \"high\"\n",
+            4,
+            "retention[0].priority",
+            "is not one of \"normal\", \"low\"",
+        ),
+    ] {
+        let problems = read(text).map(drop).expect_err(text).problems;
+        let [problem] = problems.as_slice() else { panic!("{text}: {problems:?}") };
+        assert_eq!((problem.line, problem.key.as_str()), (line, key), "{problem}");
+        assert!(problem.message.contains(words), "{problem}");
+    }
+}

@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::hostile::receive;
 use crate::node::{NUMBER, Node, PATIENCE, alone, holds, until};
@@ -38,14 +38,17 @@ impl Raw<'_> {
 
     /// The first final answer, and its To.
     fn answer(&self) -> Option<(u16, String)> {
-        loop {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            // The company's voice comes here too.
             let text = receive(&self.socket)?;
-            let status: u16 = text.split(' ').nth(1).and_then(|status| status.parse().ok())?;
+            let status: u16 = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
             if text.starts_with("SIP/2.0 ") && status >= 200 {
                 let to = text.lines().find_map(|line| line.strip_prefix("To: ")).unwrap_or_default();
                 return Some((status, to.to_owned()));
             }
         }
+        None
     }
 
     /// Calls, and gives the To of the answer when it is a 200.
@@ -205,6 +208,32 @@ fn g03_on_a_small_disk_calls_go_on_and_with_room_again_they_are_recorded() {
     assert_eq!(node.get("/readyz").map(|(status, _)| status), Some(200), "calls are taken");
     // Room again.
     fs::remove_file(&file).unwrap();
+    node.honest_call();
+}
+
+/// Below the second mark what has low priority goes, with a tombstone and an alarm; calls come in as ever.
+#[test]
+fn a_disk_that_runs_full_takes_what_has_low_priority() {
+    let node = Node::started(
+        "[recording]\ndisk_free_min = \"1MiB\"\ndisk_free_erase = \"100000TiB\"\n\
+         [[retention]]\nname = \"bulk\"\npool = \"board\"\ndays = 0\npriority = \"low\"\n",
+    );
+    node.answering();
+    node.honest_call();
+    let call = node.events_of("call.ended")[0]["call_id"].clone();
+    let erased = node.wait_for_events("recording.erased", 1).remove(0);
+    assert_eq!((&erased["call_id"], &erased["by"]), (&call, &"disk".into()), "{erased}");
+    assert_eq!(node.wait_for_events("archive.alarm", 1)[0]["code"], "disk_low");
+    assert_eq!(node.metric("leaseline_recordings_disk_level"), Some(1.0));
+    assert_eq!(node.get("/readyz").map(|(status, _)| status), Some(200));
+    holds("nothing of it is left but its tombstone", || {
+        let left = everything_below(&node.data().join("recordings"));
+        let files: Vec<_> = left.iter().filter(|path| path.is_file()).collect();
+        files.len() == 1 && files[0].extension().is_some_and(|ending| ending == "erased")
+    });
+    // Who called is known as before: the sound went, and nobody asked for more.
+    assert!(node.json(&format!("/v1/calls/{}", call.as_str().unwrap())).to_string().contains("+442079460990"));
+    assert_eq!(node.verify().0, Some(0));
     node.honest_call();
 }
 

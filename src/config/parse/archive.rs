@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::read::{Reader, Section};
+use super::super::read::{Found, Reader, Section};
 use super::super::{Company, Keep, Packing, Pool, S3, Secret, TimeAuthority, value};
 use super::{DAY, choice_found, duration, small};
 use crate::core::archive::retention::Rule;
@@ -43,15 +43,17 @@ pub(super) fn keep<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, data_dir: &P
 /// Who time-stamps closed days.
 fn time_authority<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Option<TimeAuthority> {
     let url = r.text(s, "timestamp_url", value::http_url).optional();
-    let roots_file = super::path(r, s, "timestamp_roots");
-    let roots = roots_file.as_ref().and_then(|file| {
-        let read = std::fs::read(file).map_err(|error| error.to_string());
-        let roots = read.and_then(|pem| Roots::parse(&pem).ok_or("has no certificates in PEM".to_owned()));
-        roots.map_err(|why| r.problem(s.place(), format!("`timestamp_roots`: {}: {why}", file.display()))).ok()
+    let base = r.relative("");
+    let roots = r.text(s, "timestamp_roots", |text| {
+        let file = base.join(text);
+        let pem = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let roots = Roots::parse(&pem).ok_or_else(|| format!("{} has no certificates in PEM", file.display()))?;
+        Ok((file, roots))
     });
-    if url.is_none() && roots_file.is_some() {
-        r.problem(s.place(), "`timestamp_roots` is of use only with `timestamp_url`");
+    if let (None, Found::Is(_, place)) = (&url, &roots) {
+        r.problem(place, "is of use only with `timestamp_url`");
     }
+    let (roots_file, roots) = roots.optional().unzip();
     Some(TimeAuthority { url: url?, roots, roots_file })
 }
 

@@ -62,6 +62,11 @@ impl Marks {
         })
     }
 
+    /// Length and mark of the run at `from`, as far as `to`.
+    pub(super) fn run(&self, from: usize, to: usize) -> Option<(usize, u8)> {
+        self.within(from, to).next().map(|(start, end, mark)| (end - start, mark))
+    }
+
     /// Takes `count` samples off the front.
     pub(super) fn forget(&mut self, count: usize) {
         self.origin += count.min(self.len()) as u64;

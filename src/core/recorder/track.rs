@@ -133,12 +133,12 @@ impl Track {
         }
         let (from, to) = ((position - frontier) as usize, (end - frontier) as usize);
         self.grow(to);
-        let places = self.samples[from..to].iter_mut().zip(&mut self.marks[from..to]);
-        for ((place, mark), sample) in places.zip(samples) {
-            if *mark != HEARD {
-                (*place, *mark) = (*sample, Cause::Concealed as u8);
+        for (start, end, mark) in self.marks.within(from, to) {
+            if mark != HEARD {
+                self.samples[start..end].copy_from_slice(&samples[start - from..end - from]);
             }
         }
+        self.marks.replace(from, to, |mark| if mark == HEARD { HEARD } else { Cause::Concealed as u8 });
     }
 
     /// Says why `start..end` is silent, as far as it is.
@@ -202,10 +202,7 @@ impl Track {
     fn make_up(&mut self, there: usize) {
         let Some(filler) = &mut self.filler else { return };
         let mut at = 0;
-        while let Some(rest) = self.marks.get(at..there)
-            && let Some(&mark) = rest.first()
-        {
-            let run = run(rest, mark);
+        while let Some((run, mark)) = self.marks.run(at, there) {
             // Noise changes where its sender says so.
             let run = if mark == HEARD { run } else { filler.until_change(self.frontier + at as u64, run) };
             let samples = self.samples.get_mut(at..at + run).unwrap_or_default();
@@ -230,7 +227,7 @@ impl Track {
                 }
             };
             if let Some((filled, cause)) = filled {
-                self.marks.get_mut(at..at + filled).unwrap_or_default().fill(cause as u8);
+                self.marks.replace(at, at + filled, |_| cause as u8);
             }
             at += run;
         }

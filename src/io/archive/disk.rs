@@ -7,7 +7,7 @@ use super::{Archive, place};
 use crate::core::archive::disk::{Level, Marks};
 use crate::core::archive::retention;
 use crate::io::clock;
-use crate::io::recordings::names;
+use crate::io::recordings::names::{self, Kind};
 use crate::io::recordings::{Disk, Files as _};
 use crate::limits;
 
@@ -39,7 +39,9 @@ impl Archive {
         }
         let mut left = limits::ARCHIVE_EARLY;
         for folder in names::days(&self.recordings()) {
-            let items = place::calls_in(&folder).into_iter().filter_map(|place| super::erase::item(&place));
+            // A sidecar that is being written would be left behind.
+            let whole = place::calls_in(&folder).into_iter().filter(|place| place.has(Kind::Sidecar));
+            let items = whole.filter_map(|place| super::erase::item(&place));
             for (call, rule) in retention::early(&config.recording.keep.retention, items) {
                 if left == 0 || free()? >= marks.enough() {
                     return Ok(());
