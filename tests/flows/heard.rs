@@ -146,18 +146,21 @@ fn refusals() {
         let mut world = world();
         let call = world.dial(copying(&sdp, Some(&parties)));
         world.settle();
-        table += &format!("{what}: {:?} {:?}\n", world.phone(CARRIER).dialogs[&call].finals, world.refused);
+        let finals = world.phone(CARRIER).dialogs[&call].finals.clone();
+        table += &format!("{what}: {finals:?} {:?}\n", world.refused);
     }
     let mut plain = World::new(7, CONFIG);
     plain.add(CARRIER, Phone::new(Answering::default()));
     let call = plain.dial(copying(&both(), Some(&parties)));
     plain.settle();
-    table += &format!("a trunk without: {:?} {:?}\n", plain.phone(CARRIER).dialogs[&call].finals, plain.refused);
+    let finals = plain.phone(CARRIER).dialogs[&call].finals.clone();
+    table += &format!("a trunk without: {finals:?} {:?}\n", plain.refused);
     let mut full = world();
     full.no_ports = true;
     let call = full.dial(copying(&both(), Some(&parties)));
     full.settle();
-    table += &format!("no ports: {:?} {:?}\n", full.phone(CARRIER).dialogs[&call].finals, full.ended()[0].reason);
+    let finals = full.phone(CARRIER).dialogs[&call].finals.clone();
+    table += &format!("no ports: {finals:?} {:?}\n", full.ended()[0].reason);
     insta::assert_snapshot!(table);
 }
 
