@@ -41,6 +41,12 @@ pub const SIPREC_PAUSE: Duration = Duration::from_secs(300);
 pub const SIPREC_PARTIES: usize = 16;
 /// Bytes of one text in the metadata that we write; names and campaigns are shorter.
 pub const SIPREC_TEXT: usize = 512;
+/// Nodes of the metadata of somebody else: a session of sixteen parties has some hundred.
+pub const SIPREC_NODES: u32 = 4_096;
+/// How deep its elements stand; RFC 7865 needs four.
+pub const SIPREC_DEPTH: usize = 16;
+/// Addresses of one party that are read.
+pub const SIPREC_NAMES: usize = 4;
 /// Texts of one call's attribution in the metadata: utm, click ids.
 pub const SIPREC_TEXTS: usize = 32;
 /// A re-INVITE to a recorder that met one of its own is made again after this (RFC 3261 §14.1: 2.1 to 4 s for who made

@@ -6,6 +6,8 @@ mod browser;
 mod early;
 #[path = "flows/forks.rs"]
 mod forks;
+#[path = "flows/heard.rs"]
+mod heard;
 #[path = "flows/large.rs"]
 mod large;
 #[path = "flows/login.rs"]

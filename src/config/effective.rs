@@ -229,6 +229,7 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
     out.plain("trust_identity", trunk.trust_identity);
     out.plain("nat", trunk.nat);
     out.list("media_networks", trunk.media_networks.iter());
+    out.plain("siprec", trunk.siprec);
     out.text("large_requests", trunk.large_requests.as_str());
     out.plain("calls_max", trunk.calls_max);
     out.plain("calls_per_second_max", trunk.calls_per_second_max);

@@ -94,6 +94,8 @@ pub struct Trunk {
     pub register: Option<Register>,
     /// Users who log in to us and then are this trunk, wherever they come from.
     pub login: Option<Login>,
+    /// Its calls with `Require: siprec` are copies of calls that somebody else carries, to be recorded (RFC 7866).
+    pub siprec: bool,
     /// It is asked whether it is there.
     pub probe: Option<Probe>,
 }
@@ -132,6 +134,7 @@ impl Trunk {
             credentials: None,
             register: None,
             login: None,
+            siprec: false,
             probe: None,
         }
     }

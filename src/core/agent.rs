@@ -256,6 +256,8 @@ pub struct Agent {
     identity: Identity,
     /// Its owner deals with Replaces.
     replaces: bool,
+    /// Its owner deals with recording sessions.
+    siprec: bool,
     last_id: u64,
     /// Boxed: a leg is large, and the table moves what it holds when it grows.
     legs: HashMap<LegId, Box<Leg>, FixedState>,
@@ -288,6 +290,7 @@ impl Agent {
             config,
             identity: Identity::new(seed),
             replaces: false,
+            siprec: false,
             last_id: 0,
             legs: HashMap::default(),
             by_tag: HashMap::default(),

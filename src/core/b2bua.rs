@@ -27,6 +27,7 @@ use crate::core::probe::{ProbeState, Probes};
 use crate::core::registration::{Registrations, TrunkState};
 use crate::core::route::Desk;
 use crate::core::siprec::Copies;
+use crate::core::siprec::heard::Heard;
 use crate::core::stir::Answer;
 use crate::ids::{CallId, Side};
 use crate::limits;
@@ -34,6 +35,7 @@ use crate::time::{Mono, Now, Wakeup};
 
 mod certificates;
 mod door;
+mod heard;
 mod invite;
 mod login;
 mod probes;
@@ -182,6 +184,8 @@ pub struct B2bua {
     certificates: Certificates,
     /// Copies of calls for third parties' recorders.
     copies: Copies,
+    /// Calls that somebody else carries and we record.
+    heard: Ours<CallId, Box<Heard>>,
     /// The next inputs of this call panic, so many.
     #[cfg(test)]
     panic_in: Option<(CallId, u32)>,
@@ -204,7 +208,10 @@ impl B2bua {
             session: settings.config.sip.dialogs.session(),
         };
         B2bua {
-            agent: Agent::new(Arc::new(agent_config), agent_seed).with_replaces().with_tcp(settings.tcp_listeners()),
+            agent: Agent::new(Arc::new(agent_config), agent_seed)
+                .with_replaces()
+                .with_siprec()
+                .with_tcp(settings.tcp_listeners()),
             settings,
             leases,
             admission: Admission::default(),
@@ -226,6 +233,7 @@ impl B2bua {
             certificates: Certificates::default(),
             // Of its own, for the same reason.
             copies: Copies::new(own_seed.rotate_left(32)),
+            heard: Ours::default(),
             #[cfg(test)]
             panic_in: None,
         }
@@ -266,7 +274,7 @@ impl B2bua {
             Input::Pause(call, pause) => self.tell_call(now, call, call::Input::Pause(pause)),
             Input::DoNotRecord(call) => self.tell_call(now, call, call::Input::DoNotRecord),
             Input::HangUpAll(code) => {
-                let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
+                let mut calls: Vec<CallId> = self.calls.keys().chain(self.heard.keys()).copied().collect();
                 calls.sort_unstable();
                 for call in calls {
                     self.tell_call(now, call, call::Input::HangUp(code));
@@ -316,7 +324,7 @@ impl B2bua {
 
     pub fn counts(&self) -> Counts {
         Counts {
-            calls: self.calls.len(),
+            calls: self.calls.len() + self.heard.len(),
             legs: self.legs.len(),
             timers: self.timers.len(),
             admitted: self.admission.calls(),
@@ -332,12 +340,13 @@ impl B2bua {
 
     /// Calls whose parties are, or are getting, connected.
     pub fn connected(&self) -> usize {
-        self.calls.values().filter(|call| !call.is_over()).count()
+        let heard = self.heard.values().filter(|heard| !heard.is_over()).count();
+        self.calls.values().filter(|call| !call.is_over()).count() + heard
     }
 
     /// Whether this call exists.
     pub fn has(&self, call: CallId) -> bool {
-        self.calls.contains_key(&call)
+        self.calls.contains_key(&call) || self.heard.contains_key(&call)
     }
 
     /// How this call's recording stands; `None`: there is no such call.
@@ -364,6 +373,7 @@ impl B2bua {
     pub fn live(&self) -> Vec<Live> {
         let mut live: Vec<Live> =
             self.calls.values().map(|call| Live { data: call.data().clone(), phase: call.phase() }).collect();
+        live.extend(self.heard.values().map(|heard| Live { data: heard.data().clone(), phase: heard.phase() }));
         live.sort_unstable_by_key(|call| call.data.call_id);
         live
     }
@@ -440,6 +450,9 @@ impl B2bua {
 
     /// One input to one call.
     fn tell_call(&mut self, now: Now, id: CallId, input: call::Input<'_>) {
+        if let Some(heard) = self.heard.remove(&id) {
+            return self.drive_heard(now, heard, |heard, ctx| heard.handle(input, ctx));
+        }
         let Some(call) = self.calls.remove(&id) else { return };
         self.drive(now, call, |call, ctx| call.handle(input, ctx));
     }

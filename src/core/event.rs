@@ -220,6 +220,18 @@ pub struct MediaSummary {
     pub fax: bool,
 }
 
+/// One who takes part in a call that somebody else carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participant {
+    /// `tel:` or `sip:`, as the metadata has it.
+    pub address: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    /// `caller` or `company`: the channel of the recording that has what it says; absent: none of them alone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub channel: Option<Cow<'static, str>>,
+}
+
 /// `data` of `leaseline.call.started` and `.answered`, and, with the rest filled in, of `leaseline.call.ended`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallData {
@@ -244,6 +256,12 @@ pub struct CallData {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub diversion: Vec<Diversion>,
     pub trunk: String,
+    /// `siprec`: somebody else carries the call, and we record a copy; absent: it goes through us.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub via: Option<Cow<'static, str>>,
+    /// With `via`: who took part, as the session's metadata says (RFC 7865), in the order in which they came.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub participants: Vec<Participant>,
     /// The destination that was tried last, or that answered.
     pub forwarded_to: Option<String>,
     pub started_at: Wall,
@@ -301,6 +319,8 @@ impl CallData {
             privacy: None,
             diversion: Vec::new(),
             trunk: String::new(),
+            via: None,
+            participants: Vec::new(),
             forwarded_to: None,
             started_at,
             ringing_at: None,

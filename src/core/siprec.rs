@@ -6,6 +6,7 @@
 
 mod attempts;
 mod facts;
+pub mod heard;
 mod recording;
 mod session;
 

@@ -1,7 +1,9 @@
 //! Metadata of a recording session (RFC 7865), `application/rs-metadata+xml`: who speaks, and in which stream.
 
+mod read;
 mod write;
 
+pub use read::{MetadataError, Speaker, read};
 pub use write::to_xml;
 
 /// The media type.

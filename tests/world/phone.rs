@@ -119,6 +119,8 @@ pub struct Calling {
     pub max_forwards: Option<&'static str>,
     /// Instead of the phone's own description.
     pub sdp: Option<String>,
+    /// What that is.
+    pub content_type: &'static str,
 }
 
 impl Default for Calling {
@@ -140,6 +142,7 @@ impl Default for Calling {
             call_id: None,
             max_forwards: Some("70"),
             sdp: None,
+            content_type: "application/sdp",
         }
     }
 }
@@ -317,7 +320,8 @@ impl Phone {
         }
         let own = || sdp(me, 1, "sendrecv", calling.formats);
         let body = calling.offers.then(|| calling.sdp.clone().unwrap_or_else(own));
-        let sent = self.request(now, &call_id, "INVITE", body, &calling.headers);
+        let body = body.map(|text| (calling.content_type, text));
+        let sent = self.request_with(now, &call_id, "INVITE", body, &calling.headers, None);
         (call_id, sent)
     }
 

@@ -53,6 +53,13 @@ impl Agent {
         self
     }
 
+    /// With an owner that deals with `Require: siprec` (RFC 7866).
+    #[must_use]
+    pub fn with_siprec(mut self) -> Agent {
+        self.siprec = true;
+        self
+    }
+
     /// What the owner takes on this leg, for every Allow and Supported from now on.
     pub fn set_transfers(&mut self, leg: LegId, transfers: Transfers) {
         if let Some(leg) = self.legs.get_mut(&leg) {

@@ -67,6 +67,7 @@ pub(super) fn understood(request: &Message, ours: Options) -> Result<(), Refusal
     let is_known = |option: &str| {
         (ours.reliable && option.eq_ignore_ascii_case("100rel"))
             || (ours.timer && option.eq_ignore_ascii_case("timer"))
+            || (ours.siprec && option.eq_ignore_ascii_case("siprec"))
             || (ours.replaces && option.eq_ignore_ascii_case("replaces"))
     };
     let required: Vec<&str> =
@@ -98,6 +99,7 @@ pub(super) fn understood(request: &Message, ours: Options) -> Result<(), Refusal
 pub(super) struct Options {
     pub(super) reliable: bool,
     pub(super) timer: bool,
+    pub(super) siprec: bool,
     /// In an INVITE that makes a dialog.
     pub(super) replaces: bool,
 }

@@ -190,7 +190,7 @@ impl Agent {
     /// Option tags that we understand.
     pub(super) fn options(&self) -> checks::Options {
         let reliable = self.config.reliable != Reliable::Off;
-        checks::Options { reliable, timer: self.config.session.is_some(), replaces: false }
+        checks::Options { reliable, timer: self.config.session.is_some(), siprec: self.siprec, replaces: false }
     }
 
     /// Refuses without keeping state: one answer for each copy, and none to strangers or to ACK.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rand_core::Rng;
 
-use super::{B2bua, Settings};
+use super::{B2bua, Settings, heard};
 use crate::config::{PoolKind, Trunk};
 use crate::core::admission::{Ask, Reject};
 use crate::core::agent::{Flow, LegId};
@@ -33,6 +33,9 @@ impl B2bua {
             // A destination of ours that calls us: known, but nobody's trunk.
             return self.turn_away(now, leg, None, "", Reject::new(403, "not_a_trunk"));
         };
+        if heard::is_recording(&request) {
+            return self.begin_heard(now, leg, &request, flow, &trunk, &dialled);
+        }
         let caller = (trunk, dialled);
         if !self.park(now, leg, &request, flow, &caller) {
             self.begin_call(now, leg, &request, flow, &caller);
@@ -158,7 +161,7 @@ impl B2bua {
     }
 
     /// Upper 48 bits: milliseconds since the epoch, so that ids sort by time; the rest is drawn.
-    fn call_id(&mut self, now: Now) -> CallId {
+    pub(super) fn call_id(&mut self, now: Now) -> CallId {
         let millis = u128::try_from(now.wall.0 / 1_000).unwrap_or(0) & 0xffff_ffff_ffff;
         let drawn = (u128::from(self.random.next_u64()) << 64 | u128::from(self.random.next_u64())) >> 48;
         CallId(millis << 80 | drawn)
