@@ -26,6 +26,7 @@ fn remote(address: &str, nat: bool) -> Remote {
         rtp,
         rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
         signalling: rtp.ip(),
+        vouched: true,
         nat,
         rtcp_mux: false,
         formats: vec![format(8, "PCMA"), format(101, "TELEPHONE-EVENT")],

@@ -7,6 +7,8 @@
 //! neither is like the other. Each second of each channel is compared with what the sender meant to be there: how many
 //! samples it is off, and how like it is.
 
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
 use std::net::SocketAddr;

@@ -1,5 +1,7 @@
 //! What a call looks like from outside, one ladder a behaviour. A change of behaviour is a change of a picture.
 
+#![allow(clippy::unwrap_used)] // a test's way to fail
+
 #[path = "flows/browser.rs"]
 mod browser;
 #[path = "flows/early.rs"]

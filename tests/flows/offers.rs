@@ -302,8 +302,8 @@ fn fax_is_relayed_in_the_place_of_audio() {
     assert_eq!(remotes.each_ref().map(|r| r.rtp.to_string()), ["192.0.2.10:40004", "198.51.100.1:40008"]);
     assert!(remotes.iter().all(|remote| &*remote.formats[0].name == "T38"), "{remotes:?}");
     let told = |world: &World, who: &str| {
-        let bodies = world.sent_to(who).into_iter().map(|m| String::from_utf8(m.body().to_vec()).unwrap());
-        bodies.filter(|body| body.contains("m=image")).next_back().unwrap_or_default()
+        let mut bodies = world.sent_to(who).into_iter().map(|m| String::from_utf8(m.body().to_vec()).unwrap());
+        bodies.rfind(|body| body.contains("m=image")).unwrap_or_default()
     };
     let (offer, answer) = (told(&world, SHOP), told(&world, CARRIER));
     for body in [&offer, &answer] {

@@ -221,6 +221,8 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         privacy: None,
         diversion: Vec::new(),
         trunk: "carrier".into(),
+        via: None,
+        participants: Vec::new(),
         forwarded_to: Some("sip:+442079460999@127.0.0.1:5080".into()),
         started_at: started,
         ringing_at: None,
