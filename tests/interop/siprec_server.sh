@@ -23,7 +23,8 @@ tones left=400 right=1100 left!=1100 right!=400 longer=4.5
 stop_leaseline
 rm -rf "$DATA"
 TRUNK_EXTRA="" start_leaseline
-caller uac_sbc
+# From other ports: SIPp keeps its own as long as what it started sends.
+caller uac_sbc -p 5072 -mp 22100
 check "without siprec = true: refused" test "$CALLER_EXIT" != 0
 check "with 420" grep -q "420" uac_sbc.errors
 quiet
