@@ -4,6 +4,8 @@
 
 #[path = "flows/browser.rs"]
 mod browser;
+#[path = "flows/descriptions.rs"]
+mod descriptions;
 #[path = "flows/early.rs"]
 mod early;
 #[path = "flows/forks.rs"]
