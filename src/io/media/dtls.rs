@@ -1,7 +1,5 @@
 //! Legs whose keys a DTLS handshake makes (RFC 5764), on their media thread: ICE says whose packets count
 //! ([`crate::core::ice`]), the handshake says who it is, and its exporter gives the keys.
-//!
-//! A handshake costs the thread about as much as 200 relayed packets, once a call.
 
 mod certificate;
 
