@@ -7,6 +7,18 @@ use crate::core::media::{DtlsMedia, Secure};
 use crate::io::media::dtls::tests::Browser;
 use crate::wire::sdp::Fingerprint;
 
+/// A barrier takes ports that rest for a while, and a handshake has some.
+const PAIRS: u16 = 60;
+
+/// Waits until the thread has read so many packets. It says so at the end of a turn: what it relays is on its way by then.
+fn received(bench: &Bench, packets: u64) {
+    let begun = Instant::now();
+    while bench.engine.stats().received_packets < packets {
+        assert!(begun.elapsed() < PATIENCE, "a packet is missing");
+        std::thread::yield_now();
+    }
+}
+
 over_both_drivers! {
     a_browser_and_a_plain_phone_speak_and_the_recording_is_in_clear
     two_browsers_speak
@@ -97,7 +109,7 @@ impl End<'_> {
 
 fn a_browser_and_a_plain_phone_speak_and_the_recording_is_in_clear(engine: Engine) {
     for begins in [true, false] {
-        let bench = Bench::new(engine, 20);
+        let bench = Bench::new(engine, PAIRS);
         let call = bench.talk(1);
         let mut side = browser(&bench, &call, Side::Caller, begins);
         side.nominate();
@@ -130,7 +142,7 @@ fn a_browser_and_a_plain_phone_speak_and_the_recording_is_in_clear(engine: Engin
 }
 
 fn two_browsers_speak(engine: Engine) {
-    let bench = Bench::new(engine, 20);
+    let bench = Bench::new(engine, PAIRS);
     let call = bench.talk(1);
     let mut sides = Side::BOTH.map(|side| browser(&bench, &call, side, true));
     for side in &mut sides {
@@ -151,7 +163,7 @@ fn two_browsers_speak(engine: Engine) {
 
 /// E14: the wrong hello comes first, also from the very address that the browser's SDP could name.
 fn e14_a_hello_from_a_wrong_source_first_leaves_the_handshake_untouched(engine: Engine) {
-    let bench = Bench::new(engine, 20);
+    let bench = Bench::new(engine, PAIRS);
     let call = bench.talk(1);
     let mut side = browser(&bench, &call, Side::Caller, true);
     let stranger = Phone::new(HERE);
@@ -183,7 +195,7 @@ fn e14_a_hello_from_a_wrong_source_first_leaves_the_handshake_untouched(engine: 
 }
 
 fn no_clear_audio_before_the_keys_and_none_with_another_certificate(engine: Engine) {
-    let bench = Bench::new(engine, 20);
+    let bench = Bench::new(engine, PAIRS);
     let call = bench.talk(1);
     let mut side = browser(&bench, &call, Side::Caller, true);
     described(&bench, &call, Side::Caller, DtlsMedia { fingerprint: Fingerprint([7; 32]), ..side.browser.media() });
@@ -203,9 +215,7 @@ fn no_clear_audio_before_the_keys_and_none_with_another_certificate(engine: Engi
     let before = bench.engine.stats().received_packets;
     side.send(&rtp(2));
     call.phones[1].rtp.send_to(&rtp(2), call.local[1].rtp).unwrap();
-    while bench.engine.stats().received_packets < before + 2 {
-        bench.barrier();
-    }
+    received(&bench, before + 2);
     assert!(call.phones[1].heard_nothing());
     let summary = bench.close(&call);
     let refused = &summary.caller.refused;
@@ -215,7 +225,7 @@ fn no_clear_audio_before_the_keys_and_none_with_another_certificate(engine: Engi
 }
 
 fn checks_without_the_password_get_no_answer(engine: Engine) {
-    let bench = Bench::new(engine, 20);
+    let bench = Bench::new(engine, PAIRS);
     let call = bench.talk(1);
     let side = browser(&bench, &call, Side::Caller, true);
     let stranger = Phone::new(HERE);
@@ -232,7 +242,7 @@ fn checks_without_the_password_get_no_answer(engine: Engine) {
 }
 
 fn media_follows_the_nominated_pair(engine: Engine) {
-    let bench = Bench::new(engine, 20);
+    let bench = Bench::new(engine, PAIRS);
     let call = bench.talk(1);
     let mut side = browser(&bench, &call, Side::Caller, true);
     side.nominate();
@@ -253,9 +263,7 @@ fn media_follows_the_nominated_pair(engine: Engine) {
     for sequence in 10.. {
         let before = bench.engine.stats().received_packets;
         call.phones[1].rtp.send_to(&rtp(sequence), call.local[1].rtp).unwrap();
-        while bench.engine.stats().received_packets == before {
-            bench.barrier();
-        }
+        received(&bench, before + 1);
         if moved.heard().is_none() {
             break;
         }
