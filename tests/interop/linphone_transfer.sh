@@ -47,7 +47,9 @@ content blind
 ended "one call, transferred, attributed" '.outcome == "answered" and .hangup_by == "company" and
     .transfers[0].kind == "blind" and (.transfers | length) == 1 and .attribution.kind == "static" and
     .attribution.channel.source == "billboard" and .recording.state == "complete"'
-check "the key by INFO has reached the caller's side" grep -q "^INFO " blind.messages
+# The caller has agreed on events in RTP, so that is how it is told.
+ended "the key by INFO was heard" '[.dtmf[] | [.side, .digit]] == [["company", "7"]]'
+check "and is no INFO for who wants none" test "$(grep -c "^INFO " blind.messages)" = 0
 tones left=400 right=1100+700 longer=5.0
 quiet
 
