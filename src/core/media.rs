@@ -28,6 +28,14 @@ pub struct LocalMedia {
     pub rtp: SocketAddr,
 }
 
+impl LocalMedia {
+    /// The RTP address that descriptions name: `advertise` instead of our own where it is of the same IP version.
+    pub fn shown(self, advertise: Option<IpAddr>) -> SocketAddr {
+        let ip = advertise.filter(|ip| ip.is_ipv4() == self.rtp.is_ipv4()).unwrap_or(self.rtp.ip());
+        SocketAddr::new(ip, self.rtp.port())
+    }
+}
+
 /// One negotiated payload format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayloadFormat {

@@ -235,11 +235,7 @@ impl Relay {
         source: SocketAddr,
         bytes: &[u8],
     ) -> Result<Option<SocketAddr>, Refusal> {
-        let verdict = self.judge_udptl(now, from, source, bytes);
-        if let Err(refusal) = verdict {
-            self.legs[from.index()].count(refusal);
-        }
-        verdict
+        self.judge_udptl(now, from, source, bytes).map_err(|refusal| self.refuse(from, refusal))
     }
 
     /// Whether this datagram on the RTP port of a side is for [`Relay::on_rtcp`].
@@ -254,11 +250,7 @@ impl Relay {
 
     /// Judges a datagram that came to the RTP port of a side.
     pub fn on_rtp(&mut self, now: Mono, from: Side, source: SocketAddr, bytes: &[u8]) -> Result<Accepted, Refusal> {
-        let verdict = self.judge_rtp(now, from, source, bytes);
-        if let Err(refusal) = verdict {
-            self.legs[from.index()].count(refusal);
-        }
-        verdict
+        self.judge_rtp(now, from, source, bytes).map_err(|refusal| self.refuse(from, refusal))
     }
 
     /// Judges RTCP of a side, of its RTCP port or of the RTP port when that is shared; gives where it goes.
@@ -269,11 +261,7 @@ impl Relay {
         source: SocketAddr,
         bytes: &[u8],
     ) -> Result<Option<SocketAddr>, Refusal> {
-        let verdict = self.judge_rtcp(now, from, source, bytes);
-        if let Err(refusal) = verdict {
-            self.legs[from.index()].count(refusal);
-        }
-        verdict
+        self.judge_rtcp(now, from, source, bytes).map_err(|refusal| self.refuse(from, refusal))
     }
 
     /// Whether any rule could believe this source: a cheap look before a packet of an encrypted leg is opened.
@@ -286,7 +274,7 @@ impl Relay {
         }
     }
 
-    /// A datagram of this side was refused before it could be judged here.
+    /// A datagram of this side was refused, here or before it could be judged here: counts it.
     pub fn refuse(&mut self, from: Side, refusal: Refusal) -> Refusal {
         self.legs[from.index()].count(refusal);
         refusal

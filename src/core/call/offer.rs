@@ -160,17 +160,12 @@ pub struct Legs {
 
 impl Negotiation {
     pub fn new(codecs: Codecs, own: OwnMedia, legs: &Legs) -> Negotiation {
-        let address = |side: Side| {
-            let rtp = legs.local[side.index()].rtp;
-            let shown = legs.advertise.filter(|ip| ip.is_ipv4() == rtp.is_ipv4());
-            SocketAddr::new(shown.unwrap_or(rtp.ip()), rtp.port())
-        };
         Negotiation {
             codecs,
             transcode: legs.transcode,
             own,
             describers: legs.session_ids.map(Describer::new),
-            local: Side::BOTH.map(address),
+            local: legs.local.map(|local| local.shown(legs.advertise)),
             origin: [legs.caller.clone(), Origin::at(legs.caller.signalling)],
             allowed: [CodecList::clone(&legs.caller_codecs), CodecList::default()],
             presses: [legs.caller_presses, Keys::default()],

@@ -27,13 +27,12 @@ impl Marks {
 
     /// Replaces the marks of `from..to`, all of which are there, by what `becomes` makes of them.
     pub(super) fn replace(&mut self, from: usize, to: usize, becomes: impl Fn(u8) -> u8) {
-        let (from, to) = (self.origin + from as u64, self.origin + to as u64);
-        let first = self.runs.partition_point(|(end, _)| *end <= from);
-        let touched = self.runs.iter().skip(first).take_while(|(end, _)| *end < to).count() + 1;
-        // One run that stays as it is, or becomes another as a whole, is all that most packets meet.
-        if from >= to || self.runs.range(first..).take(touched).all(|(_, mark)| becomes(*mark) == *mark) {
+        // Most packets meet nothing: they are put behind all others.
+        if self.within(from, to).all(|(_, _, mark)| becomes(mark) == mark) {
             return;
         }
+        let (from, to) = (self.origin + from as u64, self.origin + to as u64);
+        let first = self.runs.partition_point(|(end, _)| *end <= from);
         let tail: Vec<(u64, u8)> = self.runs.drain(first..).collect();
         let mut start = self.runs.back().map_or(self.origin, |(end, _)| *end);
         for (end, mark) in tail {

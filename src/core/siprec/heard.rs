@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -365,11 +364,7 @@ impl Heard {
     fn describe(&mut self, ctx: &HeardCtx<'_>) -> Option<Payload> {
         let ports = self.ports?;
         let advertise = ctx.settings.config.media.advertise;
-        let shown = |side: Side| {
-            let rtp = ports.get(side.index())?.rtp;
-            let ip = advertise.filter(|ip| ip.is_ipv4() == rtp.is_ipv4()).unwrap_or(rtp.ip());
-            Some(SocketAddr::new(ip, rtp.port()))
-        };
+        let shown = |side: Side| ports.get(side.index()).map(|local| local.shown(advertise));
         self.version += 1;
         let mut ours: Vec<(usize, Side, Audio)> = Vec::with_capacity(2);
         for side in Side::BOTH {

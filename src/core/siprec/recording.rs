@@ -1,6 +1,5 @@
 //! A recording session that stands: descriptions either way, and its end by the recorder.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Ctx;
@@ -177,11 +176,7 @@ impl Session {
     pub(super) fn describe(&mut self, offer: Option<&[u8]>, ctx: &Ctx<'_>) -> Option<bytes::Bytes> {
         let ports = self.ports?;
         let advertise = ctx.settings.config.media.advertise;
-        let shown = |side: Side| {
-            let rtp = ports.get(side.index())?.rtp;
-            let ip = advertise.filter(|ip| ip.is_ipv4() == rtp.is_ipv4()).unwrap_or(rtp.ip());
-            Some(SocketAddr::new(ip, rtp.port()))
-        };
+        let shown = |side: Side| ports.get(side.index()).map(|local| local.shown(advertise));
         self.version += 1;
         let streams = offer.map_or(Some(Vec::new()), |offer| sdp_streams::read(offer).ok())?;
         let mut lines: Vec<Option<(Side, Audio)>> = streams.iter().map(|_| None).collect();
