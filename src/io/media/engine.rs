@@ -4,7 +4,8 @@
 //! Turns. The thread wakes when a datagram or an order comes, serves what its driver brings ([`super::driver`]), takes
 //! its orders, and flushes the tap. A turn starts at the earliest [`TURN`] after the one before. With little traffic
 //! that never makes anybody wait; with much it lets packets of many sockets share one wake-up, at the price of at most
-//! [`TURN`] of delay, or of [`BUSY_TURN`] when a turn has so much to do that the wake-up no longer counts. The clock is read for every [`CLOCK`] datagrams.
+//! [`TURN`] of delay, or of [`BUSY_TURN`] when a turn has so much to do that the wake-up no longer counts. The clock is
+//! read for every [`CLOCK`] datagrams.
 //!
 //! A panic while a call's datagram or order is handled ends that call's media and no other's.
 
