@@ -40,6 +40,8 @@ fn lease(id: usize, number: &E164) -> Arc<Lease> {
         released_at: None,
         hold_until: NOW.wall + Duration::from_secs(1_800),
         shared: false,
+        class: leaseline::core::lease::Class::Free,
+        page: leaseline::core::lease::Page::default(),
     })
 }
 

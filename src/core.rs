@@ -42,6 +42,7 @@ mod reports;
 pub mod route;
 pub mod secure;
 pub mod siprec;
+pub mod source;
 pub mod stir;
 pub mod transaction;
 pub mod transcode;

@@ -21,8 +21,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::event::{Attribution, AttributionKind, Candidate, Session};
+use crate::core::event::{Attribution, AttributionKind, Candidate};
 use crate::core::lease::{Channel, Entry, Lease, LeaseTable};
+use crate::core::source::natural_source;
 use crate::ids::E164;
 use crate::limits;
 use crate::time::Wall;
@@ -202,27 +203,6 @@ pub fn field(attribution: &Attribution, name: &str) -> Option<String> {
     }
 }
 
-/// Where a visit without `utm_source` came from: the advertiser of its click id, the referring host, or directly.
-fn natural_source(session: &Session) -> String {
-    const CLICKS: [(&str, &str); 8] = [
-        ("gclid", "google"),
-        ("gbraid", "google"),
-        ("wbraid", "google"),
-        ("yclid", "yandex"),
-        ("fbclid", "facebook"),
-        ("msclkid", "bing"),
-        ("ttclid", "tiktok"),
-        ("vkclid", "vk"),
-    ];
-    let click = CLICKS.iter().find(|(key, _)| session.click_ids.contains_key(*key));
-    if let Some((_, source)) = click {
-        return (*source).to_owned();
-    }
-    let referrer = session.referrer.as_deref().and_then(|text| url::Url::parse(text).ok());
-    let host = referrer.as_ref().and_then(url::Url::host_str);
-    host.map_or_else(|| "direct".to_owned(), |host| host.strip_prefix("www.").unwrap_or(host).to_owned())
-}
-
 /// Without control, line-separating, direction-changing and invisible characters; white space made one space.
 fn clean(text: &str) -> String {
     let hidden = |c: &char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
@@ -233,6 +213,7 @@ fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::event::Session;
     use crate::core::lease::Change;
     use crate::ids::LeaseId;
 
@@ -254,6 +235,8 @@ mod tests {
             released_at: None,
             hold_until: seen_at + Duration::from_secs(1_800),
             shared: false,
+            class: crate::core::lease::Class::Free,
+            page: crate::core::lease::Page::default(),
         })
     }
 

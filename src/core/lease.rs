@@ -36,6 +36,67 @@ pub struct Lease {
     /// More than one visitor has this number (pool exhausted).
     #[serde(default)]
     pub shared: bool,
+    /// How the number was found.
+    #[serde(default)]
+    pub class: Class,
+    /// What is known of the page that shows it.
+    #[serde(default, skip_serializing_if = "Page::is_blank")]
+    pub page: Page,
+}
+
+/// The step at which a number was found for a visitor, from the best to the last. Reports tell clean leases from shared
+/// ones by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Nobody's: the last hold of the number was over, or it never had one.
+    #[default]
+    Free,
+    /// Its last holder left less than the pool's hold ago.
+    SoftHeld,
+    /// Visitors of the same campaign have it on their pages.
+    Shared,
+    /// Belongs to the source; who came is not told apart.
+    SourceStatic,
+    /// Belongs to all for whom nothing else was left.
+    Overflow,
+}
+
+/// What kind of device shows the page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    #[default]
+    Unknown,
+    Mobile,
+    Tablet,
+    Desktop,
+}
+
+/// What is known of the page that shows a number. Evidence for who is calling.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Page {
+    pub device: Device,
+    /// Where the visitor is, as the operator's database says (ISO 3166-2, or ISO 3166-1 when it knows no more).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<Arc<str>>,
+    /// A `tel:` link of ours was tapped, the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tapped_at: Option<Wall>,
+    /// The number was copied, the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copied_at: Option<Wall>,
+    /// The page went out of sight and has not come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_at: Option<Wall>,
+}
+
+impl Page {
+    /// Nothing is known.
+    pub fn is_blank(&self) -> bool {
+        *self == Page::default()
+    }
 }
 
 /// Static channel of a number: `source`, `medium`, `campaign`, ….

@@ -32,7 +32,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 
 use crate::config;
 use crate::core::event::{Body, Event, Session};
-use crate::core::lease::{Change, Entry, Lease, bounded, is_visitor_id};
+use crate::core::lease::{Change, Class, Entry, Lease, Page, bounded, is_visitor_id};
 use crate::ids::{E164, LeaseId};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
@@ -152,7 +152,8 @@ impl Allocator {
             self.pools[first].exhausted += 1;
             return Err(NoNumber { code: "pool_exhausted", visitor_id });
         };
-        let lease = self.grant(now, slot, ask.site, visitor_id, session, out);
+        let page = Page { device: ask.device, region: ask.region, ..Page::default() };
+        let lease = self.grant(now, slot, (ask.site, visitor_id), session, page, out);
         Ok(Granted { lease, shared: false, swap: true, returning: false })
     }
 
@@ -314,9 +315,9 @@ impl Allocator {
         &mut self,
         now: Now,
         slot: usize,
-        site: String,
-        visitor_id: String,
+        (site, visitor_id): (String, String),
         session: Session,
+        page: Page,
         out: &mut Vec<Output>,
     ) -> Arc<Lease> {
         let lease_id = LeaseId(self.draw());
@@ -336,6 +337,8 @@ impl Allocator {
             released_at: None,
             hold_until: now.wall + self.rules.ttl.max(pool.hold),
             shared: false,
+            class: Class::Free,
+            page,
         });
         self.leases.insert(lease_id, slot);
         self.visitors.insert(visitor_key(&lease.site, &lease.visitor_id), slot);

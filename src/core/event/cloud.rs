@@ -286,6 +286,8 @@ pub(crate) mod tests {
             released_at: None,
             hold_until: Wall(4_000),
             shared: false,
+            class: crate::core::lease::Class::Free,
+            page: crate::core::lease::Page::default(),
         })
     }
 

@@ -36,6 +36,8 @@ fn lease(id: u32, index: u8) -> Arc<Lease> {
         released_at: None,
         hold_until: NOW.wall + Duration::from_secs(1_800),
         shared: false,
+        class: crate::core::lease::Class::Free,
+        page: crate::core::lease::Page::default(),
     })
 }
 

@@ -109,7 +109,7 @@ impl World {
     }
 
     fn acquire(&mut self, visitor: &str) -> Result<Granted, NoNumber> {
-        let ask = Ask { site: "site".into(), visitor_id: Some(visitor.into()), session: Session::default() };
+        let ask = Ask { site: "site".into(), visitor_id: Some(visitor.into()), ..Ask::default() };
         self.act(|allocator, now, out| allocator.acquire(now, ask, out))
     }
 
@@ -433,7 +433,7 @@ fn renewals_are_journaled_sparsely() {
 fn a_direct_visit_does_not_erase_the_campaign() {
     let mut world = World::new(1);
     let mut visit = |session| {
-        let ask = Ask { site: "site".into(), visitor_id: Some("a".into()), session };
+        let ask = Ask { site: "site".into(), visitor_id: Some("a".into()), session, ..Ask::default() };
         world.act(|a, now, out| a.acquire(now, ask, out)).unwrap().lease.session.utm.get("campaign").cloned()
     };
     assert_eq!(visit(session("kitchens")).as_deref(), Some("kitchens"));
@@ -445,11 +445,7 @@ fn a_direct_visit_does_not_erase_the_campaign() {
 #[test]
 fn refusals() {
     let mut world = World::new(1);
-    let ask = |site: &str, visitor: &str| Ask {
-        site: site.into(),
-        visitor_id: Some(visitor.into()),
-        session: Session::default(),
-    };
+    let ask = |site: &str, visitor: &str| Ask { site: site.into(), visitor_id: Some(visitor.into()), ..Ask::default() };
     let code = world.act(|a, now, out| a.acquire(now, ask("other", "a"), out)).unwrap_err().code;
     assert_eq!(code, "unknown_site");
     let drawn = world.act(|a, now, out| a.acquire(now, ask("site", "not a visitor id"), out)).unwrap().lease;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::core::event::{Event, Session};
-use crate::core::lease::{Change, Lease};
+use crate::core::lease::{Change, Device, Lease};
 use crate::ids::E164;
 
 /// Clocks of the allocator.
@@ -28,6 +28,9 @@ pub struct Ask {
     /// As the page remembered it; one that is not well-formed counts as none.
     pub visitor_id: Option<String>,
     pub session: Session,
+    pub device: Device,
+    /// Where the visitor is: ISO 3166-2, or ISO 3166-1 when no more is known.
+    pub region: Option<Arc<str>>,
 }
 
 /// A number for a visitor.

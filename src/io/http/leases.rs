@@ -46,19 +46,21 @@ pub(super) async fn acquire(
     if !access::origin_fits(&state.config.load(), &site, &caller, state.demo.is_some()) {
         return Err(Problem::forbidden("origin_not_allowed", "This page is not one of the site's `origins`."));
     }
-    let answer = match state.allocator.acquire(Ask { site, visitor_id, session: session.unwrap_or_default() }) {
-        Ok(granted) => {
-            let mut answer = lease_body(&state, &granted.lease);
-            answer["swap"] = granted.swap.into();
-            answer["shared"] = granted.shared.into();
-            answer
-        }
-        Err(none) if none.code == "unknown_site" => {
-            return Err(Problem::not_found("unknown_site", "No site of this name is configured."));
-        }
-        // The visitor is to see the real number: an answer, not an error.
-        Err(none) => json!({ "visitor_id": none.visitor_id, "shared": false, "swap": false, "reason": none.code }),
-    };
+    let answer =
+        match state.allocator.acquire(Ask { site, visitor_id, session: session.unwrap_or_default(), ..Ask::default() })
+        {
+            Ok(granted) => {
+                let mut answer = lease_body(&state, &granted.lease);
+                answer["swap"] = granted.swap.into();
+                answer["shared"] = granted.shared.into();
+                answer
+            }
+            Err(none) if none.code == "unknown_site" => {
+                return Err(Problem::not_found("unknown_site", "No site of this name is configured."));
+            }
+            // The visitor is to see the real number: an answer, not an error.
+            Err(none) => json!({ "visitor_id": none.visitor_id, "shared": false, "swap": false, "reason": none.code }),
+        };
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 

@@ -330,6 +330,8 @@ fn a_full_queue_keeps_calls_and_drops_chatter_first() {
         released_at: None,
         hold_until: Wall(0),
         shared: false,
+        class: Default::default(),
+        page: Default::default(),
     };
     let renewal = || event(1, Body::LeaseRenewed(Arc::new(lease.clone())));
     let taken: Vec<bool> = (0..4).map(|_| queue.push(renewal(), 4)).collect();
