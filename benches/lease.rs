@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use leaseline::config::{Pool, PoolKind, Site};
+use leaseline::config::{Pool, PoolKind, PoolRules, Site, Visits};
 use leaseline::core::attribution;
 use leaseline::core::event::Session;
 use leaseline::core::lease::{Change, Lease, LeaseTable};
@@ -83,8 +83,9 @@ fn allocator(c: &mut Criterion) {
             channel: None,
             recording: None,
             calls_max_per_number: 0,
+            rules: PoolRules::default(),
         };
-        let site = Site { name: "site".into(), company: "acme".into(), origins: Vec::new() };
+        let site = Site { name: "site".into(), company: "acme".into(), origins: Vec::new(), visits: Visits::default() };
         let rules = Rules { ttl: Duration::from_secs(90), renew_after: Duration::from_secs(30), memory: MEMORY };
         let mut allocator = Allocator::new(rules, &[Arc::new(pool)], &[Arc::new(site)], [7; 32]);
         let mut out = Vec::new();

@@ -14,6 +14,7 @@ mod dtls;
 mod effective;
 mod encryption;
 mod parse;
+mod pool;
 mod problem;
 mod prompts;
 mod read;
@@ -45,6 +46,9 @@ pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
 pub use dtls::DtlsIdentity;
 pub use encryption::MediaEncryption;
+pub use pool::{
+    Binding, Conditions, Feature, Money, Overage, Patterns, Places, Plan, PoolRules, Track, Tracking, Visits,
+};
 pub use problem::{Problem, Problems};
 pub use prompts::{AnnouncementAt, Prompts, Sound, TakenAfter, Voicemail};
 pub use sip::{LargeRequests, Listener, Sip};
@@ -329,6 +333,8 @@ pub struct Site {
     pub company: String,
     /// `scheme://host[:port]` as browsers send it in `Origin`.
     pub origins: Vec<String>,
+    /// Which visits get a number.
+    pub visits: Visits,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -352,6 +358,8 @@ pub struct Pool {
     pub channel: Option<Channel>,
     /// Overrides the company's.
     pub recording: Option<bool>,
+    /// Who gets its numbers.
+    pub rules: PoolRules,
 }
 
 #[derive(Clone)]

@@ -11,6 +11,7 @@ pub mod attribution;
 pub mod auth;
 pub mod b2bua;
 pub mod call;
+pub mod catalogue;
 pub mod decide;
 pub mod defence;
 pub mod dialog;

@@ -368,6 +368,20 @@ pub const VISITOR_ID: usize = 128;
 pub const SESSION_TEXT: usize = 2_048;
 /// Keys of one map of a session; there are about twenty click ids in the field.
 pub const SESSION_KEYS: usize = 32;
+/// Tables of conditions of one pool or site.
+pub const POOL_CONDITIONS: usize = 64;
+/// Networks whose visits of a site are not tracked.
+pub const SITE_EXCLUDED: usize = 10_000;
+/// Characters of a browser's name that are looked at.
+pub const USER_AGENT: usize = 512;
+/// Addresses whose new leases are counted.
+pub const QUOTA_ADDRESSES: usize = 50_000;
+/// Months of pools that the ledger remembers: a thousand pools for eight years.
+pub const LEDGER_ROWS: usize = 100_000;
+/// Seconds of talk up to which the ledger tells calls apart: a day.
+pub const LEDGER_TALK: u32 = 86_400;
+/// Parameters of a landing page's address that are looked at.
+pub const QUERY_PAIRS: usize = 128;
 /// One key of such a map.
 pub const SESSION_KEY: usize = 64;
 /// Visitors who may share one number before the oldest is forgotten.

@@ -1,5 +1,7 @@
 //! What can only be seen across tables: references, uniqueness, addresses that meet each other.
 
+mod pools;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
@@ -80,6 +82,7 @@ pub(super) fn across(r: &mut Reader<'_>, config: &Config, places: &Places) {
     codecs(r, config, places);
     let owner = numbers(r, config, places);
     references(r, config, places);
+    pools::pools(r, config, places);
     destinations(r, config, places, &owner);
     recorders(r, config, places);
 }

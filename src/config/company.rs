@@ -57,6 +57,8 @@ pub struct Company {
     /// How its PBX may send callers on.
     pub transfer: TransferRules,
     pub limits: super::CompanyLimits,
+    /// What it may use of number tracking, and what it pays.
+    pub tracking: super::Tracking,
     /// Who is asked where each call goes; none: nobody, the route decides.
     pub decide: Option<Decide>,
 }

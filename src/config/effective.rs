@@ -1,6 +1,7 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
 mod archive;
+mod pool;
 mod trunk;
 mod voice;
 mod within;
@@ -47,6 +48,7 @@ impl Config {
             out.text("name", &site.name);
             out.text("company", &site.company);
             out.list("origins", &site.origins);
+            pool::of_site(&mut out, &site.visits);
         }
         for pool in &self.pools {
             write_pool(&mut out, pool);
@@ -281,6 +283,7 @@ fn write_company(out: &mut Writer, company: &Company) {
         write_schedule(out, schedule);
     }
     voice::of_company(out, company);
+    pool::of_company(out, &company.tracking);
     if let Some(closed) = &company.closed {
         out.table("[company.closed]");
         write_then(out, closed);
@@ -434,6 +437,8 @@ fn write_pool(out: &mut Writer, pool: &Pool) {
     if let Some(channel) = &pool.channel {
         out.map("channel", channel.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     }
+    pool::of_pool(out, pool.kind, &pool.rules);
+    pool::conditions(out, "[[pool.conditions]]", &pool.rules.conditions);
 }
 
 fn write_sink(out: &mut Writer, sink: &Sink) {

@@ -9,6 +9,7 @@ mod destinations;
 mod dialogs;
 mod dns;
 mod media;
+mod pool;
 mod prompts;
 mod rule;
 pub(super) mod schedule;

@@ -17,7 +17,7 @@ use crate::ids::E164;
 use crate::wire::sip::{Message, NameAddr, Uri};
 
 pub use desk::Desk;
-pub use hours::{Hours, next_change};
+pub use hours::{Hours, hours, next_change};
 pub use known::Known;
 pub use plan::{Choice, Plan, Question, Way, choose};
 

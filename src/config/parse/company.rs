@@ -55,6 +55,7 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         siprec: None,
         transfer: within::of_company(r, s),
         limits: company_limits(r, s),
+        tracking: super::pool::tracking(r, s),
         name: name?,
     };
     Some(company)

@@ -76,7 +76,7 @@ fn rule<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> O
 }
 
 /// One text or a list of them.
-fn patterns<'t, T>(
+pub(super) fn patterns<'t, T>(
     r: &mut Reader<'t>,
     s: &mut Section<'_, 't>,
     key: &'static str,

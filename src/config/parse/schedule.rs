@@ -9,7 +9,8 @@ use super::super::{Schedule, Span, Then};
 use super::destinations::{optional_ways, ways};
 use crate::limits;
 
-const WEEK: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+pub(in super::super) const WEEK: [&str; 7] =
+    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
 /// `[company.schedule]`.
 pub(super) fn schedule<'t>(r: &mut Reader<'t>, company: &mut Section<'_, 't>) -> Option<Schedule> {
@@ -66,7 +67,7 @@ pub(super) fn refusal<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Option
 }
 
 /// `09:00-18:00`, `22:00-06:00` (until the next morning), `00:00-24:00`.
-fn span(text: &str) -> Result<Span, String> {
+pub(super) fn span(text: &str) -> Result<Span, String> {
     let bad = || format!("`{}` is not a part of a day; write it like \"09:00-18:00\"", text.escape_debug());
     let (from, to) = text.split_once('-').ok_or_else(bad)?;
     let minutes = |text: &str| {

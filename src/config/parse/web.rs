@@ -24,7 +24,8 @@ pub(super) fn site<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut 
         r.problem(s.place(), "`origins` is empty: no page could ask for a number; write [\"https://www.example.com\"]");
     }
     let origins = origins.unwrap_or_default().into_iter().map(|(origin, _)| origin).collect();
-    Some(Site { name: name?, company: company?, origins })
+    let visits = super::pool::visits(r, s);
+    Some(Site { name: name?, company: company?, origins, visits })
 }
 
 pub(super) fn pool<'t>(
@@ -89,11 +90,12 @@ pub(super) fn pool<'t>(
         r.problem(place, format!("has {} keys; write 1 to {}", map.len(), limits::CHANNEL_KEYS));
     }
     let recording = r.boolean(s, "recording").optional();
+    let rules = super::pool::rules(r, s, kind, marks);
     let site = site.optional();
     let hold = hold.or(30 * MINUTE);
     let channel: Option<Channel> = channel.optional().map(Arc::new);
     let (name, company, kind) = (name?, company?, kind?);
-    Some(Pool { name, company, site, kind, numbers: flat, hold, channel, calls_max_per_number, recording })
+    Some(Pool { name, company, site, kind, numbers: flat, hold, channel, calls_max_per_number, recording, rules })
 }
 
 pub(super) fn sink<'t>(

@@ -26,6 +26,7 @@ fn pool(name: &str, site: Option<&str>, numbers: std::ops::Range<u32>) -> Arc<co
         hold: HOLD,
         channel: None,
         recording: None,
+        rules: config::PoolRules::default(),
     })
 }
 
@@ -34,7 +35,12 @@ fn number(index: u32) -> E164 {
 }
 
 fn site(name: &str) -> Arc<config::Site> {
-    Arc::new(config::Site { name: name.into(), company: "acme".into(), origins: Vec::new() })
+    Arc::new(config::Site {
+        name: name.into(),
+        company: "acme".into(),
+        origins: Vec::new(),
+        visits: config::Visits::default(),
+    })
 }
 
 fn start() -> Now {

@@ -37,7 +37,7 @@ impl Hours {
 
 /// Hours follow the clock on the wall: in the hour that a change of clocks leaves out nobody can call, in the one that it
 /// repeats both count. A span that ends on the next day belongs to the day on which it began, holidays too.
-pub(super) fn hours(schedule: Option<&Schedule>, at: Wall) -> Hours {
+pub fn hours(schedule: Option<&Schedule>, at: Wall) -> Hours {
     let Some(schedule) = schedule else { return Hours::Always };
     // Out of range is thousands of years away.
     let Ok(at) = Timestamp::from_microsecond(at.0) else { return Hours::Closed };
