@@ -11,6 +11,8 @@ mod demo;
 mod erase;
 mod keys;
 mod ladder;
+mod ledger;
+mod pools;
 mod replay;
 mod route;
 mod run;
@@ -49,6 +51,8 @@ enum Command {
     Erase(erase::Args),
     Decrypt(decrypt::Args),
     Trace(trace::Args),
+    Pools(pools::Args),
+    Ledger(ledger::Args),
 }
 
 /// How a command ended.
@@ -107,6 +111,8 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Erase(args) => erase::execute(args),
         Command::Decrypt(args) => decrypt::execute(args),
         Command::Trace(args) => trace::execute(args),
+        Command::Pools(args) => pools::execute(args),
+        Command::Ledger(args) => ledger::execute(args),
     }
 }
 
@@ -168,7 +174,7 @@ mod tests {
             names,
             [
                 "run", "demo", "check", "call", "answer", "replay", "route", "verify", "keys", "erase", "decrypt",
-                "trace"
+                "trace", "pools", "ledger"
             ]
         );
     }
@@ -195,6 +201,13 @@ mod tests {
             (vec!["call", "+442079460000", "--for", "5"], Exit::Usage),
             (vec!["verify"], Exit::Usage),
             (vec!["check"], Exit::Done),
+            (vec!["pools"], Exit::Done),
+            (vec!["pools", "https://shop.example/?utm_source=yandex"], Exit::Done),
+            (vec!["pools", "https://shop.example/", "--json", "--device", "mobile"], Exit::Done),
+            (vec!["pools", "https://shop.example/", "--user-agent", "Googlebot/2.1"], Exit::Bad),
+            (vec!["pools", "https://shop.example/", "--site", "nobody"], Exit::Usage),
+            (vec!["pools", "https://shop.example/", "--at", "noon"], Exit::Usage),
+            (vec!["pools", "--staff-link", "7d"], Exit::Usage),
             (vec!["route"], Exit::Usage),
             (vec!["route", "--codes"], Exit::Done),
             (vec!["route", "+442079460000"], Exit::Done),

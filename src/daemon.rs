@@ -4,6 +4,7 @@
 //! and recorder → signalling → sinks → HTTP → "ready". Stop: no new calls → wait → hang up → media → recordings → sinks
 //! → HTTP → journal. What a part needs at its end outlives it.
 
+mod catalogue;
 mod hooks;
 mod lost;
 mod reload;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
-use crate::config::{Config, Listener};
+use crate::config::{Config, Listener, Problems};
 use crate::core::admission::Spent;
 use crate::core::b2bua::{B2bua, Settings};
 use crate::core::event::{Body, Event};
@@ -30,6 +31,7 @@ use crate::ids::CallId;
 use crate::io::allocator::{AllocatorHandle, Setup};
 use crate::io::archive::{Archive, Keeper, Uploads};
 use crate::io::calls::Calls;
+use crate::io::catalogue::{Ask, Books, Store};
 use crate::io::certificates::Certificates;
 use crate::io::clock;
 use crate::io::deciders::{BadDecider, Deciders};
@@ -60,6 +62,12 @@ pub enum StartError {
     Sink(BadSink),
     #[error(transparent)]
     Decide(BadDecider),
+    /// The way out stands in the text.
+    #[error(
+        "the catalogue that was put through the API and the configuration file do not fit together; correct the file, or \
+         move the folder `catalogue` out of the data folder to start with what the file says:\n{0}"
+    )]
+    Catalogue(Problems),
     #[error("lease feed: {0}")]
     Feed(FeedRefused),
 }
@@ -90,6 +98,8 @@ pub struct Daemon {
     recordings: Arc<Recordings>,
     journal: Journal,
     allocator: AllocatorHandle,
+    catalogue: Store,
+    orders: mpsc::Receiver<Ask>,
     feed: Option<LeaseFeed>,
     sinks: Sinks,
     metrics: Arc<Metrics>,
@@ -116,7 +126,7 @@ pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 impl Daemon {
     /// Starts every part. To be called inside [`runtime`].
-    pub async fn start(mut config: Config, options: Options) -> Result<Daemon, StartError> {
+    pub async fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         ignore_file_size_signal();
         raise_descriptor_limit();
         let data_dir = config.node.data_dir.clone();
@@ -126,11 +136,18 @@ impl Daemon {
         if recovery.torn_bytes > 0 {
             tracing::warn!(bytes = recovery.torn_bytes, "the journal's torn last write was cut");
         }
+        let catalogue = Store::open(&data_dir).map_err(at("catalogue"))?;
+        let applied = catalogue.applied(config, options.config_path.as_deref());
+        let mut config = applied.map_err(StartError::Catalogue)?;
         let table = Arc::new(LeaseTable::new());
+        let books = Arc::new(Books::default());
         let calls = Arc::new(Calls::default());
-        let observer = Arc::clone(&calls);
-        journal.observe(move |seq, event| observer.observe(seq, event));
-        let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, &config)?;
+        let (observer, bookkeeper) = (Arc::clone(&calls), Arc::clone(&books));
+        journal.observe(move |seq, event| {
+            observer.observe(seq, event);
+            bookkeeper.observe(event);
+        });
+        let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, &books, &config)?;
 
         let metrics = Arc::new(Metrics::new());
         let allocator = start_allocator(&config, &journal, &metrics, Arc::clone(&table), leases);
@@ -198,6 +215,7 @@ impl Daemon {
         );
         let keeper = Keeper::start(Arc::clone(&archive)).map_err(at("archive"))?;
         let uploads = Uploads::start(&archive).map_err(io::Error::other).map_err(at("archive"))?;
+        let (orders_in, orders) = mpsc::channel(limits::CATALOGUE_ORDERS);
         let app = AppState::new(Parts {
             config: Arc::clone(&config),
             metrics: Arc::clone(&metrics),
@@ -207,6 +225,8 @@ impl Daemon {
             live,
             messages: Arc::clone(&messages),
             archive,
+            orders: orders_in,
+            ledger: books,
             readiness: Arc::clone(&readiness),
             signalling: commands.clone(),
             demo: options.demo,
@@ -247,6 +267,8 @@ impl Daemon {
             recordings,
             journal,
             allocator,
+            catalogue,
+            orders,
             feed,
             sinks,
             metrics,
@@ -297,6 +319,7 @@ impl Daemon {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hang_up.recv() => self.reload().await,
+                Some(ask) = self.orders.recv() => self.answer(ask).await,
                 () = thread_ends(&self.signalling) => {
                     tracing::error!("the signalling thread ended by itself");
                     self.shut_down(std::future::ready(())).await;
@@ -388,6 +411,7 @@ fn recover(
     journal: &Journal,
     data_dir: &std::path::Path,
     calls: &Calls,
+    books: &Books,
     config: &Config,
 ) -> Result<(Vec<LeaseRecord>, lost::Spoken, Spent), StartError> {
     let recipients = Recipients::parse(&config.recording.keep.recipients).map_err(io::Error::other);
@@ -401,6 +425,7 @@ fn recover(
             unfinished.observe(record);
             if let Ok((_, event)) = record.event() {
                 calls.observe(record.seq, &event);
+                books.observe(&event);
                 leases.observe(&event.body);
                 spent.observe(&event);
                 spoken.observe(event.body);

@@ -3,6 +3,7 @@
 pub mod allocator;
 pub mod archive;
 pub mod calls;
+pub mod catalogue;
 pub mod certificates;
 pub mod clock;
 pub mod deciders;

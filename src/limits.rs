@@ -380,6 +380,15 @@ pub const QUOTA_ADDRESSES: usize = 50_000;
 pub const LEDGER_ROWS: usize = 100_000;
 /// Seconds of talk up to which the ledger tells calls apart: a day.
 pub const LEDGER_TALK: u32 = 86_400;
+/// Versions of the catalogue that are kept.
+pub const CATALOGUE_VERSIONS: usize = 1_000;
+/// Changes that one version names, and characters of a value in them.
+pub const CATALOGUE_CHANGES: usize = 200;
+pub const CATALOGUE_VALUE: usize = 120;
+/// Body of a catalogue: some ten thousand pools with ranges.
+pub const HTTP_CATALOGUE: usize = 8 * 1024 * 1024;
+/// Requests about the catalogue that wait.
+pub const CATALOGUE_ORDERS: usize = 16;
 /// Parameters of a landing page's address that are looked at.
 pub const QUERY_PAIRS: usize = 128;
 /// One key of such a map.

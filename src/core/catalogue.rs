@@ -12,9 +12,11 @@
 //!
 //! [`explain`] says all of this in words, by the same functions that decide.
 
+pub mod document;
 mod explain;
 mod fit;
 mod ledger;
+mod question;
 mod score;
 mod steps;
 mod visit;
@@ -32,6 +34,7 @@ use crate::time::Wall;
 
 pub use explain::{Check, Explanation, PoolView, VisitView, explain};
 pub use ledger::{Ledger, Row};
+pub use question::{NoAnswer, Question};
 pub use score::{Score, score};
 pub use steps::{Fallbacks, Static, warnings};
 pub use visit::{AddressQuota, Judgement, Staff, Visit};

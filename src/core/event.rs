@@ -569,6 +569,8 @@ pub enum Body {
         version: String,
     },
     NodeStopped,
+    /// Somebody changed the catalogue of sites and pools.
+    CatalogueChanged(CatalogueData),
     /// Part of the journal could not be read; it goes on in a new segment, and this is that segment's first record.
     JournalDamaged(DamageData),
     /// We are registered at a trunk: its calls can reach us.
@@ -644,6 +646,21 @@ pub struct DamageData {
     pub last_good_hash: String,
 }
 
+/// Who changed the catalogue, and what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogueData {
+    pub version: u64,
+    /// Name of a user of the API.
+    pub by: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+    /// The version that it went back to; 0: the configuration file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rolled_back_to: Option<u64>,
+    /// One line a key.
+    pub changes: Vec<String>,
+}
+
 impl Body {
     /// The CloudEvents `type`.
     pub fn kind(&self) -> &'static str {
@@ -682,6 +699,7 @@ impl Body {
             Body::TrunkUnregistered(_) => "leaseline.trunk.unregistered",
             Body::TrunkUp(_) => "leaseline.trunk.up",
             Body::TrunkDown(_) => "leaseline.trunk.down",
+            Body::CatalogueChanged(_) => "leaseline.catalogue.changed",
             Body::JournalDamaged(_) => "leaseline.journal.damaged",
             Body::EventsDropped { .. } => "leaseline.events.dropped",
         }

@@ -14,28 +14,33 @@ impl Daemon {
     /// they began with.
     pub async fn reload(&mut self) {
         systemd::reloading();
-        let old = self.config.load_full();
-        match Config::load(self.config_path.as_deref()) {
+        let path = self.config_path.as_deref();
+        match Config::load(path).and_then(|config| self.catalogue.applied(config, path)) {
             Err(problems) => tracing::error!("the new configuration is refused, the old one stays:\n{problems}"),
-            Ok(mut new) => {
-                keep_what_needs_a_restart(&old, &mut new);
-                new.sip.calls_max = new.sip.calls_max.min(self.engine.calls_max());
-                let new = Arc::new(new);
-                self.settings = Arc::new(self.settings.successor(Arc::clone(&new)));
-                self.say(Command::Reload(Arc::clone(&self.settings)));
-                self.allocator.reconfigure(&new);
-                if let (Some(feed), Some(rules)) = (&self.feed, &new.lease_feed) {
-                    feed.reconfigure(feed_numbers(&new), rules.stale_after);
-                }
-                for bad in self.sinks.apply(&new.sinks).await {
-                    tracing::error!(%bad, "this sink is not running");
-                }
-                self.messages.set_bytes_max(new.trace.memory);
-                self.config.store(new);
+            Ok(new) => {
+                self.adopt(new).await;
                 tracing::info!("the new configuration is in force");
             }
         }
         systemd::ready("taking calls");
+    }
+
+    /// Hands the parts a configuration that was found good.
+    pub(super) async fn adopt(&mut self, mut new: Config) {
+        keep_what_needs_a_restart(&self.config.load_full(), &mut new);
+        new.sip.calls_max = new.sip.calls_max.min(self.engine.calls_max());
+        let new = Arc::new(new);
+        self.settings = Arc::new(self.settings.successor(Arc::clone(&new)));
+        self.say(Command::Reload(Arc::clone(&self.settings)));
+        self.allocator.reconfigure(&new);
+        if let (Some(feed), Some(rules)) = (&self.feed, &new.lease_feed) {
+            feed.reconfigure(feed_numbers(&new), rules.stale_after);
+        }
+        for bad in self.sinks.apply(&new.sinks).await {
+            tracing::error!(%bad, "this sink is not running");
+        }
+        self.messages.set_bytes_max(new.trace.memory);
+        self.config.store(new);
     }
 }
 

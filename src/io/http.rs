@@ -9,6 +9,7 @@ mod assets;
 mod bans;
 mod body;
 mod calls;
+mod catalogue;
 mod demo;
 mod events;
 mod leases;
@@ -46,6 +47,7 @@ use crate::config::Config;
 use crate::io::allocator::AllocatorHandle;
 use crate::io::archive::Archive;
 use crate::io::calls::Calls;
+use crate::io::catalogue::{Books, Orders};
 use crate::io::journal::Journal;
 use crate::io::messages::Messages;
 use crate::io::metrics::Metrics;
@@ -65,6 +67,9 @@ pub struct Parts {
     pub live: Arc<LiveCalls>,
     pub messages: Arc<Messages>,
     pub archive: Arc<Archive>,
+    /// To the owner of the configuration.
+    pub orders: Orders,
+    pub ledger: Arc<Books>,
     pub readiness: Arc<Readiness>,
     /// For what only signalling knows.
     pub signalling: mpsc::UnboundedSender<Command>,
@@ -83,6 +88,8 @@ pub struct AppState {
     live: Arc<LiveCalls>,
     messages: Arc<Messages>,
     archive: Arc<Archive>,
+    orders: Orders,
+    ledger: Arc<Books>,
     listeners: archive::Listeners,
     readiness: Arc<Readiness>,
     signalling: mpsc::UnboundedSender<Command>,
@@ -108,6 +115,8 @@ impl AppState {
             live: parts.live,
             messages: parts.messages,
             archive: parts.archive,
+            orders: parts.orders,
+            ledger: parts.ledger,
             listeners: archive::Listeners::default(),
             readiness: parts.readiness,
             signalling: parts.signalling,
@@ -156,6 +165,11 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/feed/leases", Token, &["GET"], get(leases::feed)),
         route("/v1/numbers", Token, &["GET"], get(leases::numbers)),
         route("/v1/pools", Token, &["GET"], get(leases::pools)),
+        route("/v1/catalogue", Token, &["GET", "PUT"], get(catalogue::current).put(catalogue::replace)),
+        route("/v1/catalogue/versions", Token, &["GET"], get(catalogue::versions)),
+        route("/v1/catalogue/rollback", Token, &["POST"], post(catalogue::roll_back)),
+        route("/v1/catalogue/explain", Token, &["POST"], post(catalogue::explain)),
+        route("/v1/ledger", Token, &["GET"], get(catalogue::ledger)),
         route("/v1/trunks", Token, &["GET"], get(trunks::list)),
         route("/v1/calls", Token, &["GET"], get(calls::list)),
         route("/v1/calls/live", Token, &["GET"], get(calls::live)),

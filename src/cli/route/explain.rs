@@ -11,6 +11,7 @@ use crate::config::{
 use crate::core::agent::Reliable;
 use crate::core::auth::digest::Algorithm;
 use crate::core::b2bua::Settings;
+use crate::core::catalogue::warnings;
 use crate::core::{number, route};
 use crate::ids::E164;
 
@@ -52,6 +53,9 @@ pub(in crate::cli) fn explain(config: &Config) -> String {
             pool.name,
             uris.join(", ")
         );
+    }
+    for warning in warnings(config) {
+        let _ = writeln!(text, "# warning: {warning}");
     }
     text
 }

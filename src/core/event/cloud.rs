@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, DayStampedData, ErasedData, Event,
-    FraudData, HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, SilentData, SiprecData,
-    Transferred, TrunkData,
+    AlarmData, ArchivedData, BanData, Body, CallData, CatalogueData, DamageData, DayClosedData, DayStampedData,
+    ErasedData, Event, FraudData, HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, SilentData,
+    SiprecData, Transferred, TrunkData,
 };
 use crate::core::lease::Lease;
 use crate::ids::{CallId, EventId};
@@ -90,6 +90,7 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
         "leaseline.recording.resumed" => Body::RecordingResumed(read(text)?),
         "leaseline.fraud.suspected" => Body::FraudSuspected(read(text)?),
         "leaseline.defence.banned" => Body::DefenceBanned(read(text)?),
+        "leaseline.catalogue.changed" => Body::CatalogueChanged(read(text)?),
         "leaseline.lease.granted" => Body::LeaseGranted(read(text)?),
         "leaseline.lease.renewed" => Body::LeaseRenewed(read(text)?),
         "leaseline.lease.released" => Body::LeaseReleased(read(text)?),
@@ -161,6 +162,7 @@ enum Data<'a> {
     Pause(&'a PauseData),
     Fraud(&'a FraudData),
     Ban(&'a BanData),
+    Catalogue(&'a CatalogueData),
     Lease(&'a Lease),
     Signal(SignalWritten<'a>),
     Started(Started<'a>),
@@ -190,6 +192,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::RecordingPaused(pause) | Body::RecordingResumed(pause) => Data::Pause(pause),
         Body::FraudSuspected(fraud) => Data::Fraud(fraud),
         Body::DefenceBanned(ban) => Data::Ban(ban),
+        Body::CatalogueChanged(change) => Data::Catalogue(change),
         Body::LeaseGranted(lease)
         | Body::LeaseRenewed(lease)
         | Body::LeaseReleased(lease)
@@ -475,6 +478,13 @@ pub(crate) mod tests {
                 trunk: "carrier".into(),
                 number: "+442079460500".into(),
                 refused: 3,
+            }),
+            Body::CatalogueChanged(CatalogueData {
+                version: 8,
+                by: "ann".into(),
+                note: Some("spring".into()),
+                rolled_back_to: Some(3),
+                changes: vec!["pool web: priority: 0 → 5".into()],
             }),
             Body::DefenceBanned(BanData {
                 address: "198.18.0.1".parse().unwrap(),

@@ -12,8 +12,13 @@ use crate::limits;
 /// Reads a body as JSON. Pages send it as `text/plain`, so that no preflight is needed and `sendBeacon` may carry it;
 /// a form's fields are read as texts. An empty body is an empty object.
 pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+    read_up_to(request, limits::HTTP_BODY).await
+}
+
+/// The same, of a body of at most so many bytes.
+pub(super) async fn read_up_to<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, Problem> {
     let is_form = is_form(&request)?;
-    let bytes = tokio::time::timeout(limits::HTTP_BODY_TIME, collect(request)).await.map_err(|_| {
+    let bytes = tokio::time::timeout(limits::HTTP_BODY_TIME, collect(request, most)).await.map_err(|_| {
         Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "The body did not arrive within ten seconds.")
     })??;
     if is_form {
@@ -78,20 +83,20 @@ fn is_form(request: &Request) -> Result<bool, Problem> {
     }
 }
 
-async fn collect(request: Request) -> Result<Vec<u8>, Problem> {
+async fn collect(request: Request, most: usize) -> Result<Vec<u8>, Problem> {
     let too_large = || {
-        let detail = format!("A body may have {} bytes here.", limits::HTTP_BODY);
+        let detail = format!("A body may have {most} bytes here.");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
     };
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > limits::HTTP_BODY as u64) {
+    if announced.is_some_and(|length: u64| length > most as u64) {
         return Err(too_large());
     }
     let mut body = Vec::new();
     let mut stream = request.into_body().into_data_stream();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| Problem::bad_request("body_broken", "The body ended before its time."))?;
-        if body.len() + chunk.len() > limits::HTTP_BODY {
+        if body.len() + chunk.len() > most {
             return Err(too_large());
         }
         body.extend_from_slice(&chunk);

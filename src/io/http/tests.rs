@@ -113,6 +113,8 @@ fn world_asking(token: Option<&str>, demo: Option<Arc<Demo>>, signalling: mpsc::
     readiness.set(Phase::Ready);
     let config = Arc::new(ArcSwap::from_pointee(config));
     let archive = Arc::new(Archive::open(Arc::clone(&config), journal.clone(), Default::default()).unwrap());
+    // Nobody answers them here; tests/binary changes catalogues.
+    let (orders, _) = mpsc::channel(1);
     let state = AppState::new(Parts {
         config,
         archive,
@@ -122,6 +124,8 @@ fn world_asking(token: Option<&str>, demo: Option<Arc<Demo>>, signalling: mpsc::
         calls: Arc::new(Calls::default()),
         live: Arc::new(LiveCalls::new(|_| true)),
         messages: Arc::new(Messages::new(1 << 20)),
+        orders,
+        ledger: Arc::default(),
         readiness,
         signalling,
         demo,
