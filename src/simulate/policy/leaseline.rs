@@ -1,9 +1,11 @@
 //! Ours: the production allocator and attribution, driven as the daemon drives them, with the world's clock.
 
+use std::collections::BTreeMap;
+
 use super::{Answer, Policy, Ring, Shown};
 use crate::config::Config;
-use crate::core::attribution::decide;
-use crate::core::event::{Attribution, AttributionKind};
+use crate::core::attribution::{self, Attributor, Model, Question};
+use crate::core::event::AttributionKind;
 use crate::core::lease::LeaseTable;
 use crate::core::pool::{Allocator, Ask, Output, Rules};
 use crate::ids::{E164, LeaseId};
@@ -19,6 +21,7 @@ pub(super) struct Leaseline<'w> {
     rules: Rules,
     allocator: Allocator,
     table: LeaseTable,
+    attributor: Attributor,
     revision: u64,
     /// The lease that each cookie's pages have.
     leases: Vec<Option<LeaseId>>,
@@ -28,14 +31,19 @@ pub(super) struct Leaseline<'w> {
 impl<'w> Leaseline<'w> {
     pub(super) fn new(world: &'w World, numbers: usize) -> Leaseline<'w> {
         let config = configuration(numbers);
-        let rules =
-            Rules { ttl: config.lease.ttl, renew_after: config.lease.renew_after, memory: config.attribution.memory };
+        let rules = Rules {
+            ttl: config.lease.ttl,
+            renew_after: config.lease.renew_after,
+            memory: config.attribution.memory,
+            tail: Model::default().tail(),
+        };
         Leaseline {
             world,
             numbers: config.pools.first().map(|pool| pool.numbers.clone()).unwrap_or_default(),
             rules,
             allocator: Allocator::new(rules, &config.pools, &config.sites, [7; 32]),
             table: LeaseTable::new(),
+            attributor: Attributor::default(),
             revision: 0,
             leases: vec![None; world.cookies.len()],
             out: Vec::new(),
@@ -75,22 +83,33 @@ impl<'w> Leaseline<'w> {
         }
     }
 
-    fn answer(&self, attribution: &Attribution) -> Answer {
-        let candidates = attribution.candidates.iter();
-        let candidates = candidates.filter_map(|one| Some((cookie(&one.visitor_id)?, one.probability))).collect();
+    /// The visitor where one is likelier than nobody; campaign and source as all candidates together make them likeliest.
+    fn answer(&self, answer: &attribution::Answer) -> Answer {
+        let attribution = &answer.attribution;
+        let persons = answer.persons.iter();
+        let candidates = persons.filter_map(|one| Some((cookie(&one.lease.visitor_id)?, one.probability))).collect();
         if attribution.kind != AttributionKind::Visitor {
-            let somebody: f64 = attribution.candidates.iter().map(|one| one.probability).sum();
-            return Answer { confidence: Some(1.0 - somebody), candidates, ..Answer::default() };
+            return Answer { confidence: Some(answer.nobody), candidates, ..Answer::default() };
         }
-        let campaign = attribution.session.as_deref().and_then(|session| self.world.campaign_of(session));
+        let (mut campaigns, mut sources) = (BTreeMap::new(), BTreeMap::new());
+        for person in &answer.persons {
+            if let Some(campaign) = self.world.campaign_of(&person.lease.session) {
+                *campaigns.entry(campaign).or_insert(0.0) += person.probability;
+                *sources.entry(self.world.source_of(campaign)).or_insert(0.0) += person.probability;
+            }
+        }
         Answer {
             cookie: attribution.visitor_id.as_deref().and_then(cookie),
-            campaign,
-            source: None,
+            campaign: likeliest(&campaigns),
+            source: likeliest(&sources),
             confidence: Some(attribution.confidence),
             candidates,
         }
     }
+}
+
+fn likeliest(shares: &BTreeMap<u16, f64>) -> Option<u16> {
+    shares.iter().max_by(|left, right| left.1.total_cmp(right.1)).map(|(index, _)| *index)
 }
 
 impl Policy for Leaseline<'_> {
@@ -151,8 +170,17 @@ impl Policy for Leaseline<'_> {
 
     fn call(&mut self, at: Ms, ring: Ring<'_>) -> Answer {
         let now = self.turn(at);
-        let attribution = decide(&self.table, now.wall, &self.numbers[ring.number], None, self.rules.memory);
-        self.answer(&attribution)
+        let question = Question {
+            company: "acme",
+            number: &self.numbers[ring.number],
+            caller: ring.caller.map(E164::as_str),
+            caller_region: ring.region.map(|region| &**region),
+            channel: None,
+            memory: self.rules.memory,
+        };
+        let answer = self.attributor.decide(&self.table, now.wall, &question);
+        self.attributor.learn(now.wall, &question, &answer);
+        self.answer(&answer)
     }
 }
 
