@@ -16,6 +16,7 @@ mod pools;
 mod replay;
 mod route;
 mod run;
+mod simulate;
 mod trace;
 mod verify;
 
@@ -47,6 +48,7 @@ enum Command {
     Replay(replay::Args),
     Route(route::Args),
     Verify(verify::Args),
+    Simulate(simulate::Args),
     Keys(keys::Args),
     Erase(erase::Args),
     Decrypt(decrypt::Args),
@@ -107,6 +109,7 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Replay(args) => replay::execute(args),
         Command::Route(args) => route::execute(args),
         Command::Verify(args) => verify::execute(args),
+        Command::Simulate(args) => simulate::execute(args),
         Command::Keys(args) => keys::execute(args),
         Command::Erase(args) => erase::execute(args),
         Command::Decrypt(args) => decrypt::execute(args),
@@ -173,8 +176,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "run", "demo", "check", "call", "answer", "replay", "route", "verify", "keys", "erase", "decrypt",
-                "trace", "pools", "ledger"
+                "run", "demo", "check", "call", "answer", "replay", "route", "verify", "simulate", "keys", "erase",
+                "decrypt", "trace", "pools", "ledger"
             ]
         );
     }
