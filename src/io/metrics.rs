@@ -452,6 +452,7 @@ impl Metrics {
             "GET" => "GET",
             "HEAD" => "HEAD",
             "POST" => "POST",
+            "PUT" => "PUT",
             "DELETE" => "DELETE",
             "OPTIONS" => "OPTIONS",
             _ => "other",
