@@ -389,6 +389,10 @@ pub const CATALOGUE_VALUE: usize = 120;
 pub const HTTP_CATALOGUE: usize = 8 * 1024 * 1024;
 /// Requests about the catalogue that wait.
 pub const CATALOGUE_ORDERS: usize = 16;
+/// Visitors who see the number of one campaign at once.
+pub const PARAMS_SHARERS: u64 = 10_000;
+/// Characters of a language's tag.
+pub const LANGUAGE: usize = 35;
 /// Parameters of a landing page's address that are looked at.
 pub const QUERY_PAIRS: usize = 128;
 /// One key of such a map.

@@ -10,8 +10,12 @@
 //!    first to get the number again.
 //!
 //! Which number a new visitor gets is decided by what a confusion would cost ([`choose`]). When every number is on a
-//! page, the visitor joins a number of visitors of the same campaign (`shared`); when there is none, the page keeps the
-//! real number (`pool_exhausted`, counted per pool). The step is told on the lease ([`Class`]).
+//! page, the visitor joins a number of visitors of the same campaign (`shared`). When there is none, the page shows the
+//! static number of the visitor's source, else the overflow number, else keeps the real one (`pool_exhausted`, counted per
+//! pool). The step is told on the lease ([`Class`]); a static number is no lease: it is shown to all alike, nothing is held,
+//! and a call to it is attributed to its channel.
+//!
+//! Which of a site's pools a visit may have a number of, and in which order, the catalogue says ([`Selector`]).
 //!
 //! *Time.* Timers run on the monotonic clock; the wall clock only dates what people read, so setting it ends no lease.
 //!
@@ -24,6 +28,7 @@
 
 mod choose;
 mod leasing;
+mod params;
 mod reconfigure;
 mod restore;
 mod shelf;
@@ -38,9 +43,11 @@ use rand_core::{Rng as _, SeedableRng as _};
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::config;
+use crate::config::{self, Binding};
+use crate::core::catalogue::{Facts, Fallbacks, Selector};
 use crate::core::event::{Body, Event, Session};
 use crate::core::lease::{Change, Class, Entry, Lease, Page, bounded, is_visitor_id};
+use crate::core::source::Source;
 use crate::ids::{E164, LeaseId};
 use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
@@ -59,6 +66,10 @@ pub struct Allocator {
     pools: Vec<Pool>,
     /// Site → its pools in the order of the configuration, then those of its company that name no site.
     sites: HashMap<String, Vec<usize>>,
+    /// Which of them a visit may have a number of.
+    selector: Selector,
+    /// What is shown when they have none.
+    fallbacks: Fallbacks,
     /// Never shrinks; what leaves the configuration goes to `vacant` when its last hold ends.
     slots: Vec<Slot>,
     vacant: Vec<usize>,
@@ -84,6 +95,7 @@ struct Pool {
     company: String,
     site: Option<String>,
     hold: Duration,
+    binding: Binding,
     shelf: Shelf,
     numbers: usize,
     leased: usize,
@@ -91,6 +103,8 @@ struct Pool {
     granted: u64,
     shared: u64,
     exhausted: u64,
+    source_static: u64,
+    overflow: u64,
 }
 
 #[derive(Debug)]
@@ -155,6 +169,8 @@ impl Allocator {
             rng: ChaCha12Rng::from_seed(seed),
             pools: Vec::new(),
             sites: HashMap::new(),
+            selector: Selector::default(),
+            fallbacks: Fallbacks::default(),
             slots: Vec::new(),
             vacant: Vec::new(),
             numbers: HashMap::new(),
@@ -176,33 +192,58 @@ impl Allocator {
             Some(id) if is_visitor_id(&id) => id,
             _ => format!("{:032x}", self.draw()),
         };
-        let Some(pools) = self.sites.get(&ask.site) else {
-            return Err(NoNumber { code: "unknown_site", visitor_id });
-        };
-        let Some(&first) = pools.first() else {
-            return Err(NoNumber { code: "no_pool", visitor_id });
-        };
+        let none = |code, visitor_id| NoNumber { code, visitor_id, instead: None };
+        if !self.selector.knows(&ask.site) {
+            return Err(none("unknown_site", visitor_id));
+        }
+        if !self.selector.has_pools(&ask.site) {
+            return Err(none("no_pool", visitor_id));
+        }
         let session = bounded(ask.session);
+        let kin = Kin::of(&session, ask.region.as_deref());
         let key = visitor_key(&ask.site, &visitor_id);
         let right = self.right_of(key, &visitor_id);
         if let Some(right) = right.filter(|right| self.is_theirs(*right)) {
-            let lease = self.touch(now, right, Some(session), out);
-            return Ok(Granted { shared: lease.shared, lease, swap: true, returning: true });
+            let moves =
+                self.is_of_another_campaign(right, &kin) && replaces(&session, &self.rights[right].lease.session);
+            // Who has just tapped the number is dialling it.
+            let stays = !moves || self.rights[right].pinned.is_some_and(|pinned| pinned > now.mono);
+            if stays {
+                let lease = self.touch(now, right, Some(session), out);
+                return Ok(Granted { shared: lease.shared, lease, swap: true, returning: true });
+            }
+            let _ = self.release(now, self.rights[right].lease.lease_id, out);
         }
-        let page = Page { device: ask.device, region: ask.region, ..Page::default() };
-        let kin = Kin::of(&session, page.region.as_deref());
-        let former = self.former_slot(key, &visitor_id, &ask.site);
-        let chosen = former.or_else(|| self.choose(now.wall, &ask.site, &kin));
-        let Some(slot) = chosen.or_else(|| self.choose_shared(&ask.site, &kin)) else {
-            self.pools[first].exhausted += 1;
-            return Err(NoNumber { code: "pool_exhausted", visitor_id });
+        let source = Source::of(&session);
+        let facts = Facts {
+            session: &session,
+            source: &source,
+            device: ask.device,
+            region: ask.region.as_deref(),
+            language: ask.language.as_deref(),
+            at: now.wall,
         };
+        let pools = self.selector.choose(&ask.site, &facts);
+        if pools.is_empty() {
+            return Err(none("no_pool_fits", visitor_id));
+        }
+        let former = || self.former_slot(key, &visitor_id, &pools);
+        let chosen = match ask.instead {
+            None => {
+                former().map(|slot| (slot, true)).or_else(|| Some((self.choose_among(now.wall, &pools, &kin)?, false)))
+            }
+            Some(_) => None,
+        };
+        let Some((slot, returning)) = chosen else {
+            return Err(self.refuse(&pools, &source, ask.instead, visitor_id));
+        };
+        let page = Page { device: ask.device, region: ask.region, ..Page::default() };
         // Somebody else sees the number that was theirs: from now on this one is.
         if let Some(right) = right {
             self.forget_right(right);
         }
         let lease = self.grant(now, slot, (ask.site, visitor_id), (session, page), out);
-        Ok(Granted { shared: lease.shared, lease, swap: true, returning: former.is_some() })
+        Ok(Granted { shared: lease.shared, lease, swap: true, returning })
     }
 
     /// The number is still on the page. Revives a lease that was released or lapsed, as long as it is held and nobody
@@ -363,6 +404,8 @@ impl Allocator {
             granted: pool.granted,
             shared: pool.shared,
             exhausted: pool.exhausted,
+            source_static: pool.source_static,
+            overflow: pool.overflow,
         })
     }
 

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 
 use crate::core::event::Session;
 
-pub use query::completed;
+pub use query::{completed, parameter};
 pub use referrer::host_of;
 pub use traffic::{Traffic, is_paid};
 

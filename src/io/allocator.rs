@@ -94,7 +94,7 @@ impl AllocatorHandle {
         let epoch = seed[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         // The epoch is public, so the rest of the seed alone makes the lease ids.
         seed[..8].fill(0);
-        let mut machine = Allocator::new(rules(config), &dynamic(config), &config.sites, seed);
+        let mut machine = Allocator::new(rules(config), given(config), &config.sites, seed);
         let mut out = Vec::new();
         machine.restore(now, records, &mut out);
         let owned = Owned {
@@ -181,6 +181,8 @@ impl AllocatorHandle {
             granted: 0,
             shared: 0,
             exhausted: 0,
+            source_static: 0,
+            overflow: 0,
         });
         owned.machine.pools().chain(fixed).collect()
     }
@@ -199,7 +201,7 @@ impl AllocatorHandle {
     pub fn reconfigure(&self, config: &Config) {
         self.0.lock().fixed = fixed(config);
         self.0.with(|machine, now, out| {
-            machine.reconfigure(now, rules(config), &dynamic(config), &config.sites, out);
+            machine.reconfigure(now, rules(config), given(config), &config.sites, out);
         });
     }
 
@@ -280,10 +282,9 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
-/// The pools this node leases from: none while it follows another allocator.
-fn dynamic(config: &Config) -> Vec<Arc<config::Pool>> {
-    let pools = if config.lease_feed.is_some() { &[] } else { config.pools.as_slice() };
-    pools.iter().filter(|pool| pool.kind == PoolKind::Dynamic).cloned().collect()
+/// The pools this node leases from, and the static ones behind them: none while it follows another allocator.
+fn given(config: &Config) -> &[Arc<config::Pool>] {
+    if config.lease_feed.is_some() { &[] } else { &config.pools }
 }
 
 fn fixed(config: &Config) -> Vec<Arc<config::Pool>> {

@@ -23,9 +23,10 @@ mod serve;
 mod status;
 mod stream;
 mod trunks;
+mod visits;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -44,6 +45,7 @@ pub use problem::Problem;
 pub use serve::serve;
 
 use crate::config::Config;
+use crate::core::catalogue::AddressQuota;
 use crate::io::allocator::AllocatorHandle;
 use crate::io::archive::Archive;
 use crate::io::calls::Calls;
@@ -90,6 +92,7 @@ pub struct AppState {
     archive: Arc<Archive>,
     orders: Orders,
     ledger: Arc<Books>,
+    quota: Mutex<AddressQuota>,
     listeners: archive::Listeners,
     readiness: Arc<Readiness>,
     signalling: mpsc::UnboundedSender<Command>,
@@ -117,6 +120,7 @@ impl AppState {
             archive: parts.archive,
             orders: parts.orders,
             ledger: parts.ledger,
+            quota: Mutex::default(),
             listeners: archive::Listeners::default(),
             readiness: parts.readiness,
             signalling: parts.signalling,
@@ -127,6 +131,11 @@ impl AppState {
             streams: Arc::new(Semaphore::new(limits::HTTP_STREAMS)),
             closing: watch::Sender::new(false),
         })
+    }
+
+    /// New leases of addresses.
+    fn quota(&self) -> MutexGuard<'_, AddressQuota> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one more stream.

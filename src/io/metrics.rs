@@ -129,6 +129,7 @@ pub struct Leases {
     pub granted: Family<InPool, Counter>,
     /// Requests that found no free number.
     pub exhausted: Family<InPool, Counter>,
+    pub excluded: Family<Excluded, Counter>,
     /// 1 while the lease table is out of step with its allocator.
     pub feed_stale: Gauge,
     pub feed_revision: Gauge,
@@ -248,6 +249,13 @@ pub struct Attributed {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Sealed {
     pub state: &'static str,
+}
+
+/// A visit that is not tracked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Excluded {
+    pub site: String,
+    pub reason: &'static str,
 }
 
 /// Name of a pool in the configuration.
@@ -442,6 +450,11 @@ impl Metrics {
         self.leases.granted.get_or_create(&InPool { pool: pool.to_owned() }).inc();
     }
 
+    /// A visit that saw the real number, and why.
+    pub fn visit_excluded(&self, site: &str, reason: &'static str) {
+        self.leases.excluded.get_or_create(&Excluded { site: site.to_owned(), reason }).inc();
+    }
+
     pub fn pool_exhausted(&self, pool: &str) {
         self.leases.exhausted.get_or_create(&InPool { pool: pool.to_owned() }).inc();
     }
@@ -532,6 +545,7 @@ impl Metrics {
         r.register("leases_active", "Numbers on visitors' pages", m.active.clone());
         r.register("leases_free", "Numbers of the pool that nobody holds", m.free.clone());
         r.register("leases_granted", "Leases granted", m.granted.clone());
+        r.register("visits_excluded", "Visits of offices, staff and crawlers, which see the real number", m.excluded.clone());
         r.register("leases_exhausted", "Requests that found no free number", m.exhausted.clone());
         r.register("lease_feed_stale", "1 while the lease table is out of step", m.feed_stale.clone());
         r.register("lease_feed_revision", "Last revision of the lease table", m.feed_revision.clone());

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
 mod archive;
+mod catalogue;
 mod certificates;
 mod codecs;
 mod connections;

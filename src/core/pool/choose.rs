@@ -90,9 +90,9 @@ impl Slot {
 }
 
 impl Allocator {
-    /// The idle number with the least risk, of the first of the site's pools that has an idle one.
-    pub(super) fn choose(&self, now: Wall, site: &str, new: &Kin) -> Option<usize> {
-        self.sites.get(site)?.iter().find_map(|&pool| self.choose_of(now, pool, new))
+    /// The idle number with the least risk, of the first of these pools that has an idle one.
+    pub(super) fn choose(&self, now: Wall, pools: &[usize], new: &Kin) -> Option<usize> {
+        pools.iter().find_map(|&pool| self.choose_of(now, pool, new))
     }
 
     fn choose_of(&self, now: Wall, pool: usize, new: &Kin) -> Option<usize> {
@@ -122,8 +122,7 @@ impl Allocator {
     }
 
     /// A number that visitors of the same campaign see, the one with the fewest.
-    pub(super) fn choose_shared(&self, site: &str, new: &Kin) -> Option<usize> {
-        let pools = self.sites.get(site)?;
+    pub(super) fn choose_shared(&self, pools: &[usize], new: &Kin) -> Option<usize> {
         let fewest = |&pool: &usize| self.pools[pool].shelf.busy.get(&new.campaign)?.first().copied();
         pools.iter().filter_map(fewest).min().map(|(_, slot)| slot)
     }

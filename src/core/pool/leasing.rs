@@ -20,13 +20,13 @@ impl Allocator {
         matches!(right.phase, Phase::OnPage { .. }) || self.slots[right.slot].on_page.is_empty()
     }
 
-    /// The number that this visitor had once, when it is idle and still of their site.
-    pub(super) fn former_slot(&mut self, key: VisitorKey, visitor: &str, site: &str) -> Option<usize> {
+    /// The number that this visitor had once, when it is idle and of one of these pools, whose numbers are for visitors.
+    pub(super) fn former_slot(&self, key: VisitorKey, visitor: &str, pools: &[usize]) -> Option<usize> {
         let slot = *self.former.get(&key)?;
         let at = &self.slots[slot];
-        let pools = self.sites.get(site)?;
-        let remembers = at.entry.past.iter().any(|lease| lease.visitor_id == visitor && lease.site == site);
-        let is_idle = matches!(at.place, Place::Idle { .. }) && at.pool.is_some_and(|pool| pools.contains(&pool));
+        let remembers = at.entry.past.iter().any(|lease| lease.visitor_id == visitor);
+        let is_idle = matches!(at.place, Place::Idle { .. })
+            && at.pool.is_some_and(|pool| pools.contains(&pool) && self.pools[pool].binding == Binding::Visitor);
         (remembers && is_idle).then_some(slot)
     }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{Allocator, Output, Phase, Place, Pool, Rules, Shelf, Slot, Timer, event};
-use crate::config::{self, PoolKind};
+use crate::config::{self, Binding, PoolKind};
+use crate::core::catalogue::{Fallbacks, Selector};
 use crate::core::event::Body;
 use crate::core::lease::{Change, Entry, Lease};
 use crate::ids::E164;
@@ -28,6 +29,9 @@ impl Allocator {
         self.rules = rules;
         let dynamic: Vec<&config::Pool> = pools.iter().map(|p| &**p).filter(|p| p.kind == PoolKind::Dynamic).collect();
         let before = std::mem::take(&mut self.pools);
+        let leased: Vec<Arc<config::Pool>> = pools.iter().filter(|p| p.kind == PoolKind::Dynamic).cloned().collect();
+        self.selector = Selector::new(&leased, sites);
+        self.fallbacks = Fallbacks::new(pools);
         self.pools = dynamic.iter().map(|pool| Pool::new(pool, &before)).collect();
         self.sites = sites.iter().map(|site| (site.name.clone(), pools_of(site, &self.pools))).collect();
         let mut owner: HashMap<&E164, usize> = HashMap::new();
@@ -137,14 +141,25 @@ impl Pool {
             company: pool.company.clone(),
             site: pool.site.clone(),
             hold: pool.hold.max(limits::HOLD_MIN),
-            shelf: Shelf::default(),
+            binding: pool.rules.binding,
+            shelf: Shelf { sharers_max: sharers_max(pool), ..Shelf::default() },
             numbers: 0,
             leased: 0,
             held: 0,
             granted: old.map_or(0, |old| old.granted),
             shared: old.map_or(0, |old| old.shared),
             exhausted: old.map_or(0, |old| old.exhausted),
+            source_static: old.map_or(0, |old| old.source_static),
+            overflow: old.map_or(0, |old| old.overflow),
         }
+    }
+}
+
+/// A number of a campaign is seen by all of its visitors.
+fn sharers_max(pool: &config::Pool) -> u64 {
+    match pool.rules.binding {
+        Binding::Visitor => limits::LEASE_SHARERS as u64,
+        Binding::Params => limits::PARAMS_SHARERS,
     }
 }
 

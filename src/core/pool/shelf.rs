@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::choose::Kin;
 use super::{NumberState, Slot};
-use crate::limits;
 
 type Shelves = HashMap<u64, BTreeSet<(u64, usize)>, foldhash::fast::FixedState>;
 
@@ -18,6 +17,8 @@ pub(super) struct Shelf {
     pub(super) by_source: Shelves,
     /// On pages and not full: (sharers, slot).
     pub(super) busy: Shelves,
+    /// Visitors that may see one of the numbers at once.
+    pub(super) sharers_max: u64,
 }
 
 /// Where a number stands. It says all that is needed to find it again.
@@ -73,7 +74,7 @@ impl Shelf {
                 }
             }
             Place::Busy { sharers, kin } => {
-                if let Some(kin) = kin.filter(|_| sharers < limits::LEASE_SHARERS as u64) {
+                if let Some(kin) = kin.filter(|_| sharers < self.sharers_max) {
                     self.busy.entry(kin.campaign).or_default().insert((sharers, slot));
                 }
             }

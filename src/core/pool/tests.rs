@@ -1,5 +1,7 @@
 //! The allocator against a model, in virtual time.
 
+mod catalogue;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::core::attribution::Tail;
+use crate::core::catalogue::Static;
 use crate::core::event::{Event, Session};
 use crate::core::lease::{Change, Device, Lease};
 use crate::ids::E164;
@@ -34,6 +35,11 @@ pub struct Ask {
     pub device: Device,
     /// Where the visitor is: ISO 3166-2, or ISO 3166-1 when no more is known.
     pub region: Option<Arc<str>>,
+    /// Of the browser, `en-GB`.
+    pub language: Option<Arc<str>>,
+    /// The visit gets no number of its own, and this is why: the static number of its source is shown. Who has a number
+    /// keeps it.
+    pub instead: Option<&'static str>,
 }
 
 /// A number for a visitor.
@@ -48,13 +54,16 @@ pub struct Granted {
     pub returning: bool,
 }
 
-/// No number: the page keeps the real one.
+/// No number of their own: the page shows a static one, or keeps the real one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoNumber {
-    /// `unknown_site`, `no_pool` (the site has no dynamic pool here) or `pool_exhausted`.
+    /// `unknown_site`, `no_pool` (the site has no dynamic pool here), `no_pool_fits`, `pool_exhausted`, or what the question
+    /// said.
     pub code: &'static str,
     /// To be remembered by the page all the same.
     pub visitor_id: String,
+    /// A static number to be shown all the same.
+    pub instead: Option<Static>,
 }
 
 /// Why a renewal, release or signal was refused.
@@ -121,6 +130,9 @@ pub struct PoolState {
     pub shared: u64,
     /// Visitors for whom there was no number, since the start.
     pub exhausted: u64,
+    /// Visits that were shown the static number of their source, and the overflow number.
+    pub source_static: u64,
+    pub overflow: u64,
 }
 
 /// One number and who has it.

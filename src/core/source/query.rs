@@ -34,6 +34,11 @@ pub fn completed(mut session: Session) -> Session {
     session
 }
 
+/// One parameter of a page's address, decoded; the first of several.
+pub fn parameter(page: &str, name: &str) -> Option<String> {
+    pairs(page).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
 /// The query's pairs, decoded, at most [`limits::QUERY_PAIRS`].
 fn pairs(page: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let query = page.split_once('?').map_or("", |(_, query)| query);

@@ -207,7 +207,7 @@ fn is_equal(left: &str, right: &str) -> bool {
     left.iter().zip(right.iter()).fold(0u8, |differs, (l, r)| differs | (l ^ r)) == 0
 }
 
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers
         .get_all(header::COOKIE)
         .iter()

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,13 +17,16 @@ use super::access::{self, Caller};
 use super::problem::Problem;
 use super::rate::RateLimit;
 use super::stream::Held;
+use super::visits::{self, Asked};
 use super::{AppState, body};
 use crate::core::event::Session;
 use crate::core::feed::Gone;
-use crate::core::lease::Lease;
+use crate::core::lease::{Device, Lease};
 use crate::core::number;
-use crate::core::pool::{Ask, NumberInfo, NumberState, Refused};
+use crate::core::pool::{Ask, NoNumber, NumberInfo, NumberState, Refused};
+use crate::core::source::completed;
 use crate::ids::LeaseId;
+use crate::io::clock;
 
 /// What a page sends.
 #[derive(Deserialize)]
@@ -42,26 +45,60 @@ pub(super) async fn acquire(
     request: Request,
 ) -> Result<Response, Problem> {
     within(&state.lease_rate, &caller)?;
+    let headers = request.headers().clone();
     let AcquireBody { site, visitor_id, session } = body::read(request).await?;
     if !access::origin_fits(&state.config.load(), &site, &caller, state.demo.is_some()) {
         return Err(Problem::forbidden("origin_not_allowed", "This page is not one of the site's `origins`."));
     }
-    let answer =
-        match state.allocator.acquire(Ask { site, visitor_id, session: session.unwrap_or_default(), ..Ask::default() })
-        {
-            Ok(granted) => {
-                let mut answer = lease_body(&state, &granted.lease);
-                answer["swap"] = granted.swap.into();
-                answer["shared"] = granted.shared.into();
-                answer
+    let (session, now) = (completed(session.unwrap_or_default()), clock::now());
+    let (device, language) = (Device::Unknown, visits::language(&headers));
+    let asked = Asked { site: &site, visitor_id: visitor_id.as_deref(), session: &session, device, language };
+    let judged = state.judge(asked, &caller, &headers, now);
+    if let Some(code) = judged.excluded {
+        state.metrics.visit_excluded(&site, code);
+        return Ok(excluded(visitor_id, code, judged.cookie));
+    }
+    let language = language.map(Arc::from);
+    let ask = Ask { site, visitor_id, session, device, language, instead: judged.instead, ..Ask::default() };
+    let answer = match state.allocator.acquire(ask) {
+        Ok(granted) => {
+            if !granted.returning {
+                state.count_lease(&caller, now);
             }
-            Err(none) if none.code == "unknown_site" => {
-                return Err(Problem::not_found("unknown_site", "No site of this name is configured."));
-            }
-            // The visitor is to see the real number: an answer, not an error.
-            Err(none) => json!({ "visitor_id": none.visitor_id, "shared": false, "swap": false, "reason": none.code }),
-        };
+            let mut answer = lease_body(&state, &granted.lease);
+            answer["swap"] = granted.swap.into();
+            answer["shared"] = granted.shared.into();
+            answer
+        }
+        Err(none) if none.code == "unknown_site" => {
+            return Err(Problem::not_found("unknown_site", "No site of this name is configured."));
+        }
+        Err(none) => without_a_lease(&none),
+    };
     Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+/// The visitor sees a static number or the real one: an answer, not an error.
+fn without_a_lease(none: &NoNumber) -> Value {
+    let mut answer = json!({ "visitor_id": none.visitor_id, "shared": false, "swap": false, "reason": none.code });
+    if let Some(shown) = &none.instead {
+        answer["swap"] = true.into();
+        answer["shared"] = true.into();
+        answer["number"] = json!(shown.number);
+        answer["display"] = number::display(&shown.number).into();
+        answer["class"] = json!(shown.class);
+    }
+    answer
+}
+
+/// Staff, crawlers and what a browser fetches ahead: the real number, and nothing is kept of them.
+fn excluded(visitor_id: Option<String>, code: &'static str, cookie: Option<HeaderValue>) -> Response {
+    let answer = json!({ "visitor_id": visitor_id, "shared": false, "swap": false, "reason": code });
+    let mut response = (StatusCode::CREATED, Json(answer)).into_response();
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// `POST /v1/leases/{id}/renew`.

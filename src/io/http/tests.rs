@@ -4,6 +4,7 @@ mod access;
 mod archive;
 mod bans;
 mod calls;
+mod catalogue;
 mod events;
 mod leases;
 mod pause;
@@ -92,8 +93,18 @@ fn world_with(token: Option<&str>, demo: Option<Arc<Demo>>) -> World {
 }
 
 fn world_asking(token: Option<&str>, demo: Option<Arc<Demo>>, signalling: mpsc::UnboundedSender<Command>) -> World {
+    world_of(CONFIG, token, demo, signalling)
+}
+
+/// The same with another configuration.
+fn world_of(
+    config: &str,
+    token: Option<&str>,
+    demo: Option<Arc<Demo>>,
+    signalling: mpsc::UnboundedSender<Command>,
+) -> World {
     let folder = tempfile::tempdir().unwrap();
-    let text = CONFIG.replace("#TOKEN#", &token.map(|t| format!("token = \"{t}\"")).unwrap_or_default());
+    let text = config.replace("#TOKEN#", &token.map(|t| format!("token = \"{t}\"")).unwrap_or_default());
     let config = Config::parse(&text, "test", folder.path()).unwrap();
     let options = Options { source: "leaseline/test-1".into(), seed: [1; 32], on_damage: OnDamage::Refuse };
     let (journal, _) = Journal::open(&config.node.data_dir, options).unwrap();

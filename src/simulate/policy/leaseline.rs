@@ -121,6 +121,7 @@ impl Policy for Leaseline<'_> {
             session: self.world.session(id),
             device: visit.device,
             region: visit.region.clone(),
+            ..Ask::default()
         };
         let granted = self.allocator.acquire(now, ask, &mut self.out);
         self.apply();

@@ -1,0 +1,176 @@
+//! Pools that choose their visitors, in virtual time.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::core::source::completed;
+
+const SITE: &str = r#"
+[[company]]
+name = "acme"
+forward_to = ["sip:1@192.0.2.1"]
+[[site]]
+name = "shop"
+company = "acme"
+origins = ["https://shop.example"]
+"#;
+
+const STATIC: &str = r#"
+[[pool]]
+name = "ya"
+company = "acme"
+kind = "static"
+numbers = ["+442079460500"]
+channel = { source = "yandex" }
+[[pool]]
+name = "rest"
+company = "acme"
+kind = "static"
+numbers = ["+442079460501"]
+channel = { source = "website" }
+"#;
+
+fn pool(name: &str, numbers: &str, keys: &str) -> String {
+    format!(
+        "[[pool]]\nname = \"{name}\"\ncompany = \"acme\"\nsite = \"shop\"\nkind = \"dynamic\"\nhold = \"10m\"\n\
+         numbers = [\"{numbers}\"]\n{keys}\n"
+    )
+}
+
+struct World {
+    allocator: Allocator,
+    now: Now,
+    out: Vec<Output>,
+}
+
+impl World {
+    fn new(pools: &str) -> World {
+        let config = config::Config::parse(&format!("{SITE}{pools}"), "", Path::new(""));
+        let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+        let rules = Rules {
+            ttl: config.lease.ttl,
+            renew_after: config.lease.renew_after,
+            memory: config.attribution.memory,
+            ..rules()
+        };
+        let now = Now { mono: Mono(5_000_000_000), wall: Wall(1_790_000_000_000_000) };
+        let allocator = Allocator::new(rules, &config.pools, &config.sites, [3; 32]);
+        World { allocator, now, out: Vec::new() }
+    }
+
+    fn ask(&mut self, visitor: &str, query: &str, instead: Option<&'static str>) -> Result<Granted, NoNumber> {
+        let page = format!("https://shop.example/?{query}");
+        let session = completed(Session { landing_page: Some(page), ..Session::default() });
+        let ask = Ask { site: "shop".into(), visitor_id: Some(visitor.into()), session, instead, ..Ask::default() };
+        self.allocator.handle_timeout(self.now, &mut self.out);
+        self.allocator.acquire(self.now, ask, &mut self.out)
+    }
+
+    /// Number (its last three digits) and pool of a lease.
+    fn lease(&mut self, visitor: &str, query: &str) -> (String, String) {
+        let lease = self.ask(visitor, query, None).unwrap_or_else(|none| panic!("{none:?}")).lease;
+        (lease.number.as_str()[10..].to_owned(), lease.pool.clone())
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        self.now = self.now.after(Duration::from_secs(seconds));
+        self.allocator.handle_timeout(self.now, &mut self.out);
+    }
+
+    fn state(&self, pool: &str) -> PoolState {
+        self.allocator.pools().find(|state| state.name == pool).expect("a pool")
+    }
+}
+
+#[test]
+fn p03_a_static_number_is_never_leased() {
+    let mut world = World::new(&format!("{}{STATIC}", pool("web", "+442079460000..+442079460003", "")));
+    let given: Vec<String> = (0..4).map(|n| world.lease(&format!("v{n}"), &format!("utm_source=s{n}")).0).collect();
+    assert!(!given.iter().any(|number| number.starts_with('5')), "{given:?}");
+    assert_eq!(world.ask("v4", "utm_source=s4", None).unwrap_err().code, "pool_exhausted");
+    assert!(world.allocator.numbers().all(|info| info.pool == "web"));
+}
+
+#[test]
+fn p08_as_many_visitors_as_numbers_have_numbers_of_their_own() {
+    let mut world = World::new(&pool("web", "+442079460000..+442079460004", ""));
+    let mut given: Vec<String> = (0..5).map(|n| world.lease(&format!("v{n}"), &format!("utm_source=s{n}")).0).collect();
+    given.sort();
+    assert_eq!(given, ["000", "001", "002", "003", "004"]);
+    for n in 5..8 {
+        assert_eq!(world.ask(&format!("v{n}"), &format!("utm_source=s{n}"), None).unwrap_err().code, "pool_exhausted");
+    }
+    assert_eq!((world.state("web").granted, world.state("web").exhausted), (5, 3));
+}
+
+#[test]
+fn p10_the_pool_of_highest_priority_gives_the_number_and_the_next_when_it_has_none() {
+    let direct = "priority = 10\n[[pool.conditions]]\nutm_source = \"yandex\"";
+    let pools = [pool("all", "+442079460010", "priority = 5"), pool("yandex", "+442079460000", direct)].concat();
+    let mut world = World::new(&pools);
+    assert_eq!(world.lease("v1", "utm_source=yandex&utm_campaign=a").1, "yandex");
+    assert_eq!(world.lease("v2", "utm_source=yandex&utm_campaign=b").1, "all");
+    assert_eq!(world.ask("v3", "utm_source=yandex&utm_campaign=c", None).unwrap_err().code, "pool_exhausted");
+    assert_eq!((world.state("yandex").exhausted, world.state("all").exhausted), (1, 0));
+}
+
+#[test]
+fn w03_a_visit_that_fits_no_pool_has_no_lease() {
+    let mut world = World::new(&pool("web", "+442079460000", "traffic = [\"yandex_direct\"]"));
+    let none = world.ask("v1", "utm_source=google", None).unwrap_err();
+    assert_eq!((none.code, none.instead), ("no_pool_fits", None));
+    assert!(world.out.is_empty(), "nothing happened: {:?}", world.out);
+    assert_eq!(world.lease("v1", "yclid=1").1, "web");
+    assert_eq!(world.lease("v1", "utm_source=google").1, "web", "who has a number keeps it");
+}
+
+#[test]
+fn p13_a_number_bound_to_parameters_is_one_for_each_campaign() {
+    let mut world = World::new(&pool("web", "+442079460000..+442079460002", "binding = \"params\""));
+    let a = world.lease("a1", "utm_source=s&utm_medium=m&utm_campaign=A").0;
+    let b = world.lease("b1", "utm_source=s&utm_medium=m&utm_campaign=B").0;
+    assert_ne!(a, b, "two campaigns never share while numbers remain");
+    for n in 2..30 {
+        assert_eq!(world.lease(&format!("a{n}"), "utm_source=S&utm_medium=M&utm_campaign=a").0, a, "visitor {n}");
+    }
+    // Everybody of A leaves (lapses); the number stays A's for the hold.
+    world.wait(89);
+    assert_eq!(world.lease("b1", "utm_source=s&utm_medium=m&utm_campaign=B").0, b);
+    world.wait(300);
+    let c = world.lease("c1", "utm_source=s&utm_medium=m&utm_campaign=C").0;
+    assert!(c != a && c != b, "A and B are held: {c}");
+    assert_eq!(world.lease("a99", "utm_source=s&utm_medium=m&utm_campaign=A").0, a, "within the hold");
+    // A fourth campaign finds every number held or shown: it gets one that nobody looks at.
+    world.wait(89);
+    world.lease("a99", "utm_source=s&utm_medium=m&utm_campaign=A");
+    let d = world.lease("d1", "utm_source=s&utm_medium=m&utm_campaign=D").0;
+    assert_ne!(d, a, "A's is on a page");
+    // A visitor who comes again from another campaign sees that campaign's number.
+    assert_eq!(world.lease("a99", "utm_source=s&utm_medium=m&utm_campaign=D").0, d);
+    // Long after, every number is nobody's.
+    world.wait(3_600);
+    let again: std::collections::BTreeSet<String> =
+        ["X", "Y", "Z"].map(|c| world.lease(c, &format!("utm_source=s&utm_campaign={c}")).0).into();
+    assert_eq!(again.len(), 3);
+}
+
+#[test]
+fn w08_when_numbers_run_out_each_step_is_told() {
+    let keys = "static_pools = [\"ya\"]\noverflow_pool = \"rest\"";
+    let mut world = World::new(&format!("{}{STATIC}", pool("web", "+442079460000", keys)));
+    assert_eq!(world.ask("v1", "utm_source=yandex&utm_campaign=a", None).unwrap().lease.class, Class::Free);
+    assert_eq!(world.ask("v2", "utm_source=yandex&utm_campaign=a", None).unwrap().lease.class, Class::Shared);
+    let shown = |none: NoNumber| (none.code, none.instead.map(|shown| (shown.number.to_string(), shown.class)));
+    let yandex = ("+442079460500".to_owned(), Class::SourceStatic);
+    let rest = ("+442079460501".to_owned(), Class::Overflow);
+    let third = world.ask("v3", "utm_source=yandex&utm_campaign=b", None).unwrap_err();
+    assert_eq!(shown(third), ("pool_exhausted", Some(yandex.clone())));
+    let fourth = world.ask("v4", "utm_source=google", None).unwrap_err();
+    assert_eq!(shown(fourth), ("pool_exhausted", Some(rest)));
+    let not_worth = world.ask("v5", "utm_source=yandex&utm_campaign=a", Some("not_worth_a_number")).unwrap_err();
+    assert_eq!(shown(not_worth), ("not_worth_a_number", Some(yandex)));
+    assert!(world.ask("v1", "", Some("not_worth_a_number")).is_ok(), "who has a number keeps it");
+    let web = world.state("web");
+    assert_eq!((web.source_static, web.overflow, web.exhausted), (2, 1, 2));
+}
