@@ -92,6 +92,15 @@ fn p01_a_number_is_of_one_pool_in_whatever_form_it_is_written() {
 }
 
 #[test]
+fn p17_conversations_are_recorded_unless_somebody_says_otherwise() {
+    let pools = [pool("web", 1, ""), fixed("board", 500, "source = \"board\"")].concat();
+    let config = config(&pools);
+    assert!(config.recording.enabled);
+    assert!(config.companies.iter().all(|company| company.recording.is_none()));
+    assert!(config.pools.iter().all(|pool| pool.recording.is_none()), "nothing switches it off");
+}
+
+#[test]
 fn p05_a_static_channel_needs_no_site() {
     let config = config(&fixed("board", 500, "source = \"billboard\", medium = \"offline\"").replace("shop", ""));
     assert_eq!(config.pools[0].site, None);

@@ -63,10 +63,9 @@ fn by_host(host: &str) -> (Cow<'static, str>, &'static str) {
 fn search(host: &str) -> Option<&'static str> {
     let bare = ["www.", "m."].iter().find_map(|prefix| host.strip_prefix(prefix)).unwrap_or(host);
     let (first, country) = bare.split_once('.')?;
-    if country.split('.').count() <= 2 && country.split('.').all(|label| label.len() <= 3) {
-        if let Some(name) = ["google", "yandex"].iter().find(|name| **name == first) {
-            return Some(name);
-        }
+    let is_country = country.split('.').count() <= 2 && country.split('.').all(|label| label.len() <= 3);
+    if let Some(name) = ["google", "yandex"].iter().find(|name| is_country && **name == first) {
+        return Some(name);
     }
     SEARCH.iter().find(|(of, _)| is_within(host, of)).map(|(_, name)| *name)
 }

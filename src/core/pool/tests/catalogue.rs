@@ -174,3 +174,40 @@ fn w08_when_numbers_run_out_each_step_is_told() {
     let web = world.state("web");
     assert_eq!((web.source_static, web.overflow, web.exhausted), (2, 1, 2));
 }
+
+#[test]
+fn p11_a_number_stays_reserved_after_the_visit_and_not_a_second_longer() {
+    let mut world = World::new(&pool("web", "+442079460000", ""));
+    let lease = world.ask("v1", "utm_source=a", None).unwrap().lease;
+    world.wait(20);
+    world.allocator.release(world.now, lease.lease_id, &mut world.out).expect("held");
+    let state = |world: &World| world.allocator.numbers().next().expect("a number").state;
+    world.wait(599);
+    assert_eq!(state(&world), NumberState::Held);
+    assert!(world.allocator.renew(world.now, lease.lease_id, &mut world.out).is_ok(), "still theirs");
+    world.allocator.release(world.now, lease.lease_id, &mut world.out).expect("held again");
+    world.wait(601);
+    assert_eq!(state(&world), NumberState::Free);
+    assert!(world.allocator.renew(world.now, lease.lease_id, &mut world.out).is_err());
+}
+
+#[test]
+fn p12_the_hold_is_thirty_minutes_and_never_under_five() {
+    let text = |hold: &str| format!("{SITE}{}", pool("web", "+442079460000", "").replace("hold = \"10m\"\n", hold));
+    let read = |hold: &str| config::Config::parse(&text(hold), "", Path::new(""));
+    assert_eq!(read("").expect("good").pools[0].hold, Duration::from_secs(1_800));
+    assert_eq!(read("hold = \"5m\"\n").expect("good").pools[0].hold, Duration::from_secs(300));
+    assert!(read("hold = \"299s\"\n").expect_err("too short").to_string().contains("must be from \"5m\""));
+    // A page that is not heard of any more counts as closed after the lease's time; the last sign starts the hold.
+    let mut world = World::new(&pool("web", "+442079460000", ""));
+    world.lease("v1", "utm_source=a");
+    let state = |world: &World| world.allocator.numbers().next().expect("a number").state;
+    world.wait(89);
+    assert_eq!(state(&world), NumberState::Leased);
+    world.wait(2);
+    assert_eq!(state(&world), NumberState::Held);
+    world.wait(600 - 92);
+    assert_eq!(state(&world), NumberState::Held, "the hold counts from the last sign");
+    world.wait(2);
+    assert_eq!(state(&world), NumberState::Free);
+}
