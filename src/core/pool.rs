@@ -21,6 +21,7 @@
 mod reconfigure;
 mod restore;
 mod types;
+mod update;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
