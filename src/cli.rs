@@ -14,6 +14,7 @@ mod ladder;
 mod replay;
 mod route;
 mod run;
+mod simulate;
 mod trace;
 mod verify;
 
@@ -45,6 +46,7 @@ enum Command {
     Replay(replay::Args),
     Route(route::Args),
     Verify(verify::Args),
+    Simulate(simulate::Args),
     Keys(keys::Args),
     Erase(erase::Args),
     Decrypt(decrypt::Args),
@@ -103,6 +105,7 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Replay(args) => replay::execute(args),
         Command::Route(args) => route::execute(args),
         Command::Verify(args) => verify::execute(args),
+        Command::Simulate(args) => simulate::execute(args),
         Command::Keys(args) => keys::execute(args),
         Command::Erase(args) => erase::execute(args),
         Command::Decrypt(args) => decrypt::execute(args),
@@ -167,8 +170,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "run", "demo", "check", "call", "answer", "replay", "route", "verify", "keys", "erase", "decrypt",
-                "trace"
+                "run", "demo", "check", "call", "answer", "replay", "route", "verify", "simulate", "keys", "erase",
+                "decrypt", "trace"
             ]
         );
     }

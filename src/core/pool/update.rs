@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Allocator, Output, Refused, State};
+use super::{Allocator, Output, Phase, Refused};
 use crate::core::event::Session;
 use crate::core::lease::bounded;
 use crate::ids::LeaseId;
@@ -13,10 +13,10 @@ impl Allocator {
     /// Adds to the session of a lease, and is a sign of the visitor. A lease that is only held keeps its session: its
     /// visitor has left, and what comes now was sent before.
     pub fn update(&mut self, now: Now, id: LeaseId, session: Session, out: &mut Vec<Output>) -> Result<(), Refused> {
-        let slot = self.slot_of(id)?;
-        if matches!(self.slots[slot].state, State::Leased { .. }) {
-            let known = Session::clone(&self.lease_of(slot).session);
-            self.touch(now, slot, Some(merged(known, bounded(session))), out);
+        let right = self.right_by_id(id)?;
+        if matches!(self.rights[right].phase, Phase::OnPage { .. }) {
+            let known = Session::clone(&self.rights[right].lease.session);
+            self.touch(now, right, Some(merged(known, bounded(session))), out);
         }
         Ok(())
     }
