@@ -42,7 +42,7 @@ const shows = (number, selector = '#text') => browser.until(`${number} in ${sele
 const json = async (path) => (await fetch(api + path)).json();
 const leases = async () => (await json('/v1/leases?site=shop&limit=500')).leases;
 const lease = async (id) => (await leases()).find((one) => one.lease_id === id);
-const events = async () => (await json('/v1/events?limit=500')).events;
+const signals = () => json('/v1/events?type=leaseline.lease.signal&limit=500');
 
 // Waits for what the server is to know.
 async function known(what, look) {
@@ -55,8 +55,8 @@ async function known(what, look) {
   }
 }
 
-const signalled = (id, name) => known(`signal ${name}`, async () => (await events())
-  .some((event) => event.type === 'leaseline.lease.signal' && event.subject === id && event.data.signal === name));
+const signalled = (id, name) => known(`signal ${name}`, async () => (await signals())
+  .some((event) => event.subject === id && event.data.signal === name));
 
 async function forget() {
   await browser.open(`${WWW}/nothing`);
@@ -137,6 +137,7 @@ try {
     await browser.run('document.querySelector("#away").addEventListener("click", (e) => { sessionStorage.followed = e.target.href; })');
     await browser.click('#away');
     await browser.until('the other shop', 'return location.host === arguments[0] && window.leaseline && leaseline.lease_id', `other.example:${port}`);
+    console.log(await browser.run('return [location.href, document.referrer]'), seen.slice(-3));
     assert.deepEqual(await leased(), first);
     assert.equal(await browser.run('return location.href'), `${OTHER}/?x=1#top`, 'the parameter is gone');
     const landing = (await lease(first.lease)).session;

@@ -158,9 +158,12 @@ export async function shop(api, host, port) {
   const target = new Address(api);
   const answer = async (request, response) => {
     const url = new Address(request.url, `http://${request.headers.host}`);
+    if (process.env.SCRIPT && url.pathname === '/ct/leaseline.js') { response.setHeader('content-type', 'text/javascript'); response.end(await readFile(process.env.SCRIPT)); return; } // DEBUG
     const proxied = /^\/(ct|slow)(\/.*)$/.exec(url.pathname);
     if (proxied) {
-      seen.push({ path: proxied[2], method: request.method, headers: request.headers });
+      const asked = { path: proxied[2], method: request.method, headers: request.headers, body: '' };
+      seen.push(asked);
+      request.on('data', (chunk) => { asked.body += chunk; });
       if (proxied[1] === 'slow') await new Promise((resolve) => setTimeout(resolve, 3000));
       const headers = { ...request.headers, host: target.host };
       const onward = ask({ host: target.hostname, port: target.port, path: proxied[2] + url.search, method: request.method, headers }, (reply) => {

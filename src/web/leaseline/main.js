@@ -11,7 +11,8 @@
 // data-swap      now, load (after the page has loaded and is idle) or manual (after leaseline.start()). Default: now, and
 //                load on pages made by Next, Nuxt and their like, which must find their text as they sent it
 // data-timeout   milliseconds after which the real number stays (800)
-// data-callback  a global function that shows the number itself: called with {number, display}, null for the real one
+// data-callback  a global function that shows the number: called with {number, display}, or null for the real one. The page
+//                is left alone then, unless the function gives true
 // data-deep      also open shadow roots
 //
 // Whatever goes wrong, the real number stays, and nothing is thrown into the page.
@@ -24,7 +25,7 @@ const TABS = 'leaseline_tabs';
 const SHOWN = 'data-leaseline-shown';
 const YEAR = 34560000;
 // Globals of others that put numbers on pages, too.
-const OTHERS = ['CallTrk', 'MARCHEX_DNI_SCANNER', 'Invoca', 'ringostatAnalytics', 'call_value', '_googWcmGet'];
+const OTHERS = ['CallTrk', 'MARCHEX_DNI_SCANNER', 'Invoca', 'call_value', '_googWcmGet'];
 const root = document.documentElement;
 const tab = Math.random().toString(36).slice(2);
 
@@ -32,6 +33,7 @@ const option = (name) => script.getAttribute('data-' + name);
 const site = option('site');
 const server = (option('server') || script.src.replace(/\/[^/]*([?#].*)?$/, '')).replace(/\/$/, '');
 const fuse = +option('timeout') || 800;
+deep = option('deep') !== null;
 
 let mode = option('consent') || 'full';
 let ads = mode === 'full';
@@ -244,11 +246,10 @@ function hide() {
   if (own) aim('+' + own.cc + own.nsn, real[0].trim(), shown, true);
 }
 
-// The page may show the number itself.
+// The page may show the number itself; when its function gives something true, we do as well.
 function render(detail) {
   const callback = window[option('callback')];
-  if (callback) callback(detail);
-  return !callback && document.dispatchEvent(new CustomEvent('leaseline', { detail, cancelable: true }));
+  return !callback || callback(detail);
 }
 
 const observer = new MutationObserver((records) => mark(records.map((record) => {

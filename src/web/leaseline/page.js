@@ -1,10 +1,10 @@
 // Reading and writing the page. Only texts and attributes of nodes that are there are written; nodes are never made,
 // replaced or moved, so frameworks keep their trees.
 
-const INLINE = /^(?:A|ABBR|B|BDI|BDO|BIG|CODE|EM|FONT|I|INS|LABEL|MARK|NOBR|S|SMALL|SPAN|STRONG|SUB|SUP|TIME|TT|U|WBR|#.*)$/i;
-const SKIP = /^(?:HEAD|SCRIPT|STYLE|NOSCRIPT|TEMPLATE|TEXTAREA|INPUT|SELECT|OPTION|IFRAME|OBJECT|CANVAS|SVG)$/i;
+const INLINE = /^(?:A|ABBR|B|BDI|BDO|EM|FONT|I|LABEL|MARK|NOBR|S|SMALL|SPAN|STRONG|SUB|SUP|TIME|U|WBR|#.*)$/i;
+const SKIP = /^(?:HEAD|SCRIPT|STYLE|NOSCRIPT|TEXTAREA|INPUT|SELECT|SVG)$/i;
 // Messengers and text messages do not reach a telephone system: left alone unless marked.
-const MESSAGE = /^\s*(?:sms|smsto|mms|whatsapp|viber|tg):|\/\/(?:wa\.me|[\w.]*whatsapp\.com)\//i;
+const MESSAGE = /^\s*(?:sms|mms|smsto|whatsapp|viber|tg):|\/\/(?:wa\.me|[\w.]*whatsapp\.com)\//i;
 const ATTRIBUTES = ['href', 'aria-label', 'title'];
 const FIGHT = 3;
 
@@ -69,7 +69,10 @@ function write(node, name, next) {
   const mark = marks[name] = marks[name] || { since: 0 };
   written.set(node, marks);
   const now = Date.now();
-  if (now - mark.since > 1000) Object.assign(mark, { since: now, count: 0 });
+  if (now - mark.since > 1000) {
+    mark.since = now;
+    mark.count = 0;
+  }
   if (mark.lost || (++mark.count > FIGHT && !undo)) {
     if (!mark.lost) fought();
     mark.lost = true;

@@ -6,10 +6,10 @@ const LINK = '_leaseline';
 // The query's parameters; what cannot be decoded is not ours to judge and left out.
 function query(url) {
   const found = new Map();
-  for (const pair of url.split('#')[0].split('?').slice(1).join('?').split('&').slice(0, 100)) {
+  for (const pair of url.split('#')[0].split('?').slice(1).join('?').split('&')) {
     try {
       const [key, value] = pair.split(/=(.*)/s).map((part) => decodeURIComponent(part.replace(/\+/g, ' ')));
-      if (value && !found.has(key.toLowerCase())) found.set(key.toLowerCase(), value.slice(0, 512));
+      if (value && !found.has(key.toLowerCase())) found.set(key.toLowerCase(), value);
     } catch (e) { /* a broken escape */ }
   }
   return found;
@@ -17,8 +17,8 @@ function query(url) {
 
 // Without consent to advertising, no click ids: the address goes without its query.
 function visitOf(url, referrer, ads) {
-  const visit = { landing_page: (ads ? url : url.split(/[?#]/)[0]).slice(0, 2048), utm: {}, click_ids: {} };
-  if (referrer) visit.referrer = referrer.slice(0, 2048);
+  const visit = { landing_page: ads ? url : url.split(/[?#]/)[0], utm: {}, click_ids: {} };
+  if (referrer) visit.referrer = referrer;
   for (const [key, value] of query(url)) {
     if (/^utm_[a-z_]{1,24}$/.test(key)) visit.utm[key.slice(4)] = value;
     else if (ads && CLICK_IDS.test(key)) visit.click_ids[key] = value;
@@ -37,7 +37,7 @@ function clientIds(cookie, ads) {
     if (name === '_ga' && (m = /^GA\d\.\d\.(\d+\.\d+)/.exec(value))) ids.ga = m[1];
     else if (/^_ga_/.test(name) && (m = /^GS\d\.\d\.s?(\d+)/.exec(value))) ids.ga_session = m[1];
     else if (name === '_ym_uid' && /^\d+$/.test(value)) ids.ym = value;
-    else if (ads && /^_fb[pc]$/.test(name)) ids[name.slice(1)] = value.slice(0, 256);
+    else if (ads && /^_fb[pc]$/.test(name)) ids[name.slice(1)] = value;
   }
   return ids;
 }
