@@ -15,7 +15,7 @@ function forget() {
     localStorage.clear();
     sessionStorage.clear();
   } catch { /* nothing is kept then */ }
-  document.cookie = 'leaseline_visitor=; Path=/; Max-Age=0';
+  for (const domain of ['', `; Domain=${location.hostname}`]) document.cookie = `leaseline_visitor=; Path=/; Max-Age=0${domain}`;
 }
 
 function fact(name, value, attributes) {

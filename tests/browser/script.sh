@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The page script on real pages in headless Chromium, against the real program: formats, frameworks, tabs, history,
 # policies, consent, and allocators that are slow, dead or not there. Pictures before and after: PICTURES=DIR keeps them.
+# SCRIPT=FILE is tried in place of the script in the program, which needs no new build then.
 . "$(dirname "$0")/../interop/lib.sh"
 begin browser_script
 REACT=/usr/share/nodejs/react/umd VUE=/usr/share/javascript/vue

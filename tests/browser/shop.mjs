@@ -52,8 +52,8 @@ export const FORMATS = [
   ['translated', '<font><font>020 7946 </font></font><font>0999</font>', '<font><font>020 7946 </font></font><font>0123</font>'],
   ['link', '<a href="tel:+442079460999">020 7946 0999</a>', '<a href="tel:+442079460123">020 7946 0123</a>'],
   ['link with extension, national', '<a href="tel:020-7946-0999;ext=5">Call</a>', '<a href="tel:+442079460123;ext=5">Call</a>'],
-  ['label', '<a href="tel:00442079460999" aria-label="Call 020 7946 0999" title="020 7946 0999"></a>',
-    '<a href="tel:+442079460123" aria-label="Call 020 7946 0123" title="020 7946 0123"></a>'],
+  ['label', '<a href="tel:00442079460999" aria-label="Call 020 7946 0999" title="020 7946 0999">Ring</a>',
+    '<a href="tel:+442079460123" aria-label="Call 020 7946 0123" title="020 7946 0123">Ring</a>'],
 ];
 
 // What must stay as it is.
@@ -158,12 +158,16 @@ export async function shop(api, host, port) {
   const target = new Address(api);
   const answer = async (request, response) => {
     const url = new Address(request.url, `http://${request.headers.host}`);
-    if (process.env.SCRIPT && url.pathname === '/ct/leaseline.js') { response.setHeader('content-type', 'text/javascript'); response.end(await readFile(process.env.SCRIPT)); return; } // DEBUG
+    if (process.env.SCRIPT && url.pathname === '/ct/leaseline.js') {
+      response.setHeader('content-type', 'text/javascript');
+      response.end(await readFile(process.env.SCRIPT));
+      return;
+    }
     const proxied = /^\/(ct|slow)(\/.*)$/.exec(url.pathname);
     if (proxied) {
       const asked = { path: proxied[2], method: request.method, headers: request.headers, body: '' };
       seen.push(asked);
-      request.on('data', (chunk) => { asked.body += chunk; });
+      for await (const chunk of request) asked.body += chunk;
       if (proxied[1] === 'slow') await new Promise((resolve) => setTimeout(resolve, 3000));
       const headers = { ...request.headers, host: target.host };
       const onward = ask({ host: target.hostname, port: target.port, path: proxied[2] + url.search, method: request.method, headers }, (reply) => {
@@ -171,7 +175,7 @@ export async function shop(api, host, port) {
         reply.pipe(response);
       });
       onward.on('error', () => response.destroy());
-      request.pipe(onward);
+      onward.end(asked.body);
       return;
     }
     const library = /^\/lib\/(react|react-dom|vue)(\/[\w./-]+\.js)$/.exec(url.pathname);

@@ -27,7 +27,7 @@ const YEAR = 34560000;
 // Globals of others that put numbers on pages, too.
 const OTHERS = ['CallTrk', 'MARCHEX_DNI_SCANNER', 'Invoca', 'call_value', '_googWcmGet'];
 const root = document.documentElement;
-const tab = Math.random().toString(36).slice(2);
+const tab = '' + Math.random();
 
 const option = (name) => script.getAttribute('data-' + name);
 const site = option('site');
@@ -42,7 +42,8 @@ let real = [];         // the company's numbers, as the page writes them
 let shown = [];        // numbers that we, or a copy of this page, put there
 let lease = null;      // what the server lent
 let sent = '';         // what it knows of the visit
-let answered = 0;      // when it last spoke
+let turns = 0;         // how often a number was asked for
+let busy = 0;          // how many of these are under way
 let tapped = 0;
 let timer = 0;
 let frame = false;
@@ -108,18 +109,15 @@ function session() {
 
 // ── the server ──
 
-// text/plain, so that no preflight is needed and a beacon may carry the same.
+// A text goes as text/plain: no preflight is needed, and a beacon may carry the same.
 async function post(path, body) {
   const abort = new AbortController();
-  const late = setTimeout(() => abort.abort(), fuse);
+  setTimeout(() => abort.abort(), fuse);
   const answer = await fetch(server + '/v1/leases' + path, {
-    method: 'POST', body: JSON.stringify(body), keepalive: true, signal: abort.signal,
-    headers: { 'content-type': 'text/plain' }, credentials: isFull() ? 'include' : 'omit',
+    method: 'POST', body: JSON.stringify(body), keepalive: true, signal: abort.signal, credentials: isFull() ? 'include' : 'omit',
   });
-  const json = answer.ok && answer.status !== 204 && await answer.json();
-  clearTimeout(late);
   if (!answer.ok) throw answer.status;
-  return json;
+  return answer.json();
 }
 
 function tell(what, body) {
@@ -130,12 +128,18 @@ const signal = (name) => tell('signal', { signal: name });
 
 async function acquire() {
   if (mode === 'off') return;
+  const turn = ++turns;
+  busy++;
   const [visit, age] = session();
-  const known = isFull() ? { visitor_id: cookie(VISITOR) || kept(VISITOR) || api.visitor_id, domain: widest(), link: query(location.href).get(LINK) } : { anonymous: true };
+  const known = isFull() ? {
+    visitor_id: cookie(VISITOR) || kept(VISITOR) || api.visitor_id, domain: widest(), link: query(location.href).get(LINK),
+  } : { anonymous: true };
   if (known.link) history.replaceState(history.state, '', withoutLink(location.href));
   if (navigator.maxTouchPoints > 1 && /Macintosh/.test(navigator.userAgent)) known.device = 'tablet';
   sent = JSON.stringify(visit);
-  take(await post('', { site, ...known, session: visit, age_ms: age }));
+  const answer = await post('', { site, ...known, session: visit, age_ms: age }).finally(() => busy--);
+  // What was asked for before consent changed is of no use any more.
+  if (turn === turns) take(answer);
 }
 
 // Identifiers that came late, or another page of the same visit.
@@ -148,11 +152,10 @@ function update() {
 }
 
 async function renew() {
-  const id = lease && lease.lease_id;
-  if (!id) return;
+  const before = lease;
   try {
-    const fresh = await post('/' + id + '/renew', {});
-    if (lease && lease.lease_id === id) take(fresh);
+    const fresh = before && await post('/' + before.lease_id + '/renew', {});
+    if (before && lease === before) take(fresh);
   } catch (why) {
     // The lease is gone: ask anew. Anything else may pass: the number is held for a while, so try again later.
     if (why === 404) await acquire().catch(lose);
@@ -172,22 +175,22 @@ function beat() {
 }
 
 function take(answer) {
-  answered = Date.now();
+  const now = Date.now();
   if (answer.visitor_id) {
-    api.visitor_id = answer.visitor_id;
     keep(VISITOR, answer.visitor_id);
     // The server's own is better: browsers forget what scripts set within a week.
     if (isFull() && cookie(VISITOR) !== answer.visitor_id) setCookie(VISITOR, answer.visitor_id, YEAR, widest());
   }
   if (!answer.number) return lose();
-  use({ ...answer, site, until: answered + answer.held_for_ms });
+  use({ ...answer, site, until: now + answer.held_for_ms });
   keep(LEASE, lease);
-  keep(TABS, { ...tabs(), [tab]: answered });
+  keep(TABS, { ...tabs(), [tab]: now });
   beat();
 }
 
 function use(fresh) {
   lease = fresh;
+  api.visitor_id = lease.visitor_id;
   api.number = lease.number;
   api.display = lease.display;
   api.lease_id = lease.lease_id;
@@ -275,9 +278,10 @@ function work(now) {
   frame = false;
   for (;;) {
     if (!job && dirty.size) {
-      const tops = [...dirty].filter((top) => ![...dirty].some((other) => other !== top && other.contains(top)));
+      const all = dirty;
+      const isInside = (node) => node && (all.has(node) || isInside(node.parentNode));
+      job = sweep([...all].filter((top) => !isInside(top.parentNode)));
       dirty = new Set();
-      job = sweep(tops);
     }
     if (!job) break;
     if (job.next().done) job = null;
@@ -306,14 +310,14 @@ function decorate(link) {
 const viewed = quietly((name = 'view') => {
   signal(name);
   if (lease) update();
-  else if (!document.hidden) acquire().catch(fail);
+  else if (!document.hidden && !busy) acquire().catch(fail);
 });
 
 function listen() {
   on(document, 'click auxclick', (event) => {
     const link = event.target.closest && event.target.closest('a[href]');
     if (!link) return;
-    if (/^\s*tel:/i.test(link.getAttribute('href')) && isOurs(link.getAttribute('href'))) {
+    if (link.protocol === 'tel:' && isOurs(link.href)) {
       tapped = Date.now();
       signal('tel_tap');
     }
@@ -322,8 +326,8 @@ function listen() {
   on(document, 'copy', () => { if (isOurs(String(getSelection()))) signal('copy'); }, true);
   on(document, 'visibilitychange', () => {
     viewed(document.hidden ? 'hidden' : 'visible');
-    if (!document.hidden && lease && Date.now() - answered > lease.renew_after_ms / 2) renew();
-    else beat();
+    if (document.hidden) beat();
+    else renew();
   });
   on(window, 'pagehide', () => {
     clearTimeout(timer);
@@ -342,7 +346,6 @@ function listen() {
     const other = isFull() && key === LEASE && JSON.parse(newValue);
     if (!other || !lease || other.site !== site || other.lease_id >= lease.lease_id) return;
     tell('release');
-    api.visitor_id = other.visitor_id;
     use(other);
   });
   // A printed number outlives every lease.
@@ -423,10 +426,19 @@ function begin() {
 
   const swap = option('swap');
   const after = (state, event, run) => (state.includes(document.readyState) ? run() : on(window, event, run));
+  const hydrated = () => swap !== 'now' && document.querySelector(HYDRATED);
   const loaded = () => (window.requestIdleCallback || setTimeout)(quietly(go));
   if (swap === 'load') after('complete', 'load', loaded);
-  else if (option('number') && !swap && !document.querySelector(HYDRATED)) go();
-  else if (swap !== 'manual') after('interactivecomplete', 'DOMContentLoaded', () => (swap || !document.querySelector(HYDRATED) ? go() : after('complete', 'load', loaded)));
+  else if (swap === 'manual') ;
+  else if (option('number') && !hydrated()) go();
+  else after('interactivecomplete', 'DOMContentLoaded', () => (hydrated() ? after('complete', 'load', loaded) : go()));
+  if (deep) {
+    const attach = Element.prototype.attachShadow;
+    Element.prototype.attachShadow = function (given) {
+      mark([this]);
+      return attach.call(this, given);
+    };
+  }
   // Analytics makes its ids after us.
   after('complete', 'load', () => setTimeout(quietly(() => {
     api.others = OTHERS.filter((name) => name in window);
