@@ -2,7 +2,8 @@
 
 use super::*;
 
-const CHROME: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+const CHROME: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 const GOOGLE: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 
 impl World {
@@ -27,7 +28,8 @@ async fn w5_the_cookie_is_set_by_http_and_brings_the_same_number_back() {
     let again = world.browser(&[("cookie", &cookie)], json!({ "site": "acme-site" })).await;
     assert_eq!(again.json()["number"], first.json()["number"]);
     assert!(!again.header("set-cookie").contains("Domain"), "what the page does not say is not made up");
-    let evil = world.browser(&[], json!({ "site": "acme-site", "domain": "example; Path=/x", "visitor_id": "a\r\nb" })).await;
+    let evil =
+        world.browser(&[], json!({ "site": "acme-site", "domain": "example; Path=/x", "visitor_id": "a\r\nb" })).await;
     assert!(evil.header("set-cookie").ends_with("; Path=/; Max-Age=34560000; SameSite=Lax; Secure"));
     // A program on the server's side has no cookies.
     let server = world.ask("POST", "/v1/leases", &[], r#"{"site":"acme-site","visitor_id":"v-9"}"#).await;
@@ -68,7 +70,10 @@ async fn the_device_is_derived_unless_the_page_knows_better() {
     world.browser(&[("sec-ch-ua-mobile", "?1")], json!({ "site": "acme-site", "visitor_id": "v-1" })).await;
     world.browser(&[], json!({ "site": "acme-site", "visitor_id": "v-2", "device": "tablet" })).await;
     let leases = world.get("/v1/leases").await.json();
-    assert_eq!((&leases["leases"][0]["page"]["device"], &leases["leases"][1]["page"]["device"]), (&json!("mobile"), &json!("tablet")));
+    assert_eq!(
+        (&leases["leases"][0]["page"]["device"], &leases["leases"][1]["page"]["device"]),
+        (&json!("mobile"), &json!("tablet"))
+    );
 }
 
 #[tokio::test]
@@ -115,7 +120,13 @@ async fn late_identifiers_join_the_session_and_clicks_are_dated_by_our_clock() {
         json!({ "landing_page": "https://acme.example/?gclid=x", "click_ids": { "gclid": "x" }, "client_ids": { "ga": "1.2" },
             "client": { "page": "https://acme.example/b" }, "clicked_at": "2026-11-21T09:58:30.000Z" })
     );
-    for (body, status) in [("{}", 204), ("", 204), (r#""x""#, 400), (r#"{"age_ms":-1}"#, 400), (r#"{"age_ms":18446744073709551615}"#, 204)] {
+    for (body, status) in [
+        ("{}", 204),
+        ("", 204),
+        (r#""x""#, 400),
+        (r#"{"age_ms":-1}"#, 400),
+        (r#"{"age_ms":18446744073709551615}"#, 204),
+    ] {
         assert_eq!(world.page(&path, body).await.status, status, "{body}");
     }
     let old = json!({ "session": { "click_ids": { "gclid": "y" } }, "age_ms": u64::MAX });
