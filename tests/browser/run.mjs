@@ -37,7 +37,7 @@ function picture(name) {
 }
 
 const digits = (text) => text.replace(/\D/g, '');
-const ready = () => browser.until('the leased number', 'return window.leaseline && window.leaseline.lease_id && { number: window.leaseline.number, visitor: localStorage.leaseline_visitor }');
+const ready = () => browser.until('the leased number', 'return window.leaseline && window.leaseline.lease_id && { number: window.leaseline.number, visitor: window.leaseline.visitor_id }');
 
 let first;
 
@@ -67,7 +67,12 @@ try {
     await browser.open(`${base}/demo`);
     assert.deepEqual(await ready(), first);
     assert.deepEqual(await browser.run('return JSON.parse(sessionStorage.leaseline_session).utm.campaign'), 'kitchens');
-    await browser.run('addEventListener("pagehide", () => { localStorage.clear(); sessionStorage.clear(); document.cookie = "leaseline_visitor=; Path=/; Max-Age=0"; });');
+    await browser.run(`const forget = () => {
+        localStorage.clear();
+        sessionStorage.clear();
+        for (const domain of ['', '; Domain=' + location.hostname]) document.cookie = 'leaseline_visitor=; Path=/; Max-Age=0' + domain;
+      };
+      for (const end of ['pagehide', 'visibilitychange']) addEventListener(end, forget);`);
     await browser.open(`${base}/demo?utm_source=newsletter&utm_medium=email&utm_campaign=april`);
     const other = await ready();
     assert.notEqual(other.visitor, first.visitor);
@@ -119,7 +124,7 @@ try {
     assert.equal(event.data.number, number);
     assert.equal(event.data.outcome, 'answered');
     assert.equal(event.data.attribution.session.click_ids.yclid, '123');
-    assert.equal(event.data.attribution.visitor_id, await browser.run('return localStorage.leaseline_visitor'));
+    assert.equal(event.data.attribution.visitor_id, await browser.run('return leaseline.visitor_id'));
     const seconds = await browser.until('the recording', 'const a = document.querySelector("#event audio"); return a && a.readyState >= 1 && a.duration');
     assert.ok(Math.abs(seconds - event.data.talk_ms / 1000) < 1.5, `${seconds} s of ${event.data.talk_ms} ms`);
     await browser.until('the waveform', `
