@@ -114,7 +114,7 @@ try {
     await browser.click('#call');
     await browser.until('steps', 'return document.querySelectorAll("#steps li").length > 3');
     const verdict = await browser.until('the event', 'const v = document.querySelector("#event .verdict"); return v && v.innerText');
-    assert.match(verdict, /yandex-direct · kitchens/);
+    assert.match(verdict, /yandex.direct · kitchens/i);
     assert.match(verdict, /oak kitchen/);
     const event = JSON.parse(await browser.until('the whole event', `
       const text = document.querySelector("#event pre.json").textContent;
@@ -151,7 +151,7 @@ try {
   await check('the console lists the call and plays it', async () => {
     await browser.open(`${base}/`);
     await browser.until('a call', 'return document.querySelector("tr.link")');
-    assert.match(await browser.run('return document.querySelector("tr.link").innerText'), /yandex-direct · kitchens/);
+    assert.match(await browser.run('return document.querySelector("tr.link").innerText'), /yandex.direct · kitchens/i);
     await browser.click('tr.link a');
     await browser.until('the card', 'return document.querySelector(".call h1")');
     assert.match(await browser.run('return location.search'), /call=[0-9a-f]{32}/);
