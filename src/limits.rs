@@ -408,6 +408,12 @@ pub const CANDIDATES: usize = 8;
 pub const LEASE_PAST: usize = 32;
 /// Visitors who may share one number before the oldest is forgotten.
 pub const LEASE_SHARERS: usize = 8;
+/// A visit that a page says is older began so long ago: advertising systems take no older click.
+pub const VISIT_AGE: Duration = Duration::from_secs(90 * 86_400);
+/// Links between sites of one company that were followed in the last two minutes, so that none is followed twice.
+pub const LINKS_FOLLOWED: usize = 65_536;
+/// How long such a link can be followed: from the answer that brought it to the request of the page it leads to.
+pub const LINK_TIME: Duration = Duration::from_secs(120);
 /// Signals of one lease that go into the journal; a page has a handful, a loop in a page thousands.
 pub const LEASE_SIGNALS: u32 = 200;
 /// Length of a signal's name.

@@ -37,7 +37,7 @@ pub use ledger::{Ledger, Row};
 pub use question::{NoAnswer, Question};
 pub use score::{Score, score};
 pub use steps::{Fallbacks, Static, warnings};
-pub use visit::{AddressQuota, Judgement, Staff, Visit};
+pub use visit::{AddressQuota, Judgement, Staff, Visit, is_crawler};
 
 /// What is known of a visit when it asks for a number.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ use crate::ids::{CallId, E164, LeaseId};
 use crate::time::Wall;
 
 /// The visit that a number was shown to: what the page said.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Session {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,28 @@ pub struct Session {
     /// `ga`, `ym`, …
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub client_ids: BTreeMap<String, String>,
+    /// `page` (where the visitor is now), `screen`, `time_zone`, `consent` and whatever else the page said of itself.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub client: BTreeMap<String, String>,
+    /// When the click ids were first seen, by our clock: advertising systems want the time of the click.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clicked_at: Option<Wall>,
 }
+
+/// The same visit, whenever it was told: each telling reckons `clicked_at` anew, a few milliseconds off.
+impl PartialEq for Session {
+    fn eq(&self, other: &Session) -> bool {
+        let Session { landing_page, referrer, utm, click_ids, client_ids, client, clicked_at: _ } = other;
+        self.landing_page == *landing_page
+            && self.referrer == *referrer
+            && self.utm == *utm
+            && self.click_ids == *click_ids
+            && self.client_ids == *client_ids
+            && self.client == *client
+    }
+}
+
+impl Eq for Session {}
 
 /// What the attribution speaks of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -284,6 +284,8 @@ pub fn bounded(session: Session) -> Session {
         utm: cut_map(session.utm),
         click_ids: cut_map(session.click_ids),
         client_ids: cut_map(session.client_ids),
+        client: cut_map(session.client),
+        clicked_at: session.clicked_at,
     }
 }
 
@@ -319,7 +321,7 @@ mod tests {
             referrer: Some("https://example.org/\r\n".into()),
             utm: many,
             click_ids: odd.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-            client_ids: BTreeMap::new(),
+            ..Session::default()
         });
         assert_eq!(session.landing_page.map(|text| text.len()), Some(limits::SESSION_TEXT));
         assert_eq!(session.referrer.as_deref(), Some("https://example.org/"));

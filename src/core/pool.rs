@@ -33,6 +33,7 @@ mod reconfigure;
 mod restore;
 mod shelf;
 mod types;
+mod update;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::config::{self, Config, PoolKind};
 use crate::core::attribution::Model;
-use crate::core::event::Event;
+use crate::core::event::{Event, Session};
 use crate::core::feed::{FeedLog, Gone};
 use crate::core::lease::{Lease, LeaseTable};
 use crate::core::pool::{
@@ -134,6 +134,16 @@ impl AllocatorHandle {
     /// The number is still on the page.
     pub fn renew(&self, id: LeaseId) -> Result<Arc<Lease>, Refused> {
         self.0.with(|machine, now, out| machine.renew(now, id, out))
+    }
+
+    /// The page knows more of the visit.
+    pub fn update(&self, id: LeaseId, session: Session) -> Result<(), Refused> {
+        self.0.with(|machine, now, out| machine.update(now, id, session, out))
+    }
+
+    /// Both clocks, as the allocator reads them.
+    pub fn now(&self) -> Now {
+        (self.0.clock)()
     }
 
     /// The visitor left the page.

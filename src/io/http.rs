@@ -13,6 +13,7 @@ mod catalogue;
 mod demo;
 mod events;
 mod leases;
+mod links;
 mod live;
 mod messages;
 mod pause;
@@ -23,6 +24,7 @@ mod serve;
 mod status;
 mod stream;
 mod trunks;
+mod visitor;
 mod visits;
 
 use std::path::PathBuf;
@@ -99,6 +101,7 @@ pub struct AppState {
     demo: Option<Arc<Demo>>,
     /// `<data_dir>`; recordings are opened below it.
     data_dir: PathBuf,
+    links: links::Links,
     lease_rate: RateLimit,
     beat_rate: RateLimit,
     streams: Arc<Semaphore>,
@@ -126,6 +129,7 @@ impl AppState {
             signalling: parts.signalling,
             demo: parts.demo,
             data_dir,
+            links: links::Links::start(),
             lease_rate: RateLimit::new(limits::HTTP_LEASE_BURST, limits::HTTP_LEASE_RATE),
             beat_rate: RateLimit::new(limits::HTTP_BEAT_BURST, limits::HTTP_BEAT_RATE),
             streams: Arc::new(Semaphore::new(limits::HTTP_STREAMS)),
@@ -171,6 +175,8 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/leases/{id}/renew", Page, &["POST"], post(leases::renew)),
         route("/v1/leases/{id}/release", Page, &["POST"], post(leases::release)),
         route("/v1/leases/{id}/signal", Page, &["POST"], post(leases::signal)),
+        route("/v1/leases/{id}/session", Page, &["POST"], post(leases::update)),
+        route("/v1/script", Token, &["GET"], get(assets::script_versions)),
         route("/v1/feed/leases", Token, &["GET"], get(leases::feed)),
         route("/v1/numbers", Token, &["GET"], get(leases::numbers)),
         route("/v1/pools", Token, &["GET"], get(leases::pools)),
@@ -200,6 +206,7 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/readyz", Open, &["GET"], get(status::readyz)),
         route("/session", Open, &["GET", "POST", "DELETE"], get(status::session).post(status::sign_in).delete(status::sign_out)),
         route("/leaseline.js", Open, &["GET"], get(assets::page_script)),
+        route(assets::versioned_script_path(), Open, &["GET"], get(assets::versioned_script)),
         route("/assets/{file}", Open, &["GET"], get(assets::asset_file)),
         route("/", Open, &["GET"], get(assets::console)),
     ];

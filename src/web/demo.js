@@ -15,7 +15,7 @@ function forget() {
     localStorage.clear();
     sessionStorage.clear();
   } catch { /* nothing is kept then */ }
-  document.cookie = 'leaseline_visitor=; Path=/; Max-Age=0';
+  for (const domain of ['', `; Domain=${location.hostname}`]) document.cookie = `leaseline_visitor=; Path=/; Max-Age=0${domain}`;
 }
 
 function fact(name, value, attributes) {
@@ -46,8 +46,8 @@ function offerArrivals() {
   const now = ARRIVALS.findIndex(([, query]) => query === location.search);
   ARRIVALS.forEach(([label, query], i) => select.append(el('option', { value: query, selected: i === now }, label)));
   $('new-visitor').addEventListener('click', () => {
-    // The page script keeps what it knows until the page is gone.
-    addEventListener('pagehide', forget);
+    // The page script keeps what it knows until the page is gone, which these two say, in this order.
+    for (const end of ['pagehide', 'visibilitychange']) addEventListener(end, forget);
     forget();
     location.assign(`/demo${select.value}`);
   });

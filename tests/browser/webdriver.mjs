@@ -8,10 +8,12 @@ const FLAGS = [
   '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--autoplay-policy=no-user-gesture-required',
 ];
+// Headless browsers call themselves so, and then they are crawlers to us.
+const AGENT = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
 
 export class Browser {
   // Starts chromedriver and one Chromium with a profile of its own.
-  static async start({ width = 1200, height = 1000, insecure = false, flags = [] } = {}) {
+  static async start({ width = 1200, height = 1000, insecure = false, agent = AGENT, flags = [] } = {}) {
     const browser = new Browser();
     browser.profile = await mkdtemp(join(tmpdir(), 'leaseline-browser-'));
     browser.driver = spawn(process.env.CHROMEDRIVER || 'chromedriver', ['--port=0'], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -27,7 +29,7 @@ export class Browser {
         });
       });
       browser.url = `http://127.0.0.1:${port}/session`;
-      const args = [...FLAGS, ...flags, `--user-data-dir=${browser.profile}`, `--window-size=${width},${height}`];
+      const args = [...FLAGS, ...flags, `--user-data-dir=${browser.profile}`, `--window-size=${width},${height}`, `--user-agent=${agent}`];
       const options = { args };
       if (process.env.CHROMIUM) options.binary = process.env.CHROMIUM;
       const session = await browser.send('POST', '', {
@@ -60,6 +62,35 @@ export class Browser {
   // The body of a function in the page; arguments are `arguments[0]` and so on. A promise is waited for.
   run(script, ...args) {
     return this.send('POST', '/execute/sync', { script, args });
+  }
+
+  // One command of the browser's own protocol.
+  cdp(cmd, params = {}) {
+    return this.send('POST', '/goog/cdp/execute', { cmd, params });
+  }
+
+  // A new tab; commands go to it from now on. Gives its name.
+  async tab() {
+    const { handle } = await this.send('POST', '/window/new', { type: 'tab' });
+    await this.turn(handle);
+    return handle;
+  }
+
+  turn(handle) {
+    return this.send('POST', '/window', { handle });
+  }
+
+  here() {
+    return this.send('GET', '/window');
+  }
+
+  // Closes the tab; `turn` to another one then.
+  close() {
+    return this.send('DELETE', '/window');
+  }
+
+  back() {
+    return this.send('POST', '/back');
   }
 
   // Waits until the script gives something truthy, and gives that.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::{Explanation, Facts, Visit, explain};
+use super::{Explanation, Facts, Visit, explain, is_crawler};
 use crate::config::Config;
 use crate::core::event::Session;
 use crate::core::lease::{Device, bounded};
@@ -74,7 +74,7 @@ impl Question {
         };
         let visit = Visit {
             address: self.address,
-            user_agent: self.user_agent.as_deref(),
+            nobody: self.user_agent.as_deref().filter(|agent| is_crawler(agent)).map(|_| "bot"),
             returning: self.returning,
             ..Visit::default()
         };

@@ -253,18 +253,16 @@ fn w07_offices_staff_and_crawlers_see_the_real_number() {
     }
     assert_eq!(shown(&Staff::new("another").proof(until), noon()), None);
 
-    let agent = |user_agent| Visit { user_agent: Some(user_agent), ..Visit::default() }.judge(visits, &facts).code();
-    assert_eq!(agent("Mozilla/5.0 (compatible; YandexBot/3.0; +http://yandex.com/bots)"), Some("excluded_bot"));
-    assert_eq!(agent("Googlebot/2.1 (+http://www.google.com/bot.html)"), Some("excluded_bot"));
-    assert_eq!(
-        agent(
-            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
-        ),
-        None
-    );
-    assert_eq!(Visit { prefetch: true, ..Visit::default() }.judge(visits, &facts).code(), Some("excluded_prefetch"));
+    assert!(is_crawler("Mozilla/5.0 (compatible; YandexBot/3.0; +http://yandex.com/bots)"));
+    assert!(is_crawler("Googlebot/2.1 (+http://www.google.com/bot.html)"));
+    let chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36";
+    assert!(!is_crawler(chrome));
+    for code in ["bot", "prefetch"] {
+        let nobody = Visit { nobody: Some(code), ..Visit::default() };
+        assert_eq!(nobody.judge(visits, &facts), Judgement::Excluded(code));
+    }
     let open = crate::config::Visits { bots: false, ..visits.clone() };
-    assert_eq!(Visit { prefetch: true, ..Visit::default() }.judge(&open, &facts), Judgement::Number);
+    assert_eq!(Visit { nobody: Some("bot"), ..Visit::default() }.judge(&open, &facts), Judgement::Number);
 }
 
 #[test]

@@ -17,9 +17,8 @@ use crate::time::{Mono, Wall};
 pub struct Visit<'a> {
     /// None: not known, as when a program asks.
     pub address: Option<IpAddr>,
-    pub user_agent: Option<&'a str>,
-    /// The browser only fetches ahead (`Sec-Purpose: prefetch`).
-    pub prefetch: bool,
+    /// `bot`: a crawler that says so; `prefetch`: the browser only fetches ahead.
+    pub nobody: Option<&'static str>,
     /// What the browser shows as proof that it is staff's.
     pub staff: Option<&'a str>,
     /// The visitor was here before.
@@ -58,11 +57,8 @@ impl Visit<'_> {
         if staff.zip(self.staff).is_some_and(|(staff, proof)| staff.knows(proof, facts.at)) {
             return Judgement::Excluded("excluded_staff");
         }
-        if visits.bots && self.prefetch {
-            return Judgement::Excluded("excluded_prefetch");
-        }
-        if visits.bots && self.user_agent.is_some_and(is_crawler) {
-            return Judgement::Excluded("excluded_bot");
+        if let Some(code) = self.nobody.filter(|_| visits.bots) {
+            return Judgement::Excluded(code);
         }
         let fits = || visits.worth.iter().any(|conditions| fit::fits(conditions, facts));
         let is_worth = match visits.track {
@@ -74,8 +70,8 @@ impl Visit<'_> {
     }
 }
 
-/// Says that it is a crawler.
-fn is_crawler(user_agent: &str) -> bool {
+/// Whether a browser's name is that of a crawler.
+pub fn is_crawler(user_agent: &str) -> bool {
     // The list is made once.
     static LIST: std::sync::OnceLock<isbot::Bots> = std::sync::OnceLock::new();
     let text: String = user_agent.chars().take(limits::USER_AGENT).collect();

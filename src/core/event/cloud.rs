@@ -299,8 +299,15 @@ pub(crate) mod tests {
         let text = || Some("text".to_owned());
         let at = Some(Wall(1_790_000_000_000_000));
         let map = || std::collections::BTreeMap::from([("source".to_owned(), "google".to_owned())]);
-        let session =
-            Session { landing_page: text(), referrer: text(), utm: map(), click_ids: map(), client_ids: map() };
+        let session = Session {
+            landing_page: text(),
+            referrer: text(),
+            utm: map(),
+            click_ids: map(),
+            client_ids: map(),
+            client: map(),
+            clicked_at: at,
+        };
         let leg = LegMedia { mos: Some(4.4), refused: [("not_rtp".to_owned(), 1)].into(), ..LegMedia::default() };
         let decision = RouteDecision { verdict: "default".into(), reason: Some("decision_late".into()), ms: 800 };
         CallData {

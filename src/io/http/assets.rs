@@ -1,12 +1,16 @@
 //! The page script and our own pages: files compiled into the binary.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
+use axum::Json;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
+use base64::Engine as _;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256, Sha384};
 
+use super::body;
 use super::problem::Problem;
 
 /// One embedded file.
@@ -25,7 +29,14 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-static PAGE_SCRIPT: Asset = asset("leaseline.js", SCRIPT, include_bytes!("../../web/leaseline.js"));
+static PAGE_SCRIPT: Asset = asset("leaseline.js", SCRIPT, include_bytes!("../../web/leaseline.min.js"));
+/// The same, as `src/web/leaseline/build` compressed it.
+static PAGE_SCRIPT_GZIP: &[u8] = include_bytes!("../../web/leaseline.min.js.gz");
+/// One version of the page script for ever: `/leaseline.<first 16 digits of its SHA-256>.js`.
+static VERSIONED_PATH: LazyLock<String> = LazyLock::new(|| {
+    let hash: String = Sha256::digest(PAGE_SCRIPT.bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("/leaseline.{hash}.js")
+});
 static CONSOLE: Asset = asset("console.html", HTML, include_bytes!("../../web/console.html"));
 static DEMO: Asset = asset("demo.html", HTML, include_bytes!("../../web/demo.html"));
 static OPENAPI: Asset = asset("openapi.json", "application/json", include_bytes!("../../web/openapi.json"));
@@ -43,11 +54,52 @@ static ASSETS: [Asset; 7] = [
 
 /// `GET /leaseline.js`: any site may include it, with an integrity check too.
 pub(super) async fn page_script(headers: HeaderMap) -> Response {
-    let mut response = PAGE_SCRIPT.answer(&headers, "public, max-age=300");
+    script(&headers, "public, max-age=300")
+}
+
+/// Where this version of the script is, and will be while this version of the program runs.
+pub(super) fn versioned_script_path() -> &'static str {
+    &VERSIONED_PATH
+}
+
+/// `GET /leaseline.<hash>.js`: never changes, so it may be kept for ever and included with an integrity check.
+pub(super) async fn versioned_script(headers: HeaderMap) -> Response {
+    script(&headers, "public, max-age=31536000, immutable")
+}
+
+/// `GET /v1/script`: what to write into a page.
+pub(super) async fn script_versions(request: Request) -> Result<Json<Value>, Problem> {
+    let [] = body::query(&request, [])?;
+    let hash = base64::engine::general_purpose::STANDARD.encode(Sha384::digest(PAGE_SCRIPT.bytes));
+    Ok(Json(json!({
+        "path": "/leaseline.js",
+        "versioned_path": versioned_script_path(),
+        "integrity": format!("sha384-{hash}"),
+        "bytes": PAGE_SCRIPT.bytes.len(),
+        "bytes_gzip": PAGE_SCRIPT_GZIP.len(),
+    })))
+}
+
+fn script(headers: &HeaderMap, cache: &'static str) -> Response {
+    let mut response = PAGE_SCRIPT.answer(headers, cache);
+    if response.status() == StatusCode::OK && takes_gzip(headers) {
+        *response.body_mut() = PAGE_SCRIPT_GZIP.into();
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     let answered = response.headers_mut();
+    answered.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     answered.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin"));
     response
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let said = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    said.flat_map(|line| line.split(',')).any(|coding| {
+        let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
+        let refused = quality.trim().strip_prefix("q=").is_some_and(|q| q.parse::<f32>() == Ok(0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
 }
 
 /// `GET /`.

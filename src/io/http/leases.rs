@@ -1,14 +1,15 @@
 //! Pages ask for numbers, programs see who holds them, routers follow the feed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,25 +18,61 @@ use super::access::{self, Caller};
 use super::problem::Problem;
 use super::rate::RateLimit;
 use super::stream::Held;
-use super::visits::{self, Asked};
-use super::{AppState, body};
+use super::visits::{self, Asked, Judged};
+use super::{AppState, body, visitor};
 use crate::core::event::Session;
 use crate::core::feed::Gone;
-use crate::core::lease::{Device, Lease};
+use crate::core::lease::{Device, Lease, is_visitor_id};
 use crate::core::number;
 use crate::core::pool::{Ask, NoNumber, NumberInfo, NumberState, Refused};
 use crate::core::source::completed;
 use crate::ids::LeaseId;
-use crate::io::clock;
+use crate::limits;
+use crate::time::Wall;
 
-/// What a page sends.
+/// What a page sends, or a server that writes the page.
 #[derive(Deserialize)]
 struct AcquireBody {
     site: String,
     #[serde(default)]
     visitor_id: Option<String>,
+    #[serde(flatten)]
+    visit: Visit,
+    /// Nothing is to be kept in the browser, and nothing that was kept is to be used.
+    #[serde(default)]
+    anonymous: bool,
+    /// The widest domain of which the page may set cookies.
+    #[serde(default)]
+    domain: Option<String>,
+    /// A link from another address of the site brought this.
+    #[serde(default)]
+    link: Option<String>,
+    /// Where the browser's own words mislead.
+    #[serde(default)]
+    device: Option<Device>,
+    /// The visitor's, when a server asks for them.
+    #[serde(default)]
+    user_agent: Option<String>,
+}
+
+/// A visit as the page tells it.
+#[derive(Deserialize)]
+struct Visit {
     #[serde(default)]
     session: Option<Session>,
+    /// How long ago the visit, and with it its click ids, began.
+    #[serde(default)]
+    age_ms: u64,
+}
+
+impl Visit {
+    /// Only our clock dates anything.
+    fn dated(self, now: Wall) -> Session {
+        let session = self.session.unwrap_or_default();
+        let age = Duration::from_millis(self.age_ms).min(limits::VISIT_AGE);
+        let clicked_at = (!session.click_ids.is_empty()).then(|| now - age);
+        Session { clicked_at, ..session }
+    }
 }
 
 /// `POST /v1/leases`.
@@ -46,21 +83,39 @@ pub(super) async fn acquire(
 ) -> Result<Response, Problem> {
     within(&state.lease_rate, &caller)?;
     let headers = request.headers().clone();
-    let AcquireBody { site, visitor_id, session } = body::read(request).await?;
+    let AcquireBody { site, mut visitor_id, visit, anonymous, domain, link, device, user_agent } =
+        body::read(request).await?;
     if !access::origin_fits(&state.config.load(), &site, &caller, state.demo.is_some()) {
         return Err(Problem::forbidden("origin_not_allowed", "This page is not one of the site's `origins`."));
     }
-    let (session, now) = (completed(session.unwrap_or_default()), clock::now());
-    let (device, language) = (Device::Unknown, visits::language(&headers));
-    let asked = Asked { site: &site, visitor_id: visitor_id.as_deref(), session: &session, device, language };
+    // A program is no visitor, but it may speak for one.
+    let agent = user_agent.as_deref().or(caller.origin.as_ref().map(|_| visitor::agent(&headers)));
+    let now = state.allocator.now();
+    let mut session = completed(visit.dated(now.wall));
+    if anonymous {
+        visitor_id = None;
+        session = Session { click_ids: BTreeMap::new(), client_ids: BTreeMap::new(), clicked_at: None, ..session };
+    } else {
+        visitor_id = visitor_id.filter(|id| is_visitor_id(id)).or_else(|| visitor::known(&headers));
+        if let Some(followed) = link.and_then(|token| state.links.follow(&site, &token, Instant::now())) {
+            // Both ids stay known, so that who joined them wrongly can be parted.
+            if let Some(before) = visitor_id.replace(followed).filter(|before| visitor_id.as_ref() != Some(before)) {
+                session.client.insert("joined_visitor_id".to_owned(), before);
+            }
+        }
+    }
+    let device = device.or(agent.map(|agent| visitor::device(&headers, agent))).unwrap_or_default();
+    let nobody = agent.and_then(|agent| visitor::nobody(&headers, agent));
+    let (returning, language) = (visitor_id.is_some(), visits::language(&headers));
+    let asked = Asked { site: &site, returning, session: &session, device, language, nobody };
     let judged = state.judge(asked, &caller, &headers, now);
     if let Some(code) = judged.excluded {
         state.metrics.visit_excluded(&site, code);
-        return Ok(excluded(visitor_id, code, judged.cookie));
+        return Ok(excluded(code, judged));
     }
     let language = language.map(Arc::from);
     let ask = Ask { site, visitor_id, session, device, language, instead: judged.instead, ..Ask::default() };
-    let answer = match state.allocator.acquire(ask) {
+    let (visitor_id, answer) = match state.allocator.acquire(ask) {
         Ok(granted) => {
             if !granted.returning {
                 state.count_lease(&caller, now);
@@ -68,14 +123,39 @@ pub(super) async fn acquire(
             let mut answer = lease_body(&state, &granted.lease);
             answer["swap"] = granted.swap.into();
             answer["shared"] = granted.shared.into();
-            answer
+            if !anonymous {
+                add_link(&state, &caller, &granted.lease, &mut answer);
+            }
+            (granted.lease.visitor_id.clone(), answer)
         }
         Err(none) if none.code == "unknown_site" => {
             return Err(Problem::not_found("unknown_site", "No site of this name is configured."));
         }
-        Err(none) => without_a_lease(&none),
+        Err(none) => {
+            let answer = without_a_lease(&none);
+            (none.visitor_id, answer)
+        }
     };
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    let mut response = (StatusCode::CREATED, Json(answer)).into_response();
+    let origin = caller.origin.as_deref().filter(|_| !anonymous);
+    if let Some(cookie) = origin.and_then(|origin| visitor::cookie(&visitor_id, origin, domain.as_deref())) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// What the page needs to carry its visitor to the site's other addresses.
+fn add_link(state: &AppState, caller: &Caller, lease: &Lease, answer: &mut Value) {
+    let config = state.config.load();
+    let site = config.sites.iter().find(|site| site.name == lease.site);
+    let (Some(site), Some(origin)) = (site, &caller.origin) else { return };
+    let hosts = visitor::others(&site.origins, origin);
+    if hosts.is_empty() {
+        return;
+    }
+    if let Some(token) = state.links.token(&lease.site, &lease.visitor_id, Instant::now()) {
+        answer["link"] = json!({ "token": token, "hosts": hosts });
+    }
 }
 
 /// The visitor sees a static number or the real one: an answer, not an error.
@@ -92,10 +172,10 @@ fn without_a_lease(none: &NoNumber) -> Value {
 }
 
 /// Staff, crawlers and what a browser fetches ahead: the real number, and nothing is kept of them.
-fn excluded(visitor_id: Option<String>, code: &'static str, cookie: Option<HeaderValue>) -> Response {
-    let answer = json!({ "visitor_id": visitor_id, "shared": false, "swap": false, "reason": code });
+fn excluded(code: &'static str, judged: Judged) -> Response {
+    let answer = json!({ "shared": false, "swap": false, "reason": code });
     let mut response = (StatusCode::CREATED, Json(answer)).into_response();
-    if let Some(cookie) = cookie {
+    if let Some(cookie) = judged.cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
@@ -109,7 +189,23 @@ pub(super) async fn renew(
 ) -> Result<Json<Value>, Problem> {
     within(&state.beat_rate, &caller)?;
     let lease = state.allocator.renew(lease_id(id)?).map_err(refused)?;
-    Ok(Json(lease_body(&state, &lease)))
+    let mut answer = lease_body(&state, &lease);
+    add_link(&state, &caller, &lease, &mut answer);
+    Ok(Json(answer))
+}
+
+/// `POST /v1/leases/{id}/session`: what the page learnt of the visit since.
+pub(super) async fn update(
+    State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    within(&state.beat_rate, &caller)?;
+    let id = lease_id(id)?;
+    let visit: Visit = body::read(request).await?;
+    state.allocator.update(id, visit.dated(state.allocator.now().wall)).map_err(refused)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `POST /v1/leases/{id}/release`.
@@ -236,6 +332,8 @@ fn lease_body(state: &AppState, lease: &Lease) -> Value {
         "display": number::display(&lease.number),
         "visitor_id": lease.visitor_id,
         "expires_at": lease.expires_at,
+        // How long it stays theirs when the page falls silent. A page trusts no clock but ours.
+        "held_for_ms": lease.hold_until.millis_since(lease.seen_at),
         "renew_after_ms": state.allocator.rules().renew_after.as_millis() as u64,
         "shared": lease.shared,
         "swap": true,

@@ -11,6 +11,7 @@ mod pause;
 mod rest;
 mod schema;
 mod socket;
+mod visitor;
 
 use std::path::Path;
 use std::time::Duration;

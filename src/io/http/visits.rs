@@ -29,10 +29,13 @@ pub(super) struct Judged {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     pub(super) site: &'a str,
-    pub(super) visitor_id: Option<&'a str>,
+    /// The visitor was here before.
+    pub(super) returning: bool,
     pub(super) session: &'a Session,
     pub(super) device: Device,
     pub(super) language: Option<&'a str>,
+    /// A crawler, or a page that nobody looks at yet.
+    pub(super) nobody: Option<&'static str>,
 }
 
 impl AppState {
@@ -51,16 +54,13 @@ impl AppState {
             at: now.wall,
         };
         let is_page = caller.origin.is_some();
-        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let link = asked.session.landing_page.as_deref().and_then(|page| parameter(page, STAFF));
         let cookie = access::cookies(headers).find(|(name, _)| *name == STAFF).map(|(_, value)| value.to_owned());
-        let prefetch = ["sec-purpose", "purpose"].into_iter().filter_map(text).any(|value| value.contains("prefetch"));
         let visit = |staff| Visit {
             address: is_page.then_some(caller.address),
-            user_agent: text("user-agent").filter(|_| is_page),
-            prefetch,
+            nobody: asked.nobody,
             staff,
-            returning: asked.visitor_id.is_some(),
+            returning: asked.returning,
         };
         let by_link = link.as_deref().map(|proof| visit(Some(proof)).judge(&site.visits, &facts));
         let judged = match by_link {

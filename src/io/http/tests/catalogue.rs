@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::core::catalogue::Staff;
-use crate::io::clock;
 
 const RULES: &str = r#"
 exclude = ["203.0.113.0/24"]
@@ -35,8 +34,8 @@ async fn w07_offices_crawlers_and_prefetch_get_the_real_number_and_are_counted()
     let world = ruled();
     for (headers, reason) in [
         (("x-forwarded-for", "203.0.113.9"), "excluded_address"),
-        (("user-agent", "Googlebot/2.1 (+http://www.google.com/bot.html)"), "excluded_bot"),
-        (("sec-purpose", "prefetch;prerender"), "excluded_prefetch"),
+        (("user-agent", "Googlebot/2.1 (+http://www.google.com/bot.html)"), "bot"),
+        (("sec-purpose", "prefetch;prerender"), "prefetch"),
     ] {
         let answer = world.visit("v-1", &[headers], PAGE).await;
         assert_eq!(answer.status, 201);
@@ -52,7 +51,7 @@ async fn w07_offices_crawlers_and_prefetch_get_the_real_number_and_are_counted()
 #[tokio::test]
 async fn w07_a_staff_link_marks_the_browser() {
     let world = ruled();
-    let proof = Staff::new("a secret of these tests").proof(clock::wall() + Duration::from_secs(60));
+    let proof = Staff::new("a secret of these tests").proof(world.state.allocator.now().wall + Duration::from_secs(60));
     let first = world.visit("v-1", &[], &format!("{PAGE}?leaseline_staff={proof}")).await;
     assert_eq!(first.json()["reason"], "excluded_staff");
     let cookie = first.header("set-cookie").to_owned();

@@ -1,5 +1,8 @@
 //! Health, metrics, pages, description, demo.
 
+use base64::Engine as _;
+use sha2::Digest as _;
+
 use super::*;
 
 #[tokio::test]
@@ -88,6 +91,46 @@ async fn pages_and_scripts_are_served_with_a_strict_policy() {
 }
 
 #[tokio::test]
+async fn the_page_script_is_small_versioned_and_made_of_its_sources() {
+    let world = world(None);
+    let versions = world.get("/v1/script").await.json();
+    let plain = world.get("/leaseline.js").await;
+    let gzip = world.ask("GET", "/leaseline.js", &[("accept-encoding", "br, gzip;q=0.8")], Body::empty()).await;
+    assert_eq!((gzip.header("content-encoding"), gzip.header("vary")), ("gzip", "Accept-Encoding"));
+    assert!(gzip.body.len() <= 6 * 1024, "{} bytes on the wire", gzip.body.len());
+    // The last eight bytes of a gzip file are the check sum and length of what is in it (RFC 1952 §2.3.1).
+    let (_, end) = gzip.body.split_last_chunk::<8>().unwrap();
+    let length = u32::from_le_bytes(end[4..].try_into().unwrap());
+    let sum = u32::from_le_bytes(end[..4].try_into().unwrap());
+    assert_eq!((sum, length as usize), (crc32(&plain.body), plain.body.len()), "src/web/leaseline/build makes both");
+    for none in ["identity", "gzip;q=0", "br"] {
+        let answer = world.ask("GET", "/leaseline.js", &[("accept-encoding", none)], Body::empty()).await;
+        assert_eq!((answer.header("content-encoding"), &answer.body), ("", &plain.body), "{none}");
+    }
+
+    let path = versions["versioned_path"].as_str().unwrap();
+    let versioned = world.get(path).await;
+    assert_eq!(versioned.header("cache-control"), "public, max-age=31536000, immutable");
+    assert_eq!(versioned.header("access-control-allow-origin"), "*", "an integrity check needs it");
+    assert_eq!(versioned.body, plain.body);
+    let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha384::digest(&plain.body));
+    assert_eq!(versions["integrity"], format!("sha384-{hash}"));
+    assert_eq!(versions["bytes_gzip"], gzip.body.len());
+    assert_eq!(world.get("/leaseline.0000000000000000.js").await.status, 404);
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+    })
+}
+
+/// The description does not change with every version of the script.
+fn described_path(path: &'static str) -> &'static str {
+    if path == super::super::assets::versioned_script_path() { "/leaseline.{version}.js" } else { path }
+}
+
+#[tokio::test]
 async fn the_api_description_has_every_route_and_no_other() {
     let world = world(None);
     let document = world.get("/v1/openapi.json").await.json();
@@ -101,12 +144,12 @@ async fn the_api_description_has_every_route_and_no_other() {
         .collect();
     let there: std::collections::BTreeSet<String> = routes(true)
         .iter()
-        .flat_map(|route| route.methods.iter().map(|method| format!("{method} {}", route.path)))
+        .flat_map(|route| route.methods.iter().map(|method| format!("{method} {}", described_path(route.path))))
         .collect();
     assert_eq!(described, there);
     for route in routes(true) {
         for method in route.methods {
-            let security = &document["paths"][route.path][method.to_lowercase()]["security"];
+            let security = &document["paths"][described_path(route.path)][method.to_lowercase()]["security"];
             let open = route.access == Access::Open && !(route.path == "/session" && *method == "POST");
             assert_eq!(security == &json!([]), open, "{method} {}", route.path);
         }
