@@ -6,7 +6,7 @@ use super::{Report, Run};
 
 const SIZE: (u32, u32) = (1_100, 520);
 /// Colours that are told apart by people who see red and green alike (Okabe and Ito), ours first.
-const COLOURS: [RGBColor; 8] = [
+const COLOURS: [RGBColor; 9] = [
     RGBColor(213, 94, 0),
     RGBColor(0, 114, 178),
     RGBColor(0, 158, 115),
@@ -15,6 +15,7 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(150, 150, 150),
     RGBColor(0, 0, 0),
     RGBColor(230, 159, 0),
+    RGBColor(110, 60, 20),
 ];
 
 /// Right at the source against the monthly cost of numbers, and said against true confidence of the first policy; of the
@@ -112,7 +113,15 @@ where
         .x_label_area_size(44)
         .y_label_area_size(52)
         .build_cartesian_2d(0f64..100f64, 0f64..100f64)?;
-    chart.configure_mesh().x_desc("said, %").y_desc("right, %").label_style(("sans-serif", 14)).draw()?;
+    chart
+        .configure_mesh()
+        .max_light_lines(1)
+        .x_label_formatter(&|share| format!("{share:.0}"))
+        .y_label_formatter(&|share| format!("{share:.0}"))
+        .x_desc("said, %")
+        .y_desc("right, %")
+        .label_style(("sans-serif", 14))
+        .draw()?;
     chart.draw_series(LineSeries::new([(0.0, 0.0), (100.0, 100.0)], BLACK.mix(0.4)))?;
     let Some(first) = report.runs.first() else { return Ok(()) };
     for (index, run) in first_world(report).filter(|run| run.policy == first.policy).enumerate() {
