@@ -107,7 +107,8 @@ fn p14_parameters_are_read_in_every_writing_and_folded_by_one_rule() {
 
 #[test]
 fn p15_the_parameters_of_the_seed_are_read_with_their_spaces() {
-    let page = "https://pizza.example/?utm_source=yandex&utm_medium=cpc&utm_campaign=msk&utm_term=доставка пиццы&utm_content=12 345 678";
+    let page = "https://pizza.example/?utm_source=yandex&utm_medium=cpc&utm_campaign=msk\
+                &utm_term=доставка пиццы&utm_content=12 345 678";
     let read = session(page, "");
     let wanted = [
         ("campaign", "msk"),
