@@ -153,7 +153,11 @@ fn p18_presets_name_the_usual_kinds_of_traffic() {
 proptest! {
     /// Any text is read, and classified once and for all.
     #[test]
-    fn any_page_and_referrer_are_classified(page in "(https?://)?[ -~а-я%]{0,80}", query in "[%a-f0-9u+=&а-я_]{0,60}", referrer in ".{0,80}") {
+    fn any_page_and_referrer_are_classified(
+        page in "(https?://)?[ -~а-я%]{0,80}",
+        query in "[%a-f0-9u+=&а-я_]{0,60}",
+        referrer in ".{0,80}",
+    ) {
         let read = session(&format!("{page}?utm_source={query}"), &referrer);
         let source = Source::of(&read);
         prop_assert_eq!(folded(&source.source), source.source.clone());
