@@ -48,12 +48,7 @@ impl World {
     fn new(pools: &str) -> World {
         let config = config::Config::parse(&format!("{SITE}{pools}"), "", Path::new(""));
         let config = config.unwrap_or_else(|problems| panic!("{problems}"));
-        let rules = Rules {
-            ttl: config.lease.ttl,
-            renew_after: config.lease.renew_after,
-            memory: config.attribution.memory,
-            ..rules()
-        };
+        let rules = rules();
         let now = Now { mono: Mono(5_000_000_000), wall: Wall(1_790_000_000_000_000) };
         let allocator = Allocator::new(rules, &config.pools, &config.sites, [3; 32]);
         World { allocator, now, out: Vec::new() }
