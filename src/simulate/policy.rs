@@ -7,6 +7,7 @@ mod lending;
 use smallvec::SmallVec;
 
 use super::world::{Ms, Visit, VisitId, World};
+use crate::core::attribution::{Model, Tail};
 use crate::ids::E164;
 
 /// What a page shows after it asked.
@@ -90,7 +91,13 @@ pub const CONTENDERS: &[Contender] = &[
     Contender {
         name: "leaseline",
         about: "this program's allocator and attribution",
-        make: |world, numbers| Box::new(leaseline::Leaseline::new(world, numbers)),
+        make: |world, numbers| Box::new(leaseline::Leaseline::new(world, numbers, Model::default().tail())),
+    },
+    Contender {
+        name: "longest-free-model",
+        about: "ours, but the longest-free number: what the choice of numbers brings",
+        // With no call expected of anybody, no number has a risk, and the one that was left longest ago is given.
+        make: |world, numbers| Box::new(leaseline::Leaseline::new(world, numbers, Tail::default())),
     },
     Contender {
         name: "random",

@@ -99,8 +99,8 @@ impl Hazards {
 const TAIL: usize = 16;
 
 /// How many calls are still expected of somebody who left so long ago, relative to one who leaves now. A table, because
-/// the allocator asks a hundred times for each number it gives.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// the allocator asks a hundred times for each number it gives. The default expects none of anybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tail {
     edges: [f64; TAIL],
     beyond: [f64; TAIL],

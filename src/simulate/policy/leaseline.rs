@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Answer, Policy, Ring, Shown};
 use crate::config::Config;
-use crate::core::attribution::{self, Attributor, Model, Question};
+use crate::core::attribution::{self, Attributor, Question, Tail};
 use crate::core::event::AttributionKind;
 use crate::core::lease::LeaseTable;
 use crate::core::pool::{Allocator, Ask, Output, Rules};
@@ -29,13 +29,14 @@ pub(super) struct Leaseline<'w> {
 }
 
 impl<'w> Leaseline<'w> {
-    pub(super) fn new(world: &'w World, numbers: usize) -> Leaseline<'w> {
+    /// `tail`: what the allocator believes of calls to come, which is how it tells a number's risk.
+    pub(super) fn new(world: &'w World, numbers: usize, tail: Tail) -> Leaseline<'w> {
         let config = configuration(numbers);
         let rules = Rules {
             ttl: config.lease.ttl,
             renew_after: config.lease.renew_after,
             memory: config.attribution.memory,
-            tail: Model::default().tail(),
+            tail,
         };
         Leaseline {
             world,
