@@ -36,22 +36,28 @@ async fn a_page_gets_renews_signals_and_releases_a_number() {
     assert_eq!((bad.status, bad.code().as_str()), (400, "bad_signal"));
     assert_eq!(world.get("/v1/leases").await.json()["leases"][0]["state"], "leased");
     assert_eq!(world.page(&format!("/v1/leases/{id}/release"), "").await.status, 204);
-    let held = world.get("/v1/leases?state=held").await.json();
-    assert_eq!(held["leases"][0]["session"]["utm"]["source"], "yandex-direct");
-    assert_eq!(world.get("/v1/leases?state=leased").await.json()["leases"], json!([]));
+    let left = world.get("/v1/leases?state=leased").await.json();
+    assert_eq!(left["leases"][0]["session"]["utm"]["source"], "yandex-direct", "who tapped is dialling");
+    let other = world.lease("v-2").await;
+    let path = format!("/v1/leases/{}/release", other["lease_id"].as_str().unwrap());
+    assert_eq!(world.page(&path, "").await.status, 204);
+    assert_eq!(world.get("/v1/leases?state=held").await.json()["leases"][0]["visitor_id"], "v-2");
 }
 
 #[tokio::test]
-async fn a_full_pool_shows_the_real_number_and_takes_nobodys() {
+async fn a_full_pool_is_shared_within_a_campaign_and_takes_nobodys() {
     let world = world(None);
     let (first, second) = (world.lease("v-1").await, world.lease("v-2").await);
     assert_ne!(first["number"], second["number"]);
-    let third = world.lease("v-3").await;
+    let mail = json!({ "site": "acme-site", "visitor_id": "v-3", "session": { "utm": { "source": "mail" } } });
+    let third = world.page("/v1/leases", mail.to_string()).await.json();
     assert_eq!(third["swap"], false);
     assert_eq!(third["visitor_id"], "v-3");
     assert!(third.get("number").is_none() && third.get("lease_id").is_none());
     assert_eq!(third["reason"], "pool_exhausted");
     assert_eq!(world.get("/v1/pools").await.json()["pools"][0]["exhausted"], 1);
+    let fourth = world.lease("v-4").await;
+    assert_eq!((&fourth["swap"], &fourth["shared"]), (&json!(true), &json!(true)), "came as the first two did");
 }
 
 #[tokio::test]
