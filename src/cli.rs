@@ -11,6 +11,7 @@ mod demo;
 mod erase;
 mod keys;
 mod ladder;
+mod plan;
 mod replay;
 mod route;
 mod run;
@@ -44,6 +45,7 @@ enum Command {
     Answer(answer::Args),
     Replay(replay::Args),
     Route(route::Args),
+    Plan(plan::Args),
     Verify(verify::Args),
     Keys(keys::Args),
     Erase(erase::Args),
@@ -102,6 +104,7 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Answer(args) => answer::execute(args),
         Command::Replay(args) => replay::execute(args),
         Command::Route(args) => route::execute(args),
+        Command::Plan(args) => plan::execute(args),
         Command::Verify(args) => verify::execute(args),
         Command::Keys(args) => keys::execute(args),
         Command::Erase(args) => erase::execute(args),
@@ -167,8 +170,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "run", "demo", "check", "call", "answer", "replay", "route", "verify", "keys", "erase", "decrypt",
-                "trace"
+                "run", "demo", "check", "call", "answer", "replay", "route", "plan", "verify", "keys", "erase",
+                "decrypt", "trace"
             ]
         );
     }
@@ -202,6 +205,10 @@ mod tests {
             (vec!["route", "+442079469999"], Exit::Bad),
             (vec!["route", "+442079460000", "--trunk", "nobody"], Exit::Usage),
             (vec!["route", "+442079460000", "--at", "noon"], Exit::Usage),
+            (vec!["plan"], Exit::Usage),
+            (vec!["plan", "--visits-per-day", "1500", "--json"], Exit::Done),
+            (vec!["plan", "--visits-per-day", "many"], Exit::Usage),
+            (vec!["plan", "--config", bad, "--site", "x"], Exit::Usage),
             (vec!["check", "--config", bad], Exit::Usage),
             (vec!["check", "--config", "no/such/file"], Exit::Usage),
             (vec!["replay", "no/such/file.pcap"], Exit::CouldNot),

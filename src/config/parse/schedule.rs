@@ -66,7 +66,7 @@ pub(super) fn refusal<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Option
 }
 
 /// `09:00-18:00`, `22:00-06:00` (until the next morning), `00:00-24:00`.
-fn span(text: &str) -> Result<Span, String> {
+pub(super) fn span(text: &str) -> Result<Span, String> {
     let bad = || format!("`{}` is not a part of a day; write it like \"09:00-18:00\"", text.escape_debug());
     let (from, to) = text.split_once('-').ok_or_else(bad)?;
     let minutes = |text: &str| {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::keeper::{KeeperEvent, Reads};
 use super::{
     AlarmData, ArchivedData, BanData, Body, CallData, DamageData, DayClosedData, DayStampedData, ErasedData, Event,
     FraudData, HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, SilentData, SiprecData,
@@ -112,7 +113,10 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
             let Dropped { count } = read(text)?;
             Body::EventsDropped { count }
         }
-        _ => return Err(BadEvent::UnknownType),
+        kind => match KeeperEvent::read(kind, Text(text)) {
+            Some(read) => Body::Keeper(Box::new(read?)),
+            None => return Err(BadEvent::UnknownType),
+        },
     };
     Ok((head.id, Event { time: head.time, subject: head.subject.into_owned(), body }))
 }
@@ -123,6 +127,15 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
         data: T,
     }
     serde_json::from_str::<Outer<T>>(text).map(|outer| outer.data)
+}
+
+/// A text whose `data` is read.
+struct Text<'a>(&'a str);
+
+impl<'a> Reads<'a, serde_json::Error> for Text<'a> {
+    fn data<T: Deserialize<'a>>(&self) -> Result<T, serde_json::Error> {
+        read(self.0)
+    }
 }
 
 /// The object, in the order in which a person reads it.
@@ -161,6 +174,7 @@ enum Data<'a> {
     Pause(&'a PauseData),
     Fraud(&'a FraudData),
     Ban(&'a BanData),
+    Keeper(&'a KeeperEvent),
     Lease(&'a Lease),
     Signal(SignalWritten<'a>),
     Started(Started<'a>),
@@ -190,6 +204,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::RecordingPaused(pause) | Body::RecordingResumed(pause) => Data::Pause(pause),
         Body::FraudSuspected(fraud) => Data::Fraud(fraud),
         Body::DefenceBanned(ban) => Data::Ban(ban),
+        Body::Keeper(event) => Data::Keeper(event),
         Body::LeaseGranted(lease)
         | Body::LeaseRenewed(lease)
         | Body::LeaseReleased(lease)
@@ -398,7 +413,8 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn every_body() -> Vec<Body> {
-        vec![
+        let keeper = crate::core::event::keeper::every().into_iter().map(|event| Body::Keeper(Box::new(event)));
+        let mut bodies = vec![
             Body::CallEnded(Box::new(full_call(1))),
             Body::CallTransferred(Transferred { call_id: CallId(1), transfer: transfer() }),
             Body::MediaSilent(SilentData { call_id: CallId(1), side: "caller".into(), silent_ms: 20_000 }),
@@ -509,7 +525,9 @@ pub(crate) mod tests {
                 reason: None,
                 expires_at: Some(Wall(1_000)),
             }),
-        ]
+        ];
+        bodies.extend(keeper);
+        bodies
     }
 
     #[test]
