@@ -15,6 +15,7 @@ mod plan;
 mod replay;
 mod route;
 mod run;
+mod simulate;
 mod trace;
 mod verify;
 
@@ -47,6 +48,7 @@ enum Command {
     Route(route::Args),
     Plan(plan::Args),
     Verify(verify::Args),
+    Simulate(simulate::Args),
     Keys(keys::Args),
     Erase(erase::Args),
     Decrypt(decrypt::Args),
@@ -106,6 +108,7 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Route(args) => route::execute(args),
         Command::Plan(args) => plan::execute(args),
         Command::Verify(args) => verify::execute(args),
+        Command::Simulate(args) => simulate::execute(args),
         Command::Keys(args) => keys::execute(args),
         Command::Erase(args) => erase::execute(args),
         Command::Decrypt(args) => decrypt::execute(args),
@@ -170,8 +173,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "run", "demo", "check", "call", "answer", "replay", "route", "plan", "verify", "keys", "erase",
-                "decrypt", "trace"
+                "run", "demo", "check", "call", "answer", "replay", "route", "plan", "verify", "simulate", "keys",
+                "erase", "decrypt", "trace"
             ]
         );
     }

@@ -9,7 +9,8 @@
 //!
 //! Beside the rings: [`config`] (TOML → typed values, all problems at once), [`limits`] (every bound and its reason),
 //! [`ids`] and [`time`] (newtypes), [`cli`] (the command line), [`daemon`] (builds the parts and joins their channels),
-//! [`phone`] (test phones), [`demo`] (daemon and phones in one), [`replay`] (captured calls).
+//! [`phone`] (test phones), [`demo`] (daemon and phones in one), [`replay`] (captured calls), [`simulate`]
+//! (attribution in a synthetic world).
 
 pub mod cli;
 pub mod config;
@@ -21,5 +22,6 @@ pub mod io;
 pub mod limits;
 pub mod phone;
 pub mod replay;
+pub mod simulate;
 pub mod time;
 pub mod wire;

@@ -370,6 +370,15 @@ pub const SESSION_TEXT: usize = 2_048;
 pub const SESSION_KEYS: usize = 32;
 /// One key of such a map.
 pub const SESSION_KEY: usize = 64;
+/// Callers that are remembered, and visitors who called: a busy company's of a year. Each costs about 200 bytes.
+pub const CALLERS_KNOWN: usize = 100_000;
+/// Numbers whose calls for nobody are counted.
+pub const NOISY_NUMBERS: usize = 1_000_000;
+/// Candidates that an attribution lists.
+pub const CANDIDATES: usize = 8;
+/// Former holders of a number that are remembered: whoever calls late is hardly ever older, and each costs a pointer here
+/// and some hundred bytes once.
+pub const LEASE_PAST: usize = 32;
 /// Visitors who may share one number before the oldest is forgotten.
 pub const LEASE_SHARERS: usize = 8;
 /// Signals of one lease that go into the journal; a page has a handful, a loop in a page thousands.
@@ -434,6 +443,8 @@ pub const DESTINATIONS: usize = 16;
 pub const CHANNEL_KEYS: usize = 16;
 /// Bytes of one value of a static channel: it may stand in a SIP header.
 pub const CHANNEL_VALUE: usize = 256;
+/// Who tapped the number is dialling it or about to: it stays on their page so long, even when the page is gone.
+pub const TAP_PIN: Duration = Duration::from_secs(600);
 /// A number rests at least so long after its visitor left, so that a late call still finds them.
 pub const HOLD_MIN: Duration = Duration::from_secs(300);
 

@@ -3,6 +3,7 @@
 mod picture;
 mod table;
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,10 +16,13 @@ use crate::core::event::keeper::KeeperEvent;
 use crate::core::keeper::money::Money;
 use crate::core::sizing::Demand;
 use crate::core::sizing::measured::{Measured, Summary};
-use crate::core::sizing::plan::{Forecast, Plan, Question, plan};
+use crate::core::sizing::plan::{Forecast, Plan, Question, Right, plan};
 use crate::io::clock;
 use crate::io::journal::read_journal;
 use crate::limits;
+use crate::simulate;
+use crate::simulate::policy::contenders;
+use crate::simulate::spec::Spec;
 
 /// Say how many numbers a site needs: blocking, price, and what else the same money would buy.
 ///
@@ -66,6 +70,10 @@ pub(super) struct Args {
     /// Days of the journal to look at.
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=400))]
     days: u32,
+    /// Run the allocator and the attribution at these sizes in a simulated world (`leaseline simulate`), and show how many
+    /// calls are credited right. Takes a minute or so.
+    #[arg(long, value_name = "WORLD", num_args = 0..=1, default_missing_value = "default")]
+    simulate: Option<String>,
     /// Draw blocking against size.
     #[arg(long, value_name = "FILE.svg")]
     svg: Option<PathBuf>,
@@ -77,6 +85,8 @@ pub(super) struct Args {
 /// Share of a day's visits that come in its busiest hour: 122 of 1,500 in the traffic that `leaseline simulate` has.
 const PEAK_SHARE: f64 = 122.0 / 1_500.0;
 const PAGE_TIME: Duration = Duration::from_secs(180);
+/// Long enough that a third of it fills the numbers' memories, short enough to wait for.
+const SIMULATED_DAYS: u32 = 21;
 const HOLD: Duration = Duration::from_secs(1_800);
 
 pub(super) fn execute(args: Args) -> Exit {
@@ -105,7 +115,10 @@ fn answer(args: &Args) -> Result<(), Failed> {
     let channels = args.channels.or(measured.as_ref().and_then(|site| site.summary.as_ref()).map(|s| s.campaigns));
     let question =
         Question { demand, target: args.blocking, price: args.price, channels, forecasts: args.forecast.clone() };
-    let plan = plan(&question);
+    let mut plan = plan(&question);
+    if let Some(world) = &args.simulate {
+        simulated(world, question.demand.visits_per_hour / PEAK_SHARE, &mut plan)?;
+    }
     if let Some(path) = &args.svg {
         let drawn = picture::svg(&question, &plan)
             .and_then(|svg| std::fs::write(path, svg).map_err(|error| format!("{}: {error}", path.display())));
@@ -116,6 +129,33 @@ fn answer(args: &Args) -> Result<(), Failed> {
         say(as_json(args, &question, &plan, measured.as_ref()));
     } else {
         say(table::text(&question, &plan, args.currency.as_deref().unwrap_or_default(), summary).trim_end());
+    }
+    Ok(())
+}
+
+/// Fills in how many calls are credited right, at the sizes that the simulation has numbers for.
+fn simulated(world: &str, visits_per_day: f64, plan: &mut Plan) -> Result<(), Failed> {
+    let usage = |message: String| (message, Exit::Usage);
+    let mut spec = Spec::load(world).map_err(|error| usage(error.to_string()))?;
+    (spec.visits_per_day, spec.days, spec.warm_up_days) = (visits_per_day, SIMULATED_DAYS, SIMULATED_DAYS / 3);
+    spec.check().map_err(|why| usage(format!("--simulate: {why}")))?;
+    let policies = contenders(&["leaseline".to_owned()]).map_err(usage)?;
+    let numbers: Vec<usize> = plan.sizes.iter().map(|size| size.numbers).filter(|n| *n <= simulate::NUMBERS).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let shows = std::io::stderr().is_terminal();
+    let run = simulate::Plan { spec, seed: 1, numbers, policies, threads };
+    let report = simulate::simulate(&run, |done, all| {
+        if shows {
+            eprint!("\r{done} of {all} sizes");
+        }
+    });
+    if shows {
+        eprint!("\r\x1b[K");
+    }
+    for size in &mut plan.sizes {
+        let right = report.runs.iter().find(|run| run.numbers == size.numbers).map(|run| run.score.right);
+        size.right =
+            right.map(|right| Right { visitor: right.visitor, campaign: right.campaign, source: right.source });
     }
     Ok(())
 }

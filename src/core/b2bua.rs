@@ -14,6 +14,7 @@ use rand_core::{Rng, SeedableRng};
 use crate::config::Trunk;
 use crate::core::admission::Admission;
 use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Transmit};
+use crate::core::attribution::Attributor;
 use crate::core::auth::server::Logins;
 use crate::core::call::{self, Call, Ctx};
 use crate::core::decide::{self, Decisions};
@@ -163,6 +164,7 @@ pub struct B2bua {
     agent: Agent,
     settings: Arc<Settings>,
     leases: Arc<LeaseTable>,
+    attributor: Attributor,
     admission: Admission,
     desk: Desk,
     decisions: Decisions,
@@ -214,6 +216,7 @@ impl B2bua {
                 .with_tcp(settings.tcp_listeners()),
             settings,
             leases,
+            attributor: Attributor::default(),
             admission: Admission::default(),
             desk: Desk::default(),
             decisions: Decisions::default(),

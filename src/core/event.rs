@@ -53,7 +53,8 @@ pub enum AttributionKind {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Attribution {
     pub kind: AttributionKind,
-    /// `active_lease`, `last_holder`, `static_channel` or `none`.
+    /// `active_lease`, `last_holder`, `known_caller`, `static_channel`; `nobody` when it is likelier that no visitor is
+    /// calling, `none` when none is known.
     pub method: String,
     /// 0 to 1.
     pub confidence: f64,
@@ -69,7 +70,34 @@ pub struct Attribution {
     /// The lease table was out of step with its allocator when we looked.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub stale: bool,
+    /// Version of the model that decided.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub model: String,
+    /// Probability that no visitor we know of is calling.
+    #[serde(skip_serializing_if = "is_nil", default)]
+    pub nobody: f64,
+    /// How many visitors had the number on their pages.
+    #[serde(default)]
+    pub contention: u32,
+    /// The candidates by where they came from, the likeliest first: often sure where the visitor is not.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub sources: Vec<SourceShare>,
     pub candidates: Vec<Candidate>,
+}
+
+/// How probable it is that the caller came from there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceShare {
+    pub source: String,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub medium: String,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub campaign: String,
+    pub probability: f64,
+}
+
+fn is_nil(probability: &f64) -> bool {
+    *probability == 0.0
 }
 
 /// One who may be calling.

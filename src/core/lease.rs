@@ -134,8 +134,8 @@ impl Change {
 pub struct Entry {
     /// Who has the number on their page, newest first. One, unless the allocator shares numbers.
     pub holders: SmallVec<[Arc<Lease>; 1]>,
-    /// Who had it last and is off the page.
-    pub last: Option<Arc<Lease>>,
+    /// Who had it and is off the page, who left last first: at most [`limits::LEASE_PAST`].
+    pub past: Arc<Vec<Arc<Lease>>>,
 }
 
 impl Entry {
@@ -144,8 +144,13 @@ impl Entry {
         self.holders.first()
     }
 
+    /// Who had it last and is off the page.
+    pub fn last(&self) -> Option<&Arc<Lease>> {
+        self.past.first()
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.holders.is_empty() && self.last.is_none()
+        self.holders.is_empty() && self.past.is_empty()
     }
 
     /// The entry after `change`. The allocator, the table, the follower of a feed and the restart all use this one
@@ -156,7 +161,7 @@ impl Entry {
             Change::Active(lease) => self.hold(lease),
             Change::Ended(lease) => {
                 self.holders.retain(|held| held.lease_id != lease.lease_id);
-                self.last = Some(Arc::clone(lease));
+                self.remember(Arc::clone(lease));
             }
             Change::Removed(_) => self = Entry::default(),
         }
@@ -164,18 +169,28 @@ impl Entry {
     }
 
     fn hold(&mut self, lease: &Arc<Lease>) {
-        if self.last.as_ref().is_some_and(|last| last.lease_id == lease.lease_id) {
-            self.last = None;
+        if self.past.iter().any(|past| past.lease_id == lease.lease_id) {
+            Arc::make_mut(&mut self.past).retain(|past| past.lease_id != lease.lease_id);
         }
         self.holders.retain(|held| held.lease_id != lease.lease_id);
         if !lease.shared {
             // A holder that we never saw leave has left: the allocator would not give its number away otherwise.
-            if let Some(missed) = self.holders.drain(..).next() {
-                self.last = Some(missed);
+            for missed in std::mem::take(&mut self.holders).into_iter().rev() {
+                self.remember(missed);
             }
         }
         self.holders.insert(0, Arc::clone(lease));
         self.holders.truncate(limits::LEASE_SHARERS);
+    }
+
+    /// By when they left, so that the order in which news arrive does not matter.
+    fn remember(&mut self, lease: Arc<Lease>) {
+        let past = Arc::make_mut(&mut self.past);
+        past.retain(|known| known.lease_id != lease.lease_id);
+        let left = |lease: &Lease| (lease.left_at(), lease.lease_id.0);
+        let at = past.partition_point(|known| left(known) > left(&lease));
+        past.insert(at, lease);
+        past.truncate(limits::LEASE_PAST);
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::config::{self, Config, PoolKind};
+use crate::core::attribution::Model;
 use crate::core::event::Event;
 use crate::core::feed::{FeedLog, Gone};
 use crate::core::lease::{Lease, LeaseTable};
@@ -178,6 +179,7 @@ impl AllocatorHandle {
             leased: 0,
             held: 0,
             granted: 0,
+            shared: 0,
             exhausted: 0,
         });
         owned.machine.pools().chain(fixed).collect()
@@ -270,7 +272,12 @@ fn run_timers(shared: &Weak<Shared>) {
 }
 
 fn rules(config: &Config) -> Rules {
-    Rules { ttl: config.lease.ttl, renew_after: config.lease.renew_after, memory: config.attribution.memory }
+    Rules {
+        ttl: config.lease.ttl,
+        renew_after: config.lease.renew_after,
+        memory: config.attribution.memory,
+        tail: Model::default().tail(),
+    }
 }
 
 /// The pools this node leases from: none while it follows another allocator.

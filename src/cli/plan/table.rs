@@ -32,12 +32,14 @@ pub(super) fn text(question: &Question, plan: &Plan, currency: &str, summary: Op
         plan.on_page, plan.with_hold, demand.peakedness
     ));
     line(String::new());
+    let simulated = plan.sizes.iter().any(|size| size.right.is_some());
     line(format!(
-        "{:>10}   {:>13}   {:>16}   {}",
+        "{:>10}   {:>13}   {:>16}   {:>14}{}",
         "numbers",
         "shared",
         "reused in hold",
-        price_head(question, currency)
+        price_head(question, currency),
+        if simulated { format!("   {:>8}   {:>8}", "visitor", "source") } else { String::new() }
     ));
     for size in &plan.sizes {
         let mark = match size.numbers {
@@ -46,8 +48,11 @@ pub(super) fn text(question: &Question, plan: &Plan, currency: &str, summary: Op
             _ => " ",
         };
         let price = size.price.map_or(String::new(), |price| amount(price, currency));
+        let right = size
+            .right
+            .map_or(String::new(), |right| format!("   {:>8}   {:>8}", percent(right.visitor), percent(right.source)));
         line(format!(
-            "{mark} {:>8}   {:>13}   {:>16}   {price:>14}",
+            "{mark} {:>8}   {:>13}   {:>16}   {price:>14}{right}",
             size.numbers,
             percent(size.blocked),
             percent(size.reused)
@@ -64,7 +69,10 @@ pub(super) fn text(question: &Question, plan: &Plan, currency: &str, summary: Op
         plan.numbers_with_hold,
         percent(question.target)
     ));
-    line("   What sharing costs in wrong sources: leaseline simulate --numbers … at these sizes.".to_owned());
+    line(match plan.sizes.iter().any(|size| size.right.is_some()) {
+        true => "   visitor, source: calls credited right in a simulated world with that traffic.".to_owned(),
+        false => "   What sharing costs in wrong sources: --simulate.".to_owned(),
+    });
     if plan.compare.len() > 1 {
         line(String::new());
         for way in &plan.compare {
@@ -90,7 +98,7 @@ pub(super) fn text(question: &Question, plan: &Plan, currency: &str, summary: Op
 
 fn price_head(question: &Question, currency: &str) -> String {
     match question.price {
-        Some(_) => format!("{:>14}", format!("{currency} a month").trim_start()),
+        Some(_) => format!("{currency} a month").trim_start().to_owned(),
         None => String::new(),
     }
 }

@@ -105,8 +105,16 @@ impl B2bua {
             read.map(|number| number.as_str().to_owned())
         });
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
-        let memory = settings.config.attribution.memory;
-        let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
+        let who = attribution::Question {
+            company: &company.name,
+            number: &number,
+            caller: caller_number.as_deref(),
+            caller_region: None,
+            channel,
+            memory: settings.config.attribution.memory,
+        };
+        let answer = self.attributor.decide(&self.leases, now.wall, &who);
+        let attribution = answer.attribution.clone();
         let ask = Ask {
             trunk,
             source: flow.remote.ip(),
@@ -118,6 +126,7 @@ impl B2bua {
             is_costly: false,
         };
         let admitted = self.admission.check(now, &settings.config, &ask)?;
+        self.attributor.learn(now.wall, &who, &answer);
         let known = caller_number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
         let usual = company.recording.unwrap_or(settings.config.recording.enabled);
         let recorded = pool.recording.unwrap_or(usual) && known.is_none_or(|known| known.recording);

@@ -86,8 +86,16 @@ impl B2bua {
         let identity = identity::admit(trunk, invite)?;
         let stir = identity.vouched(trunk, &self.certificates.fetched, invite, &number, now.wall)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
-        let memory = settings.config.attribution.memory;
-        let attribution = attribution::decide(&self.leases, now.wall, &number, channel, memory);
+        let who = attribution::Question {
+            company: &company.name,
+            number: &number,
+            caller: identity.number.as_deref(),
+            caller_region: None,
+            channel,
+            memory: settings.config.attribution.memory,
+        };
+        let answer = self.attributor.decide(&self.leases, now.wall, &who);
+        let attribution = answer.attribution.clone();
         let question = Question {
             company: &company,
             pool: &pool.name,
@@ -119,6 +127,7 @@ impl B2bua {
             self.admission.check(now, &settings.config, &ask)
         };
         let admitted = admitted.inspect_err(|reject| self.suspect(now, &ask, *reject))?;
+        self.attributor.learn(now.wall, &who, &answer);
         let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
         // The nearest word counts; but who is known not to want it is never recorded.
         let usual = company.recording.unwrap_or(settings.config.recording.enabled);

@@ -348,6 +348,10 @@ pub(crate) mod tests {
                 session: Some(Arc::new(session)),
                 channel: Some(Arc::new(map())),
                 stale: true,
+                model: "built-in-1".into(),
+                nobody: 0.01,
+                contention: 1,
+                sources: Vec::new(),
                 candidates: vec![Candidate {
                     visitor_id: "v1".into(),
                     probability: 0.98,

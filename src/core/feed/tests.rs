@@ -93,7 +93,7 @@ impl Server {
         let (epoch, revision) = (self.log.epoch(), self.log.revision());
         let mut lines = vec![line(&FeedRecord::SnapshotBegin { epoch, revision })];
         for entry in self.truth.values() {
-            lines.extend(entry.last.iter().map(|lease| line(&FeedRecord::Ended { revision, lease })));
+            lines.extend(entry.past.iter().rev().map(|lease| line(&FeedRecord::Ended { revision, lease })));
             lines.extend(entry.holders.iter().rev().map(|lease| line(&FeedRecord::Lease { revision, lease })));
         }
         let records = lines.len() as u64 - 1;

@@ -1,9 +1,11 @@
 //! A new configuration: numbers come, go and move between pools, and leases stay where they are.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Allocator, Output, Pool, Rules, Slot, State, event};
+use smallvec::SmallVec;
+
+use super::{Allocator, Output, Phase, Place, Pool, Rules, Shelf, Slot, Timer, event};
 use crate::config::{self, PoolKind};
 use crate::core::event::Body;
 use crate::core::lease::{Change, Entry, Lease};
@@ -48,19 +50,25 @@ impl Allocator {
     }
 
     fn add_slot(&mut self, number: E164, pool: usize) {
-        let hold = self.pools[pool].hold;
         let slot = Slot {
             number: number.clone(),
             pool: Some(pool),
-            hold,
+            hold: self.pools[pool].hold,
             entry: Entry::default(),
-            state: State::Vacant,
-            deadline: None,
+            on_page: SmallVec::new(),
+            held: SmallVec::new(),
+            faces: SmallVec::new(),
+            order: 0,
+            place: Place::Off,
+            is_vacant: false,
+            forget: None,
             timer: None,
         };
         let index = match self.vacant.pop() {
             Some(index) => {
-                self.unschedule(index);
+                if let Some(timer) = self.slots[index].timer {
+                    self.timers.remove(&(timer, Timer::Slot(index)));
+                }
                 self.slots[index] = slot;
                 index
             }
@@ -71,50 +79,52 @@ impl Allocator {
         };
         self.pools[pool].numbers += 1;
         self.numbers.insert(number, index);
-        self.set_state(index, State::Free { order: 0 });
+        self.settle(index);
     }
 
-    /// Puts a slot where the new configuration has its number.
+    /// Puts a slot where the new configuration has its number. The pools are new: nothing stands on their shelves.
     fn move_slot(&mut self, now: Now, slot: usize, pool: Option<usize>, before: &[Pool], out: &mut Vec<Output>) {
-        let state = self.slots[slot].state;
-        if state == State::Vacant {
+        if self.slots[slot].is_vacant {
             return;
         }
+        self.slots[slot].place = Place::Off;
         let was = self.slots[slot].pool.take();
-        if let Some(pool) = pool {
-            let company = &self.pools[pool].company;
-            let same = match (was, self.slots[slot].entry.active().or(self.slots[slot].entry.last.as_ref())) {
-                (_, Some(lease)) => lease.company == *company,
-                (Some(was), None) => before[was].company == *company,
-                (None, None) => true,
-            };
-            self.slots[slot].hold = self.pools[pool].hold;
-            self.pools[pool].numbers += 1;
-            if !same {
-                self.expel(now, slot, out);
-                self.slots[slot].state = State::Vacant;
+        let Some(pool) = pool else {
+            if self.slots[slot].on_page.is_empty() && self.slots[slot].held.is_empty() {
+                self.vacate(slot, out);
             }
-            self.slots[slot].pool = Some(pool);
-            let state = if same { state } else { State::Free { order: 0 } };
-            self.slots[slot].state = State::Vacant;
-            self.set_state(slot, state);
-        } else if let State::Free { .. } = state {
-            self.vacate(slot, out);
+            return;
+        };
+        let company = &self.pools[pool].company;
+        let same = match (was, self.slots[slot].entry.active().or(self.slots[slot].entry.last())) {
+            (_, Some(lease)) => lease.company == *company,
+            (Some(was), None) => before[was].company == *company,
+            (None, None) => true,
+        };
+        if !same {
+            self.expel(now, slot, out);
         }
+        self.slots[slot].hold = self.pools[pool].hold;
+        self.slots[slot].pool = Some(pool);
+        self.pools[pool].numbers += 1;
+        self.settle(slot);
     }
 
-    /// Ends whatever lease there is, at once and without a hold.
+    /// Ends whatever leases there are, at once and without a hold.
     fn expel(&mut self, now: Now, slot: usize, out: &mut Vec<Output>) {
-        if let State::Leased { .. } | State::Held { .. } = self.slots[slot].state {
-            self.forget_right(slot);
-            let lease = self.lease_of(slot);
-            if let State::Leased { .. } = self.slots[slot].state {
+        let rights: Vec<usize> = self.slots[slot].on_page.iter().chain(&self.slots[slot].held).copied().collect();
+        for key in rights {
+            if let Phase::OnPage { .. } = self.rights[key].phase {
+                let lease = &self.rights[key].lease;
                 let lease =
-                    Arc::new(Lease { released_at: Some(now.wall), hold_until: now.wall, ..Lease::clone(&lease) });
+                    Arc::new(Lease { released_at: Some(now.wall), hold_until: now.wall, ..Lease::clone(lease) });
                 out.push(event(now, &lease, Body::LeaseReleased(Arc::clone(&lease))));
             }
+            self.forget_right(key);
         }
-        self.slots[slot].deadline = None;
+        self.slots[slot].forget = None;
+        self.slots[slot].order = 0;
+        self.slots[slot].faces.clear();
         self.change(slot, Change::Removed(self.slots[slot].number.clone()), out);
     }
 }
@@ -127,11 +137,12 @@ impl Pool {
             company: pool.company.clone(),
             site: pool.site.clone(),
             hold: pool.hold.max(limits::HOLD_MIN),
-            free: BTreeSet::new(),
+            shelf: Shelf::default(),
             numbers: 0,
             leased: 0,
             held: 0,
             granted: old.map_or(0, |old| old.granted),
+            shared: old.map_or(0, |old| old.shared),
             exhausted: old.map_or(0, |old| old.exhausted),
         }
     }

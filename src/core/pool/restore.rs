@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Allocator, Output, State, event, visitor_key};
+use super::choose::{Face, Kin};
+use super::{Allocator, Output, Phase, Rules, event, visitor_key};
 use crate::core::event::Body;
 use crate::core::lease::{Change, Entry, Lease};
 use crate::ids::E164;
@@ -65,16 +66,26 @@ impl Allocator {
                 *entry = std::mem::take(entry).after(&change);
             }
         }
-        let mut freed: Vec<(Wall, usize)> = Vec::new();
+        let mut left: Vec<(Wall, usize)> = Vec::new();
+        let mut claims = Vec::new();
         for slot in 0..self.slots.len() {
             if let Some(entry) = entries.remove(&self.slots[slot].number) {
-                freed.extend(self.restore_slot(now, slot, entry, out));
+                self.restore_slot(now, slot, &entry, &mut claims, out);
+                left.extend(self.slots[slot].entry.last().map(|last| (last.left_at(), slot)));
             }
         }
-        freed.sort_unstable();
-        for (_, slot) in freed {
-            self.freed += 1;
-            self.set_state(slot, State::Free { order: self.freed });
+        // The newest word of a visitor counts: on the page before held, left last before left earlier.
+        claims.sort_by_key(|claim| std::cmp::Reverse((claim.live, claim.lease.seen_at, claim.lease.lease_id.0)));
+        for claim in claims {
+            self.restore_claim(now, claim);
+        }
+        left.sort_unstable();
+        for (_, slot) in left {
+            self.left += 1;
+            self.slots[slot].order = self.left;
+        }
+        for slot in 0..self.slots.len() {
+            self.settle(slot);
         }
     }
 
@@ -83,51 +94,59 @@ impl Allocator {
         pool.is_some_and(|pool| self.pools[pool].company == lease.company)
     }
 
-    /// Gives back when the number became free, when it is free.
-    fn restore_slot(&mut self, now: Now, slot: usize, entry: Entry, out: &mut Vec<Output>) -> Option<(Wall, usize)> {
+    /// What is remembered of the number, and who may claim it.
+    fn restore_slot(&mut self, now: Now, slot: usize, entry: &Entry, claims: &mut Vec<Claim>, out: &mut Vec<Output>) {
+        let Rules { ttl, memory, .. } = self.rules;
         let hold = self.slots[slot].hold;
-        let live = entry.active().filter(|lease| now.wall <= lease.expires_at + hold).cloned();
-        let ended = match (&live, entry.active()) {
-            (None, Some(lapsed)) => {
-                let hold_until = lapsed.seen_at + hold;
-                let lapsed = Arc::new(Lease { hold_until, ..Lease::clone(lapsed) });
-                out.push(event(now, &lapsed, Body::LeaseExpired(Arc::clone(&lapsed))));
-                Some(lapsed)
+        let mut past: Vec<Arc<Lease>> = entry.past.iter().rev().cloned().collect();
+        let mut live = Vec::new();
+        for lease in entry.holders.iter().rev() {
+            if now.wall <= lease.expires_at + hold {
+                live.push(lease);
+                continue;
             }
-            _ => entry.last,
-        };
-        let memory = self.rules.memory;
-        let remembered = ended.filter(|lease| !left_of(now, lease.left_at() + memory, memory).is_zero());
-        if let Some(lease) = &remembered {
-            self.change(slot, Change::Ended(Arc::clone(lease)), out);
+            let lapsed = Arc::new(Lease { hold_until: lease.seen_at + hold, ..Lease::clone(lease) });
+            out.push(event(now, &lapsed, Body::LeaseExpired(Arc::clone(&lapsed))));
+            past.push(lapsed);
         }
-        if let Some(lease) = live {
-            self.enter(slot, &lease);
-            let ttl = self.rules.ttl;
-            let lease =
-                Lease { expires_at: now.wall + ttl, hold_until: now.wall + ttl.max(hold), ..Lease::clone(&lease) };
-            self.set_state(slot, State::Leased { seen: now.mono, journaled: None, signals: 0 });
-            self.schedule(slot, now.mono + ttl);
-            self.change(slot, Change::Active(Arc::new(lease)), out);
-            return None;
+        past.retain(|lease| !left_of(now, lease.left_at() + memory, memory).is_zero());
+        for lease in past {
+            self.change(slot, Change::Ended(Arc::clone(&lease)), out);
+            let kin = Kin::of(&lease.session, lease.page.region.as_deref());
+            self.slots[slot].remember_face(Face::of(&lease, kin, None));
+            self.schedule_forgetting(slot, now.mono + left_of(now, lease.left_at() + memory, memory));
+            claims.push(Claim { live: false, slot, lease });
         }
-        let lease = remembered?;
-        let forget = now.mono + left_of(now, lease.left_at() + memory, memory);
-        let held = left_of(now, lease.hold_until, hold);
-        if held.is_zero() {
-            self.schedule(slot, forget);
-            return Some((lease.hold_until, slot));
+        for lease in live {
+            let (expires_at, hold_until) = (now.wall + ttl, now.wall + ttl.max(hold));
+            let lease = Arc::new(Lease { expires_at, hold_until, ..Lease::clone(lease) });
+            self.change(slot, Change::Active(Arc::clone(&lease)), out);
+            claims.push(Claim { live: true, slot, lease });
         }
-        self.enter(slot, &lease);
-        self.set_state(slot, State::Held { forget, signals: 0 });
-        self.schedule(slot, now.mono + held);
-        None
     }
 
-    fn enter(&mut self, slot: usize, lease: &Lease) {
-        self.leases.insert(lease.lease_id, slot);
-        self.visitors.insert(visitor_key(&lease.site, &lease.visitor_id), slot);
+    fn restore_claim(&mut self, now: Now, Claim { live, slot, lease }: Claim) {
+        let key = visitor_key(&lease.site, &lease.visitor_id);
+        let held = left_of(now, lease.hold_until, self.slots[slot].hold);
+        if live {
+            let right = self.enter(slot, lease, Phase::OnPage { seen: now.mono, journaled: None });
+            self.schedule(right, now.mono + self.rules.ttl);
+        } else if self.visitors.contains_key(&key) {
+            // They have a number already.
+        } else if held.is_zero() {
+            self.former.entry(key).or_insert(slot);
+        } else {
+            let right = self.enter(slot, lease, Phase::Left { seen: now.mono });
+            self.schedule(right, now.mono + held);
+        }
     }
+}
+
+/// A lease whose visitor may have a right to its number.
+struct Claim {
+    live: bool,
+    slot: usize,
+    lease: Arc<Lease>,
 }
 
 /// Time left until `end`, never more than `whole`: a clock that was set back does not prolong anything.

@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::core::attribution::Tail;
 use crate::core::event::{Event, Session};
 use crate::core::lease::{Change, Device, Lease};
 use crate::ids::E164;
 
 /// Clocks of the allocator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
     /// A lease lapses so long after its last renewal.
     pub ttl: Duration,
     /// What a page is told to wait between renewals.
     pub renew_after: Duration,
-    /// The last holder of a number is forgotten after so long.
+    /// Former holders of a number are forgotten after so long.
     pub memory: Duration,
+    /// How many calls are still expected of somebody who left.
+    pub tail: Tail,
 }
 
 /// What a page asks.
@@ -114,6 +117,8 @@ pub struct PoolState {
     pub held: usize,
     /// Grants to visitors who did not have the number already, since the start.
     pub granted: u64,
+    /// Of these, to visitors who share the number with others.
+    pub shared: u64,
     /// Visitors for whom there was no number, since the start.
     pub exhausted: u64,
 }

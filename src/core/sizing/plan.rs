@@ -95,6 +95,17 @@ pub struct Size {
     pub reused: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<Money>,
+    /// Share of calls that are credited right in a simulated world with so many numbers; absent: not simulated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub right: Option<Right>,
+}
+
+/// Shares of calls, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Right {
+    pub visitor: f64,
+    pub campaign: f64,
+    pub source: f64,
 }
 
 /// One way to spend numbers.
@@ -134,6 +145,7 @@ pub fn plan(question: &Question) -> Plan {
         blocked: blocking(numbers, on_page, z),
         reused: blocking(numbers, with_hold, z),
         price: cost(numbers),
+        right: None,
     };
     let forecasted = |forecast: &Forecast| {
         let needed = numbers_for(demand.times(forecast.factor).on_page(), z, *target);

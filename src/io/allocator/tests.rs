@@ -92,7 +92,7 @@ fn outputs_and_restart() {
     allocator.release(b.lease_id).unwrap();
     let entry = allocator.table().lookup(&a.number).unwrap();
     assert_eq!(entry.active().unwrap().lease_id, a.lease_id);
-    assert_eq!(allocator.table().lookup(&b.number).unwrap().last.as_ref().unwrap().lease_id, b.lease_id);
+    assert_eq!(allocator.table().lookup(&b.number).unwrap().last().unwrap().lease_id, b.lease_id);
     let pools: Vec<_> = allocator.pools().into_iter().map(|p| (p.name, p.kind, p.free, p.leased, p.held)).collect();
     assert_eq!(pools, [("web".into(), "dynamic", 8, 1, 1), ("billboard".into(), "static", 0, 0, 0)]);
     assert_eq!(allocator.numbers().len(), 11);
@@ -155,7 +155,12 @@ fn entries(table: &LeaseTable, config: &Config) -> Vec<(E164, Entry)> {
 
 /// Leases as JSON has them: times in milliseconds.
 fn as_sent(entries: &[(E164, Entry)]) -> Vec<serde_json::Value> {
-    let row = |entry: &Entry| serde_json::json!([entry.last.as_deref(), entry.holders.to_vec()]);
+    let row = |entry: &Entry| {
+        serde_json::json!([
+            entry.past.iter().map(|lease| Lease::clone(lease)).collect::<Vec<_>>(),
+            entry.holders.to_vec()
+        ])
+    };
     entries.iter().map(|(_, entry)| row(entry)).collect()
 }
 

@@ -1,0 +1,137 @@
+//! Which number a visitor gets.
+//!
+//! A number that is given again can be called by somebody who had it before. What such a call would be taken for costs
+//! little when both came from the same campaign, more when only from the same source, and all when from different ones;
+//! and little again when caller and visitor can be told apart by where they are. So for each number that nobody sees
+//!
+//! ```text
+//! risk = Σ over its former holders:  w · tail(time since they left) · cost(them, the newcomer)
+//! ```
+//!
+//! and the number with the least risk is given; of equals the one that was left longest ago, so that numbers which were
+//! never used come first. `tail` is how many calls a visitor who left so long ago is still expected to make, as the model
+//! of attribution has learned it ([`Tail`]); `w` is 3 for who touched or copied the number and did not call by now.
+//! Numbers so sort themselves into groups of one campaign, without anybody configuring it.
+//!
+//! The choice looks at the numbers left longest ago of all, of the newcomer's campaign and of the newcomer's source, a
+//! few of each: the least risk is nearly always among them.
+
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+
+use super::{Allocator, Slot};
+use crate::core::attribution::Tail;
+use crate::core::event::Session;
+use crate::core::lease::Lease;
+use crate::core::source::Source;
+use crate::time::Wall;
+
+/// Former holders of a number that the choice looks at.
+pub(super) const FACES: usize = 8;
+/// Numbers it looks at on each shelf.
+const LOOK: usize = 8;
+const SAME_CAMPAIGN: f64 = 0.05;
+const SAME_SOURCE: f64 = 0.25;
+/// Of the cost, when the regions differ: then the caller's number tells them apart, mostly.
+const OTHER_REGION: f64 = 0.35;
+
+/// What confusions are measured by: equal hashes for the same campaign, source, region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kin {
+    pub(super) campaign: u64,
+    pub(super) source: u64,
+    /// 0: not known.
+    region: u64,
+}
+
+/// Somebody who left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Face {
+    pub(super) kin: Kin,
+    left: Wall,
+    weight: f64,
+    /// While it lasts.
+    pub(super) right: Option<usize>,
+}
+
+impl Kin {
+    pub(super) fn of(session: &Session, region: Option<&str>) -> Kin {
+        let source = Source::of(session);
+        Kin {
+            campaign: hash([&*source.source, &*source.medium, &*source.campaign]),
+            source: hash([&*source.source, &*source.medium]),
+            region: region.map_or(0, |region| hash([region])),
+        }
+    }
+}
+
+impl Face {
+    pub(super) fn of(lease: &Lease, kin: Kin, right: Option<usize>) -> Face {
+        let showed_interest = lease.page.tapped_at.is_some() || lease.page.copied_at.is_some();
+        Face { kin, left: lease.left_at(), weight: if showed_interest { 3.0 } else { 1.0 }, right }
+    }
+
+    fn risk(&self, now: Wall, new: &Kin, tail: &Tail) -> f64 {
+        let cost = match self.kin {
+            kin if kin.campaign == new.campaign => SAME_CAMPAIGN,
+            kin if kin.source == new.source => SAME_SOURCE,
+            _ => 1.0,
+        };
+        let differs = self.kin.region != 0 && new.region != 0 && self.kin.region != new.region;
+        let told_apart = if differs { OTHER_REGION } else { 1.0 };
+        self.weight * cost * told_apart * tail.beyond(now.millis_since(self.left) as f64 / 1_000.0)
+    }
+}
+
+impl Slot {
+    pub(super) fn remember_face(&mut self, face: Face) {
+        self.faces.truncate(FACES - 1);
+        self.faces.insert(0, face);
+    }
+}
+
+impl Allocator {
+    /// The idle number with the least risk, of the first of the site's pools that has an idle one.
+    pub(super) fn choose(&self, now: Wall, site: &str, new: &Kin) -> Option<usize> {
+        self.sites.get(site)?.iter().find_map(|&pool| self.choose_of(now, pool, new))
+    }
+
+    fn choose_of(&self, now: Wall, pool: usize, new: &Kin) -> Option<usize> {
+        let shelf = &self.pools[pool].shelf;
+        let of = |shelf: Option<&std::collections::BTreeSet<(u64, usize)>>| {
+            let mut found: smallvec::SmallVec<[(u64, usize); LOOK]> = smallvec::SmallVec::new();
+            found.extend(shelf.into_iter().flatten().take(LOOK).copied());
+            found
+        };
+        let mut best: Option<(f64, u64, usize)> = None;
+        let shelves =
+            [Some(&shelf.idle), shelf.by_campaign.get(&new.campaign), shelf.by_source.get(&new.source)].map(of);
+        for (order, slot) in shelves.into_iter().flatten() {
+            let risk = self.risk(now, slot, new);
+            if best.is_none_or(|(least, first, _)| (risk, order) < (least, first)) {
+                best = Some((risk, order, slot));
+            }
+            if risk == 0.0 {
+                break;
+            }
+        }
+        best.map(|(_, _, slot)| slot)
+    }
+
+    fn risk(&self, now: Wall, slot: usize, new: &Kin) -> f64 {
+        self.slots[slot].faces.iter().map(|face| face.risk(now, new, &self.rules.tail)).sum()
+    }
+
+    /// A number that visitors of the same campaign see, the one with the fewest.
+    pub(super) fn choose_shared(&self, site: &str, new: &Kin) -> Option<usize> {
+        let pools = self.sites.get(site)?;
+        let fewest = |&pool: &usize| self.pools[pool].shelf.busy.get(&new.campaign)?.first().copied();
+        pools.iter().filter_map(fewest).min().map(|(_, slot)| slot)
+    }
+}
+
+/// The same for the same texts, in every run.
+pub(super) fn hash<const N: usize>(texts: [&str; N]) -> u64 {
+    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+    texts.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,1 @@
+//! The benchmark itself: the same every time, and as its policies promise.

@@ -1,0 +1,1 @@
+//! The world is as its description says.
