@@ -7,6 +7,7 @@
 mod hooks;
 mod lost;
 mod reload;
+mod self_test;
 mod sip_counters;
 mod watch;
 
@@ -24,6 +25,7 @@ use crate::config::{Config, Listener};
 use crate::core::admission::Spent;
 use crate::core::b2bua::{B2bua, Settings};
 use crate::core::event::{Body, Event};
+use crate::core::keeper::Keeper as PoolKeeper;
 use crate::core::lease::LeaseTable;
 use crate::core::pool::Record as LeaseRecord;
 use crate::ids::CallId;
@@ -36,6 +38,7 @@ use crate::io::deciders::{BadDecider, Deciders};
 use crate::io::hep::HepSender;
 use crate::io::http::{self, AppState, Demo, LiveCalls, Parts, Phase, Readiness};
 use crate::io::journal::{Journal, OnDamage, OpenError, Options as JournalOptions, Unfinished};
+use crate::io::keeper::{KeeperHandle, Means};
 use crate::io::lease_feed::{FeedRefused, LeaseFeed, feed_numbers};
 use crate::io::media::MediaEngine;
 use crate::io::media::tap;
@@ -81,6 +84,8 @@ pub struct Options {
 /// The running daemon.
 pub struct Daemon {
     config: Arc<ArcSwap<Config>>,
+    /// As it was written: without the numbers that pools have added.
+    written: Config,
     config_path: Option<PathBuf>,
     commands: mpsc::UnboundedSender<Command>,
     signalling: JoinHandle<io::Result<()>>,
@@ -90,6 +95,8 @@ pub struct Daemon {
     recordings: Arc<Recordings>,
     journal: Journal,
     allocator: AllocatorHandle,
+    pools: KeeperHandle,
+    pools_task: tokio::task::JoinHandle<()>,
     feed: Option<LeaseFeed>,
     sinks: Sinks,
     metrics: Arc<Metrics>,
@@ -129,8 +136,15 @@ impl Daemon {
         let table = Arc::new(LeaseTable::new());
         let calls = Arc::new(Calls::default());
         let observer = Arc::clone(&calls);
-        journal.observe(move |seq, event| observer.observe(seq, event));
-        let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, &config)?;
+        let pools = KeeperHandle::new(PoolKeeper::new(&config, seed()));
+        let pools_observer = pools.clone();
+        journal.observe(move |seq, event| {
+            observer.observe(seq, event);
+            pools_observer.observe(event);
+        });
+        let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, &pools, &config)?;
+        let mut written = config.clone();
+        pools.configure(&mut config);
 
         let metrics = Arc::new(Metrics::new());
         let allocator = start_allocator(&config, &journal, &metrics, Arc::clone(&table), leases);
@@ -145,6 +159,7 @@ impl Daemon {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (engine, recordings) = start_media(&config, &data_dir, &commands)?;
         config.sip.calls_max = config.sip.calls_max.min(engine.calls_max());
+        written.sip.calls_max = config.sip.calls_max;
         let config = Arc::new(config);
         let bound = Bound::bind(&config.sip.listen, |address| concrete(&config, address)).map_err(at("SIP"))?;
         let listeners = bound.listeners.clone();
@@ -207,6 +222,7 @@ impl Daemon {
             live,
             messages: Arc::clone(&messages),
             archive,
+            keeper: pools.clone(),
             readiness: Arc::clone(&readiness),
             signalling: commands.clone(),
             demo: options.demo,
@@ -230,6 +246,10 @@ impl Daemon {
             allocator: allocator.clone(),
             table_stale: feed.is_some().then(|| Arc::clone(allocator.table())),
         }));
+        let means = Means { journal: journal.clone(), allocator: allocator.clone(), metrics: Arc::clone(&metrics) };
+        let current = Arc::clone(&config);
+        let test_caller = self_test::caller(journal.clone());
+        let pools_task = tokio::spawn(pools.clone().run(means, move || current.load_full(), test_caller));
         readiness.set(Phase::Ready);
         for listener in &listeners {
             tracing::info!(transport = %listener.transport, address = %listener.address, "SIP");
@@ -238,6 +258,7 @@ impl Daemon {
         systemd::ready("taking calls");
         Ok(Daemon {
             config,
+            written,
             config_path: options.config_path,
             commands,
             signalling,
@@ -247,6 +268,8 @@ impl Daemon {
             recordings,
             journal,
             allocator,
+            pools,
+            pools_task,
             feed,
             sinks,
             metrics,
@@ -287,6 +310,7 @@ impl Daemon {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hang_up = signal(SignalKind::hangup())?;
+        let mut pools = self.pools.changes();
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -297,6 +321,7 @@ impl Daemon {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hang_up.recv() => self.reload().await,
+                Ok(()) = pools.changed() => self.take_pools().await,
                 () = thread_ends(&self.signalling) => {
                     tracing::error!("the signalling thread ended by itself");
                     self.shut_down(std::future::ready(())).await;
@@ -334,10 +359,12 @@ impl Daemon {
         let _ = tokio::time::timeout(Duration::from_secs(2), answered).await;
         self.say(Command::Stop);
         self.watcher.abort();
+        self.pools_task.abort();
         let Daemon { signalling, engine, recordings, journal, allocator, feed, keeper, uploads, mut sinks, .. } = self;
         let _ = tokio::task::spawn_blocking(move || signalling.join()).await;
         // The watcher and the hooks held the other references; without the last the media threads end.
         let _ = self.watcher.await;
+        let _ = self.pools_task.await;
         drop(engine);
         if let Some(recordings) = Arc::into_inner(recordings) {
             let _ = tokio::task::spawn_blocking(move || recordings.join()).await;
@@ -388,6 +415,7 @@ fn recover(
     journal: &Journal,
     data_dir: &std::path::Path,
     calls: &Calls,
+    pools: &KeeperHandle,
     config: &Config,
 ) -> Result<(Vec<LeaseRecord>, lost::Spoken, Spent), StartError> {
     let recipients = Recipients::parse(&config.recording.keep.recipients).map_err(io::Error::other);
@@ -402,6 +430,7 @@ fn recover(
             if let Ok((_, event)) = record.event() {
                 calls.observe(record.seq, &event);
                 leases.observe(&event.body);
+                pools.observe(&event);
                 spent.observe(&event);
                 spoken.observe(event.body);
             }

@@ -707,3 +707,5 @@ pub const PROVIDER_REPLY: usize = 256 * 1024;
 pub const KEPT_NUMBERS: usize = 200_000;
 /// Letters that wait for the mail server.
 pub const LETTERS: usize = 1_000;
+/// Characters of the address of a page that shows a number.
+pub const SEEN_PAGE: usize = 500;

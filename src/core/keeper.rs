@@ -229,7 +229,13 @@ impl Keeper {
                 self.numbers.rests(at, data);
                 self.notices.add(at, letter::about_number("number_rested", at, data));
             }
-            KeeperEvent::NumberReturned(data) => self.numbers.returns(data),
+            KeeperEvent::NumberReturned(data) => {
+                self.numbers.returns(data);
+                // The pool has grown by it.
+                if let Some(book) = self.book(&data.pool).filter(|_| data.reason == "needed") {
+                    book.since = at;
+                }
+            }
             KeeperEvent::NumberLeaked(data) => {
                 self.numbers.leaked(at, data);
                 self.notices.add(at, letter::about_number("number_leaked", at, data));

@@ -20,22 +20,35 @@ impl Daemon {
             Ok(mut new) => {
                 keep_what_needs_a_restart(&old, &mut new);
                 new.sip.calls_max = new.sip.calls_max.min(self.engine.calls_max());
-                let new = Arc::new(new);
-                self.settings = Arc::new(self.settings.successor(Arc::clone(&new)));
-                self.say(Command::Reload(Arc::clone(&self.settings)));
-                self.allocator.reconfigure(&new);
-                if let (Some(feed), Some(rules)) = (&self.feed, &new.lease_feed) {
-                    feed.reconfigure(feed_numbers(&new), rules.stale_after);
-                }
-                for bad in self.sinks.apply(&new.sinks).await {
-                    tracing::error!(%bad, "this sink is not running");
-                }
-                self.messages.set_bytes_max(new.trace.memory);
-                self.config.store(new);
+                self.written = new;
+                self.put_in_force().await;
                 tracing::info!("the new configuration is in force");
             }
         }
         systemd::ready("taking calls");
+    }
+
+    /// Pools have other numbers than before: calls to them are known, and visitors get them.
+    pub(super) async fn take_pools(&mut self) {
+        self.put_in_force().await;
+        tracing::info!("the pools' new numbers are in force");
+    }
+
+    async fn put_in_force(&mut self) {
+        let mut new = self.written.clone();
+        self.pools.configure(&mut new);
+        let new = Arc::new(new);
+        self.settings = Arc::new(self.settings.successor(Arc::clone(&new)));
+        self.say(Command::Reload(Arc::clone(&self.settings)));
+        self.allocator.reconfigure(&new);
+        if let (Some(feed), Some(rules)) = (&self.feed, &new.lease_feed) {
+            feed.reconfigure(feed_numbers(&new), rules.stale_after);
+        }
+        for bad in self.sinks.apply(&new.sinks).await {
+            tracing::error!(%bad, "this sink is not running");
+        }
+        self.messages.set_bytes_max(new.trace.memory);
+        self.config.store(new);
     }
 }
 

@@ -18,6 +18,7 @@ mod pause;
 mod problem;
 mod rate;
 mod recording;
+mod seen;
 mod serve;
 mod status;
 mod stream;
@@ -47,6 +48,7 @@ use crate::io::allocator::AllocatorHandle;
 use crate::io::archive::Archive;
 use crate::io::calls::Calls;
 use crate::io::journal::Journal;
+use crate::io::keeper::KeeperHandle;
 use crate::io::messages::Messages;
 use crate::io::metrics::Metrics;
 use crate::io::signalling::Command;
@@ -65,6 +67,7 @@ pub struct Parts {
     pub live: Arc<LiveCalls>,
     pub messages: Arc<Messages>,
     pub archive: Arc<Archive>,
+    pub keeper: KeeperHandle,
     pub readiness: Arc<Readiness>,
     /// For what only signalling knows.
     pub signalling: mpsc::UnboundedSender<Command>,
@@ -83,6 +86,7 @@ pub struct AppState {
     live: Arc<LiveCalls>,
     messages: Arc<Messages>,
     archive: Arc<Archive>,
+    keeper: KeeperHandle,
     listeners: archive::Listeners,
     readiness: Arc<Readiness>,
     signalling: mpsc::UnboundedSender<Command>,
@@ -108,6 +112,7 @@ impl AppState {
             live: parts.live,
             messages: parts.messages,
             archive: parts.archive,
+            keeper: parts.keeper,
             listeners: archive::Listeners::default(),
             readiness: parts.readiness,
             signalling: parts.signalling,
@@ -155,6 +160,7 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/leases/{id}/signal", Page, &["POST"], post(leases::signal)),
         route("/v1/feed/leases", Token, &["GET"], get(leases::feed)),
         route("/v1/numbers", Token, &["GET"], get(leases::numbers)),
+        route("/v1/numbers/seen", Page, &["POST"], post(seen::seen)),
         route("/v1/pools", Token, &["GET"], get(leases::pools)),
         route("/v1/trunks", Token, &["GET"], get(trunks::list)),
         route("/v1/calls", Token, &["GET"], get(calls::list)),

@@ -11,6 +11,7 @@ mod decide;
 mod disk;
 mod fraud;
 mod hostile;
+mod keeper;
 mod large;
 mod life;
 mod limits;

@@ -33,7 +33,7 @@ fn grow_keys<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Grow {
     let stock = r.list(s, "stock", |text| value::range(text, limits::NUMBERS)).or(Vec::new());
     let grow = Grow {
         enabled: r.boolean(s, "enabled").or(false),
-        window: duration(r, s, "window", MINUTE, DAY).or(HOUR),
+        window: duration(r, s, "window", SECOND, DAY).or(HOUR),
         short_windows: small(r.integer(s, "short_windows", 1..limits::GROW_WINDOWS as u64 + 1).or(3)),
         windows: small(r.integer(s, "windows", 1..limits::GROW_WINDOWS as u64 + 1).or(24)),
         threshold: r.text(s, "threshold", value::share).or(0.02),
