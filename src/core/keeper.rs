@@ -110,7 +110,12 @@ impl Keeper {
                 self.tests.came_back(&call.number, call.caller.as_deref(), event.time, &self.keeping)
             }
             Body::CallRefused(refused) => self.tests.was_refused(&refused.number, &refused.reason, event.time),
-            Body::CallEnded(call) => self.numbers.called(event.time, call, &self.keeping),
+            Body::CallEnded(call) => {
+                self.numbers.called(event.time, call, &self.keeping);
+                if let Some(book) = self.pools.get_mut(&call.pool) {
+                    book.called(event.time, call.attribution.contention > 1);
+                }
+            }
             Body::Keeper(event_of_ours) => self.apply(event.time, event_of_ours),
             _ => {}
         }
@@ -189,9 +194,11 @@ impl Keeper {
         if let KeeperEvent::Counted(window) = &event {
             subject = format!("{subject} {}", window.from.0);
         }
-        if self.pending.insert((event.kind(), subject), now).is_some() {
+        let key = (event.kind(), subject);
+        if self.pending.contains_key(&key) {
             return;
         }
+        self.pending.insert(key, now);
         let subject = event.subject().to_owned();
         out.push(Event { time: now, subject, body: Body::Keeper(Box::new(event)) });
     }

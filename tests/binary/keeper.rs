@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use hmac::{Hmac, Mac};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::node::{Node, holds, until};
+use crate::node::{Node, PROGRAM, holds, until};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -267,6 +268,17 @@ fn a2_a3_a_pool_runs_short_buys_numbers_and_says_so() {
     assert_eq!((node.events_of("pool.grown").len(), node.events_of("notice.sent").len()), (1, 1));
     assert!(letters.try_recv().is_err(), "one letter");
     assert_eq!(node.verify().0, Some(0));
+    // The planner reads the same journal.
+    let plan = Command::new(PROGRAM)
+        .args(["plan", "--site", "site", "--json", "--channels", "6", "--price", "1.50", "--config"])
+        .arg(node.config_path())
+        .output()
+        .unwrap();
+    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap_or_else(|_| panic!("{plan:?}"));
+    // Three visitors with a number, and those who were turned away as long as there were two.
+    assert_eq!(plan["site"]["measured"]["visits"], 7, "{plan}");
+    assert_eq!((&plan["site"]["numbers"], &plan["plan"]["compare"][1]["price"]), (&json!(2), &json!("9.00")));
+    assert!(plan["plan"]["numbers"].as_u64() > Some(0), "{plan}");
 }
 
 #[test]

@@ -64,11 +64,13 @@ pub(super) fn text(question: &Question, plan: &Plan, currency: &str, summary: Op
         plan.numbers,
         percent(question.target)
     ));
-    line(format!(
-        "›  {} numbers: at most {} get one that is still held for another. Holds are a preference, not a need.",
-        plan.numbers_with_hold,
-        percent(question.target)
-    ));
+    if !demand.hold.is_zero() {
+        line(format!(
+            "›  {} numbers: at most {} get one that is still held for another. Holds are a preference, not a need.",
+            plan.numbers_with_hold,
+            percent(question.target)
+        ));
+    }
     line(match plan.sizes.iter().any(|size| size.right.is_some()) {
         true => "   visitor, source: calls credited right in a simulated world with that traffic.".to_owned(),
         false => "   What sharing costs in wrong sources: --simulate.".to_owned(),

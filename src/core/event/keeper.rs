@@ -64,6 +64,11 @@ pub struct CountedData {
     pub page_ms: u64,
     /// Minutes in which somebody got no number of their own.
     pub minutes_short: u64,
+    /// Calls that ended, and those whose number was on the pages of several visitors when they came.
+    #[serde(default)]
+    pub calls: u64,
+    #[serde(default)]
+    pub calls_contended: u64,
 }
 
 /// `data` of `leaseline.pool.shortage`.

@@ -18,10 +18,11 @@ use crate::time::Wall;
 
 /// What events call numbers that the configuration has in stock.
 pub(super) const STOCK: &str = "stock";
+const FAILED: &str = "provider_failed";
 /// First pause after a provider that failed; doubled each time.
 const AGAIN: Duration = Duration::from_secs(5);
 const AGAIN_MAX: Duration = Duration::from_secs(900);
-/// A provider that fails for so long has failed.
+/// A provider that fails for so long has failed, which is told once a day; its order stands.
 const GIVE_UP: Duration = Duration::from_secs(86_400);
 /// What could not be had is tried again after so long.
 const TOMORROW: Duration = Duration::from_secs(86_400);
@@ -203,7 +204,9 @@ impl Keeper {
             .find(|(_, book)| book.order.as_ref().is_some_and(|order| order.data.order_id == order_id));
         let Some((name, book)) = found else { return };
         let (name, rules) = (name.clone(), book.rules.clone());
+        let may_tell = book.again_at.as_ref().is_none_or(|(at, _)| now >= *at);
         let Some(order) = &mut book.order else { return };
+        let is_old = may_tell && now >= order.since + GIVE_UP;
         order.flying = false;
         order.attempts = order.attempts.saturating_add(1);
         order.due = now + LOST;
@@ -211,11 +214,11 @@ impl Keeper {
         let event = match answer {
             Answer::Later(pause) => {
                 order.due = now + pause;
-                (now >= order.since + GIVE_UP).then(|| refused(&data, "provider_failed", Some("no answer".into()), now))
+                is_old.then(|| refused(&data, FAILED, Some("not yet".to_owned()), now))
             }
             Answer::Failed(code) => {
                 order.due = now + AGAIN.saturating_mul(1 << order.attempts.saturating_sub(1).min(12)).min(AGAIN_MAX);
-                (now >= order.since + GIVE_UP).then(|| refused(&data, "provider_failed", Some(code), now))
+                is_old.then(|| refused(&data, FAILED, Some(code), now))
             }
             Answer::Empty => Some(refused(&data, "no_stock", None, now)),
             Answer::Refused { code, detail } => Some(refused(&data, &code, detail, now)),
@@ -295,6 +298,10 @@ impl Keeper {
 
     pub(super) fn ordered(&mut self, at: Wall, data: &OrderedData) {
         if let Some(book) = self.book(&data.pool) {
+            // A journal that lagged may have got the decision twice: one order counts, and nobody is asked for the other.
+            if book.order.is_some() || at < book.since {
+                return;
+            }
             let order = OpenOrder { data: data.clone(), since: at, attempts: 0, due: at, flying: false };
             book.order = Some(order);
         }
@@ -302,6 +309,10 @@ impl Keeper {
 
     pub(super) fn grown(&mut self, at: Wall, data: &GrownData) {
         let Some(book) = self.book(&data.pool) else { return };
+        // An answer that the journal took late may have been asked for, and told, twice.
+        if book.order.as_ref().is_none_or(|order| order.data.order_id != data.order_id) {
+            return;
+        }
         book.order = None;
         book.again_at = None;
         book.since = at;
@@ -325,7 +336,8 @@ impl Keeper {
     pub(super) fn growth_refused(&mut self, at: Wall, data: &GrowthRefusedData) {
         let Some(book) = self.book(&data.pool) else { return };
         let is_of_order = book.order.as_ref().is_some_and(|order| Some(&order.data.order_id) == data.order_id.as_ref());
-        if is_of_order {
+        // Whose answers were lost may have given numbers: only it can say, so it is asked until it does.
+        if is_of_order && data.reason != FAILED {
             book.order = None;
         }
         book.again_at = Some((data.again_at, data.reason.clone()));

@@ -170,7 +170,7 @@ pub(super) fn refused(at: Wall, data: &GrowthRefusedData) -> Notice {
         "limit_day" => "it got as many as `per_day_max` allows in 24 hours.".to_owned(),
         "limit_spend" => "`spend_max` of this month is spent.".to_owned(),
         "price_too_high" => format!("{} wants more for one than `price` allows.", data.source),
-        "provider_failed" => format!("{} has not answered for a day.", data.source),
+        "provider_failed" => format!("{} has not answered for a day. The order stands, and is repeated.", data.source),
         other => format!("{} refused: {other}.", data.source),
     };
     let mut text =

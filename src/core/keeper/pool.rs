@@ -142,6 +142,13 @@ impl PoolBook {
         self.live.page_ms += page_ms;
     }
 
+    /// A call ended; `contended`: several visitors saw its number when it came.
+    pub(super) fn called(&mut self, at: Wall, contended: bool) {
+        self.turn(at);
+        self.live.counts.calls += 1;
+        self.live.counts.calls_contended += u64::from(contended);
+    }
+
     fn short(&mut self, at: Wall, visits: u64) {
         self.not_own += visits;
         let minute = at.0.div_euclid(60_000_000);
@@ -163,7 +170,7 @@ impl PoolBook {
         let fresh = Live { from, length, ..Live::default() };
         let last = std::mem::replace(&mut self.live, fresh);
         let told = self.ring.iter().any(|window| window.from == last.from);
-        if last.counts.visits > 0 && !told {
+        if last.counts.visits + last.counts.calls > 0 && !told {
             if self.unclosed.len() >= limits::GROW_WINDOWS {
                 self.unclosed.pop_front();
             }
@@ -247,10 +254,11 @@ impl PoolBook {
         Some(numbers_for(most, 1.0, rules.blocking))
     }
 
-    /// Minutes of the last 24 hours in which somebody got no number of their own.
-    pub(super) fn minutes_short_lately(&self, now: Wall) -> u64 {
-        let closed = self.ring.iter().filter(|window| window.from + DAY >= now);
-        closed.map(|window| window.minutes_short).sum::<u64>() + self.live.counts.minutes_short
+    /// Of the last 24 hours: minutes in which somebody got no number of their own, and calls that several visitors may
+    /// have made.
+    pub(super) fn short_lately(&self, now: Wall) -> (u64, u64) {
+        let closed = self.ring.iter().filter(|window| window.from + DAY >= now).chain([&self.live.counts]);
+        closed.fold((0, 0), |(minutes, calls), of| (minutes + of.minutes_short, calls + of.calls_contended))
     }
 
     /// Numbers of configuration and growth together.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -325,6 +326,15 @@ fn a2_a_provider_that_fails_for_a_day_has_failed() {
     assert_eq!((&refused["reason"], &refused["detail"]), (&json!("provider_failed"), &json!("connect_failed")));
     assert!((80..150).contains(&asked), "no tight retry: {asked}");
     assert!(world.now >= START + DAY);
+    // It may have given numbers and been cut short: its order stands until it says.
+    world.pass(HOUR);
+    let order = world.keeper.orders(world.now).remove(0);
+    world.answer(&order.order_id, Answer::Failed("connect_failed".into()));
+    assert_eq!(world.told("pool.growth_refused").len(), 1, "told once a day");
+    world.pass(HOUR);
+    assert_eq!(world.keeper.orders(world.now), std::slice::from_ref(&order));
+    world.answer(&order.order_id, numbers(10));
+    assert_eq!((world.size(), world.told("pool.growth_ordered").len()), (14, 1));
 }
 
 #[test]
@@ -490,11 +500,21 @@ fn a7_minutes_of_shortage_are_counted() {
     }
     let view = world.keeper.pool(world.now, "web").expect("the pool");
     assert_eq!((view.minutes_short, view.short, view.grows), (5, false, false));
+    // Calls of that time which several may have made.
+    for contention in [1, 2, 3] {
+        let attribution = Attribution { contention, ..Attribution::default() };
+        let mut call = CallData::new(CallId(1), number("+442079460001"), attribution, world.now);
+        call.pool = "web".into();
+        let event = Event { time: world.now, subject: String::new(), body: Body::CallEnded(Box::new(call)) };
+        world.write(vec![event]);
+    }
+    assert_eq!(world.keeper.pool(world.now, "web").map(|view| view.calls_contended), Some(2));
     let (_, figures) = world.keeper.figures().next().expect("the pool");
     assert_eq!((figures.minutes_short, figures.not_own), (5, 15));
     world.pass(HOUR);
     assert_eq!(world.keeper.pool(world.now, "web").map(|view| view.minutes_short), Some(5));
-    assert_eq!(world.told("pool.counted")[0]["minutes_short"], 5);
+    let window = &world.told("pool.counted")[0];
+    assert_eq!([&window["minutes_short"], &window["calls"], &window["calls_contended"]], [5, 3, 2]);
     world.pass(2 * DAY);
     assert_eq!(world.keeper.pool(world.now, "web").map(|view| view.minutes_short), Some(0));
 }
@@ -691,4 +711,139 @@ fn a_test_call_rings_nowhere() {
     Keeper::new(&config, [0; 32]).join(&mut config);
     let rule = &config.companies[0].rules[0];
     assert_eq!((&*rule.name, rule.when.caller[0].as_str()), ("self-test", "+442079460999"));
+}
+
+// ── exactly once ──
+
+/// What may happen between an order and its numbers.
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Hour {
+        own: u8,
+        without: u8,
+    },
+    /// Time, and a turn of the machine.
+    Wait(u16),
+    /// The journal writes so many of the events that wait for it.
+    Write(u8),
+    /// It drops them: its disk is full.
+    Drop,
+    /// Orders reach the provider; its answer comes back, or is lost.
+    Ask {
+        answered: bool,
+    },
+    /// Everything that is not in the journal is gone.
+    Crash,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => (0..80_u8, 0..60_u8).prop_map(|(own, without)| Op::Hour { own, without }),
+        3 => (1..4_000_u16).prop_map(Op::Wait),
+        4 => (1..6_u8).prop_map(Op::Write),
+        1 => Just(Op::Drop),
+        4 => any::<bool>().prop_map(|answered| Op::Ask { answered }),
+        2 => Just(Op::Crash),
+    ]
+}
+
+/// A machine whose journal lags behind, and a provider that keeps its word.
+struct Lagging {
+    world: World,
+    waiting: std::collections::VecDeque<Event>,
+    given: BTreeMap<String, Vec<E164>>,
+    next: u64,
+}
+
+impl Lagging {
+    fn turn(&mut self) {
+        let mut out = Vec::new();
+        self.world.keeper.handle_timeout(self.world.now, &mut out);
+        self.waiting.extend(out);
+    }
+
+    fn write(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(event) = self.waiting.pop_front() else { return };
+            self.world.write(vec![event]);
+        }
+    }
+
+    fn ask(&mut self, answered: bool) {
+        for order in self.world.keeper.orders(self.world.now) {
+            let count = serde_json::from_str::<Value>(&order.body).expect("JSON")["count"].as_u64().expect("a count");
+            let given = self.given.entry(order.order_id.clone()).or_insert_with(|| {
+                self.next += count;
+                (self.next - count..self.next).map(|n| number(&format!("+4420794{n:05}"))).collect()
+            });
+            let answer = match answered {
+                true => Answer::Numbers { numbers: given.clone(), unit_price: None, currency: None },
+                false => Answer::Failed("answer_cut".into()),
+            };
+            let mut out = Vec::new();
+            self.world.keeper.answered(self.world.now, &order.order_id, answer, &mut out);
+            self.waiting.extend(out);
+        }
+    }
+
+    fn act(&mut self, op: Op) {
+        match op {
+            Op::Hour { own, without } => {
+                for _ in 0..own {
+                    self.world.visits += 1;
+                    let bodies = visit(self.world.visits, "c", self.world.now, 3 * MINUTE);
+                    let time = self.world.now;
+                    self.waiting.extend(bodies.map(|body| Event { time, subject: String::new(), body }));
+                }
+                self.write(usize::from(own) * 2);
+                self.world.keeper.count(self.world.now, "web", u64::from(without), 4);
+                self.world.now = self.world.now + HOUR;
+                self.turn();
+            }
+            Op::Wait(seconds) => {
+                self.world.now = self.world.now + Duration::from_secs(seconds.into());
+                self.turn();
+            }
+            Op::Write(count) => self.write(count.into()),
+            Op::Drop => self.waiting.clear(),
+            Op::Ask { answered } => self.ask(answered),
+            Op::Crash => {
+                self.waiting.clear();
+                self.world.restart();
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a2_nothing_is_bought_twice_or_lost_whatever_dies_when(ops in prop::collection::vec(op(), 1..80)) {
+        let world = World::new(&format!("{PROVIDER}visits_min = 10\nper_day_max = 5"));
+        let mut lagging = Lagging { world, waiting: Default::default(), given: BTreeMap::new(), next: 10_000 };
+        ops.into_iter().for_each(|op| lagging.act(op));
+        // In the end everything is well again.
+        for _ in 0..6 {
+            lagging.act(Op::Wait(1_000));
+            lagging.write(usize::MAX);
+            lagging.ask(true);
+            lagging.write(usize::MAX);
+        }
+        let given: Vec<&E164> = lagging.given.values().flatten().collect();
+        let added: Vec<E164> = {
+            let mut config = config(&lagging.world.grow);
+            lagging.world.keeper.join(&mut config);
+            config.pools[0].numbers[4..].to_vec()
+        };
+        prop_assert_eq!(added.iter().collect::<BTreeSet<_>>(), given.iter().copied().collect::<BTreeSet<_>>());
+        prop_assert_eq!(added.len(), given.len());
+        // Each day has its limit.
+        let grown = lagging.world.told("pool.grown");
+        prop_assert!(grown.iter().all(|data| data["numbers"].as_array().is_some_and(|numbers| numbers.len() <= 5)));
+        // And a restart says the same.
+        let before = lagging.world.size();
+        lagging.world.restart();
+        prop_assert_eq!(lagging.world.size(), before);
+    }
 }

@@ -16,6 +16,8 @@ pub struct PoolView {
     pub short_windows: usize,
     /// Minutes of the last 24 hours in which somebody got no number of their own.
     pub minutes_short: u64,
+    /// Calls of the last 24 hours whose number was on the pages of several visitors.
+    pub calls_contended: u64,
     /// Size that the visits of the last windows ask for; absent without `[pool.grow]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned: Option<usize>,
@@ -68,12 +70,14 @@ impl Keeper {
         let book = self.pools.get(name).filter(|book| book.is_there)?;
         let rules = book.rules.as_deref();
         let resting = |number: &&E164| self.numbers.is_resting(number);
+        let (minutes_short, calls_contended) = book.short_lately(now);
         let held = book.again_at.as_ref().filter(|(at, _)| now < *at);
         Some(PoolView {
             grows: rules.is_some_and(|rules| rules.enabled),
             short: book.is_short,
             short_windows: rules.map_or(0, |rules| book.trend(rules, now).short),
-            minutes_short: book.minutes_short_lately(now),
+            minutes_short,
+            calls_contended,
             planned: rules.map(|rules| book.planned(rules, now, 1.0)),
             added: book.added.len(),
             resting: book.numbers.iter().chain(book.added.iter().map(|added| &added.number)).filter(resting).count(),
