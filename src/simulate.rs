@@ -40,26 +40,68 @@ pub const THREADS: usize = 64;
 pub struct Plan {
     pub spec: Spec,
     pub seed: u64,
+    /// Worlds of `seed`, `seed + 1`, …, whose calls are scored together; 1 or more.
+    pub seeds: u64,
+    /// Instead of the world's, each for itself.
+    pub visits_per_day: Vec<f64>,
+    /// Shares of robots' calls instead of the world's, each for itself.
+    pub spam: Vec<f64>,
     /// Sizes of the pool, each from 1 to [`NUMBERS`].
     pub numbers: Vec<usize>,
     pub policies: Vec<Contender>,
     pub threads: usize,
 }
 
-/// Runs every policy with every size. `progress` is told how many of how many runs are done; the report does not depend
-/// on the number of threads.
-pub fn simulate(plan: &Plan, progress: impl Fn(usize, usize) + Sync) -> Report {
-    let world = World::new(&plan.spec, plan.seed);
-    let jobs: Vec<(Contender, usize)> =
-        plan.policies.iter().flat_map(|policy| plan.numbers.iter().map(move |numbers| (*policy, *numbers))).collect();
+impl Plan {
+    /// The worlds' descriptions: every traffic with every share of spam.
+    ///
+    /// # Errors
+    /// What no world can have.
+    pub fn specs(&self) -> Result<Vec<Spec>, String> {
+        let or = |list: &[f64], own: f64| if list.is_empty() { vec![own] } else { list.to_vec() };
+        let mut specs = Vec::new();
+        for visits_per_day in or(&self.visits_per_day, self.spec.visits_per_day) {
+            for spam in or(&self.spam, self.spec.noise.spam) {
+                let mut spec = Spec { visits_per_day, ..self.spec.clone() };
+                spec.noise.spam = spam;
+                spec.check()?;
+                specs.push(spec);
+            }
+        }
+        Ok(specs)
+    }
+}
+
+/// One policy in the worlds of one description.
+struct Job {
+    spec: usize,
+    policy: Contender,
+    numbers: usize,
+}
+
+/// Runs every policy with every size in every world. `progress` is told how many of how many runs are done; the report
+/// does not depend on the number of threads.
+///
+/// # Errors
+/// What no world can have.
+pub fn simulate(plan: &Plan, progress: impl Fn(usize, usize) + Sync) -> Result<Report, String> {
+    let specs = plan.specs()?;
+    let seeds: Vec<u64> = (0..plan.seeds.max(1)).map(|more| plan.seed.wrapping_add(more)).collect();
+    let worlds: Vec<Vec<World>> =
+        specs.iter().map(|spec| seeds.iter().map(|seed| World::new(spec, *seed)).collect()).collect();
+    let jobs: Vec<Job> = (0..specs.len())
+        .flat_map(|spec| plan.policies.iter().map(move |policy| (spec, *policy)))
+        .flat_map(|(spec, policy)| plan.numbers.iter().map(move |numbers| Job { spec, policy, numbers: *numbers }))
+        .collect();
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let found: Mutex<Vec<(usize, score::Score)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..plan.threads.clamp(1, jobs.len().clamp(1, THREADS)) {
             scope.spawn(|| {
-                while let Some((index, (policy, numbers))) = take(&jobs, &next) {
-                    let outcomes = runner::run(&world, plan.spec.warm_up_days, policy, *numbers);
-                    let score = score::score(&world, &outcomes);
+                while let Some((index, job)) = take(&jobs, &next) {
+                    let live = |world| runner::run(world, specs[job.spec].warm_up_days, &job.policy, job.numbers);
+                    let lives: Vec<_> = worlds[job.spec].iter().map(|world| (world, live(world))).collect();
+                    let score = score::score(&lives);
                     found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, score));
                     progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
                 }
@@ -68,8 +110,18 @@ pub fn simulate(plan: &Plan, progress: impl Fn(usize, usize) + Sync) -> Report {
     });
     let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     found.sort_by_key(|(index, _)| *index);
-    let scores = found.into_iter().map(|(_, score)| score);
-    Report::new(plan, &world, jobs.iter().zip(scores).map(|((policy, numbers), score)| (*policy, *numbers, score)))
+    let runs = jobs.iter().zip(found).map(|(job, (_, score))| {
+        let spec = &specs[job.spec];
+        Run {
+            policy: job.policy.name.to_owned(),
+            numbers: job.numbers,
+            visits_per_day: spec.visits_per_day,
+            spam: spec.noise.spam,
+            cost: spec.number_price * job.numbers as f64,
+            score,
+        }
+    });
+    Ok(Report::new(plan, &specs[0], &worlds[0], runs.collect()))
 }
 
 fn take<'a, T>(jobs: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{Exit, complain, say};
 use crate::simulate::policy::{CONTENDERS, contenders};
-use crate::simulate::spec::Spec;
+use crate::simulate::spec::{Spec, built_in};
 use crate::simulate::{NUMBERS, Plan, Report, picture, simulate, table};
 
 /// Run the allocator and the attribution of this program, and what others document, through a synthetic world where the
@@ -22,12 +22,18 @@ pub(super) struct Args {
     /// The world is drawn from it.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Worlds of so many seeds, from `--seed` on; their calls are counted together, so chance matters less.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
+    seeds: u64,
     /// Sizes of the pool.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "4,8,16,32,64,128", value_parser = size)]
     numbers: Vec<usize>,
-    /// Instead of the world's.
-    #[arg(long, value_name = "N")]
-    visits_per_day: Option<f64>,
+    /// Traffic, instead of the world's; several are run one by one.
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    visits_per_day: Vec<f64>,
+    /// Shares of calls that robots make, from 0 to 1, instead of the world's; several are run one by one.
+    #[arg(long, value_name = "SHARE,…", value_delimiter = ',')]
+    spam: Vec<f64>,
     /// Policies by name, or `all`.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "all")]
     policy: Vec<String>,
@@ -49,9 +55,15 @@ pub(super) struct Args {
     /// Also draws a picture into this file (SVG).
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Only prints the description of a built-in world, to be changed and given to `--world`.
+    #[arg(long)]
+    print_world: bool,
 }
 
 pub(super) fn execute(args: Args) -> Exit {
+    if args.print_world {
+        return print_world(&args.world);
+    }
     let plan = match plan(&args) {
         Ok(plan) => plan,
         Err(why) => {
@@ -68,6 +80,13 @@ pub(super) fn execute(args: Args) -> Exit {
     if shows {
         eprint!("\r\x1b[K");
     }
+    let report = match report {
+        Ok(report) => report,
+        Err(why) => {
+            complain(why);
+            return Exit::Usage;
+        }
+    };
     if let Some(exit) = drawn(&args, &report) {
         return exit;
     }
@@ -95,21 +114,39 @@ fn drawn(args: &Args, report: &Report) -> Option<Exit> {
     })
 }
 
+fn print_world(name: &str) -> Exit {
+    let Some(text) = built_in(name) else {
+        complain(format_args!("--print-world: {name:?} is not built in"));
+        return Exit::Usage;
+    };
+    say(text.trim_end());
+    Exit::Done
+}
+
 fn plan(args: &Args) -> Result<Plan, String> {
     let mut spec = Spec::load(&args.world).map_err(|error| error.to_string())?;
-    spec.visits_per_day = args.visits_per_day.unwrap_or(spec.visits_per_day);
     if let Some(days) = args.days {
         spec.days = days;
         spec.warm_up_days = days / 3;
     }
     spec.warm_up_days = args.warm_up.unwrap_or(spec.warm_up_days);
-    spec.check()?;
     let policies = contenders(&args.policy).map_err(|unknown| {
         let names: Vec<&str> = CONTENDERS.iter().map(|one| one.name).collect();
         format!("--policy: {unknown:?} is none of all, {}", names.join(", "))
     })?;
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
-    Ok(Plan { spec, seed: args.seed, numbers: args.numbers.clone(), policies, threads })
+    let plan = Plan {
+        spec,
+        seed: args.seed,
+        seeds: args.seeds,
+        visits_per_day: args.visits_per_day.clone(),
+        spam: args.spam.clone(),
+        numbers: args.numbers.clone(),
+        policies,
+        threads,
+    };
+    plan.specs()?;
+    Ok(plan)
 }
 
 fn size(text: &str) -> Result<usize, String> {

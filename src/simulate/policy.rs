@@ -140,3 +140,6 @@ pub fn contenders(names: &[String]) -> Result<Vec<Contender>, String> {
     let find = |name: &String| CONTENDERS.iter().find(|one| one.name == name).copied().ok_or_else(|| name.clone());
     names.iter().map(find).collect()
 }
+
+#[cfg(test)]
+mod tests;

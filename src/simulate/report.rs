@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Plan;
-use super::policy::{CONTENDERS, Contender};
+use super::policy::CONTENDERS;
 use super::score::Score;
+use super::spec::Spec;
 use super::world::{Kind, World};
 
 /// Right at the source so often, a pool is large enough.
@@ -18,17 +19,19 @@ const ENOUGH: f64 = 0.95;
 pub struct Report {
     pub world: WorldFacts,
     pub runs: Vec<Run>,
-    /// Numbers needed to be right at the source for 95 % of calls, by policy.
-    pub needed: BTreeMap<String, Needed>,
+    /// Numbers needed to be right at the source for 95 % of calls.
+    pub needed: Vec<Needed>,
 }
 
-/// The world that was drawn.
+/// The world that was drawn; the first one where there are several, with the calls of all its seeds.
 #[derive(Clone, Debug, Serialize)]
 pub struct WorldFacts {
     pub name: String,
     pub about: String,
     pub seed: u64,
+    pub seeds: u64,
     pub visits_per_day: f64,
+    pub spam: f64,
     pub days: u32,
     pub warm_up_days: u32,
     pub number_price: f64,
@@ -50,75 +53,76 @@ pub struct Run {
     pub policy: String,
     pub numbers: usize,
     pub visits_per_day: f64,
+    /// Share of robots' calls.
+    pub spam: f64,
     /// Of all numbers, a month.
     pub cost: f64,
     #[serde(flatten)]
     pub score: Score,
 }
 
-/// Numbers needed for a goal.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// Numbers that a policy needs for a goal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Needed {
-    /// The smallest size that was run from which on every size reaches the goal.
+    pub policy: String,
+    pub visits_per_day: f64,
+    pub spam: f64,
+    /// The smallest size that was run and reaches the goal.
     pub source_95: Option<usize>,
-    /// The same between the sizes that were run, a straight line over the logarithm of the size.
+    /// The same between the sizes that were run: a straight line over the logarithm of the size.
     pub source_95_interpolated: Option<f64>,
 }
 
 impl Report {
-    pub(super) fn new(plan: &Plan, world: &World, scores: impl Iterator<Item = (Contender, usize, Score)>) -> Report {
-        let spec = &plan.spec;
-        let run = |(policy, numbers, score): (Contender, usize, Score)| Run {
-            policy: policy.name.to_owned(),
-            numbers,
-            visits_per_day: spec.visits_per_day,
-            cost: spec.number_price * numbers as f64,
-            score,
-        };
-        let runs: Vec<Run> = scores.map(run).collect();
-        let needed = plan.policies.iter().map(|policy| (policy.name.to_owned(), needed(&runs, policy.name))).collect();
+    pub(super) fn new(plan: &Plan, spec: &Spec, worlds: &[World], runs: Vec<Run>) -> Report {
         let mut calls = BTreeMap::new();
-        for call in &world.calls {
+        for call in worlds.iter().flat_map(|world| &world.calls) {
             *calls.entry(call.kind).or_default() += 1;
         }
         let facts = WorldFacts {
             name: spec.name.clone(),
             about: spec.about.clone(),
             seed: plan.seed,
+            seeds: plan.seeds.max(1),
             visits_per_day: spec.visits_per_day,
+            spam: spec.noise.spam,
             days: spec.days,
             warm_up_days: spec.warm_up_days,
             number_price: spec.number_price,
-            sources: world.sources.len(),
-            campaigns: world.campaigns.len(),
-            people: world.people,
-            visits: world.visits.len(),
-            blocked_visits: world.blocked_visits,
-            blocked_calls: world.blocked_calls,
+            sources: worlds.first().map_or(0, |world| world.sources.len()),
+            campaigns: worlds.first().map_or(0, |world| world.campaigns.len()),
+            people: worlds.iter().map(|world| world.people).sum(),
+            visits: worlds.iter().map(|world| world.visits.len()).sum(),
+            blocked_visits: worlds.iter().map(|world| world.blocked_visits).sum(),
+            blocked_calls: worlds.iter().map(|world| world.blocked_calls).sum(),
             calls,
         };
+        // Runs of one policy in one world follow each other.
+        let alike = |a: &Run, b: &Run| a.policy == b.policy && a.visits_per_day == b.visits_per_day && a.spam == b.spam;
+        let needed = runs.chunk_by(alike).filter_map(needed).collect();
         Report { world: facts, runs, needed }
     }
 }
 
-fn needed(runs: &[Run], policy: &str) -> Needed {
-    let mut sizes: Vec<(usize, f64)> =
-        runs.iter().filter(|run| run.policy == policy).map(|run| (run.numbers, run.score.right.source)).collect();
+fn needed(runs: &[Run]) -> Option<Needed> {
+    let mut sizes: Vec<(usize, f64)> = runs.iter().map(|run| (run.numbers, run.score.right.source)).collect();
     sizes.sort_by_key(|(numbers, _)| *numbers);
-    let short = sizes.iter().rposition(|(_, right)| *right < ENOUGH);
-    let reached = sizes.get(short.map_or(0, |short| short + 1)).copied();
-    let interpolated = match (short.map(|short| sizes[short]), reached) {
-        (Some((below, less)), Some((above, more))) => {
-            let (low, high) = ((below as f64).ln(), (above as f64).ln());
-            Some((low + (high - low) * (ENOUGH - less) / (more - less)).exp())
+    let at = sizes.iter().position(|(_, right)| *right >= ENOUGH);
+    let interpolated = at.map(|at| match at.checked_sub(1).map(|before| sizes[before]) {
+        None => sizes[at].0 as f64,
+        Some((below, less)) => {
+            let (low, high) = ((below as f64).ln(), (sizes[at].0 as f64).ln());
+            (low + (high - low) * (ENOUGH - less) / (sizes[at].1 - less)).exp()
         }
-        (None, Some((numbers, _))) => Some(numbers as f64),
-        _ => None,
-    };
-    Needed {
-        source_95: reached.map(|(numbers, _)| numbers),
+    });
+    let first = runs.first()?;
+    Some(Needed {
+        policy: first.policy.clone(),
+        visits_per_day: first.visits_per_day,
+        spam: first.spam,
+        source_95: at.map(|at| sizes[at].0),
         source_95_interpolated: interpolated.map(|numbers| (numbers * 10.0).round() / 10.0),
-    }
+    })
 }
 
 /// The report for people. `detail`: also by kind of call.
@@ -137,22 +141,24 @@ fn write(text: &mut String, report: &Report, detail: bool) -> std::fmt::Result {
         "{} visits of {} people in {} days, {} calls; counted after day {}",
         facts.visits,
         facts.people,
-        facts.days,
+        facts.days * facts.seeds as u32,
         facts.calls.values().sum::<u32>(),
         facts.warm_up_days
     )?;
-    writeln!(text, "\n{:<15} {:>4}   right, % of calls     none  log   calibration  exported", "", "")?;
-    writeln!(text, "{:<15} {:>4}   visitor camp. source     %   loss     error, %    % / right %", "policy", "nos.")?;
-    let mut before = "";
+    writeln!(text, "\n{:<19} {:>4}   right, % of calls     none  log   calibration  exported", "", "")?;
+    writeln!(text, "{:<19} {:>4}   visitor camp. source     %   loss     error, %    % / right %", "policy", "nos.")?;
+    let mut before: Option<&Run> = None;
     for run in &report.runs {
-        if !before.is_empty() && before != run.policy {
+        if before.is_none_or(|before| (before.visits_per_day, before.spam) != (run.visits_per_day, run.spam)) {
+            writeln!(text, "\n{} visits a day, {:.0} % of calls from robots", run.visits_per_day, 100.0 * run.spam)?;
+        } else if before.is_some_and(|before| before.policy != run.policy) {
             writeln!(text)?;
         }
-        before = &run.policy;
+        before = Some(run);
         let Score { right, none, log_loss, ece, share_at_0_8, right_at_0_8, .. } = &run.score;
         writeln!(
             text,
-            "{:<15} {:>4}   {:>6.1} {:>6.1} {:>6.1}  {:>5.1} {log_loss:>6.2}       {:>5.1}   {:>5.1} / {:>5.1}",
+            "{:<19} {:>4}   {:>6.1} {:>6.1} {:>6.1}  {:>5.1} {log_loss:>6.2}       {:>5.1}   {:>5.1} / {:>5.1}",
             run.policy,
             run.numbers,
             100.0 * right.visitor,
@@ -164,26 +170,31 @@ fn write(text: &mut String, report: &Report, detail: bool) -> std::fmt::Result {
             100.0 * right_at_0_8,
         )?;
         if detail {
-            for (kind, of) in &run.score.by_kind {
-                let name = serde_json::to_value(kind).ok();
-                writeln!(
-                    text,
-                    "  {:<18}   {:>6.1} {:>6.1} {:>6.1}  {:>5.1}   {} calls",
-                    name.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default(),
-                    100.0 * of.right.visitor,
-                    100.0 * of.right.campaign,
-                    100.0 * of.right.source,
-                    100.0 * of.none.visitor,
-                    of.calls,
-                )?;
-            }
+            by_kind(text, &run.score)?;
         }
     }
     writeln!(text, "\nNumbers needed to be right at the source for 95 % of calls:")?;
-    for (policy, needed) in &report.needed {
-        let about = CONTENDERS.iter().find(|one| one.name == *policy).map_or("", |one| one.about);
-        let numbers = needed.source_95_interpolated.map_or_else(|| "never".to_owned(), |n| format!("{n:.0}"));
-        writeln!(text, "{policy:<15} {numbers:>5}   {about}")?;
+    for needed in &report.needed {
+        let about = CONTENDERS.iter().find(|one| one.name == needed.policy).map_or("", |one| one.about);
+        let numbers = needed.source_95_interpolated.map_or_else(|| "more".to_owned(), |n| format!("{n:.0}"));
+        writeln!(text, "{:<19} {numbers:>4}   {about}", needed.policy)?;
+    }
+    Ok(())
+}
+
+fn by_kind(text: &mut String, score: &Score) -> std::fmt::Result {
+    for (kind, of) in &score.by_kind {
+        let name = serde_json::to_value(kind).ok();
+        writeln!(
+            text,
+            "  {:<22}   {:>6.1} {:>6.1} {:>6.1}  {:>5.1}   {} calls",
+            name.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default(),
+            100.0 * of.right.visitor,
+            100.0 * of.right.campaign,
+            100.0 * of.right.source,
+            100.0 * of.none.visitor,
+            of.calls,
+        )?;
     }
     Ok(())
 }

@@ -81,13 +81,14 @@ pub struct Score {
     pub by_kind: BTreeMap<Kind, OfKind>,
 }
 
-/// Scores the outcomes of one run.
-pub fn score(world: &World, outcomes: &[Outcome]) -> Score {
-    let mut tally = Tally { true_sources: vec![0; world.sources.len() + 1], ..Tally::default() };
-    tally.said_sources = tally.true_sources.clone();
-    tally.right_sources = tally.true_sources.clone();
-    for outcome in outcomes {
-        tally.count(world, outcome);
+/// Scores what one policy said in worlds of one description.
+pub fn score(lives: &[(&World, Vec<Outcome>)]) -> Score {
+    let mut tally = Tally::default();
+    for (world, outcomes) in lives {
+        for sources in [&mut tally.true_sources, &mut tally.said_sources, &mut tally.right_sources] {
+            sources.resize(world.sources.len() + 1, 0);
+        }
+        outcomes.iter().for_each(|outcome| tally.count(world, outcome));
     }
     tally.finish()
 }
@@ -273,4 +274,93 @@ fn share(part: u32, whole: u32) -> f64 {
 /// Four places: what a run of some thousand calls can tell, and the same on every machine.
 fn rounded(value: f64) -> f64 {
     (value * 10_000.0).round() / 10_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::spec::Spec;
+
+    fn world() -> World {
+        let mut spec = Spec::load("default").unwrap();
+        (spec.days, spec.warm_up_days, spec.visits_per_day) = (4, 1, 500.0);
+        World::new(&spec, 1)
+    }
+
+    /// What a policy says that answers each call so.
+    fn said(world: &World, answer: impl Fn(Option<u32>) -> Option<Answer>) -> Score {
+        let outcome = |call: usize| Outcome { call: call as u32, answer: answer(world.calls[call].visit) };
+        score(&[(world, (0..world.calls.len()).map(outcome).collect())])
+    }
+
+    fn truth(world: &World, visit: u32, confidence: f64) -> Answer {
+        let seen = &world.visits[visit as usize];
+        Answer {
+            cookie: Some(seen.cookie),
+            campaign: Some(seen.campaign),
+            confidence: Some(confidence),
+            ..Answer::default()
+        }
+    }
+
+    #[test]
+    fn who_knows_everything_is_right() {
+        let world = world();
+        let all = said(&world, |visit| Some(visit.map_or_else(Answer::default, |visit| truth(&world, visit, 1.0))));
+        let one = Levels { visitor: 1.0, campaign: 1.0, source: 1.0 };
+        assert_eq!((all.right, all.wrong, all.none), (one, Levels::default(), Levels::default()));
+        assert_eq!(
+            (all.log_loss, all.brier, all.ece, all.source_macro, all.source_distance),
+            (0.0, 0.0, 0.0, 1.0, 0.0)
+        );
+        assert_eq!((all.share_at_0_8, all.right_at_0_8), (1.0, 1.0));
+        assert!(all.calls > 40 && all.strangers > 2 && all.untracked == 0);
+        assert_eq!((all.calls + all.strangers) as usize, world.calls.len());
+    }
+
+    #[test]
+    fn confidence_is_held_against_the_truth() {
+        let world = world();
+        let humble = said(&world, |visit| visit.map(|visit| truth(&world, visit, 0.7)));
+        assert_eq!((humble.ece, humble.share_at_0_8, humble.right_at_0_8), (0.3, 0.0, 0.0));
+        assert_eq!(humble.log_loss, 0.3567, "-ln 0.7");
+        assert_eq!(humble.brier, 0.09);
+        let bin = humble.reliability[7];
+        assert_eq!((bin.from, bin.to, bin.calls, bin.confidence, bin.right), (0.7, 0.8, humble.calls, 0.7, 1.0));
+        // Somebody whom nobody is.
+        let elsewhere = Answer { cookie: Some(0), ..truth(&world, 0, 0.9) };
+        let wrong = said(&world, |visit| visit.filter(|visit| world.person(*visit) != 0).map(|_| elsewhere.clone()));
+        assert!(wrong.wrong.visitor > 0.95 && wrong.right_at_0_8 == 0.0 && wrong.share_at_0_8 > 0.95);
+        assert!((wrong.log_loss - 6.9078).abs() < 1e-9, "bounded: -ln 0.001");
+    }
+
+    #[test]
+    fn nobody_is_an_answer() {
+        let world = world();
+        let silent = said(&world, |_| Some(Answer { confidence: Some(0.25), ..Answer::default() }));
+        assert_eq!(silent.none, Levels { visitor: 1.0, campaign: 1.0, source: 1.0 });
+        assert_eq!(silent.source_distance, 1.0);
+        assert_eq!(silent.by_kind[&Kind::Spam].right.visitor, 1.0);
+        assert_eq!(silent.reliability[2].right, share(silent.strangers, silent.strangers + silent.calls));
+        let unseen = said(&world, |_| None);
+        assert_eq!((unseen.untracked, unseen.none.visitor, unseen.ece), (unseen.calls, 1.0, 0.0));
+    }
+
+    #[test]
+    fn a_person_is_all_their_cookies() {
+        let world = world();
+        let twice = world.calls.iter().find_map(|call| {
+            let visit = call.visit?;
+            let person = world.person(visit);
+            let other = |id: &u32| world.cookies[*id as usize] == person && *id != world.visits[visit as usize].cookie;
+            Some((visit, (0..world.cookies.len() as u32).find(other)?))
+        });
+        let (called, other) = twice.expect("somebody calls who has two cookies");
+        let candidates = [(other, 0.5), (world.visits[called as usize].cookie, 0.25)].into_iter().collect();
+        let answer = Answer { cookie: Some(other), confidence: Some(0.5), candidates, ..Answer::default() };
+        let index = world.calls.iter().position(|call| call.visit == Some(called)).unwrap();
+        let score = score(&[(&world, vec![Outcome { call: index as u32, answer: Some(answer) }])]);
+        assert_eq!((score.calls, score.right.visitor, score.none.source), (1, 1.0, 1.0));
+        assert_eq!(score.log_loss, 0.2877, "-ln 0.75: both cookies are theirs");
+    }
 }

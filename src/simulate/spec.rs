@@ -232,17 +232,23 @@ pub enum BadSpec {
     Impossible(String, String),
 }
 
+/// The description of a world that is built in: `default` or `heldout`.
+pub fn built_in(name: &str) -> Option<&'static str> {
+    match name {
+        "default" => Some(DEFAULT),
+        "heldout" => Some(HELD_OUT),
+        _ => None,
+    }
+}
+
 impl Spec {
     /// `default`, `heldout` or a file.
     pub fn load(name: &str) -> Result<Spec, BadSpec> {
-        match name {
-            "default" => Spec::parse(DEFAULT, name),
-            "heldout" => Spec::parse(HELD_OUT, name),
-            file => {
-                let text = std::fs::read_to_string(Path::new(file));
-                Spec::parse(&text.map_err(|error| BadSpec::Unreadable(file.to_owned(), error))?, file)
-            }
+        if let Some(text) = built_in(name) {
+            return Spec::parse(text, name);
         }
+        let text = std::fs::read_to_string(Path::new(name));
+        Spec::parse(&text.map_err(|error| BadSpec::Unreadable(name.to_owned(), error))?, name)
     }
 
     /// Reads a text; `file` is for messages.

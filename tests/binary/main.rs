@@ -23,6 +23,7 @@ mod prompts;
 mod races;
 mod router;
 mod secure;
+mod simulate;
 mod sinks;
 mod starved;
 mod stream;
