@@ -137,13 +137,21 @@ fn answer(args: &Args) -> Result<(), Failed> {
 fn simulated(world: &str, visits_per_day: f64, plan: &mut Plan) -> Result<(), Failed> {
     let usage = |message: String| (message, Exit::Usage);
     let mut spec = Spec::load(world).map_err(|error| usage(error.to_string()))?;
-    (spec.visits_per_day, spec.days, spec.warm_up_days) = (visits_per_day, SIMULATED_DAYS, SIMULATED_DAYS / 3);
-    spec.check().map_err(|why| usage(format!("--simulate: {why}")))?;
+    (spec.days, spec.warm_up_days) = (SIMULATED_DAYS, SIMULATED_DAYS / 3);
     let policies = contenders(&["leaseline".to_owned()]).map_err(usage)?;
     let numbers: Vec<usize> = plan.sizes.iter().map(|size| size.numbers).filter(|n| *n <= simulate::NUMBERS).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let shows = std::io::stderr().is_terminal();
-    let run = simulate::Plan { spec, seed: 1, numbers, policies, threads };
+    let run = simulate::Plan {
+        spec,
+        seed: 1,
+        seeds: 1,
+        visits_per_day: vec![visits_per_day],
+        spam: Vec::new(),
+        numbers,
+        policies,
+        threads,
+    };
     let report = simulate::simulate(&run, |done, all| {
         if shows {
             eprint!("\r{done} of {all} sizes");
@@ -152,6 +160,7 @@ fn simulated(world: &str, visits_per_day: f64, plan: &mut Plan) -> Result<(), Fa
     if shows {
         eprint!("\r\x1b[K");
     }
+    let report = report.map_err(|why| usage(format!("--simulate: {why}")))?;
     for size in &mut plan.sizes {
         let right = report.runs.iter().find(|run| run.numbers == size.numbers).map(|run| run.score.right);
         size.right =
