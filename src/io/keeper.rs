@@ -226,3 +226,60 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) {
         Err(error) => tracing::error!(%error, "nothing runs here"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::core::lease::LeaseTable;
+    use crate::core::pool::{Ask, Granted, NoNumber};
+    use crate::io::allocator::Setup;
+    use crate::time::Now;
+
+    const TEXT: &str = "[[company]]\nname = \"acme\"\nforward_to = [\"sip:a@127.0.0.1:5080\"]\n[[site]]\nname = \"site\"\n\
+                        company = \"acme\"\norigins = [\"http://localhost\"]\n[[pool]]\nname = \"web\"\ncompany = \"acme\"\n\
+                        site = \"site\"\nkind = \"dynamic\"\nnumbers = [\"+442079460000..+442079460002\"]\n";
+
+    fn number(n: u32) -> E164 {
+        E164::parse(&format!("+44207946000{n}")).expect("a number")
+    }
+
+    fn come(allocator: &AllocatorHandle, visitor: u32) -> Result<Granted, NoNumber> {
+        let visitor_id = Some(format!("{visitor:032x}"));
+        allocator.acquire(Ask { site: "site".into(), visitor_id, ..Ask::default() })
+    }
+
+    #[test]
+    fn a_number_that_rests_is_neither_given_nor_shared_and_stays_with_its_visitor() {
+        let config = Config::parse(TEXT, "test", Path::new("")).expect("good");
+        let setup = Setup {
+            config: &config,
+            clock: Arc::new(Now::default),
+            seed: [1; 32],
+            table: Arc::new(LeaseTable::new()),
+            events: Box::new(|_| {}),
+        };
+        let allocator = AllocatorHandle::start(setup, std::iter::empty());
+        assert!(allocator.set_resting(&number(0), true) && !allocator.set_resting(&number(9), true));
+        let given: BTreeSet<E164> =
+            (0..4).filter_map(|v| come(&allocator, v).ok()).map(|granted| granted.lease.number.clone()).collect();
+        assert_eq!(given, BTreeSet::from([number(1), number(2)]));
+        // Whoever has it keeps it; nobody joins.
+        for n in [1, 2] {
+            allocator.set_resting(&number(n), true);
+        }
+        assert!(come(&allocator, 0).is_ok_and(|granted| granted.returning));
+        assert!(come(&allocator, 7).is_err());
+        let state = allocator.pools().remove(0);
+        assert_eq!((state.numbers, state.free, state.leased), (3, 0, 2));
+        allocator.set_resting(&number(0), false);
+        assert!(come(&allocator, 7).is_ok_and(|granted| granted.lease.number == number(0)));
+        // A new configuration changes nothing of it.
+        allocator.reconfigure(&config);
+        assert!(come(&allocator, 8).is_ok_and(|granted| granted.lease.number == number(0)));
+        allocator.set_resting(&number(0), true);
+        assert!(come(&allocator, 9).is_err());
+        allocator.stop();
+    }
+}
