@@ -72,8 +72,11 @@ enum Written {
     },
 }
 
+/// Thirty years: whatever a file says, sums of times stay countable.
+const MAX: f64 = 1e9;
+
 fn no_max() -> f64 {
-    f64::MAX
+    MAX
 }
 
 impl TryFrom<Written> for Density {
@@ -99,7 +102,7 @@ impl TryFrom<Written> for Density {
             Written::Uniform { from, to } if 0.0 <= from && from <= to => (Family::Uniform { from, to }, to),
             Written::Uniform { .. } => return Err("0 <= from <= to is wanted".into()),
         };
-        if max > 0.0 { Ok(Density { family, max }) } else { Err("max must be above 0".into()) }
+        if max > 0.0 { Ok(Density { family, max: max.min(MAX) }) } else { Err("max must be above 0".into()) }
     }
 }
 

@@ -282,6 +282,9 @@ impl Spec {
         is(self.warm_up_days < self.days, "the warm-up must end before the last day")?;
         is(self.arrivals.burst_factor >= 1.0 && self.arrivals.bursts >= 0.0, "a burst has more visits, not fewer")?;
         is(self.noise.spam + self.noise.misdial < 0.9, "spam and misdials leave no room for callers")?;
+        is(self.arrivals.burst_factor <= 100.0 && self.arrivals.bursts <= 100.0, "100 bursts of 100 times are enough")?;
+        is((0.0..=1_000.0).contains(&self.noise.leak_per_day), "leak_per_day is from 0 to 1000")?;
+        is(self.number_price.is_finite() && self.number_price >= 0.0, "number_price is 0 or more")?;
         is(self.noise.robot_calls >= 1.0, "robot_calls must be 1 or more")?;
         is(self.returns.share <= 0.9 && self.calls.again <= 0.9 && self.visit.next_page <= 0.9, "no end of it: 0.9")?;
         is(self.calls.redial * self.calls.missed <= 0.9, "no end of redialling")?;
@@ -345,6 +348,11 @@ mod tests {
             ("on_page = 0.65", "on_page = 1.65", "calls.on_page and soon"),
             ("warm_up_days = 13", "warm_up_days = 40", "warm-up"),
             ("awake = [8, 21]", "awake = [21, 8]", "calls.awake"),
+            ("leak_per_day = 0.6", "leak_per_day = 1e9", "leak_per_day"),
+            ("number_price = 1.0", "number_price = nan", "number_price"),
+            ("burst_factor = 5", "burst_factor = 1e9", "bursts"),
+            ("share = 0.24", "share = -0.24", "weights"),
+            ("campaigns = 12", "campaigns = 0", "one campaign at least"),
             ("on_page = 0.65", "on_pages = 0.65", "unknown field `on_pages`"),
             ("family = \"log_normal\"", "family = \"bell\"", "unknown variant `bell`"),
         ] {

@@ -16,6 +16,8 @@ const BEAT: f64 = 30.0;
 const CALL_MAX: f64 = 0.6;
 /// A call from the page is not made before.
 const FIRST_LOOK: f64 = 5.0;
+/// Nothing takes longer than a day, neither a visit nor a call.
+const LONG: f64 = 86_400.0;
 /// How long a call rings that nobody answers.
 const RINGS: f64 = 25.0;
 
@@ -246,7 +248,7 @@ impl Maker<'_> {
         let region = self.placed(person.home);
         self.world.visits.push(Visit { cookie, campaign, touch, device, region });
         self.world.blocked_visits += u32::from(blocked);
-        let mut time = self.spec.visit.time.draw(&mut self.rng).max(1.0);
+        let mut time = self.spec.visit.time.draw(&mut self.rng).clamp(1.0, LONG);
         let intent = self.intent(campaign, time, device);
         let mut marks = self.marks(time, device);
         if let Some(Intent::OnPage { at, way }) = &intent {
@@ -279,7 +281,8 @@ impl Maker<'_> {
         }
         let draw = unit(&mut self.rng);
         if draw < calls.on_page {
-            let at = (time * unit(&mut self.rng).powf(calls.on_page_power)).max(FIRST_LOOK);
+            let at = time * unit(&mut self.rng).powf(calls.on_page_power);
+            let at = if at.is_finite() { at.clamp(FIRST_LOOK, LONG) } else { LONG };
             let way = match device {
                 Device::Mobile if happens(calls.tap, &mut self.rng) => Way::Tap,
                 Device::Mobile => Way::Types,
@@ -439,7 +442,7 @@ impl Maker<'_> {
             }
             return RINGS;
         }
-        let talk = calls.talk.draw(&mut self.rng);
+        let talk = calls.talk.draw(&mut self.rng).min(LONG);
         if happens(calls.again, &mut self.rng) {
             let at = at + ms(talk + calls.again_after.draw(&mut self.rng));
             let at = self.awake(at);

@@ -137,3 +137,26 @@ fn sessions_name_their_campaign() {
     // A visit that came directly with a cookie that knew better tells of the earlier one.
     assert!(world.visits.iter().enumerate().any(|(id, visit)| visit.touch < id as u32));
 }
+
+#[test]
+fn odd_worlds_end() {
+    let text = crate::simulate::spec::DEFAULT;
+    for (good, odd) in [
+        ("median = 70, sigma = 1.374, max = 7200", "median = 1e300, sigma = 50"),
+        ("median = 240, sigma = 1.4, max = 21600", "median = 1e-300, sigma = 50"),
+        ("median = 110, sigma = 1.0, max = 3600", "median = 1e9, sigma = 9"),
+        ("median = 36000, sigma = 1.8, max = 2592000", "median = 1e-9, sigma = 0"),
+        ("engagement = 0.5", "engagement = nan"),
+        ("on_page_power = 0.6", "on_page_power = -inf"),
+        ("zipf = 0.9", "zipf = nan"),
+        ("leak_from = 0.4", "leak_from = 1"),
+        ("mobile = 0.62", "mobile = 0"),
+        ("missed = 0.12", "missed = 1"),
+    ] {
+        assert!(text.contains(good), "{good}");
+        let Ok(mut spec) = Spec::parse(&text.replacen(good, odd, 1), "odd") else { continue };
+        (spec.days, spec.warm_up_days, spec.visits_per_day) = (2, 1, 60.0);
+        let world = World::new(&spec, 1);
+        assert!(world.happenings.iter().all(|happening| happening.at < world.length), "{odd}");
+    }
+}
