@@ -376,9 +376,13 @@ pub const CALLERS_KNOWN: usize = 100_000;
 pub const NOISY_NUMBERS: usize = 1_000_000;
 /// Candidates that an attribution lists.
 pub const CANDIDATES: usize = 8;
+/// Calls that a model is learned from: more make it no better.
+pub const FITTED_CALLS: usize = 50_000;
+/// Sources whose visitors get a rate of their own.
+pub const FITTED_SOURCES: usize = 256;
 /// Former holders of a number that are remembered: whoever calls late is hardly ever older, and each costs a pointer here
 /// and some hundred bytes once.
-pub const LEASE_PAST: usize = 32;
+pub const LEASE_PAST: usize = 64;
 /// Visitors who may share one number before the oldest is forgotten.
 pub const LEASE_SHARERS: usize = 8;
 /// Signals of one lease that go into the journal; a page has a handful, a loop in a page thousands.

@@ -7,7 +7,7 @@
 //! the probability of a candidate is its rate, times what the caller's number says (region, known or new), divided by
 //! the sum ([`weigh`]).
 //!
-//! The rates are a [`Model`], a value that [`fit`] learns from the journal; nothing about calls is known to the code.
+//! The rates are a [`Model`], a value that [`Observer`] learns from the journal; nothing about calls is known to the code.
 //! Everything that enters comes from leases, signals and calls, so the journal gives the same answer again.
 //!
 //! While the table is in step with its allocator, its word counts and not the clock. When it is stale, a lease that
@@ -16,6 +16,8 @@
 mod calls;
 mod desk;
 mod evidence;
+mod fit;
+mod forecast;
 mod hazards;
 mod line;
 mod model;
@@ -32,7 +34,9 @@ use crate::time::Wall;
 
 pub use calls::{CallMemory, Known, Lesson, Person};
 pub use desk::Attributor;
-pub use hazards::{Hazards, Tail};
+pub use fit::{Fitted, Observer};
+pub use forecast::Forecast;
+pub use hazards::Hazards;
 pub use line::{SOURCE_TEMPLATE, field, source_line};
 pub use model::Model;
 
@@ -97,10 +101,11 @@ fn conclude(model: &Model, mut scale: Scale) -> Answer {
             evidence: evidence::of(one, &scale),
         })
         .collect();
-    let persons = scale.weighed.iter().take(limits::CANDIDATES);
+    let persons = scale.weighed.iter().filter(|one| probability(one) >= PERSON_MIN);
     let persons = persons.map(|one| Person { lease: Arc::clone(&one.lease), probability: probability(one) }).collect();
     let best = &scale.weighed[0];
-    let is_known = probability(best) >= nobody;
+    // Who it was may be open, when that it was somebody is not.
+    let is_known = nobody <= 0.5;
     let attribution = Attribution {
         kind: if is_known { AttributionKind::Visitor } else { AttributionKind::None },
         method: if is_known { method(best).into() } else { "nobody".into() },
@@ -121,6 +126,9 @@ fn conclude(model: &Model, mut scale: Scale) -> Answer {
 
 /// Candidates under this are counted and not listed.
 const SHOWN_MIN: f64 = 0.005;
+
+/// Under this nobody is anybody.
+const PERSON_MIN: f64 = 1e-4;
 
 /// What spoke for it most.
 fn method(best: &Weighed) -> &'static str {

@@ -40,6 +40,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::config;
+use crate::core::attribution::Forecast;
 use crate::core::event::{Body, Event, Session};
 use crate::core::lease::{Change, Class, Entry, Lease, Page, bounded, is_visitor_id};
 use crate::ids::{E164, LeaseId};
@@ -74,6 +75,7 @@ pub struct Allocator {
     timers: BTreeSet<(Mono, Timer)>,
     /// Counts numbers being left: the order of the shelves.
     left: u64,
+    forecast: Arc<Forecast>,
 }
 
 /// Hash of site and visitor. What it leads to is compared by name before it is believed.
@@ -167,6 +169,7 @@ impl Allocator {
             former: HashMap::new(),
             timers: BTreeSet::new(),
             left: 0,
+            forecast: Arc::default(),
         };
         allocator.reconfigure(Now::default(), rules, pools, sites, &mut Vec::new());
         allocator
@@ -367,6 +370,11 @@ impl Allocator {
             shared: pool.shared,
             exhausted: pool.exhausted,
         })
+    }
+
+    /// What is expected of those who left from now on, as a model has learned it.
+    pub fn set_forecast(&mut self, forecast: Arc<Forecast>) {
+        self.forecast = forecast;
     }
 
     pub fn rules(&self) -> Rules {

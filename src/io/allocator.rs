@@ -13,7 +13,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::config::{self, Config, PoolKind};
-use crate::core::attribution::Model;
 use crate::core::event::Event;
 use crate::core::feed::{FeedLog, Gone};
 use crate::core::lease::{Lease, LeaseTable};
@@ -277,12 +276,7 @@ fn run_timers(shared: &Weak<Shared>) {
 }
 
 fn rules(config: &Config) -> Rules {
-    Rules {
-        ttl: config.lease.ttl,
-        renew_after: config.lease.renew_after,
-        memory: config.attribution.memory,
-        tail: Model::default().tail(),
-    }
+    Rules { ttl: config.lease.ttl, renew_after: config.lease.renew_after, memory: config.attribution.memory }
 }
 
 /// The pools this node leases from: none while it follows another allocator.

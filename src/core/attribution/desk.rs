@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Answer, CallMemory, Lesson, Model, Question, decide};
+use super::weigh::weigh;
+use super::{Answer, CallMemory, Lesson, Model, Observer, Question, caller_key, decide};
 use crate::core::lease::LeaseTable;
 use crate::time::Wall;
 
@@ -16,6 +17,16 @@ pub struct Attributor {
 impl Attributor {
     pub fn decide(&self, table: &LeaseTable, now: Wall, question: &Question<'_>) -> Answer {
         decide(&self.model, table, &self.calls, now, question)
+    }
+
+    /// Shows the call to whoever learns, before it is decided.
+    pub fn observe(&self, table: &LeaseTable, now: Wall, question: &Question<'_>, observer: &mut Observer) {
+        if question.channel.is_none() {
+            let entry = table.lookup(question.number);
+            let scale = weigh(&self.model, &self.calls, entry.as_deref(), table.is_stale(), now, question);
+            let caller = question.caller.map(|caller| caller_key(question.company, caller));
+            observer.call(now, caller, question.caller_region, &scale, &self.model);
+        }
     }
 
     /// The call is one: what was decided counts for the next.

@@ -89,39 +89,13 @@ impl Hazards {
         }
     }
 
+    /// Where the bins begin and what is expected beyond each, for [`super::Forecast`].
+    pub(super) fn edges(&self) -> &[f64] {
+        &self.edges
+    }
+
     /// Calls expected after this age.
     pub(super) fn beyond(&self, age: f64) -> f64 {
         (0..self.bins()).map(|bin| (self.edge_after(bin) - age.max(self.edges[bin])).max(0.0) * self.rates[bin]).sum()
-    }
-}
-
-/// Bins of [`Tail`].
-const TAIL: usize = 16;
-
-/// How many calls are still expected of somebody who left so long ago, relative to one who leaves now. A table, because
-/// the allocator asks a hundred times for each number it gives.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tail {
-    edges: [f64; TAIL],
-    beyond: [f64; TAIL],
-    slope: [f64; TAIL],
-}
-
-impl Tail {
-    pub(super) fn of(left: &Hazards) -> Tail {
-        let whole = left.beyond(0.0).max(f64::MIN_POSITIVE);
-        let mut tail = Tail { edges: [f64::INFINITY; TAIL], beyond: [0.0; TAIL], slope: [0.0; TAIL] };
-        for bin in 0..left.bins().min(TAIL) {
-            tail.edges[bin] = left.edges[bin];
-            tail.beyond[bin] = left.beyond(left.edges[bin]) / whole;
-            tail.slope[bin] = left.rates[bin] / whole;
-        }
-        tail
-    }
-
-    /// 1 at the moment of leaving, falling to 0. `age` in seconds.
-    pub fn beyond(&self, age: f64) -> f64 {
-        let bin = self.edges.iter().take_while(|edge| **edge <= age).count().saturating_sub(1);
-        (self.beyond[bin] - self.slope[bin] * (age - self.edges[bin]).max(0.0)).max(0.0)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::hazards::{Hazards, Tail};
+use super::hazards::Hazards;
 use crate::core::lease::Device;
 
 /// The learned numbers. Rates are calls per second of one visitor, caller or number.
@@ -109,7 +109,7 @@ impl Default for Model {
             again: Hazards::expecting(&AGAIN, 90.0 * 86_400.0, &[0.02, 0.03, 0.03, 0.02, 0.05, 0.05, 0.04, 0.04, 0.02]),
             stay: [0.3, 0.7, 1.2, 1.6],
             sources: BTreeMap::new(),
-            background: 1e-6,
+            background: 1.5e-6,
             renamed: 0.05,
             other_phone: 0.1,
             elsewhere: 0.3,
@@ -120,11 +120,6 @@ impl Default for Model {
 }
 
 impl Model {
-    /// What the allocator needs of it.
-    pub fn tail(&self) -> Tail {
-        self.left.first().map_or_else(|| Model::default().tail(), Tail::of)
-    }
-
     /// Whether every table has the shape that the code reads; a file that was edited may not.
     pub fn is_whole(&self) -> bool {
         self.shown.len() == View::COUNT && self.left.len() == DEVICES

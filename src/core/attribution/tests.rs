@@ -233,7 +233,7 @@ fn a_model_goes_through_its_file() {
     let read: Model = serde_json::from_str(&text).unwrap();
     assert!((read.background - model.background).abs() < 1e-12 && read.is_whole());
     assert!(serde_json::from_str::<Model>("{}").is_err());
-    let tail = model.tail();
+    let tail = model.forecast();
     assert!((tail.beyond(0.0) - 1.0).abs() < 1e-9);
     assert!(tail.beyond(60.0) > tail.beyond(3_600.0) && tail.beyond(40.0 * 86_400.0) == 0.0);
 }

@@ -54,6 +54,10 @@ pub(super) struct Scale {
     pub weighed: Vec<Weighed>,
     /// Rate of calls by nobody who saw a page.
     pub nobody: f64,
+    /// The background of this number, and what a known caller makes of it.
+    pub noise: f64,
+    pub nobody_factor: f64,
+    pub is_known: bool,
     /// How many see the number now.
     pub contention: usize,
 }
@@ -86,12 +90,16 @@ pub(super) fn weigh(
 ) -> Scale {
     let known = question.caller.and_then(|caller| calls.known(question.company, caller));
     let usual = calls.background(question.number, now, model.background);
-    let mut scale = Scale { weighed: Vec::new(), nobody: usual, contention: 0 };
     // A known caller who is somebody else: one of all who are known.
     let renamed = model.renamed / calls.callers().max(20) as f64;
-    if known.is_some() {
-        scale.nobody *= renamed;
-    }
+    let nobody_factor = if known.is_some() { renamed } else { 1.0 };
+    let mut scale = Scale {
+        nobody: usual * nobody_factor,
+        noise: usual,
+        nobody_factor,
+        is_known: known.is_some(),
+        ..Scale::default()
+    };
     let has_run_out = |lease: &Lease| stale && now > lease.expires_at + CLOCK_GUARD;
     let holders = entry.map(|entry| entry.holders.as_slice()).unwrap_or_default();
     let past = entry.map(|entry| entry.past.as_slice()).unwrap_or_default();

@@ -2,16 +2,19 @@
 //!
 //! A number that is given again can be called by somebody who had it before. What such a call would be taken for costs
 //! little when both came from the same campaign, more when only from the same source, and all when from different ones;
-//! and little again when caller and visitor can be told apart by where they are. So for each number that nobody sees
+//! and less when caller and visitor can be told apart by where they are. So for each number that nobody sees, over its
+//! former holders `i`, who are each expected to make `m` more calls,
 //!
 //! ```text
-//! risk = Σ over its former holders:  w · tail(time since they left) · cost(them, the newcomer)
+//! risk = Σ mᵢ · cost(i, newcomer)  +  v · Σ mᵢ² / Σ mᵢ
 //! ```
 //!
 //! and the number with the least risk is given; of equals the one that was left longest ago, so that numbers which were
-//! never used come first. `tail` is how many calls a visitor who left so long ago is still expected to make, as the model
-//! of attribution has learned it ([`Tail`]); `w` is 3 for who touched or copied the number and did not call by now.
-//! Numbers so sort themselves into groups of one campaign, without anybody configuring it.
+//! never used come first. The first sum is the calls that would be put down to a wrong source. The second is the calls
+//! that would be put down to a wrong visitor: of several former holders the likeliest is named, and a newcomer takes that
+//! from them. `m` is what the model of attribution has learned ([`Forecast`]): it falls with the time since they left, and
+//! who looked for five seconds is expected to call less than who read for five minutes. Numbers so sort themselves into
+//! groups of one campaign, without anybody configuring it.
 //!
 //! The choice looks at the numbers left longest ago of all, of the newcomer's campaign and of the newcomer's source, a
 //! few of each: the least risk is nearly always among them.
@@ -19,7 +22,7 @@
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 
 use super::{Allocator, Slot};
-use crate::core::attribution::Tail;
+use crate::core::attribution::Forecast;
 use crate::core::event::Session;
 use crate::core::lease::Lease;
 use crate::core::source::Source;
@@ -31,6 +34,8 @@ pub(super) const FACES: usize = 8;
 const LOOK: usize = 8;
 const SAME_CAMPAIGN: f64 = 0.05;
 const SAME_SOURCE: f64 = 0.25;
+/// What a wrong visitor costs, when a wrong source costs 1.
+const VISITOR: f64 = 0.5;
 /// Of the cost, when the regions differ: then the caller's number tells them apart, mostly.
 const OTHER_REGION: f64 = 0.35;
 
@@ -65,12 +70,12 @@ impl Kin {
 }
 
 impl Face {
-    pub(super) fn of(lease: &Lease, kin: Kin, right: Option<usize>) -> Face {
-        let showed_interest = lease.page.tapped_at.is_some() || lease.page.copied_at.is_some();
-        Face { kin, left: lease.left_at(), weight: if showed_interest { 3.0 } else { 1.0 }, right }
+    pub(super) fn of(lease: &Lease, kin: Kin, forecast: &Forecast, right: Option<usize>) -> Face {
+        Face { kin, left: lease.left_at(), weight: forecast.weight(lease), right }
     }
 
-    fn risk(&self, now: Wall, new: &Kin, tail: &Tail) -> f64 {
+    /// Calls still to be expected of them, and what it costs to take one for the newcomer's.
+    fn risk(&self, now: Wall, new: &Kin, forecast: &Forecast) -> (f64, f64) {
         let cost = match self.kin {
             kin if kin.campaign == new.campaign => SAME_CAMPAIGN,
             kin if kin.source == new.source => SAME_SOURCE,
@@ -78,7 +83,8 @@ impl Face {
         };
         let differs = self.kin.region != 0 && new.region != 0 && self.kin.region != new.region;
         let told_apart = if differs { OTHER_REGION } else { 1.0 };
-        self.weight * cost * told_apart * tail.beyond(now.millis_since(self.left) as f64 / 1_000.0)
+        let calls = self.weight * told_apart * forecast.beyond(now.millis_since(self.left) as f64 / 1_000.0);
+        (calls, cost)
     }
 }
 
@@ -118,7 +124,15 @@ impl Allocator {
     }
 
     fn risk(&self, now: Wall, slot: usize, new: &Kin) -> f64 {
-        self.slots[slot].faces.iter().map(|face| face.risk(now, new, &self.rules.tail)).sum()
+        let (mut calls, mut squares, mut confused) = (0.0, 0.0, 0.0);
+        for face in &self.slots[slot].faces {
+            let (expected, cost) = face.risk(now, new, &self.forecast);
+            calls += expected;
+            squares += expected * expected;
+            confused += expected * cost;
+        }
+        // Of several who may call, the likeliest is named: a newcomer takes that from them.
+        confused + if calls > 0.0 { VISITOR * squares / calls } else { 0.0 }
     }
 
     /// A number that visitors of the same campaign see, the one with the fewest.

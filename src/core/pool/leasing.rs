@@ -171,7 +171,8 @@ impl Allocator {
         self.slots[slot].held.push(key);
         self.left += 1;
         self.slots[slot].order = self.left;
-        self.slots[slot].remember_face(Face::of(lease, kin, Some(key)));
+        let face = Face::of(lease, kin, &self.forecast, Some(key));
+        self.slots[slot].remember_face(face);
         self.apply(slot, &Change::Ended(Arc::clone(lease)));
         self.schedule(key, deadline);
         self.schedule_forgetting(slot, left + self.rules.memory);

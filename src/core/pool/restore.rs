@@ -113,7 +113,7 @@ impl Allocator {
         for lease in past {
             self.change(slot, Change::Ended(Arc::clone(&lease)), out);
             let kin = Kin::of(&lease.session, lease.page.region.as_deref());
-            self.slots[slot].remember_face(Face::of(&lease, kin, None));
+            self.slots[slot].remember_face(Face::of(&lease, kin, &self.forecast, None));
             self.schedule_forgetting(slot, now.mono + left_of(now, lease.left_at() + memory, memory));
             claims.push(Claim { live: false, slot, lease });
         }

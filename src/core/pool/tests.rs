@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::*;
 use crate::config::PoolKind;
-use crate::core::attribution::Model;
 use crate::core::lease::LeaseTable;
 use crate::time::{Mono, Wall};
 
@@ -16,7 +15,7 @@ const HOLD: Duration = Duration::from_secs(600);
 const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
 
 fn rules() -> Rules {
-    Rules { ttl: TTL, renew_after: Duration::from_secs(30), memory: MEMORY, tail: Model::default().tail() }
+    Rules { ttl: TTL, renew_after: Duration::from_secs(30), memory: MEMORY }
 }
 
 fn pool(name: &str, site: Option<&str>, numbers: std::ops::Range<u32>) -> Arc<config::Pool> {

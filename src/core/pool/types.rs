@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::core::attribution::Tail;
 use crate::core::event::{Event, Session};
 use crate::core::lease::{Change, Device, Lease};
 use crate::ids::E164;
 
 /// Clocks of the allocator.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// A lease lapses so long after its last renewal.
     pub ttl: Duration,
@@ -19,8 +18,6 @@ pub struct Rules {
     pub renew_after: Duration,
     /// Former holders of a number are forgotten after so long.
     pub memory: Duration,
-    /// How many calls are still expected of somebody who left.
-    pub tail: Tail,
 }
 
 /// What a page asks.

@@ -1,10 +1,11 @@
 //! Ours: the production allocator and attribution, driven as the daemon drives them, with the world's clock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Answer, Policy, Ring, Shown};
 use crate::config::Config;
-use crate::core::attribution::{self, Attributor, Model, Question};
+use crate::core::attribution::{self, Attributor, Observer, Question};
 use crate::core::event::AttributionKind;
 use crate::core::lease::LeaseTable;
 use crate::core::pool::{Allocator, Ask, Output, Rules};
@@ -22,6 +23,7 @@ pub(super) struct Leaseline<'w> {
     allocator: Allocator,
     table: LeaseTable,
     attributor: Attributor,
+    observer: Observer,
     revision: u64,
     /// The lease that each cookie's pages have.
     leases: Vec<Option<LeaseId>>,
@@ -31,12 +33,8 @@ pub(super) struct Leaseline<'w> {
 impl<'w> Leaseline<'w> {
     pub(super) fn new(world: &'w World, numbers: usize) -> Leaseline<'w> {
         let config = configuration(numbers);
-        let rules = Rules {
-            ttl: config.lease.ttl,
-            renew_after: config.lease.renew_after,
-            memory: config.attribution.memory,
-            tail: Model::default().tail(),
-        };
+        let rules =
+            Rules { ttl: config.lease.ttl, renew_after: config.lease.renew_after, memory: config.attribution.memory };
         Leaseline {
             world,
             numbers: config.pools.first().map(|pool| pool.numbers.clone()).unwrap_or_default(),
@@ -44,6 +42,7 @@ impl<'w> Leaseline<'w> {
             allocator: Allocator::new(rules, &config.pools, &config.sites, [7; 32]),
             table: LeaseTable::new(),
             attributor: Attributor::default(),
+            observer: Observer::default(),
             revision: 0,
             leases: vec![None; world.cookies.len()],
             out: Vec::new(),
@@ -63,9 +62,12 @@ impl<'w> Leaseline<'w> {
 
     fn apply(&mut self) {
         for output in self.out.drain(..) {
-            if let Output::Change(change) = output {
-                self.revision += 1;
-                self.table.apply(&change, self.revision);
+            match output {
+                Output::Change(change) => {
+                    self.revision += 1;
+                    self.table.apply(&change, self.revision);
+                }
+                Output::Event(event) => self.observer.observe(event.time, &event.body),
             }
         }
     }
@@ -88,11 +90,9 @@ impl<'w> Leaseline<'w> {
         let attribution = &answer.attribution;
         let persons = answer.persons.iter();
         let candidates = persons.filter_map(|one| Some((cookie(&one.lease.visitor_id)?, one.probability))).collect();
-        if attribution.kind != AttributionKind::Visitor {
-            return Answer { confidence: Some(answer.nobody), candidates, ..Answer::default() };
-        }
+        let is_known = attribution.kind == AttributionKind::Visitor;
         let (mut campaigns, mut sources) = (BTreeMap::new(), BTreeMap::new());
-        for person in &answer.persons {
+        for person in answer.persons.iter().filter(|_| is_known) {
             if let Some(campaign) = self.world.campaign_of(&person.lease.session) {
                 *campaigns.entry(campaign).or_insert(0.0) += person.probability;
                 *sources.entry(self.world.source_of(campaign)).or_insert(0.0) += person.probability;
@@ -178,9 +178,17 @@ impl Policy for Leaseline<'_> {
             channel: None,
             memory: self.rules.memory,
         };
+        self.attributor.observe(&self.table, now.wall, &question, &mut self.observer);
         let answer = self.attributor.decide(&self.table, now.wall, &question);
         self.attributor.learn(now.wall, &question, &answer);
         self.answer(&answer)
+    }
+
+    /// As `leaseline fit` does: from leases and calls alone.
+    fn learn(&mut self, _: Ms) {
+        let fitted = self.observer.fit(&self.attributor.model, "warm-up");
+        self.allocator.set_forecast(Arc::new(fitted.model.forecast()));
+        self.attributor.model = Arc::new(fitted.model);
     }
 }
 
