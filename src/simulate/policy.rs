@@ -90,7 +90,13 @@ pub const CONTENDERS: &[Contender] = &[
     Contender {
         name: "leaseline",
         about: "this program's allocator and attribution",
-        make: |world, numbers| Box::new(leaseline::Leaseline::new(world, numbers)),
+        make: |world, numbers| Box::new(leaseline::Leaseline::new(world, numbers, true)),
+    },
+    Contender {
+        name: "longest-free-model",
+        about: "ours, but the longest-free number: what the choice of numbers brings",
+        // With no call expected of anybody, no number has a risk, and the one that was left longest ago is given.
+        make: |world, numbers| Box::new(leaseline::Leaseline::new(world, numbers, false)),
     },
     Contender {
         name: "random",

@@ -45,6 +45,13 @@ impl Model {
 }
 
 impl Forecast {
+    /// Nobody calls any more: no number has a risk, and the one that was left longest ago is given.
+    pub fn none() -> Forecast {
+        let mut forecast = Forecast::default();
+        (forecast.beyond, forecast.slope) = ([0.0; BINS], [0.0; BINS]);
+        forecast
+    }
+
     fn take(&mut self, left: &Hazards) {
         let whole = left.beyond(0.0).max(f64::MIN_POSITIVE);
         for (bin, edge) in left.edges().iter().enumerate().take(BINS) {

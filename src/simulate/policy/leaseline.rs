@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Answer, Policy, Ring, Shown};
 use crate::config::Config;
-use crate::core::attribution::{self, Attributor, Observer, Question};
+use crate::core::attribution::{self, Attributor, Forecast, Observer, Question};
 use crate::core::event::AttributionKind;
 use crate::core::lease::LeaseTable;
 use crate::core::pool::{Allocator, Ask, Output, Rules};
@@ -18,6 +18,7 @@ const SITE: &str = "shop";
 /// The allocator, its lease table, and what pages remember.
 pub(super) struct Leaseline<'w> {
     world: &'w World,
+    by_risk: bool,
     numbers: Vec<E164>,
     rules: Rules,
     allocator: Allocator,
@@ -31,15 +32,21 @@ pub(super) struct Leaseline<'w> {
 }
 
 impl<'w> Leaseline<'w> {
-    pub(super) fn new(world: &'w World, numbers: usize) -> Leaseline<'w> {
+    /// `by_risk`: the production choice of a number; else the one that was left longest ago.
+    pub(super) fn new(world: &'w World, numbers: usize, by_risk: bool) -> Leaseline<'w> {
         let config = configuration(numbers);
         let rules =
             Rules { ttl: config.lease.ttl, renew_after: config.lease.renew_after, memory: config.attribution.memory };
+        let mut allocator = Allocator::new(rules, &config.pools, &config.sites, [7; 32]);
+        if !by_risk {
+            allocator.set_forecast(Arc::new(Forecast::none()));
+        }
         Leaseline {
             world,
+            by_risk,
             numbers: config.pools.first().map(|pool| pool.numbers.clone()).unwrap_or_default(),
             rules,
-            allocator: Allocator::new(rules, &config.pools, &config.sites, [7; 32]),
+            allocator,
             table: LeaseTable::new(),
             attributor: Attributor::default(),
             observer: Observer::default(),
@@ -187,7 +194,9 @@ impl Policy for Leaseline<'_> {
     /// As `leaseline fit` does: from leases and calls alone.
     fn learn(&mut self, _: Ms) {
         let fitted = self.observer.fit(&self.attributor.model, "warm-up");
-        self.allocator.set_forecast(Arc::new(fitted.model.forecast()));
+        if self.by_risk {
+            self.allocator.set_forecast(Arc::new(fitted.model.forecast()));
+        }
         self.attributor.model = Arc::new(fitted.model);
     }
 }
