@@ -12,6 +12,7 @@ mod erase;
 mod keys;
 mod ladder;
 mod ledger;
+mod plan;
 mod pools;
 mod replay;
 mod route;
@@ -47,6 +48,7 @@ enum Command {
     Answer(answer::Args),
     Replay(replay::Args),
     Route(route::Args),
+    Plan(plan::Args),
     Verify(verify::Args),
     Simulate(simulate::Args),
     Keys(keys::Args),
@@ -108,6 +110,7 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Answer(args) => answer::execute(args),
         Command::Replay(args) => replay::execute(args),
         Command::Route(args) => route::execute(args),
+        Command::Plan(args) => plan::execute(args),
         Command::Verify(args) => verify::execute(args),
         Command::Simulate(args) => simulate::execute(args),
         Command::Keys(args) => keys::execute(args),
@@ -176,8 +179,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "run", "demo", "check", "call", "answer", "replay", "route", "verify", "simulate", "keys", "erase",
-                "decrypt", "trace", "pools", "ledger"
+                "run", "demo", "check", "call", "answer", "replay", "route", "plan", "verify", "simulate", "keys",
+                "erase", "decrypt", "trace", "pools", "ledger"
             ]
         );
     }
@@ -218,6 +221,10 @@ mod tests {
             (vec!["route", "+442079469999"], Exit::Bad),
             (vec!["route", "+442079460000", "--trunk", "nobody"], Exit::Usage),
             (vec!["route", "+442079460000", "--at", "noon"], Exit::Usage),
+            (vec!["plan"], Exit::Usage),
+            (vec!["plan", "--visits-per-day", "1500", "--json"], Exit::Done),
+            (vec!["plan", "--visits-per-day", "many"], Exit::Usage),
+            (vec!["plan", "--config", bad, "--site", "x"], Exit::Usage),
             (vec!["check", "--config", bad], Exit::Usage),
             (vec!["check", "--config", "no/such/file"], Exit::Usage),
             (vec!["replay", "no/such/file.pcap"], Exit::CouldNot),

@@ -13,6 +13,7 @@ mod dns;
 mod dtls;
 mod effective;
 mod encryption;
+pub mod keeper;
 mod parse;
 mod pool;
 mod problem;
@@ -86,6 +87,8 @@ pub struct Config {
     pub companies: Vec<Arc<Company>>,
     pub sites: Vec<Arc<Site>>,
     pub pools: Vec<Arc<Pool>>,
+    /// Pools that manage themselves.
+    pub keeping: keeper::Keeping,
     /// Callers that are known by name, by number and company.
     pub callers: Vec<Arc<KnownCaller>>,
     pub sinks: Vec<Sink>,
@@ -121,6 +124,22 @@ impl Config {
 /// A sentence that says how to write it.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     value::duration(text)
+}
+
+/// A share as the configuration writes it: `2%`, `0.5%`; above 0 and below 100 %.
+///
+/// # Errors
+/// A sentence that says how to write it.
+pub fn parse_share(text: &str) -> Result<f64, String> {
+    value::share(text)
+}
+
+/// A currency's code (ISO 4217): `EUR`.
+///
+/// # Errors
+/// A sentence that says how to write it.
+pub fn parse_currency(text: &str) -> Result<String, String> {
+    value::currency(text)
 }
 
 fn read_bounded(path: &Path) -> Result<String, String> {

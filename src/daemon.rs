@@ -8,6 +8,7 @@ mod catalogue;
 mod hooks;
 mod lost;
 mod reload;
+mod self_test;
 mod sip_counters;
 mod watch;
 
@@ -25,6 +26,7 @@ use crate::config::{Config, Listener, Problems};
 use crate::core::admission::Spent;
 use crate::core::b2bua::{B2bua, Settings};
 use crate::core::event::{Body, Event};
+use crate::core::keeper::Keeper as PoolKeeper;
 use crate::core::lease::LeaseTable;
 use crate::core::pool::Record as LeaseRecord;
 use crate::ids::CallId;
@@ -38,6 +40,7 @@ use crate::io::deciders::{BadDecider, Deciders};
 use crate::io::hep::HepSender;
 use crate::io::http::{self, AppState, Demo, LiveCalls, Parts, Phase, Readiness};
 use crate::io::journal::{Journal, OnDamage, OpenError, Options as JournalOptions, Unfinished};
+use crate::io::keeper::{KeeperHandle, Means};
 use crate::io::lease_feed::{FeedRefused, LeaseFeed, feed_numbers};
 use crate::io::media::MediaEngine;
 use crate::io::media::tap;
@@ -89,6 +92,8 @@ pub struct Options {
 /// The running daemon.
 pub struct Daemon {
     config: Arc<ArcSwap<Config>>,
+    /// As it was written: without the numbers that pools have added.
+    written: Config,
     config_path: Option<PathBuf>,
     commands: mpsc::UnboundedSender<Command>,
     signalling: JoinHandle<io::Result<()>>,
@@ -100,6 +105,8 @@ pub struct Daemon {
     allocator: AllocatorHandle,
     catalogue: Store,
     orders: mpsc::Receiver<Ask>,
+    pools: KeeperHandle,
+    pools_task: tokio::task::JoinHandle<()>,
     feed: Option<LeaseFeed>,
     sinks: Sinks,
     metrics: Arc<Metrics>,
@@ -142,12 +149,16 @@ impl Daemon {
         let table = Arc::new(LeaseTable::new());
         let books = Arc::new(Books::default());
         let calls = Arc::new(Calls::default());
-        let (observer, bookkeeper) = (Arc::clone(&calls), Arc::clone(&books));
+        let pools = KeeperHandle::new(PoolKeeper::new(&config, seed()));
+        let (observer, bookkeeper, pools_observer) = (Arc::clone(&calls), Arc::clone(&books), pools.clone());
         journal.observe(move |seq, event| {
             observer.observe(seq, event);
             bookkeeper.observe(event);
+            pools_observer.observe(event);
         });
-        let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, &books, &config)?;
+        let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, (&books, &pools), &config)?;
+        let mut written = config.clone();
+        pools.configure(&mut config);
 
         let metrics = Arc::new(Metrics::new());
         let allocator = start_allocator(&config, &journal, &metrics, Arc::clone(&table), leases);
@@ -162,6 +173,7 @@ impl Daemon {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (engine, recordings) = start_media(&config, &data_dir, &commands)?;
         config.sip.calls_max = config.sip.calls_max.min(engine.calls_max());
+        written.sip.calls_max = config.sip.calls_max;
         let config = Arc::new(config);
         let bound = Bound::bind(&config.sip.listen, |address| concrete(&config, address)).map_err(at("SIP"))?;
         let listeners = bound.listeners.clone();
@@ -227,6 +239,7 @@ impl Daemon {
             archive,
             orders: orders_in,
             ledger: books,
+            keeper: pools.clone(),
             readiness: Arc::clone(&readiness),
             signalling: commands.clone(),
             demo: options.demo,
@@ -250,6 +263,10 @@ impl Daemon {
             allocator: allocator.clone(),
             table_stale: feed.is_some().then(|| Arc::clone(allocator.table())),
         }));
+        let means = Means { journal: journal.clone(), allocator: allocator.clone(), metrics: Arc::clone(&metrics) };
+        let current = Arc::clone(&config);
+        let test_caller = self_test::caller(journal.clone());
+        let pools_task = tokio::spawn(pools.clone().run(means, move || current.load_full(), test_caller));
         readiness.set(Phase::Ready);
         for listener in &listeners {
             tracing::info!(transport = %listener.transport, address = %listener.address, "SIP");
@@ -258,6 +275,7 @@ impl Daemon {
         systemd::ready("taking calls");
         Ok(Daemon {
             config,
+            written,
             config_path: options.config_path,
             commands,
             signalling,
@@ -269,6 +287,8 @@ impl Daemon {
             allocator,
             catalogue,
             orders,
+            pools,
+            pools_task,
             feed,
             sinks,
             metrics,
@@ -309,6 +329,7 @@ impl Daemon {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hang_up = signal(SignalKind::hangup())?;
+        let mut pools = self.pools.changes();
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -320,6 +341,7 @@ impl Daemon {
                 _ = interrupt.recv() => break,
                 _ = hang_up.recv() => self.reload().await,
                 Some(ask) = self.orders.recv() => self.answer(ask).await,
+                Ok(()) = pools.changed() => self.take_pools().await,
                 () = thread_ends(&self.signalling) => {
                     tracing::error!("the signalling thread ended by itself");
                     self.shut_down(std::future::ready(())).await;
@@ -357,10 +379,12 @@ impl Daemon {
         let _ = tokio::time::timeout(Duration::from_secs(2), answered).await;
         self.say(Command::Stop);
         self.watcher.abort();
+        self.pools_task.abort();
         let Daemon { signalling, engine, recordings, journal, allocator, feed, keeper, uploads, mut sinks, .. } = self;
         let _ = tokio::task::spawn_blocking(move || signalling.join()).await;
         // The watcher and the hooks held the other references; without the last the media threads end.
         let _ = self.watcher.await;
+        let _ = self.pools_task.await;
         drop(engine);
         if let Some(recordings) = Arc::into_inner(recordings) {
             let _ = tokio::task::spawn_blocking(move || recordings.join()).await;
@@ -411,7 +435,7 @@ fn recover(
     journal: &Journal,
     data_dir: &std::path::Path,
     calls: &Calls,
-    books: &Books,
+    (books, pools): (&Books, &KeeperHandle),
     config: &Config,
 ) -> Result<(Vec<LeaseRecord>, lost::Spoken, Spent), StartError> {
     let recipients = Recipients::parse(&config.recording.keep.recipients).map_err(io::Error::other);
@@ -427,6 +451,7 @@ fn recover(
                 calls.observe(record.seq, &event);
                 books.observe(&event);
                 leases.observe(&event.body);
+                pools.observe(&event);
                 spent.observe(&event);
                 spoken.observe(event.body);
             }

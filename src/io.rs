@@ -11,6 +11,7 @@ pub mod dns;
 pub mod hep;
 pub mod http;
 pub mod journal;
+pub mod keeper;
 pub mod lease_feed;
 pub mod media;
 pub mod messages;

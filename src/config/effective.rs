@@ -1,6 +1,7 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
 mod archive;
+mod keeper;
 mod pool;
 mod trunk;
 mod voice;
@@ -52,7 +53,11 @@ impl Config {
         }
         for pool in &self.pools {
             write_pool(&mut out, pool);
+            if let Some(grow) = self.keeping.grow.get(&pool.name) {
+                keeper::write_grow(&mut out, grow);
+            }
         }
+        keeper::write_keeping(&mut out, &self.keeping);
         archive::write_retention(&mut out, &self.recording.keep);
         for caller in &self.callers {
             out.table("[[caller]]");

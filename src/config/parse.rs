@@ -8,6 +8,7 @@ mod defence;
 mod destinations;
 mod dialogs;
 mod dns;
+mod keeper;
 mod media;
 mod pool;
 mod prompts;
@@ -21,7 +22,7 @@ mod trunk;
 mod web;
 mod within;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -102,7 +103,15 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     destinations::through_trunks(r, &mut companies, &places.companies, &trunks, trunks_lost);
     let sites = tables(r, &mut root, "site", &mut places.sites, site);
     let mut count = 0;
-    let pools = tables(r, &mut root, "pool", &mut places.pools, |r, s, m| pool(r, s, &mut count, m));
+    let mut grows = BTreeMap::new();
+    let pools = tables(r, &mut root, "pool", &mut places.pools, |r, s, m| {
+        let (pool, grow) = (pool(r, s, &mut count, m), keeper::grow(r, s));
+        if let (Some(pool), Some(grow)) = (&pool, grow) {
+            grows.insert(pool.name.clone(), (grow, m.name.clone()));
+        }
+        pool
+    });
+    let keeping = keeper::keeping(r, &mut root, grows, &pools, &companies);
     archive::retention(r, &mut root, &mut recording.keep, &companies, &pools);
     let callers = callers(r, &mut root, &companies);
     let sinks = tables(r, &mut root, "sink", &mut places.sinks, |r, s, m| sink(r, s, &node.data_dir, m));
@@ -126,6 +135,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         companies: companies.into_iter().map(Arc::new).collect(),
         sites: sites.into_iter().map(Arc::new).collect(),
         pools: pools.into_iter().map(Arc::new).collect(),
+        keeping,
         callers,
         sinks,
         archives,

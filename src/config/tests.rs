@@ -450,6 +450,24 @@ const SPOILED: &[(&str, &str, usize, &str, &str)] = &[
     ),
     ("[[pool]]", "siprec = \"a\"\n[[pool]]", 17, "site[0].siprec", "unknown key"),
     ("name = \"acme\"", "name = \"acme\"\nsiprec = \"a\"", 12, "company[0].siprec", "no recorder `a`"),
+    ("[http]", "[hygiene]\nconfidence = \"2\"\n[http]", 6, "hygiene.confidence", "not a share"),
+    ("[http]", "[notify]\nto = [\"x\"]\n[http]", 6, "notify.to[0]", "not an address of mail"),
+    (
+        "[http]",
+        "[notify.smtp]\nhost = \"m.example\"\nuser = \"a\"\nfrom = \"a@b.example\"\n[http]",
+        5,
+        "notify.smtp",
+        "one of `user` and `password`",
+    ),
+    ("[http]", "[self_test]\nfrom = \"020\"\n[http]", 6, "self_test.from", "must begin with"),
+    ("[http]", "[self_test]\nto = \"carrier\"\n[http]", 6, "self_test.to", "not HOST:PORT"),
+    (
+        "[[sink]]",
+        "[[provider]]\nname = \"stock\"\nurl = \"http://a.example\"\nsecret = \"x\"\n[[sink]]",
+        30,
+        "provider[0]",
+        "is taken",
+    ),
 ];
 
 #[test]

@@ -46,6 +46,42 @@ pub(super) fn duration_text(duration: Duration) -> String {
 
 const SIZES: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
+/// `2%` or `0.5%`: a share above 0 and below 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.strip_suffix('%').and_then(|percent| percent.parse::<f64>().ok()).map(|percent| percent / 100.0);
+    let good = share.filter(|share| *share > 0.0 && *share < 1.0);
+    good.ok_or_else(|| {
+        format!("`{}` is not a share above 0 and below 100 %; write it like \"2%\"", text.escape_debug())
+    })
+}
+
+/// The inverse of [`share`].
+pub(super) fn share_text(share: f64) -> String {
+    // Ten decimals: the binary fraction of 0.02 is not two hundredths.
+    let text = format!("{:.10}", share * 100.0);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A currency's code (ISO 4217).
+pub(super) fn currency(text: &str) -> Result<String, String> {
+    let good = text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{}` is not a code of ISO 4217, like \"EUR\"", text.escape_debug()))
+    }
+}
+
+/// A country's code (ISO 3166-1).
+pub(super) fn country(text: &str) -> Result<String, String> {
+    let good = text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase());
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{}` is not a code of ISO 3166, like \"GB\"", text.escape_debug()))
+    }
+}
+
 /// `64KiB`, `1GiB`, `512B`.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let bad = || format!("`{text}` is not a size; write it like \"64KiB\", \"200MiB\" or \"1GiB\"");

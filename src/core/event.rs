@@ -3,6 +3,7 @@
 
 mod archive;
 pub mod cloud;
+pub mod keeper;
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -604,6 +605,8 @@ pub enum Body {
     FraudSuspected(FraudData),
     /// An address that is nobody we know and would not stop.
     DefenceBanned(BanData),
+    /// Of pools that manage themselves, and of their numbers.
+    Keeper(Box<keeper::KeeperEvent>),
     LeaseGranted(Arc<LeaseData>),
     LeaseRenewed(Arc<LeaseData>),
     LeaseReleased(Arc<LeaseData>),
@@ -737,6 +740,7 @@ impl Body {
             Body::RecordingResumed(_) => "leaseline.recording.resumed",
             Body::FraudSuspected(_) => "leaseline.fraud.suspected",
             Body::DefenceBanned(_) => "leaseline.defence.banned",
+            Body::Keeper(event) => event.kind(),
             Body::LeaseGranted(_) => "leaseline.lease.granted",
             Body::LeaseRenewed(_) => "leaseline.lease.renewed",
             Body::LeaseReleased(_) => "leaseline.lease.released",

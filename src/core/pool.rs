@@ -30,6 +30,7 @@ mod choose;
 mod leasing;
 mod params;
 mod reconfigure;
+mod resting;
 mod restore;
 mod shelf;
 mod types;
@@ -127,6 +128,8 @@ struct Slot {
     order: u64,
     place: Place,
     is_vacant: bool,
+    /// Out of use: neither given nor shared.
+    is_resting: bool,
     /// When its last holder is too long gone to be remembered.
     forget: Option<Mono>,
     timer: Option<Mono>,
@@ -402,7 +405,7 @@ impl Allocator {
             site: pool.site.clone(),
             kind: "dynamic",
             numbers: pool.numbers,
-            free: pool.numbers - pool.leased - pool.held,
+            free: pool.shelf.idle.len().saturating_sub(pool.held),
             leased: pool.leased,
             held: pool.held,
             granted: pool.granted,

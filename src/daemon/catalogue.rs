@@ -27,7 +27,7 @@ impl Daemon {
     async fn take_catalogue(&mut self, wanted: Wanted) -> Result<Shown, Refused> {
         let path = self.config_path.clone();
         let file: Option<&Path> = path.as_deref();
-        let (version, config) = self.catalogue.take(wanted, &self.config.load(), file, clock::wall())?;
+        let (version, config) = self.catalogue.take(wanted, &self.written, file, clock::wall())?;
         self.adopt(config).await;
         tracing::info!(
             version = version.version,

@@ -29,6 +29,19 @@ impl Daemon {
     pub(super) async fn adopt(&mut self, mut new: Config) {
         keep_what_needs_a_restart(&self.config.load_full(), &mut new);
         new.sip.calls_max = new.sip.calls_max.min(self.engine.calls_max());
+        self.written = new;
+        self.put_in_force().await;
+    }
+
+    /// Pools have other numbers than before: calls to them are known, and visitors get them.
+    pub(super) async fn take_pools(&mut self) {
+        self.put_in_force().await;
+        tracing::info!("the pools' new numbers are in force");
+    }
+
+    async fn put_in_force(&mut self) {
+        let mut new = self.written.clone();
+        self.pools.configure(&mut new);
         let new = Arc::new(new);
         self.settings = Arc::new(self.settings.successor(Arc::clone(&new)));
         self.say(Command::Reload(Arc::clone(&self.settings)));

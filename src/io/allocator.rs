@@ -19,7 +19,7 @@ use crate::core::lease::{Lease, LeaseTable};
 use crate::core::pool::{
     Allocator, Ask, Granted, NoNumber, NumberInfo, NumberState, Output, PoolState, Record, Refused, Rules,
 };
-use crate::ids::LeaseId;
+use crate::ids::{E164, LeaseId};
 use crate::limits;
 use crate::time::{Mono, Now};
 
@@ -212,6 +212,11 @@ impl AllocatorHandle {
         self.0.with(|machine, now, out| {
             machine.reconfigure(now, rules(config), given(config), &config.sites, out);
         });
+    }
+
+    /// Takes a number out of use, or puts it back: see [`Allocator::set_resting`].
+    pub fn set_resting(&self, number: &E164, resting: bool) -> bool {
+        self.0.with(|machine, _, _| machine.set_resting(number, resting))
     }
 
     /// The lease feed for one follower: everything (`after` absent) or what came after a revision of this epoch.

@@ -20,6 +20,7 @@ mod pause;
 mod problem;
 mod rate;
 mod recording;
+mod seen;
 mod serve;
 mod status;
 mod stream;
@@ -53,6 +54,7 @@ use crate::io::archive::Archive;
 use crate::io::calls::Calls;
 use crate::io::catalogue::{Books, Orders};
 use crate::io::journal::Journal;
+use crate::io::keeper::KeeperHandle;
 use crate::io::messages::Messages;
 use crate::io::metrics::Metrics;
 use crate::io::signalling::Command;
@@ -74,6 +76,7 @@ pub struct Parts {
     /// To the owner of the configuration.
     pub orders: Orders,
     pub ledger: Arc<Books>,
+    pub keeper: KeeperHandle,
     pub readiness: Arc<Readiness>,
     /// For what only signalling knows.
     pub signalling: mpsc::UnboundedSender<Command>,
@@ -95,6 +98,7 @@ pub struct AppState {
     orders: Orders,
     ledger: Arc<Books>,
     quota: Mutex<AddressQuota>,
+    keeper: KeeperHandle,
     listeners: archive::Listeners,
     readiness: Arc<Readiness>,
     signalling: mpsc::UnboundedSender<Command>,
@@ -124,6 +128,7 @@ impl AppState {
             orders: parts.orders,
             ledger: parts.ledger,
             quota: Mutex::default(),
+            keeper: parts.keeper,
             listeners: archive::Listeners::default(),
             readiness: parts.readiness,
             signalling: parts.signalling,
@@ -179,6 +184,7 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/script", Token, &["GET"], get(assets::script_versions)),
         route("/v1/feed/leases", Token, &["GET"], get(leases::feed)),
         route("/v1/numbers", Token, &["GET"], get(leases::numbers)),
+        route("/v1/numbers/seen", Page, &["POST"], post(seen::seen)),
         route("/v1/pools", Token, &["GET"], get(leases::pools)),
         route("/v1/catalogue", Token, &["GET", "PUT"], get(catalogue::current).put(catalogue::replace)),
         route("/v1/catalogue/versions", Token, &["GET"], get(catalogue::versions)),

@@ -53,7 +53,7 @@ use crate::limits;
 
 pub use record::{Hash, Problem, Record, RecordView};
 pub use unfinished::{Unfinished, lost_in_crash};
-pub use verify::{Found, Report, verify_journal};
+pub use verify::{Found, Report, read_journal, verify_journal};
 
 use segment::{Chain, End, Scan, Segment};
 use writer::{Files, Recent, Storage, Tip, Writer};

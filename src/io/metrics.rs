@@ -5,6 +5,7 @@
 //! the family once, at start, and keeps it.
 
 mod archive;
+mod keeper;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -18,6 +19,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub use archive::Archive;
+pub use keeper::Keeper;
 
 use crate::core::decide;
 use crate::core::event::{AttributionKind, Outcome, RecordingState};
@@ -33,6 +35,7 @@ pub struct Metrics {
     pub recordings: Recordings,
     pub archive: Archive,
     pub leases: Leases,
+    pub keeper: Keeper,
     pub journal: Journal,
     pub sinks: Sinks,
     pub http: Http,
@@ -314,6 +317,7 @@ impl Metrics {
             recordings: Recordings::default(),
             archive: Archive::default(),
             leases: Leases::default(),
+            keeper: Keeper::default(),
             journal: Journal::default(),
             sinks: Sinks::default(),
             http: Http::default(),
@@ -550,6 +554,7 @@ impl Metrics {
         r.register("lease_feed_stale", "1 while the lease table is out of step", m.feed_stale.clone());
         r.register("lease_feed_revision", "Last revision of the lease table", m.feed_revision.clone());
         r.register("lease_feed_reconnects", "Times the lease feed was opened again", m.feed_reconnects.clone());
+        self.keeper.register(r);
         let m = &self.journal;
         r.register("journal_seq", "Number of the last event written", m.seq.clone());
         r.register("journal_queue", "Events that wait for the disk", m.queue.clone());

@@ -12,6 +12,7 @@ mod decide;
 mod disk;
 mod fraud;
 mod hostile;
+mod keeper;
 mod large;
 mod life;
 mod limits;

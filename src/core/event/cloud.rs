@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::keeper::{KeeperEvent, Reads};
 use super::{
     AlarmData, ArchivedData, BanData, Body, CallData, CatalogueData, DamageData, DayClosedData, DayStampedData,
     ErasedData, Event, FraudData, HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, SilentData,
@@ -113,7 +114,10 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
             let Dropped { count } = read(text)?;
             Body::EventsDropped { count }
         }
-        _ => return Err(BadEvent::UnknownType),
+        kind => match KeeperEvent::read(kind, Text(text)) {
+            Some(read) => Body::Keeper(Box::new(read?)),
+            None => return Err(BadEvent::UnknownType),
+        },
     };
     Ok((head.id, Event { time: head.time, subject: head.subject.into_owned(), body }))
 }
@@ -124,6 +128,15 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
         data: T,
     }
     serde_json::from_str::<Outer<T>>(text).map(|outer| outer.data)
+}
+
+/// A text whose `data` is read.
+struct Text<'a>(&'a str);
+
+impl<'a> Reads<'a, serde_json::Error> for Text<'a> {
+    fn data<T: Deserialize<'a>>(&self) -> Result<T, serde_json::Error> {
+        read(self.0)
+    }
 }
 
 /// The object, in the order in which a person reads it.
@@ -163,6 +176,7 @@ enum Data<'a> {
     Fraud(&'a FraudData),
     Ban(&'a BanData),
     Catalogue(&'a CatalogueData),
+    Keeper(&'a KeeperEvent),
     Lease(&'a Lease),
     Signal(SignalWritten<'a>),
     Started(Started<'a>),
@@ -193,6 +207,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::FraudSuspected(fraud) => Data::Fraud(fraud),
         Body::DefenceBanned(ban) => Data::Ban(ban),
         Body::CatalogueChanged(change) => Data::Catalogue(change),
+        Body::Keeper(event) => Data::Keeper(event),
         Body::LeaseGranted(lease)
         | Body::LeaseRenewed(lease)
         | Body::LeaseReleased(lease)
@@ -412,7 +427,8 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn every_body() -> Vec<Body> {
-        vec![
+        let keeper = crate::core::event::keeper::every().into_iter().map(|event| Body::Keeper(Box::new(event)));
+        let mut bodies = vec![
             Body::CallEnded(Box::new(full_call(1))),
             Body::CallTransferred(Transferred { call_id: CallId(1), transfer: transfer() }),
             Body::MediaSilent(SilentData { call_id: CallId(1), side: "caller".into(), silent_ms: 20_000 }),
@@ -530,7 +546,9 @@ pub(crate) mod tests {
                 reason: None,
                 expires_at: Some(Wall(1_000)),
             }),
-        ]
+        ];
+        bodies.extend(keeper);
+        bodies
     }
 
     #[test]

@@ -65,6 +65,7 @@ impl Allocator {
             order: 0,
             place: Place::Off,
             is_vacant: false,
+            is_resting: false,
             forget: None,
             timer: None,
         };

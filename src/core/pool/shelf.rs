@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::choose::Kin;
 use super::{NumberState, Slot};
+use crate::limits;
 
 type Shelves = HashMap<u64, BTreeSet<(u64, usize)>, foldhash::fast::FixedState>;
 
@@ -56,7 +57,10 @@ impl Slot {
             return Place::Off;
         }
         match self.state() {
+            // As if it were full: nobody joins.
+            NumberState::Leased if self.is_resting => Place::Busy { sharers: limits::LEASE_SHARERS as u64, kin },
             NumberState::Leased => Place::Busy { sharers: self.on_page.len() as u64, kin },
+            _ if self.is_resting => Place::Off,
             state => Place::Idle { order: self.order, kin, is_held: state == NumberState::Held },
         }
     }

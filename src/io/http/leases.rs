@@ -280,7 +280,16 @@ pub(super) async fn numbers(State(state): State<Arc<AppState>>, request: Request
     });
     numbers.sort_by(|left, right| left.number.cmp(&right.number));
     let next = numbers.get(limit).and_then(|_| numbers.get(limit - 1)).map(|info| info.number.clone());
-    let rows: Vec<Value> = numbers.iter().take(limit).map(number_row).collect();
+    let dynamic = numbers.iter().take(limit).filter(|info| info.state != NumberState::Static);
+    let kept = state.keeper.numbers(dynamic.map(|info| &info.number));
+    let row = |info: &NumberInfo| {
+        let mut row = number_row(info);
+        if let Some(kept) = kept.get(&info.number) {
+            row["keeper"] = json!(kept);
+        }
+        row
+    };
+    let rows: Vec<Value> = numbers.iter().take(limit).map(row).collect();
     Ok(Json(json!({ "numbers": rows, "next_cursor": next })))
 }
 
@@ -298,6 +307,9 @@ pub(super) async fn pools(State(state): State<Arc<AppState>>, request: Request) 
             if let Some(configured) = configured {
                 row["hold_ms"] = json!(configured.hold.as_millis() as u64);
                 row["channel"] = json!(configured.channel);
+            }
+            if let Some(kept) = state.keeper.pool(&pool.name) {
+                row["keeper"] = json!(kept);
             }
             row
         })
@@ -371,7 +383,7 @@ fn refused(refused: Refused) -> Problem {
 }
 
 /// Pages are limited by address; whoever holds the token is not.
-fn within(limit: &RateLimit, caller: &Caller) -> Result<(), Problem> {
+pub(super) fn within(limit: &RateLimit, caller: &Caller) -> Result<(), Problem> {
     if caller.authorised {
         return Ok(());
     }

@@ -26,6 +26,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::core::event::{Attribution, Body as EventBody, CallData, Event, Outcome};
+use crate::core::keeper::Keeper;
 use crate::core::lease::LeaseTable;
 use crate::ids::{CallId, E164};
 use crate::io::allocator::Setup;
@@ -123,6 +124,7 @@ fn world_of(
     let allocator = AllocatorHandle::start(setup, std::iter::empty());
     let readiness = Arc::new(Readiness::default());
     readiness.set(Phase::Ready);
+    let keeper = KeeperHandle::new(Keeper::new(&config, [3; 32]));
     let config = Arc::new(ArcSwap::from_pointee(config));
     let archive = Arc::new(Archive::open(Arc::clone(&config), journal.clone(), Default::default()).unwrap());
     // Nobody answers them here; tests/binary changes catalogues.
@@ -130,6 +132,7 @@ fn world_of(
     let state = AppState::new(Parts {
         config,
         archive,
+        keeper,
         metrics: Arc::new(Metrics::new()),
         allocator,
         journal,

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::segment::{self, Chain, End, Scan, Segment};
-use super::{Hash, after};
+use super::{Hash, RecordView, after};
 use crate::limits;
 
 /// What checking a journal found.
@@ -79,6 +79,16 @@ pub fn verify_journal(path: &Path, mut progress: impl FnMut(u64, u64)) -> io::Re
         progress(done.min(total), total);
     }
     Ok(report)
+}
+
+/// Gives every readable record of a data folder's journal to `each`, oldest first, without the lock of the daemon that
+/// may be writing it: what it writes meanwhile may be missing.
+pub fn read_journal(data_dir: &Path, mut each: impl FnMut(&RecordView<'_>)) -> io::Result<()> {
+    for segment in segment::list(&data_dir.join("journal"))? {
+        let unchecked = Chain { next_seq: Some(segment.first_seq), prev: None };
+        segment::scan(&segment.path, None, unchecked, &mut each)?;
+    }
+    Ok(())
 }
 
 impl Report {
