@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use leaseline::config::{Pool, PoolKind, PoolRules, Site, Visits};
-use leaseline::core::attribution;
+use leaseline::core::attribution::{Attributor, Question};
 use leaseline::core::event::Session;
 use leaseline::core::lease::{Change, Lease, LeaseTable};
 use leaseline::core::number;
@@ -59,7 +59,18 @@ fn table(c: &mut Criterion) {
     };
     c.bench_function("lease/lookup_at_a_million", |b| b.iter(|| black_box(table.lookup(black_box(next())))));
     c.bench_function("lease/lookup_and_decide_at_a_million", |b| {
-        b.iter(|| black_box(attribution::decide(&table, NOW.wall, black_box(next()), None, MEMORY)));
+        let who = Attributor::default();
+        b.iter(|| {
+            let question = Question {
+                company: "acme",
+                number: black_box(next()),
+                caller: None,
+                caller_region: None,
+                channel: None,
+                memory: MEMORY,
+            };
+            black_box(who.decide(&table, NOW.wall, &question))
+        });
     });
     let renewed = lease(7, &numbers[7]);
     c.bench_function("lease/apply_at_a_million", |b| {

@@ -115,10 +115,8 @@ impl CallMemory {
 
 /// Two companies' callers have nothing to do with each other.
 pub(super) fn caller_key(company: &str, text: &str) -> u64 {
-    use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
-    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
-    (company, text).hash(&mut hasher);
-    hasher.finish()
+    use std::hash::BuildHasher as _;
+    foldhash::quality::FixedState::default().hash_one((company, text))
 }
 
 #[derive(Clone, Debug)]

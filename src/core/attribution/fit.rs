@@ -477,8 +477,8 @@ fn learn(table: &mut Hazards, prior: &Hazards, calls: &[f64], seconds: &[f64]) {
 /// (pool adjacent violators). Without it calls of nobody, which come at any time, are put down to those who left a day ago.
 fn fade(table: &mut Hazards, seconds: &[f64]) {
     let mut blocks: Vec<(f64, f64, usize)> = Vec::with_capacity(table.bins());
-    for bin in FADING..table.bins() {
-        let weight = seconds[bin].max(table.width(bin));
+    for (bin, seconds) in seconds.iter().enumerate().take(table.bins()).skip(FADING) {
+        let weight = seconds.max(table.width(bin));
         let (mut calls, mut weight, mut bins) = (table.rate(bin) * weight, weight, 1);
         while let Some((earlier, their, count)) = blocks.last().copied().filter(|(e, w, _)| e / w < calls / weight) {
             (calls, weight, bins) = (calls + earlier, weight + their, bins + count);

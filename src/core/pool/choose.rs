@@ -19,7 +19,7 @@
 //! The choice looks at the numbers left longest ago of all, of the newcomer's campaign and of the newcomer's source, a
 //! few of each: the least risk is nearly always among them.
 
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::BuildHasher as _;
 
 use super::{Allocator, Slot};
 use crate::core::attribution::Forecast;
@@ -144,7 +144,5 @@ impl Allocator {
 
 /// The same for the same texts, in every run.
 pub(super) fn hash<const N: usize>(texts: [&str; N]) -> u64 {
-    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
-    texts.hash(&mut hasher);
-    hasher.finish()
+    foldhash::fast::FixedState::default().hash_one(texts)
 }
