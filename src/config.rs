@@ -19,6 +19,7 @@ mod pool;
 mod problem;
 mod prompts;
 mod read;
+mod regions;
 mod sip;
 mod siprec;
 mod streams;
@@ -52,6 +53,7 @@ pub use pool::{
 };
 pub use problem::{Problem, Problems};
 pub use prompts::{AnnouncementAt, Prompts, Sound, TakenAfter, Voicemail};
+pub use regions::RegionRules;
 pub use sip::{LargeRequests, Listener, Sip};
 pub use siprec::Siprec;
 pub use streams::Streams;
@@ -78,6 +80,7 @@ pub struct Config {
     pub lease: LeaseRules,
     pub lease_feed: Option<LeaseFeed>,
     pub attribution: AttributionRules,
+    pub regions: RegionRules,
     pub fraud: Fraud,
     pub log: Log,
     pub trace: Trace,

@@ -38,6 +38,7 @@ pub mod pool;
 pub mod probe;
 pub mod reason;
 pub mod recorder;
+pub mod region;
 pub mod registration;
 pub mod relay;
 mod reports;

@@ -146,6 +146,7 @@ impl Daemon {
         let catalogue = Store::open(&data_dir).map_err(at("catalogue"))?;
         let applied = catalogue.applied(config, options.config_path.as_deref());
         let mut config = applied.map_err(StartError::Catalogue)?;
+        reload::warn_of_regions(&config);
         let table = Arc::new(LeaseTable::new());
         let books = Arc::new(Books::default());
         let calls = Arc::new(Calls::default());

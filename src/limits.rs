@@ -746,3 +746,13 @@ pub const KEPT_NUMBERS: usize = 200_000;
 pub const LETTERS: usize = 1_000;
 /// Characters of the address of a page that shows a number.
 pub const SEEN_PAGE: usize = 500;
+/// Bytes of one file that tells regions: databases of cities have 60 to 150 MB.
+pub const REGION_FILE: u64 = 512 << 20;
+/// Files of ranges of numbers: the regulator publishes four.
+pub const REGION_FILES: usize = 16;
+/// Ranges of numbers with a region: the four files have about 400,000.
+pub const REGION_RANGES: usize = 1_000_000;
+/// Different names of regions that are remembered while they are read.
+pub const REGION_NAMES: usize = 20_000;
+/// Characters of the name of a region.
+pub const REGION_NAME: usize = 200;

@@ -28,6 +28,8 @@ mod prompts;
 mod races;
 #[path = "flows/recording.rs"]
 mod recording;
+#[path = "flows/regions.rs"]
+mod regions;
 #[path = "flows/secured.rs"]
 mod secured;
 #[path = "flows/sessions.rs"]

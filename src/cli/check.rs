@@ -24,6 +24,9 @@ pub(super) fn execute(args: Args) -> Exit {
     let exit = if result.is_ok() { Exit::Done } else { Exit::Usage };
     match (result, args.json) {
         (Ok(config), false) => {
+            if let Some(warning) = config.regions.warning() {
+                complain(format_args!("warning: {warning}"));
+            }
             say(format_args!("{}\n{}", config.effective_toml(), super::route::explain(&config).trim_end()));
         }
         (Ok(_), true) => say(json(&Problems { problems: Vec::new() })),

@@ -189,6 +189,9 @@ impl Config {
         out.text("memory", duration_text(self.attribution.memory));
         out.text("header", self.attribution.header.as_deref().unwrap_or_default());
         out.text("display_name", self.attribution.display_name.as_deref().unwrap_or_default());
+        out.table("[regions]");
+        out.list("russia", self.regions.russia.iter().map(|file| file.display()));
+        out.option("database", self.regions.database.as_ref().map(|file| file.display()));
         out.table("[fraud]");
         out.list("deny", &self.fraud.deny);
         out.list("deny_countries", &self.fraud.deny_countries);

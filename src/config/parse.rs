@@ -12,6 +12,7 @@ mod keeper;
 mod media;
 mod pool;
 mod prompts;
+mod regions;
 mod rule;
 pub(super) mod schedule;
 mod sip;
@@ -88,6 +89,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let lease = lease(r, &mut root);
     let lease_feed = lease_feed(r, &mut root);
     let attribution = attribution(r, &mut root);
+    let regions = regions::regions(r, &mut root);
     let fraud = fraud(r, &mut root);
     let log = log(r, &mut root);
     let trace = trace(r, &mut root);
@@ -127,6 +129,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         lease,
         lease_feed,
         attribution,
+        regions,
         fraud,
         log,
         trace,

@@ -225,6 +225,7 @@ fn commented_values_are_the_defaults() {
         "title",
         "static_pools",
         "overflow_pool",
+        "database",
     ];
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest)
@@ -695,5 +696,31 @@ fn mistakes_in_what_becomes_of_recordings() {
         let [problem] = problems.as_slice() else { panic!("{text}: {problems:?}") };
         assert_eq!((problem.line, problem.key.as_str()), (line, key), "{problem}");
         assert!(problem.message.contains(words), "{problem}");
+    }
+}
+
+#[test]
+fn files_of_regions_are_read_or_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    write("good.csv", "АВС/ DEF;От;До;Емкость;Оператор;Регион\n495;1;2;2;ПАО;г. Москва\n495;3;x;2;ПАО;г. Москва\n");
+    write("bad.csv", "name;price\nshoe;5\n");
+    let read = |text: &str| Config::parse(text, "test.toml", folder.path());
+    let good = read("[regions]\nrussia = [\"good.csv\"]\n").unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(good.regions.numbers.of("+74950000001").as_deref(), Some("RU-MOW"));
+    let warning = good.regions.warning().expect("a line is wrong");
+    assert!(warning.contains("1 lines") && warning.contains("good.csv:3"), "{warning}");
+    assert!(good.effective_toml().contains("good.csv"));
+    for (text, line, key, message) in [
+        ("[regions]\nrussia = [\"good.csv\", \"bad.csv\"]\n", 2, "regions.russia[1]", "has no range of numbers"),
+        ("[regions]\n\nrussia = [\"none.csv\"]\n", 3, "regions.russia[0]", "cannot open"),
+        ("[regions]\ndatabase = \"good.csv\"\n", 2, "regions.database", "MaxMind"),
+        ("[regions]\ndatabase = \"none.mmdb\"\n", 2, "regions.database", "cannot open"),
+        ("[regions]\ndatabase = \"\"\n", 2, "regions.database", "is not a path"),
+    ] {
+        let problems = read(text).expect_err(text).problems;
+        let problem = &problems[0];
+        assert_eq!((problem.line, problem.key.as_str()), (line, key), "{problem}");
+        assert!(problem.message.contains(message), "{problem}");
     }
 }

@@ -27,6 +27,7 @@ impl Daemon {
 
     /// Hands the parts a configuration that was found good.
     pub(super) async fn adopt(&mut self, mut new: Config) {
+        warn_of_regions(&new);
         keep_what_needs_a_restart(&self.config.load_full(), &mut new);
         new.sip.calls_max = new.sip.calls_max.min(self.engine.calls_max());
         self.written = new;
@@ -54,6 +55,13 @@ impl Daemon {
         }
         self.messages.set_bytes_max(new.trace.memory);
         self.config.store(new);
+    }
+}
+
+/// Tells of files of regions that are not used whole.
+pub(super) fn warn_of_regions(config: &Config) {
+    if let Some(warning) = config.regions.warning() {
+        tracing::warn!("{warning}");
     }
 }
 

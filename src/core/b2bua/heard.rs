@@ -105,11 +105,12 @@ impl B2bua {
             read.map(|number| number.as_str().to_owned())
         });
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
+        let caller_region = caller_number.as_deref().and_then(|number| settings.regions.of(number));
         let who = attribution::Question {
             company: &company.name,
             number: &number,
             caller: caller_number.as_deref(),
-            caller_region: None,
+            caller_region: caller_region.as_deref(),
             channel,
             memory: settings.config.attribution.memory,
         };

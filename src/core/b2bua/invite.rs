@@ -86,11 +86,12 @@ impl B2bua {
         let identity = identity::admit(trunk, invite)?;
         let stir = identity.vouched(trunk, &self.certificates.fetched, invite, &number, now.wall)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
+        let caller_region = identity.number.as_deref().and_then(|number| settings.regions.of(number));
         let who = attribution::Question {
             company: &company.name,
             number: &number,
             caller: identity.number.as_deref(),
-            caller_region: None,
+            caller_region: caller_region.as_deref(),
             channel,
             memory: settings.config.attribution.memory,
         };

@@ -10,6 +10,7 @@ use crate::core::directory::Directory;
 use crate::core::hosts::Hosts;
 use crate::core::locate::{Names, Reach};
 use crate::core::media_address::OwnMedia;
+use crate::core::region::Regions;
 use crate::wire::sdp::Fingerprint;
 use crate::wire::sip::Uri;
 
@@ -18,6 +19,8 @@ use crate::wire::sip::Uri;
 pub struct Settings {
     pub config: Arc<Config>,
     pub directory: Directory,
+    /// Where callers are from.
+    pub regions: Arc<Regions>,
     /// Our listeners with their real addresses: bound ports, no wildcard.
     pub listeners: Vec<Listener>,
     /// Addresses of destinations that the configuration names literally.
@@ -68,6 +71,7 @@ impl Settings {
             encrypts_media,
             fingerprint: None,
             directory: Directory::with(&config, &names),
+            regions: Arc::clone(&config.regions.numbers),
             hosts: Hosts::new(&listeners, config.sip.advertise.as_deref()),
             listeners,
             destinations: destinations.map(|ip| ip.to_canonical()).collect(),

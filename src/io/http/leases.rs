@@ -107,14 +107,16 @@ pub(super) async fn acquire(
     let device = device.or(agent.map(|agent| visitor::device(&headers, agent))).unwrap_or_default();
     let nobody = agent.and_then(|agent| visitor::nobody(&headers, agent));
     let (returning, language) = (visitor_id.is_some(), visits::language(&headers));
-    let asked = Asked { site: &site, returning, session: &session, device, language, nobody };
+    let region = state.region(&caller);
+    let near = region.as_deref();
+    let asked = Asked { site: &site, returning, session: &session, device, language, region: near, nobody };
     let judged = state.judge(asked, &caller, &headers, now);
     if let Some(code) = judged.excluded {
         state.metrics.visit_excluded(&site, code);
         return Ok(excluded(code, judged));
     }
     let language = language.map(Arc::from);
-    let ask = Ask { site, visitor_id, session, device, language, instead: judged.instead, ..Ask::default() };
+    let ask = Ask { site, visitor_id, session, device, language, region, instead: judged.instead };
     let (visitor_id, answer) = match state.allocator.acquire(ask) {
         Ok(granted) => {
             if !granted.returning {

@@ -1,5 +1,7 @@
 //! Which visits get a number: what a request tells, put before the rules of its site.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::AppState;
@@ -34,6 +36,7 @@ pub(super) struct Asked<'a> {
     pub(super) session: &'a Session,
     pub(super) device: Device,
     pub(super) language: Option<&'a str>,
+    pub(super) region: Option<&'a str>,
     /// A crawler, or a page that nobody looks at yet.
     pub(super) nobody: Option<&'static str>,
 }
@@ -49,7 +52,7 @@ impl AppState {
             session: asked.session,
             source: &source,
             device: asked.device,
-            region: None,
+            region: asked.region,
             language: asked.language,
             at: now.wall,
         };
@@ -92,6 +95,14 @@ impl AppState {
                 Judged { instead: if drains { Some("address_limit") } else { spent }, ..none }
             }
         }
+    }
+
+    /// Where the visitor is, as far as the address tells: only a page's, for a program has its own. Nothing keeps the
+    /// address.
+    pub(super) fn region(&self, caller: &Caller) -> Option<Arc<str>> {
+        let config = self.config.load();
+        let addresses = config.regions.addresses.as_ref().filter(|_| caller.origin.is_some())?;
+        addresses.of(caller.address)
     }
 
     /// A page got a lease that it did not have before.

@@ -222,3 +222,54 @@ async fn numbers_and_pools_are_listed_in_pages() {
         assert_eq!((answer.status, answer.code().as_str()), (400, code), "{path}");
     }
 }
+
+#[tokio::test]
+async fn w02_region_of_a_visitor_is_in_the_lease_and_the_address_is_not() {
+    use crate::core::region::sample::database;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sample.mmdb");
+    let rows = [([203, 0, 113, 0], 24, "RU", Some("MOW")), ([198, 51, 100, 0], 24, "GB", None)];
+    std::fs::write(&file, database(&rows)).unwrap();
+    let config = CONFIG
+        .replace("listen = \"127.0.0.1:8080\"\n", "listen = \"127.0.0.1:8080\"\ntrusted_proxies = [\"127.0.0.1\"]\n")
+        + &format!("[regions]\ndatabase = {:?}\n", file.to_str().unwrap());
+    let world = world_of(&config, None, None, mpsc::unbounded_channel().0);
+    for (visitor, address, wanted) in [
+        ("v-1", "203.0.113.9", json!("RU-MOW")),
+        ("v-2", "198.51.100.9", json!("GB")),
+        ("v-3", "192.0.2.1", json!(null)),
+    ] {
+        let body = json!({ "site": "acme-site", "visitor_id": visitor, "session": {} }).to_string();
+        let headers = [("origin", SITE), ("x-forwarded-for", address)];
+        assert_eq!(world.ask("POST", "/v1/leases", &headers, body).await.json()["visitor_id"], visitor);
+        let leases = world.get("/v1/leases").await.json();
+        let mut rows = leases["leases"].as_array().unwrap().iter();
+        let region =
+            rows.find(|row| row["visitor_id"] == visitor).map_or(json!(null), |row| row["page"]["region"].clone());
+        assert_eq!(region, wanted, "{leases}");
+        assert!(!leases.to_string().contains(address), "{leases}");
+    }
+    // A program speaks for visitors who are somewhere else.
+    let body = json!({ "site": "acme-site", "visitor_id": "v-1" }).to_string();
+    assert_eq!(world.ask("POST", "/v1/leases", &[("x-forwarded-for", "198.51.100.9")], body).await.status, 201);
+    assert_eq!(world.get("/v1/leases").await.json()["leases"][0]["page"]["region"], "RU-MOW");
+}
+
+#[tokio::test]
+async fn w02_region_chooses_the_pool() {
+    use crate::core::region::sample::database;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sample.mmdb");
+    std::fs::write(&file, database(&[([203, 0, 113, 0], 24, "RU", Some("MOW"))])).unwrap();
+    let config = CONFIG
+        .replace("listen = \"127.0.0.1:8080\"\n", "listen = \"127.0.0.1:8080\"\ntrusted_proxies = [\"127.0.0.1\"]\n")
+        .replace("kind = \"dynamic\"\n", "kind = \"dynamic\"\nconditions = [{ region = [\"RU-MOW\"] }]\n")
+        + &format!("[regions]\ndatabase = {:?}\n", file.to_str().unwrap());
+    let world = world_of(&config, None, None, mpsc::unbounded_channel().0);
+    let body = json!({ "site": "acme-site" }).to_string();
+    for (address, swap) in [("203.0.113.9", true), ("198.51.100.9", false)] {
+        let headers = [("origin", SITE), ("x-forwarded-for", address)];
+        let answer = world.ask("POST", "/v1/leases", &headers, body.clone()).await.json();
+        assert_eq!(answer["swap"], swap, "{answer}");
+    }
+}
