@@ -33,7 +33,7 @@ pub(super) struct Args {
     /// Of the browser: en, en-GB.
     #[arg(long)]
     language: Option<String>,
-    /// The visitor's address, for what the site excludes.
+    /// The visitor's address, for what the site excludes, and for the region where `[regions]` has a database.
     #[arg(long)]
     address: Option<IpAddr>,
     /// The browser's name, for crawlers.

@@ -124,7 +124,7 @@ fn defaults_are_the_builtin_values() {
 
 /// Keys whose value names a file that must exist.
 fn needs_a_file(line: &str) -> bool {
-    let files = ["certificate = ", "key = ", "ca = ", "timestamp_roots = "];
+    let files = ["certificate = ", "key = ", "ca = ", "timestamp_roots = ", "database = "];
     line.contains("_file =") || line.ends_with(".wav\"") || files.iter().any(|key| line.starts_with(key))
 }
 

@@ -22,7 +22,7 @@ pub struct Question {
     /// What the page's script would send; `url` and `referrer` complete it.
     pub session: Session,
     pub device: Device,
-    /// ISO 3166.
+    /// ISO 3166; default: where `address` is, when there is a database.
     pub region: Option<String>,
     pub language: Option<String>,
     pub address: Option<IpAddr>,
@@ -64,11 +64,13 @@ impl Question {
         session.referrer = self.referrer.or(session.referrer);
         let session = bounded(completed(session));
         let source = Source::of(&session);
+        let addresses = config.regions.addresses.as_ref().zip(self.address);
+        let near = addresses.and_then(|(addresses, address)| addresses.of(address));
         let facts = Facts {
             session: &session,
             source: &source,
             device: self.device,
-            region: self.region.as_deref(),
+            region: self.region.as_deref().or(near.as_deref()),
             language: self.language.as_deref(),
             at,
         };

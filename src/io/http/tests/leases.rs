@@ -271,5 +271,8 @@ async fn w02_region_chooses_the_pool() {
         let headers = [("origin", SITE), ("x-forwarded-for", address)];
         let answer = world.ask("POST", "/v1/leases", &headers, body.clone()).await.json();
         assert_eq!(answer["swap"], swap, "{answer}");
+        let question = json!({ "site": "acme-site", "address": address }).to_string();
+        let explained = world.ask("POST", "/v1/catalogue/explain", &[], question).await.json();
+        assert_eq!(explained["pools"][0]["because"] == "fits, and is asked first", swap, "{explained}");
     }
 }
