@@ -9,6 +9,8 @@ mod daemon;
 mod decrypt;
 mod demo;
 mod erase;
+mod explain;
+mod fit;
 mod keys;
 mod ladder;
 mod ledger;
@@ -49,6 +51,8 @@ enum Command {
     Replay(replay::Args),
     Route(route::Args),
     Plan(plan::Args),
+    Fit(fit::Args),
+    Explain(explain::Args),
     Verify(verify::Args),
     Simulate(simulate::Args),
     Keys(keys::Args),
@@ -111,6 +115,8 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Replay(args) => replay::execute(args),
         Command::Route(args) => route::execute(args),
         Command::Plan(args) => plan::execute(args),
+        Command::Fit(args) => fit::execute(args),
+        Command::Explain(args) => explain::execute(args),
         Command::Verify(args) => verify::execute(args),
         Command::Simulate(args) => simulate::execute(args),
         Command::Keys(args) => keys::execute(args),
@@ -179,8 +185,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "run", "demo", "check", "call", "answer", "replay", "route", "plan", "verify", "simulate", "keys",
-                "erase", "decrypt", "trace", "pools", "ledger"
+                "run", "demo", "check", "call", "answer", "replay", "route", "plan", "fit", "explain", "verify",
+                "simulate", "keys", "erase", "decrypt", "trace", "pools", "ledger"
             ]
         );
     }

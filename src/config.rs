@@ -335,6 +335,8 @@ impl std::fmt::Debug for LeaseFeed {
 pub struct AttributionRules {
     /// How long the last holder of a number is remembered; default 30 days.
     pub memory: Duration,
+    /// What `leaseline fit` learned; default `model.json` of the data folder. Without the file: what is built in.
+    pub model: PathBuf,
     /// Header towards the company that carries the attribution in one line; none: not sent. Default
     /// `X-Leaseline-Source`.
     pub header: Option<String>,

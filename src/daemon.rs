@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch as latest};
 
 use crate::config::{Config, Listener, Problems};
 use crate::core::admission::Spent;
+use crate::core::attribution::Retelling;
 use crate::core::b2bua::{B2bua, Settings};
 use crate::core::event::{Body, Event};
 use crate::core::keeper::Keeper as PoolKeeper;
@@ -46,6 +47,7 @@ use crate::io::media::MediaEngine;
 use crate::io::media::tap;
 use crate::io::messages::Messages;
 use crate::io::metrics::Metrics;
+use crate::io::model::load_model;
 use crate::io::recordings::{self, Recipients, Recordings};
 use crate::io::signalling::{self, Bound, Command};
 use crate::io::sinks::{BadSink, Sinks};
@@ -157,12 +159,15 @@ impl Daemon {
             bookkeeper.observe(event);
             pools_observer.observe(event);
         });
-        let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, (&books, &pools), &config)?;
+        let model = load_model(&config).map_err(at("model"))?;
+        let mut callers = Retelling::new(Arc::clone(&model), config.attribution.memory);
+        let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, (&books, &pools), (&config, &mut callers))?;
         let mut written = config.clone();
         pools.configure(&mut config);
 
         let metrics = Arc::new(Metrics::new());
         let allocator = start_allocator(&config, &journal, &metrics, Arc::clone(&table), leases);
+        allocator.set_forecast(model.forecast());
         let feed = match &config.lease_feed {
             Some(rules) => Some(
                 LeaseFeed::start(rules, feed_numbers(&config), Arc::clone(&table), Arc::new(clock::now))
@@ -179,6 +184,7 @@ impl Daemon {
         let bound = Bound::bind(&config.sip.listen, |address| concrete(&config, address)).map_err(at("SIP"))?;
         let listeners = bound.listeners.clone();
         let settings = Settings::new(Arc::clone(&config), listeners.clone()).with_fingerprint(engine.fingerprint());
+        let settings = settings.with_model(Arc::clone(&model));
         let settings = Arc::new(settings);
         let http_listener = tokio::net::TcpListener::bind(config.http.listen).await.map_err(|error| {
             let text = format!("cannot listen on {}: {error}", config.http.listen);
@@ -208,6 +214,7 @@ impl Daemon {
         });
         let mut b2bua = B2bua::new(Arc::clone(&settings), table, seed());
         b2bua.restore(spent);
+        b2bua.remember_callers(callers.into_attributor().calls);
         for input in spoken.into_inputs() {
             b2bua.handle(clock::now(), input);
         }
@@ -437,7 +444,7 @@ fn recover(
     data_dir: &std::path::Path,
     calls: &Calls,
     (books, pools): (&Books, &KeeperHandle),
-    config: &Config,
+    (config, callers): (&Config, &mut Retelling),
 ) -> Result<(Vec<LeaseRecord>, lost::Spoken, Spent), StartError> {
     let recipients = Recipients::parse(&config.recording.keep.recipients).map_err(io::Error::other);
     let repaired = recordings::repair(data_dir, &recipients.map_err(at("recordings"))?);
@@ -452,6 +459,7 @@ fn recover(
                 calls.observe(record.seq, &event);
                 books.observe(&event);
                 leases.observe(&event.body);
+                callers.take(&event);
                 pools.observe(&event);
                 spent.observe(&event);
                 spoken.observe(event.body);

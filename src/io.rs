@@ -16,6 +16,7 @@ pub mod lease_feed;
 pub mod media;
 pub mod messages;
 pub mod metrics;
+pub mod model;
 pub mod recordings;
 pub mod signalling;
 pub mod sinks;

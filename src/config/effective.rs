@@ -187,6 +187,7 @@ impl Config {
         }
         out.table("[attribution]");
         out.text("memory", duration_text(self.attribution.memory));
+        out.text("model", self.attribution.model.display());
         out.text("header", self.attribution.header.as_deref().unwrap_or_default());
         out.text("display_name", self.attribution.display_name.as_deref().unwrap_or_default());
         out.table("[regions]");

@@ -88,8 +88,8 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let http = http(r, &mut root, &mut places);
     let lease = lease(r, &mut root);
     let lease_feed = lease_feed(r, &mut root);
-    let attribution = attribution(r, &mut root);
     let regions = regions::regions(r, &mut root);
+    let attribution = attribution(r, &mut root, &node.data_dir);
     let fraud = fraud(r, &mut root);
     let log = log(r, &mut root);
     let trace = trace(r, &mut root);
@@ -262,13 +262,14 @@ fn lease_feed<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> Option<Leas
     url.map(|url| LeaseFeed { url, token, stale_after })
 }
 
-fn attribution<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> AttributionRules {
+fn attribution<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, data_dir: &Path) -> AttributionRules {
     let mut s = r.section(root, "attribution");
     let unless_empty = |text: &str, read: fn(&str) -> Result<String, String>| {
         if text.is_empty() { Ok(None) } else { read(text).map(Some) }
     };
     let rules = AttributionRules {
         memory: duration(r, &mut s, "memory", Duration::ZERO, 400 * DAY).or(30 * DAY),
+        model: path(r, &mut s, "model").unwrap_or_else(|| data_dir.join("model.json")),
         header: r
             .text(&mut s, "header", |text| unless_empty(text, value::header_name))
             .or(Some("X-Leaseline-Source".to_owned())),

@@ -21,6 +21,7 @@ mod forecast;
 mod hazards;
 mod line;
 mod model;
+mod retell;
 mod weigh;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use forecast::Forecast;
 pub use hazards::Hazards;
 pub use line::{SOURCE_TEMPLATE, field, source_line};
 pub use model::Model;
+pub use retell::Retelling;
 
 use calls::caller_key;
 use weigh::{Scale, Weighed, Why, weigh};
@@ -76,6 +78,7 @@ pub fn decide(model: &Model, table: &LeaseTable, calls: &CallMemory, now: Wall, 
     let scale = weigh(model, calls, entry.as_deref(), stale, now, question);
     let mut answer = conclude(model, scale);
     answer.attribution.stale = stale;
+    answer.attribution.caller_region = question.caller_region.map(str::to_owned);
     answer
 }
 
@@ -118,6 +121,7 @@ fn conclude(model: &Model, mut scale: Scale) -> Answer {
         model: model.version.clone(),
         nobody: rounded(nobody),
         contention: scale.contention as u32,
+        caller_region: None,
         sources,
         candidates,
     };

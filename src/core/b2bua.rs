@@ -14,7 +14,7 @@ use rand_core::{Rng, SeedableRng};
 use crate::config::Trunk;
 use crate::core::admission::Admission;
 use crate::core::agent::{Agent, AgentConfig, AgentCounts, AgentEvent, Extra, Failure, Flow, LegId, Transmit};
-use crate::core::attribution::Attributor;
+use crate::core::attribution::{Attributor, CallMemory};
 use crate::core::auth::server::Logins;
 use crate::core::call::{self, Call, Ctx};
 use crate::core::decide::{self, Decisions};
@@ -202,6 +202,7 @@ impl B2bua {
         // Of its own, so that what the calls draw does not change with it.
         let own_seed = u64::from_le_bytes(*seed.first_chunk().unwrap_or(&[0; 8]));
         let (defence, probes) = (Defence::new(own_seed), Probes::new(own_seed));
+        let attributor = Attributor { model: Arc::clone(&settings.model), ..Attributor::default() };
         let agent_config = AgentConfig {
             user_agent: settings.config.sip.user_agent.clone(),
             hosts: settings.hosts.clone(),
@@ -216,7 +217,7 @@ impl B2bua {
                 .with_tcp(settings.tcp_listeners()),
             settings,
             leases,
-            attributor: Attributor::default(),
+            attributor,
             admission: Admission::default(),
             desk: Desk::default(),
             decisions: Decisions::default(),
@@ -302,6 +303,11 @@ impl B2bua {
         self.pump(now);
     }
 
+    /// What calls of earlier runs taught. Before the first call.
+    pub fn remember_callers(&mut self, calls: CallMemory) {
+        self.attributor.calls = calls;
+    }
+
     fn reload(&mut self, settings: Arc<Settings>) {
         let companies = &settings.config.companies;
         let counted = companies.iter().flat_map(|company| company.every_destination());
@@ -309,6 +315,7 @@ impl B2bua {
         let names: HashSet<&str> = companies.iter().map(|company| company.name.as_str()).collect();
         self.desk.retain(|key| counted.contains(key), |name| names.contains(name));
         self.decisions.retain(|name| names.contains(name));
+        self.attributor.model = Arc::clone(&settings.model);
         self.settings = settings;
     }
 

@@ -98,8 +98,11 @@ pub struct Attribution {
     #[serde(skip_serializing_if = "is_nil", default)]
     pub nobody: f64,
     /// How many visitors had the number on their pages.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_none_of", default)]
     pub contention: u32,
+    /// Where the caller's number is from: ISO 3166-2, or ISO 3166-1 when no more is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub caller_region: Option<String>,
     /// The candidates by where they came from, the likeliest first: often sure where the visitor is not.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub sources: Vec<SourceShare>,
@@ -115,6 +118,10 @@ pub struct SourceShare {
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub campaign: String,
     pub probability: f64,
+}
+
+fn is_none_of(count: &u32) -> bool {
+    *count == 0
 }
 
 fn is_nil(probability: &f64) -> bool {

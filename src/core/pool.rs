@@ -273,6 +273,7 @@ impl Allocator {
         if right.pinned.is_some_and(|pinned| pinned > now.mono) {
             lease.page.hidden_at.get_or_insert(now.wall);
             let lease = Arc::new(lease);
+            out.push(event(now, &lease, Body::LeaseRenewed(Arc::clone(&lease))));
             self.show(key, now, Arc::clone(&lease), out);
             return Ok(lease);
         }

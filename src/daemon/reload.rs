@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::io::lease_feed::feed_numbers;
+use crate::io::model::load_model;
 use crate::io::signalling::Command;
 use crate::io::systemd;
 
@@ -44,7 +45,15 @@ impl Daemon {
         let mut new = self.written.clone();
         self.pools.configure(&mut new);
         let new = Arc::new(new);
-        self.settings = Arc::new(self.settings.successor(Arc::clone(&new)));
+        let mut settings = self.settings.successor(Arc::clone(&new));
+        match load_model(&new) {
+            Ok(model) => {
+                self.allocator.set_forecast(model.forecast());
+                settings = settings.with_model(model);
+            }
+            Err(error) => tracing::error!(%error, "the model of attribution cannot be read, the old one stays"),
+        }
+        self.settings = Arc::new(settings);
         self.say(Command::Reload(Arc::clone(&self.settings)));
         self.allocator.reconfigure(&new);
         if let (Some(feed), Some(rules)) = (&self.feed, &new.lease_feed) {

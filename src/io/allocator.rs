@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::config::{self, Config, PoolKind};
+use crate::core::attribution::Forecast;
 use crate::core::event::{Event, Session};
 use crate::core::feed::{FeedLog, Gone};
 use crate::core::lease::{Lease, LeaseTable};
@@ -199,6 +200,11 @@ impl AllocatorHandle {
     /// Clocks of leases, as configured: `renew_after` is what pages are told.
     pub fn rules(&self) -> Rules {
         self.0.lock().machine.rules()
+    }
+
+    /// What is expected of visitors who left from now on.
+    pub fn set_forecast(&self, forecast: Forecast) {
+        self.0.lock().machine.set_forecast(Arc::new(forecast));
     }
 
     /// The table that this allocator writes.

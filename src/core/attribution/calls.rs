@@ -18,6 +18,8 @@ pub struct Known {
     /// The last call.
     pub last: Wall,
     pub calls: u32,
+    /// Numbers they dialled, the last first.
+    pub numbers: SmallVec<[E164; 2]>,
     /// Who it may have been, the likeliest first.
     pub persons: SmallVec<[Person; 2]>,
     /// Probability that it was nobody who saw a page.
@@ -68,6 +70,8 @@ pub struct Lesson<'a> {
     pub nobody: f64,
 }
 
+/// Numbers that are remembered of one caller.
+const NUMBERS_DIALLED: usize = 4;
 /// A day of an ordinary number weighs as much as what a number has shown itself, in days.
 const NOISE_PRIOR: f64 = 5.0 * 86_400.0;
 
@@ -89,7 +93,7 @@ impl CallMemory {
     pub(super) fn background(&self, number: &E164, now: Wall, usual: f64) -> f64 {
         let Some(began) = self.began else { return usual };
         let (calls, since) = self.numbers.get(number).map_or((0.0, began), |noise| (noise.calls, noise.since));
-        let watched = now.millis_since(since) as f64 / 1_000.0;
+        let watched = super::weigh::seconds(now, since);
         (usual * NOISE_PRIOR + calls) / (NOISE_PRIOR + watched)
     }
 
@@ -98,9 +102,14 @@ impl CallMemory {
         let began = *self.began.get_or_insert(lesson.at);
         let caller = lesson.caller.map(|caller| caller_key(lesson.company, caller));
         if let Some(key) = caller {
-            let calls = self.callers.get(key).map_or(0, |known| known.calls) + 1;
+            let before = self.callers.get(key);
+            let calls = before.map_or(0, |known| known.calls) + 1;
+            let mut numbers = before.map(|known| known.numbers.clone()).unwrap_or_default();
+            numbers.retain(|number| number != lesson.number);
+            numbers.truncate(NUMBERS_DIALLED - 1);
+            numbers.insert(0, lesson.number.clone());
             let persons = lesson.persons.iter().take(2).cloned().collect();
-            self.callers.insert(key, Known { last: lesson.at, calls, persons, nobody: lesson.nobody });
+            self.callers.insert(key, Known { last: lesson.at, calls, numbers, persons, nobody: lesson.nobody });
         }
         for person in lesson.persons.iter().filter(|person| person.probability >= 0.05) {
             let key = caller_key(lesson.company, &person.lease.visitor_id);

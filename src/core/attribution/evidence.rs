@@ -15,7 +15,7 @@ pub(super) fn of(one: &Weighed, scale: &Scale) -> Vec<String> {
     } else if one.region < 1.0 {
         evidence.push("the caller's number is of another region".into());
     }
-    if one.history < 0.5 && !one.parts.iter().any(|part| part.why == Why::Again) {
+    if one.history < 0.5 && !one.parts.iter().any(|part| matches!(part.why, Why::Again | Why::Renamed)) {
         evidence.push("earlier calls speak for somebody else".into());
     }
     evidence
@@ -29,6 +29,7 @@ fn text(part: &Part) -> String {
         Why::Tapped => format!("tapped the number {ago} ago"),
         Why::Copied => format!("copied the number {ago} ago"),
         Why::Hidden => format!("the page went out of sight {ago} ago"),
+        Why::Renamed => format!("this caller called {ago} ago and never saw the number as who they were taken for"),
         Why::Again => format!("this caller called {ago} ago and was taken for them"),
     }
 }

@@ -190,7 +190,7 @@ impl Observer {
             let source = names.iter().position(|name| *name == one.source.source).unwrap_or(usize::MAX) as u32;
             let is_near = (one.region != 1.0).then_some(one.region > 1.0);
             for part in &one.parts {
-                let factor = if part.why == Why::Again { 1.0 } else { one.region * one.history };
+                let factor = if matches!(part.why, Why::Again | Why::Renamed) { 1.0 } else { one.region * one.history };
                 let base = model.base(part) * model.factors(part, &one.source.source);
                 let own = if base > 0.0 { part.rate / base } else { 0.0 };
                 reasons.push(Reason { part: *part, factor: factor * own, source, is_near });
@@ -321,7 +321,7 @@ impl Model {
             Why::Tapped => of(&self.tapped),
             Why::Copied => of(&self.copied),
             Why::Hidden => of(&self.hidden),
-            Why::Again => of(&self.again),
+            Why::Again | Why::Renamed => of(&self.again),
         }
     }
 
@@ -396,7 +396,7 @@ impl Shares {
             Why::Tapped => self.signs[0][bin] += share,
             Why::Copied => self.signs[1][bin] += share,
             Why::Hidden => self.signs[2][bin] += share,
-            Why::Again => return self.again[bin] += share,
+            Why::Again | Why::Renamed => return self.again[bin] += share,
         }
         if let Some(calls) = self.sources.get_mut(reason.source as usize) {
             *calls += share;

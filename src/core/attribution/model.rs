@@ -31,6 +31,8 @@ pub struct Model {
     pub background: f64,
     /// Share of the calls for which a caller who called before is somebody new to us, as far as cookies tell.
     pub renamed: f64,
+    /// How likely a caller dials a number that they neither dialled before nor saw, as far as we know, when they call again.
+    pub unseen: f64,
     /// Share of the calls of a visitor who called before that come from another telephone.
     pub other_phone: f64,
     /// Share of the callers whose telephone is not of the region where their browser is, by chance.
@@ -111,6 +113,7 @@ impl Default for Model {
             sources: BTreeMap::new(),
             background: 1.5e-6,
             renamed: 0.05,
+            unseen: 1e-4,
             other_phone: 0.1,
             elsewhere: 0.3,
             regions: BTreeMap::new(),

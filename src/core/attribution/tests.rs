@@ -155,6 +155,18 @@ fn c03_a_repeat_caller_is_not_credited_to_todays_holder() {
 }
 
 #[test]
+fn a_known_caller_who_dials_a_number_they_never_saw_is_who_sees_it() {
+    let mut desk = Desk::new(&[on_page(lease(1))]);
+    assert_eq!(desk.call(30, CALLER).visitor_id.as_deref(), Some("v1"));
+    let other = E164::parse("+442079460008").unwrap();
+    desk.table.apply(&on_page(Lease { number: other.clone(), ..lease(2) }), 2);
+    let answer = desk.who.decide(&desk.table, T0 + Duration::from_secs(40), &question(&other, Some(CALLER), None));
+    assert_eq!(answer.attribution.visitor_id.as_deref(), Some("v2"), "{:?}", answer.attribution);
+    // The same person in another browser, or whoever has their telephone: not as sure as a new caller.
+    assert!((0.5..0.95).contains(&answer.attribution.confidence), "{:?}", answer.attribution);
+}
+
+#[test]
 fn a_known_caller_who_taps_as_somebody_else_is_believed() {
     let mut desk = Desk::new(&[on_page(lease(1))]);
     desk.call(30, CALLER);
@@ -236,4 +248,156 @@ fn a_model_goes_through_its_file() {
     let tail = model.forecast();
     assert!((tail.beyond(0.0) - 1.0).abs() < 1e-9);
     assert!(tail.beyond(60.0) > tail.beyond(3_600.0) && tail.beyond(40.0 * 86_400.0) == 0.0);
+}
+
+mod told_again {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config;
+    use crate::core::event::{Body, CallData, Event};
+    use crate::core::pool::{Allocator, Ask, Output, Rules};
+    use crate::ids::CallId;
+    use crate::time::{Mono, Now};
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Visit(u8),
+        Signal(u8, u8),
+        Leave(u8),
+        Call(u8, u8),
+        Wait(u32),
+    }
+
+    fn ops() -> impl Strategy<Value = Vec<Op>> {
+        let op = prop_oneof![
+            4 => (0..9u8).prop_map(Op::Visit),
+            3 => (0..9u8, 0..4u8).prop_map(|(visitor, signal)| Op::Signal(visitor, signal)),
+            2 => (0..9u8).prop_map(Op::Leave),
+            3 => (0..3u8, 0..5u8).prop_map(|(number, caller)| Op::Call(number, caller)),
+            4 => prop_oneof![1..60_000u32, 60_000..4_000_000u32].prop_map(Op::Wait),
+        ];
+        prop::collection::vec(op, 1..80)
+    }
+
+    /// A daemon's lease side: allocator, table, attribution, and what it writes.
+    struct Live {
+        now: Now,
+        allocator: Allocator,
+        table: LeaseTable,
+        who: Attributor,
+        leases: std::collections::BTreeMap<u8, LeaseId>,
+        journal: Vec<Event>,
+        told: Vec<Attribution>,
+    }
+
+    impl Live {
+        fn new() -> Live {
+            let text = "[[trunk]]\nname = \"t\"\nmatch = [\"127.0.0.0/8\"]\n[[company]]\nname = \"acme\"\n\
+                forward_to = [\"sip:a@127.0.0.1:5080\"]\n[[site]]\nname = \"site\"\ncompany = \"acme\"\norigins = [\"https://shop.example\"]\n\
+                [[pool]]\nname = \"web\"\ncompany = \"acme\"\nsite = \"site\"\nkind = \"dynamic\"\n\
+                numbers = [\"+442079460000..+442079460002\"]\n";
+            let config = config::Config::parse(text, "test", std::path::Path::new("")).unwrap();
+            let rules = Rules { ttl: config.lease.ttl, renew_after: config.lease.renew_after, memory: MEMORY };
+            Live {
+                now: Now { mono: Mono(1_000_000_000), wall: T0 },
+                allocator: Allocator::new(rules, &config.pools, &config.sites, [3; 32]),
+                table: LeaseTable::new(),
+                who: Attributor::default(),
+                leases: Default::default(),
+                journal: Vec::new(),
+                told: Vec::new(),
+            }
+        }
+
+        fn act(&mut self, act: impl FnOnce(&mut Allocator, Now, &mut Vec<Output>)) {
+            let mut out = Vec::new();
+            act(&mut self.allocator, self.now, &mut out);
+            for output in out {
+                match output {
+                    Output::Change(change) => self.table.apply(&change, 0),
+                    Output::Event(event) => self.journal.push(event),
+                }
+            }
+        }
+
+        fn apply(&mut self, op: &Op) {
+            match *op {
+                Op::Visit(visitor) => {
+                    let utm = [("campaign".to_owned(), format!("c{}", visitor % 3))].into();
+                    let ask = Ask {
+                        site: "site".into(),
+                        visitor_id: Some(format!("v{visitor}")),
+                        session: Session { utm, ..Session::default() },
+                        device: if visitor % 2 == 0 { Device::Mobile } else { Device::Desktop },
+                        region: Some(format!("XA-{}", visitor % 4).into()),
+                        ..Ask::default()
+                    };
+                    let mut lease = None;
+                    self.act(|a, now, out| lease = a.acquire(now, ask, out).ok().map(|granted| granted.lease.lease_id));
+                    self.leases.extend(lease.map(|lease| (visitor, lease)));
+                }
+                Op::Signal(visitor, signal) => {
+                    let name = ["tel_tap", "copy", "hidden", "visible"][usize::from(signal)];
+                    if let Some(&lease) = self.leases.get(&visitor) {
+                        self.act(|a, now, out| {
+                            let _ = a.signal(now, lease, name, out);
+                        });
+                    }
+                }
+                Op::Leave(visitor) => {
+                    if let Some(&lease) = self.leases.get(&visitor) {
+                        self.act(|a, now, out| {
+                            let _ = a.release(now, lease, out);
+                        });
+                    }
+                }
+                Op::Call(number, caller) => self.call(number, caller),
+                Op::Wait(millis) => {
+                    let end = self.now.after(Duration::from_micros(u64::from(millis) * 1_003));
+                    while let Some((at, _)) = self.allocator.poll_timeout().filter(|(at, _)| *at <= end.mono) {
+                        self.now = self.now.after(at.since(self.now.mono));
+                        self.act(|a, now, out| a.handle_timeout(now, out));
+                    }
+                    self.now = end;
+                }
+            }
+        }
+
+        fn call(&mut self, number: u8, caller: u8) {
+            let number = E164::parse(&format!("+44207946000{number}")).unwrap();
+            let caller = format!("+44207946090{caller}");
+            let region = Some("XA-1").filter(|_| caller.ends_with('1'));
+            let question = question(&number, Some(&caller), region);
+            let answer = self.who.decide(&self.table, self.now.wall, &question);
+            self.who.learn(self.now.wall, &question, &answer);
+            let call_id = CallId(self.told.len() as u128);
+            let data = CallData {
+                company: "acme".into(),
+                caller: Some(caller.clone()),
+                ..CallData::new(call_id, number.clone(), answer.attribution.clone(), self.now.wall)
+            };
+            let (time, subject) = (self.now.wall, call_id.to_string());
+            self.journal.push(Event { time, subject, body: Body::CallStarted(Box::new(data)) });
+            self.told.push(answer.attribution);
+        }
+    }
+
+    proptest! {
+        /// Leases, signals and calls told again give the same attributions, and the same memory for the next run.
+        #[test]
+        fn the_same_events_give_the_same_attributions(ops in ops()) {
+            let mut live = Live::new();
+            for op in &ops {
+                live.apply(op);
+            }
+            let mut again = Retelling::new(Arc::default(), MEMORY).observed();
+            let told: Vec<Attribution> =
+                live.journal.iter().filter_map(|event| again.take(event)).map(|answer| answer.attribution).collect();
+            prop_assert_eq!(&told, &live.told);
+            let fitted = again.observer().unwrap().fit(&Model::default(), "test");
+            prop_assert!(fitted.after >= fitted.before - 0.5 && fitted.model.is_whole(), "{fitted:?}");
+            prop_assert_eq!(again.into_attributor().calls.callers(), live.who.calls.callers());
+        }
+    }
 }

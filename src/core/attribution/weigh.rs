@@ -9,6 +9,7 @@ use super::model::{Model, View, device_index, stay_bin};
 use super::{Question, caller_key};
 use crate::core::lease::{Entry, Lease};
 use crate::core::source::Source;
+use crate::ids::E164;
 use crate::time::Wall;
 
 /// One who may be calling.
@@ -46,6 +47,8 @@ pub(super) enum Why {
     Copied,
     Hidden,
     Again,
+    /// A known caller as somebody else, as far as cookies tell.
+    Renamed,
 }
 
 /// All of them, and nobody.
@@ -64,7 +67,7 @@ pub(super) struct Scale {
 
 impl Weighed {
     pub(super) fn weight(&self) -> f64 {
-        let again = |part: &&Part| part.why == Why::Again;
+        let again = |part: &&Part| matches!(part.why, Why::Again | Why::Renamed);
         let repeated: f64 = self.parts.iter().filter(again).map(|part| part.rate).sum();
         let fresh: f64 = self.parts.iter().filter(|part| !again(part)).map(|part| part.rate).sum();
         fresh * self.region * self.history + repeated
@@ -75,6 +78,12 @@ impl Scale {
     pub(super) fn sum(&self) -> f64 {
         self.nobody + self.weighed.iter().map(Weighed::weight).sum::<f64>()
     }
+}
+
+/// Seconds between two times as the journal has them, in milliseconds: so a decision told again is the same. Never
+/// negative: clocks of two nodes differ.
+pub(super) fn seconds(now: Wall, then: Wall) -> f64 {
+    (now.0.div_euclid(1_000) - then.0.div_euclid(1_000)).max(0) as f64 / 1_000.0
 }
 
 /// How far the clocks of two nodes may be apart before a lease of a stale table counts as run out.
@@ -124,7 +133,7 @@ pub(super) fn weigh(
         }
     }
     if let Some(known) = known {
-        remember(model, now, known, &mut scale);
+        remember(model, now, known, question.number, &mut scale);
     }
     scale
 }
@@ -138,7 +147,7 @@ fn reasons(
     lease: &Lease,
     is_active: bool,
 ) -> Vec<Part> {
-    let since = |then: Wall| now.millis_since(then) as f64 / 1_000.0;
+    let since = |then: Wall| seconds(now, then);
     let source = model.source(&Source::of(&lease.session).source);
     let mut parts = Vec::with_capacity(2);
     let mut add = |why: Why, hazards: &super::Hazards, age: f64, factor: f64| {
@@ -154,7 +163,7 @@ fn reasons(
         }
     } else {
         let device = device_index(lease.page.device);
-        let stay = stay_bin(lease.left_at().millis_since(lease.granted_at) as f64 / 1_000.0);
+        let stay = stay_bin(seconds(lease.left_at(), lease.granted_at));
         if let Some(left) = model.left.get(device) {
             add(Why::Left(device, stay), left, since(lease.left_at()), source * model.stay[stay]);
         }
@@ -204,15 +213,24 @@ fn history(
     }
 }
 
-/// A known caller calls again as whoever they were taken for, and as nobody if they were nobody.
-fn remember(model: &Model, now: Wall, known: &Known, scale: &mut Scale) {
-    let age = now.millis_since(known.last) as f64 / 1_000.0;
+/// A known caller calls again as whoever they were taken for, and as nobody if they were nobody. People dial numbers that
+/// they have seen.
+fn remember(model: &Model, now: Wall, known: &Known, number: &E164, scale: &mut Scale) {
+    let age = seconds(now, known.last);
     let Some(bin) = model.again.bin(age) else { return };
     let rate = model.again.rate(bin);
-    scale.nobody += rate * known.nobody;
+    let has_dialled = known.numbers.contains(number);
+    // A robot goes on to the next number, or does not.
+    scale.nobody += rate * known.nobody * if has_dialled { 1.0 } else { 0.5 };
+    let fresh: Vec<f64> = scale.weighed.iter().map(Weighed::weight).collect();
+    let all_fresh: f64 = fresh.iter().sum();
+    let mut elsewhere = 0.0;
     for Person { lease, probability } in &known.persons {
-        let part = Part { why: Why::Again, bin, rate: rate * probability, age };
-        match scale.weighed.iter_mut().find(|one| one.lease.visitor_id == lease.visitor_id) {
+        let seen = scale.weighed.iter_mut().find(|one| one.lease.visitor_id == lease.visitor_id);
+        let may_dial = if has_dialled || seen.is_some() { 1.0 } else { model.unseen };
+        elsewhere += if may_dial < 1.0 { rate * probability * model.renamed } else { 0.0 };
+        let part = Part { why: Why::Again, bin, rate: rate * probability * may_dial, age };
+        match seen {
             Some(one) => one.parts.push(part),
             None => scale.weighed.push(Weighed {
                 lease: Arc::clone(lease),
@@ -222,6 +240,12 @@ fn remember(model: &Model, now: Wall, known: &Known, scale: &mut Scale) {
                 history: 1.0,
                 source: Source::of(&lease.session),
             }),
+        }
+    }
+    // They saw it in another browser, then: whoever sees it here may be them.
+    if elsewhere > 0.0 && all_fresh > 0.0 {
+        for (one, fresh) in scale.weighed.iter_mut().zip(fresh) {
+            one.parts.push(Part { why: Why::Renamed, bin, rate: elsewhere * fresh / all_fresh, age });
         }
     }
 }

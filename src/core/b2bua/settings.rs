@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Destination, Listener, MediaEncryption, Source, Trunk};
 use crate::core::agent::Flow;
+use crate::core::attribution::Model;
 use crate::core::directory::Directory;
 use crate::core::hosts::Hosts;
 use crate::core::locate::{Names, Reach};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub(super) encrypts_media: bool,
     /// Of the certificate that media threads show; `None`: they have none, and no leg has DTLS.
     pub fingerprint: Option<Fingerprint>,
+    /// What attribution believes of callers.
+    pub model: Arc<Model>,
 }
 
 impl Settings {
@@ -43,14 +46,20 @@ impl Settings {
 
     /// Those of a new configuration; names keep their numbers.
     pub fn successor(&self, config: Arc<Config>) -> Settings {
-        let fingerprint = self.fingerprint;
-        Settings { fingerprint, ..Settings::with(config, self.listeners.clone(), self.names.clone()) }
+        let (fingerprint, model) = (self.fingerprint, Arc::clone(&self.model));
+        Settings { fingerprint, model, ..Settings::with(config, self.listeners.clone(), self.names.clone()) }
     }
 
     /// With media threads that show the certificate of this fingerprint.
     #[must_use]
     pub fn with_fingerprint(self, fingerprint: Fingerprint) -> Settings {
         Settings { fingerprint: Some(fingerprint), ..self }
+    }
+
+    /// With what was learned of callers.
+    #[must_use]
+    pub fn with_model(self, model: Arc<Model>) -> Settings {
+        Settings { model, ..self }
     }
 
     fn with(config: Arc<Config>, listeners: Vec<Listener>, mut names: Names) -> Settings {
@@ -70,6 +79,7 @@ impl Settings {
         Settings {
             encrypts_media,
             fingerprint: None,
+            model: Arc::default(),
             directory: Directory::with(&config, &names),
             regions: Arc::clone(&config.regions.numbers),
             hosts: Hosts::new(&listeners, config.sip.advertise.as_deref()),

@@ -361,6 +361,7 @@ pub(crate) mod tests {
                 model: "built-in-1".into(),
                 nobody: 0.01,
                 contention: 1,
+                caller_region: None,
                 sources: Vec::new(),
                 candidates: vec![Candidate {
                     visitor_id: "v1".into(),

@@ -92,8 +92,7 @@ impl Allocator {
         lease.expires_at = now.wall + self.rules.ttl;
         lease.hold_until = now.wall + self.rules.ttl.max(self.slots[slot].hold);
         lease.released_at = None;
-        lease.page.hidden_at = None;
-        let changed = newer.is_some();
+        let changed = newer.is_some() || lease.page.hidden_at.take().is_some();
         if let Some(session) = newer {
             lease.session = Arc::new(session);
         }
