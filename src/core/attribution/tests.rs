@@ -293,10 +293,24 @@ mod told_again {
 
     impl Live {
         fn new() -> Live {
-            let text = "[[trunk]]\nname = \"t\"\nmatch = [\"127.0.0.0/8\"]\n[[company]]\nname = \"acme\"\n\
-                forward_to = [\"sip:a@127.0.0.1:5080\"]\n[[site]]\nname = \"site\"\ncompany = \"acme\"\norigins = [\"https://shop.example\"]\n\
-                [[pool]]\nname = \"web\"\ncompany = \"acme\"\nsite = \"site\"\nkind = \"dynamic\"\n\
-                numbers = [\"+442079460000..+442079460002\"]\n";
+            let text = r#"
+                [[trunk]]
+                name = "t"
+                match = ["127.0.0.0/8"]
+                [[company]]
+                name = "acme"
+                forward_to = ["sip:a@127.0.0.1:5080"]
+                [[site]]
+                name = "site"
+                company = "acme"
+                origins = ["https://shop.example"]
+                [[pool]]
+                name = "web"
+                company = "acme"
+                site = "site"
+                kind = "dynamic"
+                numbers = ["+442079460000..+442079460002"]
+            "#;
             let config = config::Config::parse(text, "test", std::path::Path::new("")).unwrap();
             let rules = Rules { ttl: config.lease.ttl, renew_after: config.lease.renew_after, memory: MEMORY };
             Live {
