@@ -39,7 +39,9 @@ pub struct Observer {
     /// Seconds of pages, by view and bin of [`Model::shown`].
     shown: Vec<Vec<f64>>,
     signs: [f64; 3],
-    leases: BTreeMap<String, f64>,
+    /// Sources in the order in which they came, and their leases: an index stays what it was.
+    sources: Sources,
+    leases: Vec<f64>,
     calls: Vec<Observed>,
     /// When each known caller called last.
     callers: HashMap<u64, Wall, foldhash::fast::FixedState>,
@@ -119,7 +121,8 @@ impl Observer {
 
     fn on_shown(&mut self, at: Wall, lease: &Arc<Lease>, is_new: bool) {
         if is_new {
-            *self.leases.entry(source_name(lease)).or_default() += 1.0;
+            let source = self.source(source_name(lease));
+            self.leases[source] += 1.0;
         }
         if let Some(open) = self.open.get_mut(&lease.lease_id) {
             open.lease = Arc::clone(lease);
@@ -130,6 +133,15 @@ impl Observer {
         }
         let open = Open { lease: Arc::clone(lease), is_hidden: lease.page.hidden_at.is_some(), since: at };
         self.open.insert(lease.lease_id, open);
+    }
+
+    /// The index of a source, new or known.
+    fn source(&mut self, name: String) -> usize {
+        self.sources.iter().position(|known| *known == name).unwrap_or_else(|| {
+            self.sources.push(name);
+            self.leases.push(0.0);
+            self.sources.len() - 1
+        })
     }
 
     fn on_left(&mut self, lease: &Arc<Lease>) {
@@ -184,7 +196,7 @@ impl Observer {
         if self.calls.len() >= limits::FITTED_CALLS || scale.sum() <= 0.0 {
             return;
         }
-        let names: Sources = self.leases.keys().cloned().collect();
+        let names = &self.sources;
         let mut reasons = SmallVec::new();
         for one in &scale.weighed {
             let source = names.iter().position(|name| *name == one.source.source).unwrap_or(usize::MAX) as u32;
@@ -226,7 +238,7 @@ impl Observer {
             model = seen.maximise(&model, prior, &shares);
         }
         let after = self.likelihood(&model, &seen.names);
-        let leases = self.leases.values().sum::<f64>() as usize;
+        let leases = self.leases.iter().sum::<f64>() as usize;
         Fitted { model, calls: self.calls.len(), leases, days: seen.seconds / 86_400.0, before, after }
     }
 
@@ -270,8 +282,8 @@ impl Observer {
     fn exposures(&self, model: &Model) -> Seen {
         let began = self.began.unwrap_or(self.ended);
         let mut seen = Seen {
-            names: self.leases.keys().cloned().collect(),
-            sources: self.leases.values().copied().collect(),
+            names: self.sources.clone(),
+            sources: self.leases.clone(),
             shown: self.shown.clone(),
             left: vec![vec![0.0; model.left[0].bins()]; DEVICES],
             stays: [0.0; STAYS],

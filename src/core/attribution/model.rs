@@ -125,7 +125,13 @@ impl Default for Model {
 impl Model {
     /// Whether every table has the shape that the code reads; a file that was edited may not.
     pub fn is_whole(&self) -> bool {
-        self.shown.len() == View::COUNT && self.left.len() == DEVICES
+        let built_in = Model::default();
+        let bins = |model: &Model| {
+            let signs = [&model.tapped, &model.copied, &model.hidden, &model.again];
+            let tables = model.shown.iter().chain(&model.left).chain(signs);
+            tables.map(Hazards::bins).collect::<Vec<_>>()
+        };
+        self.shown.len() == View::COUNT && self.left.len() == DEVICES && bins(self) == bins(&built_in)
     }
 
     pub(super) fn source(&self, source: &str) -> f64 {
