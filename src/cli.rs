@@ -11,6 +11,7 @@ mod demo;
 mod erase;
 mod explain;
 mod fit;
+mod index;
 mod keys;
 mod ladder;
 mod ledger;
@@ -20,7 +21,9 @@ mod replay;
 mod route;
 mod run;
 mod simulate;
+mod told;
 mod trace;
+mod user;
 mod verify;
 
 use std::ffi::OsString;
@@ -61,6 +64,8 @@ enum Command {
     Trace(trace::Args),
     Pools(pools::Args),
     Ledger(ledger::Args),
+    Index(index::Args),
+    User(user::Args),
 }
 
 /// How a command ended.
@@ -125,6 +130,8 @@ fn run_command(args: impl Iterator<Item = OsString>) -> Exit {
         Command::Trace(args) => trace::execute(args),
         Command::Pools(args) => pools::execute(args),
         Command::Ledger(args) => ledger::execute(args),
+        Command::User(args) => user::execute(args),
+        Command::Index(args) => index::execute(args),
     }
 }
 
@@ -186,7 +193,7 @@ mod tests {
             names,
             [
                 "run", "demo", "check", "call", "answer", "replay", "route", "plan", "fit", "explain", "verify",
-                "simulate", "keys", "erase", "decrypt", "trace", "pools", "ledger"
+                "simulate", "keys", "erase", "decrypt", "trace", "pools", "ledger", "index", "user"
             ]
         );
     }

@@ -13,6 +13,7 @@ mod dns;
 mod dtls;
 mod effective;
 mod encryption;
+pub mod export;
 pub mod keeper;
 mod parse;
 mod pool;
@@ -41,7 +42,8 @@ use crate::ids::E164;
 pub use archive::{Keep, Packing, S3, TimeAuthority};
 pub use caller::KnownCaller;
 pub use company::{
-    Company, Decide, Destination, During, Fallback, Glob, Rule, Schedule, Span, Strategy, Then, Ways, When,
+    Company, Decide, Destination, During, Fallback, Glob, LabelRule, Rule, Schedule, Span, Strategy, Then, Ways, When,
+    Work,
 };
 pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::{Dialogs, Timer};
@@ -95,6 +97,8 @@ pub struct Config {
     /// Callers that are known by name, by number and company.
     pub callers: Vec<Arc<KnownCaller>>,
     pub sinks: Vec<Sink>,
+    /// Who else is told of calls.
+    pub exports: Vec<Arc<export::Export>>,
     /// Where recordings are sent.
     pub archives: Vec<S3>,
 }
@@ -288,6 +292,12 @@ pub struct Http {
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// Who else may use the API, each with a token of their own: recordings say who heard them.
     pub users: Vec<User>,
+    /// Nothing is open without a user or a token, even before there is one; then the listener need not be on loopback.
+    pub sign_in: bool,
+    /// A session that is not used for so long is over; default 8 h.
+    pub session_idle: Duration,
+    /// A session is over after so long, used or not; default 7 days.
+    pub session_max: Duration,
 }
 
 impl std::fmt::Debug for Http {
@@ -297,7 +307,8 @@ impl std::fmt::Debug for Http {
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("trusted_proxies", &self.trusted_proxies)
             .field("users", &self.users)
-            .finish()
+            .field("sign_in", &self.sign_in)
+            .finish_non_exhaustive()
     }
 }
 
@@ -417,6 +428,11 @@ impl std::fmt::Debug for Sink {
                 .finish_non_exhaustive(),
         }
     }
+}
+
+/// Whether a URL names an address inside a network literally: then it is meant.
+pub(crate) fn names_private_address(url: &url::Url) -> bool {
+    parse::names_private_address(url)
 }
 
 /// A text that is never printed.

@@ -33,21 +33,24 @@ use crate::core::pool::Record as LeaseRecord;
 use crate::ids::CallId;
 use crate::io::allocator::{AllocatorHandle, Setup};
 use crate::io::archive::{Archive, Keeper, Uploads};
-use crate::io::calls::Calls;
 use crate::io::catalogue::{Ask, Books, Store};
 use crate::io::certificates::Certificates;
 use crate::io::clock;
 use crate::io::deciders::{BadDecider, Deciders};
+use crate::io::export::{BadExport, Exports};
 use crate::io::hep::HepSender;
 use crate::io::http::{self, AppState, Demo, LiveCalls, Parts, Phase, Readiness};
+use crate::io::index::Index;
 use crate::io::journal::{Journal, OnDamage, OpenError, Options as JournalOptions, Unfinished};
 use crate::io::keeper::{KeeperHandle, Means};
+use crate::io::labels;
 use crate::io::lease_feed::{FeedRefused, LeaseFeed, feed_numbers};
 use crate::io::media::MediaEngine;
 use crate::io::media::tap;
 use crate::io::messages::Messages;
 use crate::io::metrics::Metrics;
 use crate::io::model::load_model;
+use crate::io::people::People;
 use crate::io::recordings::{self, Recipients, Recordings};
 use crate::io::signalling::{self, Bound, Command};
 use crate::io::sinks::{BadSink, Sinks};
@@ -65,6 +68,8 @@ pub enum StartError {
     Io { what: &'static str, error: io::Error },
     #[error("sink {0}")]
     Sink(BadSink),
+    #[error(transparent)]
+    Export(BadExport),
     #[error(transparent)]
     Decide(BadDecider),
     /// The way out stands in the text.
@@ -111,15 +116,19 @@ pub struct Daemon {
     pools_task: tokio::task::JoinHandle<()>,
     feed: Option<LeaseFeed>,
     sinks: Sinks,
+    exports: Arc<Exports>,
+    index: Index,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     messages: Arc<Messages>,
     keeper: Keeper,
     uploads: Uploads,
     http: SocketAddr,
+    people: Arc<People>,
     http_stop: latest::Sender<bool>,
     http_task: tokio::task::JoinHandle<io::Result<()>>,
     watcher: tokio::task::JoinHandle<()>,
+    labels_task: tokio::task::JoinHandle<()>,
 }
 
 impl std::fmt::Debug for Daemon {
@@ -151,17 +160,15 @@ impl Daemon {
         reload::warn_of_regions(&config);
         let table = Arc::new(LeaseTable::new());
         let books = Arc::new(Books::default());
-        let calls = Arc::new(Calls::default());
         let pools = KeeperHandle::new(PoolKeeper::new(&config, seed()));
-        let (observer, bookkeeper, pools_observer) = (Arc::clone(&calls), Arc::clone(&books), pools.clone());
-        journal.observe(move |seq, event| {
-            observer.observe(seq, event);
+        let (bookkeeper, pools_observer) = (Arc::clone(&books), pools.clone());
+        journal.observe(move |_, event| {
             bookkeeper.observe(event);
             pools_observer.observe(event);
         });
         let model = load_model(&config).map_err(at("model"))?;
         let mut callers = Retelling::new(Arc::clone(&model), config.attribution.memory);
-        let (leases, spoken, spent) = recover(&journal, &data_dir, &calls, (&books, &pools), (&config, &mut callers))?;
+        let (leases, spoken, spent) = recover(&journal, &data_dir, (&books, &pools), (&config, &mut callers))?;
         let mut written = config.clone();
         pools.configure(&mut config);
 
@@ -192,6 +199,7 @@ impl Daemon {
         })?;
         let http = http_listener.local_addr().map_err(at("HTTP"))?;
 
+        let people = Arc::new(People::open(&data_dir, Some(journal.clone())).map_err(at("users.json"))?);
         let live = Arc::new(live_calls(&commands));
         let messages = Arc::new(Messages::new(config.trace.memory));
         let hep = config.trace.hep.as_ref().map(HepSender::open).transpose().map_err(at("HEP"))?;
@@ -228,6 +236,11 @@ impl Daemon {
         if let Some(bad) = sinks.apply(&config.sinks).await.into_iter().next() {
             return Err(StartError::Sink(bad));
         }
+        let exports = Arc::new(Exports::new(journal.clone(), Arc::clone(&config)).map_err(at("exports"))?);
+        if let Some(bad) = exports.apply(Arc::clone(&config)).await.into_iter().next() {
+            return Err(StartError::Export(bad));
+        }
+        let index = Index::start(&data_dir, journal.clone(), &config).map_err(at("index"))?;
         let readiness = Arc::new(Readiness::default());
         let config = Arc::new(ArcSwap::new(config));
         let archive = Arc::new(
@@ -241,13 +254,15 @@ impl Daemon {
             metrics: Arc::clone(&metrics),
             allocator: allocator.clone(),
             journal: journal.clone(),
-            calls,
+            index: index.clone(),
             live,
             messages: Arc::clone(&messages),
             archive,
             orders: orders_in,
             ledger: books,
+            people: Arc::clone(&people),
             keeper: pools.clone(),
+            exports: Arc::clone(&exports),
             readiness: Arc::clone(&readiness),
             signalling: commands.clone(),
             demo: options.demo,
@@ -262,6 +277,8 @@ impl Daemon {
             subject: config.load().node.id.clone(),
             body: Body::NodeStarted { version: env!("CARGO_PKG_VERSION").to_owned() },
         });
+        let labels = labels::run(journal.clone(), Arc::clone(&config), data_dir.clone());
+        let labels_task = tokio::spawn(labels);
         let watcher = tokio::spawn(watch::run(watch::Parts {
             commands: commands.clone(),
             metrics: Arc::clone(&metrics),
@@ -299,21 +316,33 @@ impl Daemon {
             pools_task,
             feed,
             sinks,
+            exports,
+            index,
             metrics,
             readiness,
             messages,
             keeper,
             uploads,
             http,
+            people,
             http_stop,
             http_task,
             watcher,
+            labels_task,
         })
     }
 
     /// Where HTTP is served.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Text of a one-time link with which the first user is made, when there is none and no token either.
+    pub fn first_link(&self) -> io::Result<Option<String>> {
+        if self.config.load().http.token.is_some() {
+            return Ok(None);
+        }
+        self.people.first_link()
     }
 
     /// Where SIP is served, with real ports.
@@ -387,8 +416,22 @@ impl Daemon {
         let _ = tokio::time::timeout(Duration::from_secs(2), answered).await;
         self.say(Command::Stop);
         self.watcher.abort();
+        self.labels_task.abort();
         self.pools_task.abort();
-        let Daemon { signalling, engine, recordings, journal, allocator, feed, keeper, uploads, mut sinks, .. } = self;
+        let Daemon {
+            signalling,
+            engine,
+            recordings,
+            journal,
+            allocator,
+            feed,
+            keeper,
+            uploads,
+            exports,
+            mut sinks,
+            index,
+            ..
+        } = self;
         let _ = tokio::task::spawn_blocking(move || signalling.join()).await;
         // The watcher and the hooks held the other references; without the last the media threads end.
         let _ = self.watcher.await;
@@ -407,9 +450,13 @@ impl Daemon {
         journal.append(Event { time: clock::wall(), subject, body: Body::NodeStopped });
         let flushed = journal.clone();
         let _ = tokio::task::spawn_blocking(move || flushed.flush(Duration::from_secs(5))).await;
-        sinks.shutdown(Duration::from_secs(5)).await;
+        tokio::join!(sinks.shutdown(Duration::from_secs(5)), exports.shutdown(Duration::from_secs(5)));
+        let flushed = journal.clone();
+        let _ = tokio::task::spawn_blocking(move || flushed.flush(Duration::from_secs(5))).await;
         self.http_stop.send_replace(true);
         let _ = self.http_task.await;
+        // Joins its thread, which may be in the middle of a batch.
+        let _ = tokio::task::spawn_blocking(move || drop(index)).await;
         tracing::info!("stopped");
     }
 
@@ -442,7 +489,6 @@ async fn thread_ends<T>(thread: &JoinHandle<T>) {
 fn recover(
     journal: &Journal,
     data_dir: &std::path::Path,
-    calls: &Calls,
     (books, pools): (&Books, &KeeperHandle),
     (config, callers): (&Config, &mut Retelling),
 ) -> Result<(Vec<LeaseRecord>, lost::Spoken, Spent), StartError> {
@@ -456,7 +502,6 @@ fn recover(
         .replay(|record| {
             unfinished.observe(record);
             if let Ok((_, event)) = record.event() {
-                calls.observe(record.seq, &event);
                 books.observe(&event);
                 leases.observe(&event.body);
                 callers.take(&event);

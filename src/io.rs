@@ -2,21 +2,24 @@
 
 pub mod allocator;
 pub mod archive;
-pub mod calls;
 pub mod catalogue;
 pub mod certificates;
 pub mod clock;
 pub mod deciders;
 pub mod dns;
+pub mod export;
 pub mod hep;
 pub mod http;
+pub mod index;
 pub mod journal;
 pub mod keeper;
+pub mod labels;
 pub mod lease_feed;
 pub mod media;
 pub mod messages;
 pub mod metrics;
 pub mod model;
+pub mod people;
 pub mod recordings;
 pub mod signalling;
 pub mod sinks;

@@ -203,6 +203,12 @@ pub const HTTP_HEAD: usize = 16 * 1024;
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(30);
 /// Body of one request.
 pub const HTTP_BODY: usize = 64 * 1024;
+/// Parameters in the address of a page of the console; further ones are passed over.
+pub const CONSOLE_PARAMETERS: usize = 64;
+/// Calls that a page's report counts one by one.
+pub const CONSOLE_REPORT_CALLS: usize = 5_000;
+/// Calls of one CSV file.
+pub const CONSOLE_CSV_ROWS: usize = 100_000;
 /// A request's body must be complete within this time.
 pub const HTTP_BODY_TIME: Duration = Duration::from_secs(10);
 /// Nesting of a JSON body; ours have three levels.
@@ -418,6 +424,8 @@ pub const VISIT_AGE: Duration = Duration::from_secs(90 * 86_400);
 pub const LINKS_FOLLOWED: usize = 65_536;
 /// How long such a link can be followed: from the answer that brought it to the request of the page it leads to.
 pub const LINK_TIME: Duration = Duration::from_secs(120);
+/// Pages that show a static number because there was none for them, with a lease of it; 1 KiB each.
+pub const DISPLAYS: usize = 100_000;
 /// Signals of one lease that go into the journal; a page has a handful, a loop in a page thousands.
 pub const LEASE_SIGNALS: u32 = 200;
 /// Length of a signal's name.
@@ -558,8 +566,6 @@ pub const JOURNAL_READ: usize = 1_000;
 /// Problems that `verify` lists; the rest is counted.
 pub const VERIFY_PROBLEMS: usize = 100;
 
-/// Ended calls that the API remembers; older ones are in the journal. About 3 KB each.
-pub const CALLS_LISTED: usize = 10_000;
 /// Events listed with one call.
 pub const CALL_EVENTS: usize = 64;
 /// Calls on one page of the API.
@@ -756,3 +762,120 @@ pub const REGION_RANGES: usize = 1_000_000;
 pub const REGION_NAMES: usize = 20_000;
 /// Characters of the name of a region.
 pub const REGION_NAME: usize = 200;
+/// Sessions of people who signed in.
+pub const SESSIONS: usize = 10_000;
+/// Of one of them: a few browsers each.
+pub const SESSIONS_OF_ONE: usize = 20;
+/// Sign-ins tried from one address: so many at once, and one more in that time. An office has one address.
+pub const SIGN_IN_PER_ADDRESS: (u32, Duration) = (20, Duration::from_secs(15));
+/// Sign-ins tried with one name, from wherever: a day has 1,440 minutes, and a password of ten letters more guesses.
+pub const SIGN_IN_PER_NAME: (u32, Duration) = (10, Duration::from_secs(60));
+/// Addresses, and names, whose attempts are counted; later ones share.
+pub const SIGN_IN_TRIED: usize = 20_000;
+/// Names with the addresses from which they signed in before.
+pub const SIGN_IN_KNOWN: usize = 20_000;
+/// Passwords checked at once: each takes 19 MiB and a core for a tenth of a second.
+pub const PASSWORDS_AT_ONCE: usize = 2;
+/// Characters of a password, at least: what is long need not be odd.
+pub const PASSWORD_MIN: usize = 10;
+/// Bytes of a password, at most.
+pub const PASSWORD_MAX: usize = 256;
+/// Users, and API tokens, of one node.
+pub const USERS: usize = 10_000;
+/// Grants of one user.
+pub const USER_GRANTS: usize = 100;
+/// Bytes of `users.json`.
+pub const USERS_FILE: u64 = 64 * 1024 * 1024;
+/// A one-time link that lets somebody choose their password is good for so long.
+pub const SETUP_LINK: Duration = Duration::from_secs(3 * 24 * 3_600);
+/// Bytes of one answer that is masked: larger ones are not given out.
+pub const HTTP_MASKED: usize = 64 * 1024 * 1024;
+
+/// Bytes of a label in the filter of an export.
+pub const EXPORT_LABEL: usize = 128;
+/// Bytes of one template, and of what it renders.
+pub const EXPORT_TEMPLATE: usize = 64 * 1024;
+pub const EXPORT_RENDERED: usize = 256 * 1024;
+/// Instructions that one rendering may take.
+pub const EXPORT_FUEL: u64 = 100_000;
+/// Records of the journal that an export takes in one transaction.
+pub const EXPORT_INTAKE: usize = 256;
+/// Deliveries of one export that are under way or wait for a retry; the rest waits in its file.
+pub const EXPORT_WINDOW: usize = 4_096;
+/// Calls and settled deliveries are forgotten after so long: what changes a call later is not told any more.
+pub const EXPORT_KEEP: Duration = Duration::from_secs(90 * 86_400);
+/// Looks after one upload that is processed later, and the time between two of them.
+pub const EXPORT_LOOKS: u32 = 48;
+pub const EXPORT_LOOK_EVERY: Duration = Duration::from_secs(1_800);
+/// Steps of one conversation with a destination.
+pub const EXPORT_STEPS: usize = 16;
+/// Bytes of an answer's text that the delivery log keeps.
+pub const EXPORT_DETAIL: usize = 300;
+/// Largest recording that is handed to a destination.
+pub const EXPORT_RECORDING: u64 = 16 * 1024 * 1024;
+/// Rows of one file.
+pub const EXPORT_ROWS: usize = 100_000;
+/// Questions that the index answers at once; more wait,
+pub const INDEX_READERS: usize = 8;
+/// at most so long.
+pub const INDEX_READ_PATIENCE: Duration = Duration::from_secs(5);
+/// A question waits so long for what was journaled before it,
+pub const INDEX_PATIENCE: Duration = Duration::from_secs(2);
+/// unless the index is further behind than this.
+pub const INDEX_NEAR: u64 = 20_000;
+/// When the index's disk refuses it is tried again after so long.
+pub const INDEX_RETRY: Duration = Duration::from_secs(1);
+/// Records that are taken in at once while an index is made.
+pub const INDEX_BULK: usize = 20_000;
+/// Memory for pages of the file, in KiB: of the writer and of each reader.
+pub const INDEX_WRITER_KIB: i64 = 64 * 1024;
+pub const INDEX_READER_KIB: i64 = 16 * 1024;
+/// Prepared statements of a connection.
+pub const INDEX_STATEMENTS: usize = 128;
+/// Characters of a source, medium, campaign, content or term.
+pub const INDEX_NAME: usize = 200;
+/// Characters of the address of a page.
+pub const INDEX_URL: usize = 500;
+/// Different origins that are told apart; beyond them only sources are, and beyond twice as many nothing.
+pub const INDEX_ORIGINS: i64 = 100_000;
+/// Names that the projector keeps in memory, of each kind.
+pub const INDEX_CACHE: usize = 50_000;
+/// Earlier calls or visits of one person that are looked through.
+pub const INDEX_SIGHTS: usize = 256;
+/// Visits of one person that share the credit for a call: the newest ones.
+pub const INDEX_TOUCHES: usize = 64;
+/// People who may have called and share the credit.
+pub const INDEX_CANDIDATES: usize = 16;
+/// Signs of one visit that are kept.
+pub const INDEX_SIGNALS: usize = 200;
+/// An attribution that is so sure joins caller and visitor.
+pub const JOIN_CONFIDENCE: f64 = 0.8;
+/// A selective filter is answered from its own index up to so many calls,
+pub const INDEX_PROBE: usize = 5_000;
+/// and another one looks through so many calls for a page.
+pub const INDEX_SCAN: usize = 50_000;
+/// Characters of a label, a stage or a criterion; how many of each a company has.
+pub const LABEL: usize = 64;
+pub const LABELS: usize = 100;
+/// Callers whose calls are counted for label rules, and calls of one of them.
+pub const LABEL_CALLERS: usize = 50_000;
+pub const LABEL_CALLS: usize = 100;
+/// Characters of a comment.
+pub const COMMENT: usize = 4_000;
+/// Comments of one call.
+pub const COMMENTS: usize = 500;
+/// Rows of one import of costs or deals, and bytes of it.
+pub const IMPORT_ROWS: usize = 10_000;
+pub const HTTP_IMPORT: usize = 4 * 1024 * 1024;
+/// Rows of one event of an import: the rest comes in further ones.
+pub const IMPORT_EVENT_ROWS: usize = 500;
+/// Lines of an import that are named as wrong in one answer.
+pub const IMPORT_PROBLEMS: usize = 50;
+/// Fields of a lead, and characters of one.
+pub const LEAD_FIELDS: usize = 50;
+pub const LEAD_FIELD: usize = 2_000;
+/// Largest amount of money, in minor units: ten billion pounds.
+pub const MONEY_MAX: i64 = 1_000_000_000_000;
+/// Calls on one page of the interface in CallRail's shape, and calls that are counted for its totals.
+pub const CALLRAIL_PAGE: usize = 200;
+pub const CALLRAIL_CALLS: usize = 100_000;

@@ -58,6 +58,12 @@ impl Wall {
         u64::try_from((self.0 - earlier.0) / 1_000).unwrap_or(0)
     }
 
+    /// Seconds from `earlier` to `self` as the journal has them, to the millisecond: so what is told again is the same.
+    /// Never negative: clocks of two nodes differ.
+    pub fn seconds_since(self, earlier: Wall) -> f64 {
+        (self.0.div_euclid(1_000) - earlier.0.div_euclid(1_000)).max(0) as f64 / 1_000.0
+    }
+
     /// Whole seconds since the epoch; 0 before it.
     pub fn seconds(self) -> u64 {
         u64::try_from(self.0 / 1_000_000).unwrap_or(0)

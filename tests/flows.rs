@@ -36,6 +36,8 @@ mod secured;
 mod sessions;
 #[path = "flows/siprec.rs"]
 mod siprec;
+#[path = "flows/stock.rs"]
+mod stock;
 #[path = "flows/table.rs"]
 mod table;
 #[path = "flows/transcode.rs"]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Exit, complain, load, say};
+use super::{Exit, complain, say, told};
 use crate::config::Config;
 use crate::core::attribution::Retelling;
 use crate::core::event::{Attribution, Body};
@@ -22,12 +22,8 @@ pub(super) struct Args {
     /// The call's id, or `last`.
     #[arg(value_name = "CALL")]
     call: String,
-    /// Configuration of the daemon: where its data is.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The data folder instead.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    source: told::Source,
     /// Decide with this model, as `leaseline fit --out` writes it.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
@@ -36,21 +32,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn execute(args: Args) -> Exit {
-    let mut config = match load(args.config.as_deref()) {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    if let Some(data) = &args.data {
-        config.node.data_dir.clone_from(data);
-        config.attribution.model = data.join("model.json");
-    }
-    match explain(&config, &args) {
-        Ok(exit) => exit,
-        Err(error) => {
-            complain(error);
-            Exit::CouldNot
-        }
-    }
+    args.source.with(|config| explain(config, &args))
 }
 
 fn explain(config: &Config, args: &Args) -> std::io::Result<Exit> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Exit, complain, load, say};
+use super::{Exit, complain, say, told};
 use crate::config::Config;
 use crate::core::attribution::{Fitted, Model, Retelling};
 use crate::io::journal::read_journal;
@@ -18,12 +18,8 @@ use crate::io::model::{load_model, write_model};
 /// cannot be written.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Configuration of the daemon: where its data is.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The data folder instead.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    source: told::Source,
     /// Where the model goes. Default: where the daemon looks for it.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -38,21 +34,7 @@ pub(super) struct Args {
 const CALLS_MIN: usize = 50;
 
 pub(super) fn execute(args: Args) -> Exit {
-    let mut config = match load(args.config.as_deref()) {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    if let Some(data) = &args.data {
-        config.node.data_dir.clone_from(data);
-        config.attribution.model = data.join("model.json");
-    }
-    match learn(&config, &args) {
-        Ok(exit) => exit,
-        Err(error) => {
-            complain(error);
-            Exit::CouldNot
-        }
-    }
+    args.source.with(|config| learn(config, &args))
 }
 
 fn learn(config: &Config, args: &Args) -> std::io::Result<Exit> {

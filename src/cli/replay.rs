@@ -4,30 +4,45 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Exit, complain, say};
+use super::{Exit, complain, say, told};
 use crate::limits;
 use crate::replay::{Replay, Replayed};
+use crate::time::Wall;
 
 /// Run a captured call through the same machines as a live one: ladder, recordings, events. Same input, same bytes out.
+/// Or, with --model, decide every call of the journal again and show whom another model takes for the caller.
 ///
-/// Exit 1 when there is no call in the capture, 2 when it cannot be read.
+/// Exit 1 when there is no call in the capture, or when the journal does not reproduce what this very model decided; 2 when
+/// something cannot be read.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// pcap or pcapng.
-    #[arg(value_name = "CAPTURE.pcap")]
-    capture: PathBuf,
+    #[arg(value_name = "CAPTURE.pcap", required_unless_present = "model", conflicts_with = "model")]
+    capture: Option<PathBuf>,
     /// Where ladder.txt, events.jsonl and, of each call, <call_id>.wav and <call_id>.json go; files of these names are
     /// replaced. Without it, only the ladder is printed.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "model")]
     out: Option<PathBuf>,
-    /// The ladder as JSON.
+    /// Decide the journal's calls with this model, as `leaseline fit --out` writes it.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Of the journal, only calls from this day or time on (2026-11-01, 2026-11-01T12:00:00Z).
+    #[arg(long, value_name = "TIME", requires = "model", value_parser = time)]
+    since: Option<Wall>,
+    #[command(flatten)]
+    source: told::Source,
+    /// The ladder, or what has changed, as JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn execute(args: Args) -> Exit {
-    let shown = args.capture.display();
-    let replay = match read(&args.capture) {
+    if let Some(model) = &args.model {
+        return args.source.with(|config| told::compare(config, model, args.since, args.json));
+    }
+    let capture = args.capture.clone().unwrap_or_default();
+    let shown = capture.display();
+    let replay = match read(&capture) {
         Ok(replay) => replay,
         Err(why) => {
             complain(format_args!("{shown}: {why}"));
@@ -48,6 +63,13 @@ pub(super) fn execute(args: Args) -> Exit {
             Exit::CouldNot
         }
     }
+}
+
+/// A day (UTC) or a time.
+fn time(text: &str) -> Result<Wall, String> {
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    Wall::parse_rfc3339(&whole)
+        .ok_or_else(|| "is neither a day like 2026-11-01 nor a time like 2026-11-01T12:00:00Z".into())
 }
 
 fn read(path: &Path) -> Result<Replay, String> {

@@ -36,6 +36,11 @@ pub(super) fn execute(args: Args) -> Exit {
         Options { config_path: args.config, accept_damage: args.accept_damaged_journal, ..Options::default() };
     let ended = runtime.block_on(async {
         let daemon = Daemon::start(config, options).await.map_err(|error| error.to_string())?;
+        let link = daemon.first_link().map_err(|error| format!("users.json: {error}"))?;
+        if let Some(link) = link {
+            let base = daemon.http();
+            complain(format_args!("There are no users yet. The first is made at http://{base}/setup#{link} (once)."));
+        }
         daemon.until_signalled().await.map_err(|error| error.to_string())
     });
     match ended {

@@ -62,7 +62,7 @@ pub struct TimeAuthority {
 }
 
 /// A storage with the interface of S3 that recordings are sent to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct S3 {
     pub name: String,
     pub endpoint: url::Url,

@@ -29,6 +29,7 @@ pub(super) struct Places {
     pub(super) sites: Vec<Marks>,
     pub(super) pools: Vec<Marks>,
     pub(super) sinks: Vec<Marks>,
+    pub(super) exports: Vec<Marks>,
 }
 
 /// Places of one table of a list.
@@ -77,6 +78,7 @@ pub(super) fn across(r: &mut Reader<'_>, config: &Config, places: &Places) {
     unique(r, "site", config.sites.iter().map(|s| s.name.as_str()), &places.sites);
     unique(r, "pool", config.pools.iter().map(|p| p.name.as_str()), &places.pools);
     unique(r, "sink", config.sinks.iter().map(sink_name), &places.sinks);
+    unique(r, "export", config.exports.iter().map(|export| export.name.as_str()), &places.exports);
     sources(r, config, places);
     logins(r, config, places);
     codecs(r, config, places);
@@ -149,17 +151,31 @@ fn meets(a: IpAddr, b: IpAddr) -> bool {
     a == b || a.is_unspecified() || b.is_unspecified()
 }
 
+/// Tokens of examples, ours among them: whoever copies one has none.
+const EXAMPLES: [&str; 8] =
+    ["a long random text", "another long random text", "secret", "token", "password", "changeme", "change-me", "admin"];
+
 fn http(r: &mut Reader<'_>, config: &Config, places: &Places) {
     let listen = config.http.listen;
     if let Some(place) = &places.http_listen
         && config.http.token.is_none()
+        && !config.http.sign_in
         && !places.http_token_is_bad
         && !listen.ip().to_canonical().is_loopback()
     {
         let message = format!(
             "`{listen}` is open to others, and the API gives out calls and recordings: \
-             set `http.token` or `http.token_file`, or listen on 127.0.0.1"
+             set `http.token` or `http.token_file`, or `http.sign_in = true`, or listen on 127.0.0.1"
         );
+        r.problem(place, message);
+    }
+    let tokens = config.http.token.iter().chain(config.http.users.iter().map(|user| &user.token.0));
+    if let Some(place) = &places.http_listen
+        && !listen.ip().to_canonical().is_loopback()
+        && let Some(example) = tokens.map(|token| &**token).find(|token| EXAMPLES.contains(token))
+    {
+        let message =
+            format!("`{listen}` is open to others, and the token `{example}` is one that everybody tries first");
         r.problem(place, message);
     }
     let clash = config.sip.listen.iter().any(|l| {

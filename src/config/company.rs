@@ -3,6 +3,7 @@
 mod decide;
 mod rule;
 mod schedule;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +13,16 @@ use super::{MediaEncryption, Siprec, TransferRules, Trunk};
 pub use decide::{Decide, Fallback};
 pub use rule::{During, Glob, Rule, When};
 pub use schedule::{Schedule, Span, Then};
+pub use work::{LabelRule, Work};
 
 /// Whose numbers these are, and where their calls go.
 #[derive(Clone, Debug)]
 pub struct Company {
     pub name: String,
+    /// Of the IANA database: its days and hours are those of reports. Default: the clocks of its schedule, else UTC.
+    pub time_zone: String,
+    /// ISO 4217, of its reports; default: the one of `tracking`, else EUR.
+    pub currency: String,
     pub forward_to: Vec<Arc<Destination>>,
     /// How they are tried; default: in order.
     pub strategy: Strategy,
@@ -61,6 +67,8 @@ pub struct Company {
     pub tracking: super::Tracking,
     /// Who is asked where each call goes; none: nobody, the route decides.
     pub decide: Option<Decide>,
+    /// What people, and rules, say of its calls.
+    pub work: Work,
 }
 
 impl Company {

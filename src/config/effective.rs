@@ -1,6 +1,7 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
 mod archive;
+mod export;
 mod keeper;
 mod pool;
 mod trunk;
@@ -72,6 +73,9 @@ impl Config {
         for sink in &self.sinks {
             write_sink(&mut out, sink);
         }
+        for export in &self.exports {
+            export::write(&mut out, export);
+        }
         archive::write_archives(&mut out, &self.archives);
         out.text
     }
@@ -136,6 +140,9 @@ impl Config {
         out.text("listen", self.http.listen);
         out.option("token", self.http.token.as_ref().map(|_| MASK));
         out.list("trusted_proxies", &self.http.trusted_proxies);
+        out.plain("sign_in", self.http.sign_in);
+        out.text("session_idle", duration_text(self.http.session_idle));
+        out.text("session_max", duration_text(self.http.session_max));
         for user in &self.http.users {
             out.table("[[http.user]]");
             out.text("name", &user.name);
@@ -269,6 +276,8 @@ fn write_trunk(out: &mut Writer, trunk: &Trunk) {
 fn write_company(out: &mut Writer, company: &Company) {
     out.table("[[company]]");
     out.text("name", &company.name);
+    out.text("time_zone", &company.time_zone);
+    out.text("currency", &company.currency);
     out.plain("forward_to", destinations(&company.forward_to));
     out.text("strategy", company.strategy.as_str());
     out.text("ring_timeout", duration_text(company.ring_timeout));
@@ -281,6 +290,11 @@ fn write_company(out: &mut Writer, company: &Company) {
     out.option("media_encryption", company.media_encryption.map(|encryption| encryption.as_str()));
     voice::whether_recorded(out, company.recording);
     out.option("siprec", company.siprec_name.as_ref());
+    out.list("labels", &company.work.labels);
+    out.list("stages", &company.work.stages);
+    if !company.work.score_card.is_empty() {
+        out.list("score_card", &company.work.score_card);
+    }
     write_limits(out, &company.limits);
     for (name, overflow) in [("busy", &company.busy), ("no_answer", &company.no_answer)] {
         if let Some(ways) = overflow {
@@ -293,6 +307,23 @@ fn write_company(out: &mut Writer, company: &Company) {
     }
     voice::of_company(out, company);
     pool::of_company(out, &company.tracking);
+    for rule in &company.work.rules {
+        out.table("[[company.label_rule]]");
+        out.text("name", &rule.name);
+        out.text("label", &rule.label);
+        out.option("talk_min", rule.talk_min.map(duration_text));
+        out.option("talk_max", rule.talk_max.map(duration_text));
+        if !rule.outcome.is_empty() {
+            out.list("outcome", rule.outcome.iter().map(|outcome| outcome.as_str()));
+        }
+        if let Some(hidden) = rule.hidden_caller {
+            out.plain("hidden_caller", hidden);
+        }
+        if let Some(least) = rule.calls_min {
+            out.plain("calls_min", least);
+        }
+        out.text("within", duration_text(rule.within));
+    }
     if let Some(closed) = &company.closed {
         out.table("[company.closed]");
         write_then(out, closed);

@@ -16,6 +16,7 @@ pub struct Keeping {
     /// By the pool's name.
     pub grow: BTreeMap<String, Arc<Grow>>,
     pub providers: Vec<Arc<Provider>>,
+    pub stocks: Vec<Arc<Stock>>,
     pub notify: Notify,
     pub hygiene: Hygiene,
     pub self_test: SelfTest,
@@ -42,8 +43,10 @@ pub struct Grow {
     pub per_day_max: usize,
     /// Sum of the monthly prices of what is added in a calendar month (UTC); none: no bound.
     pub spend_max: Option<Money>,
-    /// Numbers that are there to be taken, in this order.
+    /// Numbers that are there for this pool to be taken, in this order.
     pub stock: Vec<E164>,
+    /// Then those of a `[[stock]]` that pools of several companies take from.
+    pub shared_stock: Option<Arc<Stock>>,
     /// Asked when the stock has none left.
     pub provider: Option<String>,
     /// Of a number of the stock a month, and the most that one of the provider may cost.
@@ -58,6 +61,16 @@ pub struct Grow {
     /// Who gets the letters; empty: `[notify] to`.
     pub notify: Vec<String>,
     pub forecasts: Vec<Forecast>,
+}
+
+/// Numbers that several companies' pools take from and give back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stock {
+    pub name: String,
+    pub numbers: Vec<E164>,
+    /// A number that one company had is nobody else's until nobody has called it for so long. Meanwhile calls to it go
+    /// where they went.
+    pub quarantine: Duration,
 }
 
 /// Somebody who has numbers, asked by a webhook.

@@ -8,6 +8,7 @@ mod defence;
 mod destinations;
 mod dialogs;
 mod dns;
+mod export;
 mod keeper;
 mod media;
 mod pool;
@@ -22,6 +23,7 @@ mod trace;
 mod trunk;
 mod web;
 mod within;
+mod work;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -38,6 +40,7 @@ use self::media::{media, recording};
 use self::sip::sip;
 use self::trace::trace;
 use self::trunk::trunk;
+pub(super) use self::web::names_private_address;
 use self::web::{pool, sink, site};
 use super::check::{self, Marks, Places};
 use super::problem::Problems;
@@ -117,6 +120,8 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     archive::retention(r, &mut root, &mut recording.keep, &companies, &pools);
     let callers = callers(r, &mut root, &companies);
     let sinks = tables(r, &mut root, "sink", &mut places.sinks, |r, s, m| sink(r, s, &node.data_dir, m));
+    let exports = tables(r, &mut root, "export", &mut places.exports, export::export);
+    export::of_companies(r, &exports, &places.exports, &companies, keeping.notify.smtp.is_some());
     let archives = archive::archives(r, &mut root);
     r.end(root);
 
@@ -141,6 +146,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         keeping,
         callers,
         sinks,
+        exports: exports.into_iter().map(Arc::new).collect(),
         archives,
     };
     check::across(r, &config, &places);
@@ -201,6 +207,9 @@ fn http<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: &mut Places)
         token: token.optional(),
         trusted_proxies: proxies.into_iter().map(|(proxy, _)| proxy).collect(),
         users: users(r, &mut s),
+        sign_in: r.boolean(&mut s, "sign_in").or(false),
+        session_idle: duration(r, &mut s, "session_idle", MINUTE, 30 * DAY).or(8 * 60 * MINUTE),
+        session_max: duration(r, &mut s, "session_max", MINUTE, 365 * DAY).or(7 * DAY),
     };
     if let (true, None) = (!http.users.is_empty() && !places.http_token_is_bad, &http.token) {
         r.problem(

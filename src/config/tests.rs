@@ -226,6 +226,7 @@ fn commented_values_are_the_defaults() {
         "static_pools",
         "overflow_pool",
         "database",
+        "score_card",
     ];
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest)

@@ -12,11 +12,14 @@ use crate::core::agent::{Flow, NameId};
 use crate::core::auth::server::Users;
 use crate::core::locate::Names;
 use crate::ids::E164;
+use crate::time::Wall;
 
 /// Numbers and trunks of one configuration. Immutable.
 #[derive(Debug)]
 pub struct Directory {
     numbers: HashMap<E164, Owner, foldhash::fast::RandomState>,
+    /// Numbers of shared stocks: who may have had them.
+    shared: HashMap<E164, Arc<[Owner]>, foldhash::fast::RandomState>,
     /// By number; of several, those of a company first.
     callers: HashMap<E164, Vec<Arc<KnownCaller>>, foldhash::fast::RandomState>,
     trunks: HashMap<IpNet, Arc<Trunk>, foldhash::fast::RandomState>,
@@ -54,6 +57,7 @@ impl Directory {
                 numbers.insert(number.clone(), owner);
             }
         }
+        let shared = sharers(config, &companies);
         let mut callers: HashMap<E164, Vec<Arc<KnownCaller>>, _> =
             HashMap::with_capacity_and_hasher(config.callers.len(), foldhash::fast::RandomState::default());
         for caller in &config.callers {
@@ -84,12 +88,26 @@ impl Directory {
         }
         let bars_transports = config.trunks.iter().any(|trunk| trunk.transports.is_limited());
         let users = Users::of(config);
-        Directory { numbers, callers, trunks, lengths, by_address, by_name, users, bars_transports }
+        Directory { numbers, shared, callers, trunks, lengths, by_address, by_name, users, bars_transports }
     }
 
     /// Whose number this is; `None`: none of ours.
     pub fn owner_of(&self, number: &E164) -> Option<&Owner> {
         self.numbers.get(number)
+    }
+
+    /// Whose number it is for this caller. A number of a shared stock goes from one company to another, and who called
+    /// it before still means the first: `called_before` says when a company's number was last dialled by them, if ever.
+    pub fn owner_for(&self, number: &E164, called_before: impl Fn(&str) -> Option<Wall>) -> Option<&Owner> {
+        let shared = self.shared.get(number).map(|owners| &**owners).unwrap_or_default();
+        let last = |owner: &&Owner| called_before(&owner.company.name);
+        let before = shared.iter().filter(|owner| last(owner).is_some()).max_by_key(last);
+        let owner = self.owner_of(number);
+        match before {
+            // The pool may have changed within the company.
+            Some(before) => owner.filter(|owner| owner.company.name == before.company.name).or(Some(before)),
+            None => owner,
+        }
     }
 
     /// The trunk that a packet from `source` belongs to, by the longest prefix. An IPv4-mapped IPv6 address is its IPv4
@@ -156,6 +174,32 @@ impl Directory {
     pub fn number_count(&self) -> usize {
         self.numbers.len()
     }
+}
+
+/// Owners by number of a shared stock: one for each company that takes from it.
+fn sharers(
+    config: &Config,
+    companies: &HashMap<&str, &Arc<Company>>,
+) -> HashMap<E164, Arc<[Owner]>, foldhash::fast::RandomState> {
+    let mut shared = HashMap::default();
+    for stock in &config.keeping.stocks {
+        let mut owners: Vec<Owner> = Vec::new();
+        for pool in &config.pools {
+            let grow = config.keeping.grow.get(&pool.name).and_then(|grow| grow.shared_stock.as_ref());
+            let takes = grow.is_some_and(|taken| taken.name == stock.name);
+            if let Some(company) = companies.get(pool.company.as_str()).filter(|_| takes)
+                && !owners.iter().any(|owner| owner.company.name == pool.company)
+            {
+                owners.push(Owner { company: Arc::clone(company), pool: Arc::clone(pool) });
+            }
+        }
+        let owners: Arc<[Owner]> = owners.into();
+        // One company's own has no strangers.
+        if owners.len() > 1 {
+            shared.extend(stock.numbers.iter().map(|number| (number.clone(), Arc::clone(&owners))));
+        }
+    }
+    shared
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod archive;
 pub mod cloud;
 pub mod keeper;
+pub mod work;
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -614,6 +615,8 @@ pub enum Body {
     DefenceBanned(BanData),
     /// Of pools that manage themselves, and of their numbers.
     Keeper(Box<keeper::KeeperEvent>),
+    /// What people did: work on calls, users, exports.
+    Work(Box<work::WorkEvent>),
     LeaseGranted(Arc<LeaseData>),
     LeaseRenewed(Arc<LeaseData>),
     LeaseReleased(Arc<LeaseData>),
@@ -748,6 +751,7 @@ impl Body {
             Body::FraudSuspected(_) => "leaseline.fraud.suspected",
             Body::DefenceBanned(_) => "leaseline.defence.banned",
             Body::Keeper(event) => event.kind(),
+            Body::Work(event) => event.kind(),
             Body::LeaseGranted(_) => "leaseline.lease.granted",
             Body::LeaseRenewed(_) => "leaseline.lease.renewed",
             Body::LeaseReleased(_) => "leaseline.lease.released",

@@ -62,6 +62,13 @@ pub enum Class {
     Overflow,
 }
 
+impl Class {
+    /// The number is the visitor's, or shared by few: not one of a channel that everybody sees.
+    pub const fn is_of_visitors(self) -> bool {
+        matches!(self, Class::Free | Class::SoftHeld | Class::Shared)
+    }
+}
+
 /// What kind of device shows the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

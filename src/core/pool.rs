@@ -12,8 +12,8 @@
 //! Which number a new visitor gets is decided by what a confusion would cost ([`choose`]). When every number is on a
 //! page, the visitor joins a number of visitors of the same campaign (`shared`). When there is none, the page shows the
 //! static number of the visitor's source, else the overflow number, else keeps the real one (`pool_exhausted`, counted per
-//! pool). The step is told on the lease ([`Class`]); a static number is no lease: it is shown to all alike, nothing is held,
-//! and a call to it is attributed to its channel.
+//! pool). The step is told on the lease ([`Class`]); one of a static number takes nothing from anybody ([`display`]), and a
+//! call to it is attributed to its channel.
 //!
 //! Which of a site's pools a visit may have a number of, and in which order, the catalogue says ([`Selector`]).
 //!
@@ -27,6 +27,7 @@
 //! Everything is O(1) or O(log n) in the number of numbers, except snapshots and reconfiguration.
 
 mod choose;
+mod display;
 mod leasing;
 mod params;
 mod reconfigure;
@@ -56,6 +57,7 @@ use crate::limits;
 use crate::time::{Mono, Now, Wakeup};
 
 use choose::{Face, Kin};
+use display::{Display, Visit};
 use shelf::{Place, Shelf};
 
 pub use restore::Record;
@@ -67,8 +69,6 @@ pub struct Allocator {
     rules: Rules,
     rng: ChaCha12Rng,
     pools: Vec<Pool>,
-    /// Site → its pools in the order of the configuration, then those of its company that name no site.
-    sites: HashMap<String, Vec<usize>>,
     /// Which of them a visit may have a number of.
     selector: Selector,
     /// What is shown when they have none.
@@ -84,6 +84,9 @@ pub struct Allocator {
     visitors: HashMap<VisitorKey, usize>,
     /// Visitor → the number that remembers them, once their right is over.
     former: HashMap<VisitorKey, usize>,
+    /// Static numbers on pages, and whose pages these are.
+    displays: HashMap<LeaseId, Display>,
+    shown_to: HashMap<VisitorKey, LeaseId>,
     timers: BTreeSet<(Mono, Timer)>,
     /// Counts numbers being left: the order of the shelves.
     left: u64,
@@ -164,6 +167,7 @@ enum Phase {
 enum Timer {
     Right(usize),
     Slot(usize),
+    Display(LeaseId),
 }
 
 impl Allocator {
@@ -174,7 +178,6 @@ impl Allocator {
             rules,
             rng: ChaCha12Rng::from_seed(seed),
             pools: Vec::new(),
-            sites: HashMap::new(),
             selector: Selector::default(),
             fallbacks: Fallbacks::default(),
             slots: Vec::new(),
@@ -184,6 +187,8 @@ impl Allocator {
             leases: HashMap::new(),
             visitors: HashMap::new(),
             former: HashMap::new(),
+            displays: HashMap::new(),
+            shown_to: HashMap::new(),
             timers: BTreeSet::new(),
             left: 0,
             forecast: Arc::default(),
@@ -199,7 +204,7 @@ impl Allocator {
             Some(id) if is_visitor_id(&id) => id,
             _ => format!("{:032x}", self.draw()),
         };
-        let none = |code, visitor_id| NoNumber { code, visitor_id, instead: None };
+        let none = |code, visitor_id| NoNumber { code, visitor_id };
         if !self.selector.knows(&ask.site) {
             return Err(none("unknown_site", visitor_id));
         }
@@ -217,7 +222,7 @@ impl Allocator {
             let stays = !moves || self.rights[right].pinned.is_some_and(|pinned| pinned > now.mono);
             if stays {
                 let lease = self.touch(now, right, Some(session), out);
-                return Ok(Granted { shared: lease.shared, lease, swap: true, returning: true });
+                return Ok(Granted { shared: lease.shared, lease, swap: true, returning: true, reason: None });
             }
             let _ = self.release(now, self.rights[right].lease.lease_id, out);
         }
@@ -241,21 +246,29 @@ impl Allocator {
             }
             Some(_) => None,
         };
-        let Some((slot, returning)) = chosen else {
-            return Err(self.refuse(&pools, &source, ask.instead, visitor_id));
-        };
         let page = Page { device: ask.device, region: ask.region, ..Page::default() };
+        let Some((slot, returning)) = chosen else {
+            let company = self.pools[pools[0]].company.clone();
+            let visit = Visit { company, site: ask.site, visitor_id, session, page };
+            return self.refuse(now, &pools, (&source, ask.instead), visit, out);
+        };
+        if let Some(display) = self.displayed_to(key, &visitor_id) {
+            self.end_display(now, display, true, out);
+        }
         // Somebody else sees the number that was theirs: from now on this one is.
         if let Some(right) = right {
             self.forget_right(right);
         }
         let lease = self.grant(now, slot, (ask.site, visitor_id), (session, page), out);
-        Ok(Granted { shared: lease.shared, lease, swap: true, returning })
+        Ok(Granted { shared: lease.shared, lease, swap: true, returning, reason: None })
     }
 
     /// The number is still on the page. Revives a lease that was released or lapsed, as long as it is held and nobody
     /// else sees the number.
     pub fn renew(&mut self, now: Now, id: LeaseId, out: &mut Vec<Output>) -> Result<Arc<Lease>, Refused> {
+        if self.is_display(id) {
+            return Ok(self.redisplay(now, id, None, out));
+        }
         let right = self.right_by_id(id)?;
         if self.is_theirs(right) { Ok(self.touch(now, right, None, out)) } else { Err(Refused::UnknownLease) }
     }
@@ -263,6 +276,9 @@ impl Allocator {
     /// The visitor left the page; the hold begins. Releasing twice is the same as once. Who has just tapped the number
     /// is dialling it, and keeps it until the pin ends.
     pub fn release(&mut self, now: Now, id: LeaseId, out: &mut Vec<Output>) -> Result<Arc<Lease>, Refused> {
+        if let Some(lease) = self.end_display(now, id, true, out) {
+            return Ok(lease);
+        }
         let key = self.right_by_id(id)?;
         let right = &self.rights[key];
         if let Phase::Left { .. } = right.phase {
@@ -290,12 +306,15 @@ impl Allocator {
     /// on the lease. A visitor who is seen again has their number again, as long as nobody else has it. A sign extends
     /// neither the lease nor the hold, but for a tap, which pins the number.
     pub fn signal(&mut self, now: Now, id: LeaseId, name: &str, out: &mut Vec<Output>) -> Result<(), Refused> {
-        let key = self.right_by_id(id)?;
         if !(1..=limits::SIGNAL_NAME).contains(&name.len())
             || !name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
         {
             return Err(Refused::BadSignal);
         }
+        if self.is_display(id) {
+            return self.display_signal(now, id, name, out);
+        }
+        let key = self.right_by_id(id)?;
         if self.rights[key].signals >= limits::LEASE_SIGNALS {
             return Err(Refused::TooManySignals);
         }
@@ -349,6 +368,7 @@ impl Allocator {
                         None => {}
                     }
                 }
+                Timer::Display(id) => self.display_timeout(now, id, out),
             }
         }
     }
@@ -362,6 +382,7 @@ impl Allocator {
                 Phase::Left { .. } => "a hold ends",
             },
             Timer::Slot(_) => "a last holder is forgotten",
+            Timer::Display(_) => "a static number's page lapses",
         };
         Some((at, why))
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::core::attribution::Model;
 use crate::io::lease_feed::feed_numbers;
 use crate::io::model::load_model;
 use crate::io::signalling::Command;
@@ -31,29 +32,36 @@ impl Daemon {
         warn_of_regions(&new);
         keep_what_needs_a_restart(&self.config.load_full(), &mut new);
         new.sip.calls_max = new.sip.calls_max.min(self.engine.calls_max());
+        let model = self.take_model(&new);
         self.written = new;
-        self.put_in_force().await;
+        self.put_in_force(model).await;
+    }
+
+    /// The model of attribution, as its file is now.
+    fn take_model(&self, new: &Config) -> Option<Arc<Model>> {
+        let read = load_model(new)
+            .inspect_err(|error| tracing::error!(%error, "the model of attribution cannot be read, the old one stays"));
+        let model = read.ok()?;
+        self.allocator.set_forecast(model.forecast());
+        Some(model)
     }
 
     /// Pools have other numbers than before: calls to them are known, and visitors get them.
     pub(super) async fn take_pools(&mut self) {
-        self.put_in_force().await;
+        self.put_in_force(None).await;
         tracing::info!("the pools' new numbers are in force");
     }
 
-    async fn put_in_force(&mut self) {
+    /// With another model of attribution, if there is one.
+    async fn put_in_force(&mut self, model: Option<Arc<Model>>) {
         let mut new = self.written.clone();
         self.pools.configure(&mut new);
         let new = Arc::new(new);
-        let mut settings = self.settings.successor(Arc::clone(&new));
-        match load_model(&new) {
-            Ok(model) => {
-                self.allocator.set_forecast(model.forecast());
-                settings = settings.with_model(model);
-            }
-            Err(error) => tracing::error!(%error, "the model of attribution cannot be read, the old one stays"),
-        }
-        self.settings = Arc::new(settings);
+        let settings = self.settings.successor(Arc::clone(&new));
+        self.settings = Arc::new(match model {
+            Some(model) => settings.with_model(model),
+            None => settings,
+        });
         self.say(Command::Reload(Arc::clone(&self.settings)));
         self.allocator.reconfigure(&new);
         if let (Some(feed), Some(rules)) = (&self.feed, &new.lease_feed) {
@@ -62,7 +70,11 @@ impl Daemon {
         for bad in self.sinks.apply(&new.sinks).await {
             tracing::error!(%bad, "this sink is not running");
         }
+        for bad in self.exports.apply(Arc::clone(&new)).await {
+            tracing::error!(%bad, "this export is not running");
+        }
         self.messages.set_bytes_max(new.trace.memory);
+        self.index.configure(&new);
         self.config.store(new);
     }
 }

@@ -13,7 +13,7 @@ pub mod keys;
 pub(in crate::io) mod opus;
 mod pack;
 mod place;
-mod s3;
+pub(in crate::io) mod s3;
 mod stamp;
 mod stamps;
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::io::clock;
 use crate::io::journal::Journal;
 use crate::io::metrics::Metrics;
 
-use mail::Mailer;
+pub(in crate::io) use mail::Mailer;
 use provider::Providers;
 
 /// Between two looks.

@@ -48,6 +48,7 @@ use crate::time::{Mono, Now};
 pub use crypt::{Locked, Recipients};
 pub use files::{Disk, Files, RawFile};
 pub use offline::{Offline, sidecar_text, wav_name};
+pub(in crate::io) use repair::sealed;
 pub use repair::{Recovered, find, repair};
 pub use verify::{Finding, Verified, verify_recordings};
 

@@ -11,7 +11,6 @@ pub mod guard;
 mod files;
 mod forget;
 mod jsonl;
-mod sign;
 #[cfg(test)]
 mod tests;
 mod webhook;
@@ -35,7 +34,7 @@ use crate::io::journal::Journal;
 use crate::limits;
 
 pub use webhook::BadWebhook;
-pub(in crate::io) use webhook::Webhook;
+pub(in crate::io) use webhook::{Webhook, failure_code, retry_after};
 
 use files::{Cursor, CursorFile, DeadLetters};
 

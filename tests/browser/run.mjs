@@ -149,17 +149,17 @@ try {
   });
 
   await check('the console lists the call and plays it', async () => {
-    await browser.open(`${base}/`);
-    await browser.until('a call', 'return document.querySelector("tr.link")');
-    assert.match(await browser.run('return document.querySelector("tr.link").innerText'), /yandex.direct · kitchens/i);
-    await browser.click('tr.link a');
-    await browser.until('the card', 'return document.querySelector(".call h1")');
-    assert.match(await browser.run('return location.search'), /call=[0-9a-f]{32}/);
-    await browser.until('the recording', 'const a = document.querySelector(".call audio"); return a && a.readyState >= 1');
+    await browser.open(`${base}/calls`);
+    assert.match(await browser.run('return document.querySelector("main tbody tr").innerText'), /yandex.direct · kitchens/i);
+    await browser.click('a.row');
+    await browser.run('document.querySelector(".player audio").preload = "metadata"');
+    await browser.until('the recording', 'const a = document.querySelector(".player audio"); return a && a.readyState >= 1');
+    assert.match(await browser.run('return location.pathname'), /\/calls\/[0-9a-f]{32}$/);
+    assert.equal(await browser.run('return document.querySelectorAll(".wave path").length'), 2, 'both voices');
     await picture('console');
-    for (const view of ['live', 'numbers', 'events']) {
-      await browser.open(`${base}/?view=${view}`);
-      await browser.until(view, 'return document.querySelector("main h1") && !document.querySelector("main [role=alert]")');
+    for (const page of ['/', '/live', '/numbers', '/events']) {
+      await browser.open(base + page);
+      await browser.until(page, 'return document.querySelector("main h1")');
     }
     await browser.until('an event', 'return document.querySelector(".events summary")');
   });

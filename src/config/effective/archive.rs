@@ -37,13 +37,17 @@ pub(super) fn write_archives(out: &mut Writer, archives: &[S3]) {
         out.table("[[archive]]");
         out.text("kind", "s3");
         out.text("name", &archive.name);
-        out.text("endpoint", &archive.endpoint);
-        out.text("bucket", &archive.bucket);
-        out.text("region", &archive.region);
-        out.plain("path_style", archive.path_style);
-        out.text("prefix", &archive.prefix);
-        out.text("access_key", MASK);
-        out.text("secret_key", MASK);
+        write_storage(out, archive);
         out.plain("keep_local", archive.keep_local);
     }
+}
+
+pub(super) fn write_storage(out: &mut Writer, storage: &S3) {
+    out.text("endpoint", &storage.endpoint);
+    out.text("bucket", &storage.bucket);
+    out.text("region", &storage.region);
+    out.plain("path_style", storage.path_style);
+    out.text("prefix", &storage.prefix);
+    out.text("access_key", MASK);
+    out.text("secret_key", MASK);
 }

@@ -20,6 +20,7 @@ pub(super) fn write_grow(out: &mut Writer, grow: &Grow) {
     out.plain("per_day_max", grow.per_day_max);
     out.option("spend_max", grow.spend_max);
     out.list("stock", ranges(&grow.stock));
+    out.option("shared_stock", grow.shared_stock.as_ref().map(|stock| &stock.name));
     out.option("provider", grow.provider.as_ref());
     out.option("price", grow.price);
     out.option("currency", grow.currency.as_ref());
@@ -40,6 +41,12 @@ pub(super) fn write_keeping(out: &mut Writer, keeping: &Keeping) {
         out.plain("allow_private", provider.allow_private);
         out.text("timeout", duration_text(provider.timeout));
         out.list("countries", &provider.countries);
+    }
+    for stock in &keeping.stocks {
+        out.table("[[stock]]");
+        out.text("name", &stock.name);
+        out.list("numbers", ranges(&stock.numbers));
+        out.text("quarantine", duration_text(stock.quarantine));
     }
     out.table("[notify]");
     out.list("to", &keeping.notify.to);

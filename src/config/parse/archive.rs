@@ -107,41 +107,35 @@ pub(super) fn archives<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> Ve
         let kind = choice_found(r, &mut s, "kind", &[("s3", ())]);
         r.required(&s, "kind", kind, "\"s3\"");
         let name = r.text(&mut s, "name", value::name).or("s3".to_owned());
-        let endpoint = r.text(&mut s, "endpoint", value::http_url);
-        let endpoint = r.required(&s, "endpoint", endpoint, "where the storage is, like \"https://s3.example.com\"");
-        let bucket = r.text(&mut s, "bucket", |text| value::printable(text, 255));
-        let bucket = r.required(&s, "bucket", bucket, "the name of a bucket that is there");
-        let region = r.text(&mut s, "region", |text| value::printable(text, 64)).or("us-east-1".to_owned());
-        let path_style = r.boolean(&mut s, "path_style").or(true);
-        let prefix = r.text(&mut s, "prefix", |text| value::printable(text, 512)).or(String::new());
-        let access_key = r.secret(&mut s, "access_key", "access_key_file");
-        let access_key = r.required(&s, "access_key", access_key, "the key's name (or `access_key_file`)");
-        let secret_key = r.secret(&mut s, "secret_key", "secret_key_file");
-        let secret_key = r.required(&s, "secret_key", secret_key, "the key itself (or `secret_key_file`)");
         let keep_local = r.boolean(&mut s, "keep_local").or(true);
         if archives.iter().any(|archive| archive.name == name) {
             r.problem(s.place(), format!("the name `{name}` is taken; give each archive a `name` of its own"));
         }
+        let storage = storage(r, &mut s, name, keep_local);
         if archives.len() >= limits::ARCHIVES {
             r.problem(s.place(), "more archives than are used");
-        } else if let (Some(endpoint), Some(bucket), Some(access_key), Some(secret_key)) =
-            (endpoint, bucket, access_key, secret_key)
-        {
-            let secret_key = Secret(secret_key);
-            let access_key: Arc<str> = access_key;
-            archives.push(S3 {
-                name,
-                endpoint,
-                bucket,
-                region,
-                path_style,
-                prefix,
-                access_key,
-                secret_key,
-                keep_local,
-            });
+        } else {
+            archives.extend(storage);
         }
         r.end(s);
     }
     archives
+}
+
+/// Where a storage is, and what opens it.
+pub(super) fn storage<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, name: String, keep_local: bool) -> Option<S3> {
+    let endpoint = r.text(s, "endpoint", value::http_url);
+    let endpoint = r.required(s, "endpoint", endpoint, "where the storage is, like \"https://s3.example.com\"");
+    let bucket = r.text(s, "bucket", |text| value::printable(text, 255));
+    let bucket = r.required(s, "bucket", bucket, "the name of a bucket that is there");
+    let region = r.text(s, "region", |text| value::printable(text, 64)).or("us-east-1".to_owned());
+    let path_style = r.boolean(s, "path_style").or(true);
+    let prefix = r.text(s, "prefix", |text| value::printable(text, 512)).or(String::new());
+    let access_key = r.secret(s, "access_key", "access_key_file");
+    let access_key = r.required(s, "access_key", access_key, "the key's name (or `access_key_file`)");
+    let secret_key = r.secret(s, "secret_key", "secret_key_file");
+    let secret_key = r.required(s, "secret_key", secret_key, "the key itself (or `secret_key_file`)");
+    let (endpoint, bucket, secret_key) = (endpoint?, bucket?, Secret(secret_key?));
+    let access_key: Arc<str> = access_key?;
+    Some(S3 { name, endpoint, bucket, region, path_style, prefix, access_key, secret_key, keep_local })
 }

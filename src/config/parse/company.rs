@@ -13,6 +13,8 @@ use crate::limits;
 
 pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut Marks) -> Option<Company> {
     let name = named(r, s, marks);
+    let time_zone = r.text(s, "time_zone", time_zone).optional();
+    let said = r.text(s, "currency", currency).optional();
     let Ways { forward_to, strategy } = ways(r, s, marks);
     let status = |text: &toml::de::DeValue<'_>| {
         let code = text.as_integer().and_then(|n| n.as_str().parse::<u16>().ok());
@@ -31,7 +33,13 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
     let total = duration(r, s, "ring_timeout_total", SECOND, 60 * MINUTE);
     let siprec = r.text(s, "siprec", value::name);
     marks.note("siprec", &siprec);
+    let tracking = super::pool::tracking(r, s);
+    let of_tracking = || tracking.currency.as_deref().and_then(|text| currency(text).ok());
+    let schedule = schedule(r, s);
+    let of_schedule = || schedule.as_ref().map(|schedule| schedule.zone.clone());
     let company = Company {
+        time_zone: time_zone.or_else(of_schedule).unwrap_or_else(|| "UTC".to_owned()),
+        currency: said.or_else(of_tracking).unwrap_or_else(|| "EUR".to_owned()),
         forward_to,
         strategy,
         busy: overflow(r, s, "busy", marks),
@@ -40,7 +48,7 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         rules: rules(r, s, marks),
         // The last one that has destinations, as in `Company::every_destination`.
         decide: decide(r, s, marks),
-        schedule: schedule(r, s),
+        schedule,
         ring_timeout,
         ring_timeout_total: total.or(ring_timeout.max(limits::RING_TOTAL)),
         final_statuses,
@@ -55,10 +63,23 @@ pub(super) fn company<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &m
         siprec: None,
         transfer: within::of_company(r, s),
         limits: company_limits(r, s),
-        tracking: super::pool::tracking(r, s),
+        tracking,
+        work: super::work::work(r, s),
         name: name?,
     };
     Some(company)
+}
+
+fn time_zone(text: &str) -> Result<String, String> {
+    let known = jiff::tz::TimeZone::get(text).is_ok();
+    known
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("`{}` is not a time zone; write it like \"Europe/London\"", text.escape_debug()))
+}
+
+fn currency(text: &str) -> Result<String, String> {
+    let is_code = text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
+    is_code.then(|| text.to_owned()).ok_or_else(|| "must be a code of ISO 4217, like EUR".to_owned())
 }
 
 /// `[company.busy]`, `[company.no_answer]`: destinations that come after the others.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::super::keeper::{Grow, Hygiene, Keeping, MailSecurity, Notify, Provider, SelfTest, Smtp};
+use super::super::keeper::{Grow, Hygiene, Keeping, MailSecurity, Notify, Provider, SelfTest, Smtp, Stock};
 use super::super::read::{Found, Reader, Section};
 use super::super::{Company, Pool, PoolKind, Secret, value};
 use super::web::{http_header, names_private_address};
@@ -31,6 +31,7 @@ pub(super) fn grow<'t>(r: &mut Reader<'t>, pool: &mut Section<'_, 't>) -> Option
 
 fn grow_keys<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Grow {
     let stock = r.list(s, "stock", |text| value::range(text, limits::NUMBERS)).or(Vec::new());
+    let shared_stock = r.text(s, "shared_stock", value::name).optional();
     let grow = Grow {
         enabled: r.boolean(s, "enabled").or(false),
         window: duration(r, s, "window", SECOND, DAY).or(HOUR),
@@ -44,6 +45,8 @@ fn grow_keys<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Grow {
         per_day_max: small(r.integer(s, "per_day_max", 1..limits::NUMBERS as u64 + 1).or(10)),
         spend_max: r.text(s, "spend_max", money).optional(),
         stock: stock.into_iter().flat_map(|(numbers, _)| numbers).collect(),
+        shared_stock: shared_stock
+            .map(|name| Arc::new(Stock { name, numbers: Vec::new(), quarantine: Duration::ZERO })),
         provider: r.text(s, "provider", value::name).optional(),
         price: r.text(s, "price", money).optional(),
         currency: r.text(s, "currency", value::currency).optional(),
@@ -69,13 +72,24 @@ fn grow_keys<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>) -> Grow {
 pub(super) fn keeping<'t>(
     r: &mut Reader<'t>,
     root: &mut Section<'_, 't>,
-    grows: BTreeMap<String, (Grow, super::Place)>,
+    mut grows: BTreeMap<String, (Grow, super::Place)>,
     pools: &[Pool],
     companies: &[Company],
 ) -> Keeping {
     let providers = providers(r, root);
     let taken: HashSet<&E164> = pools.iter().flat_map(|pool| &pool.numbers).collect();
-    let mut stocked: HashSet<&E164> = HashSet::new();
+    let stocks = stocks(r, root, &taken);
+    for (grow, place) in grows.values_mut() {
+        let Some(named) = &grow.shared_stock else { continue };
+        match stocks.iter().find(|stock| stock.name == named.name) {
+            Some(stock) => grow.shared_stock = Some(Arc::clone(stock)),
+            None => {
+                let message = format!("`grow.shared_stock`: there is no stock `{}`; add a [[stock]]", named.name);
+                r.problem(place, message);
+            }
+        }
+    }
+    let mut stocked: HashSet<&E164> = stocks.iter().flat_map(|stock| &stock.numbers).collect();
     for (name, (grow, place)) in &grows {
         if let Some(pool) = pools.iter().find(|pool| pool.name == *name)
             && let Err(message) = can_grow(pool, grow, &providers)
@@ -95,10 +109,42 @@ pub(super) fn keeping<'t>(
     Keeping {
         grow: grows.into_iter().map(|(name, (grow, _))| (name, Arc::new(grow))).collect(),
         providers,
+        stocks,
         notify: notify(r, root),
         hygiene,
         self_test,
     }
+}
+
+/// `[[stock]]`: numbers for pools of any company. `taken`: those of the pools.
+fn stocks<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, taken: &HashSet<&E164>) -> Vec<Arc<Stock>> {
+    let mut stocks: Vec<Arc<Stock>> = Vec::new();
+    for mut s in r.sections(root, "stock") {
+        let name = r.text(&mut s, "name", value::name);
+        let name = r.required(&s, "name", name, "a name for it, like \"city\"");
+        let numbers = r.list(&mut s, "numbers", |text| value::range(text, limits::NUMBERS)).or(Vec::new());
+        let numbers: Vec<E164> = numbers.into_iter().flat_map(|(numbers, _)| numbers).collect();
+        let quarantine = duration(r, &mut s, "quarantine", DAY, 400 * DAY).or(30 * DAY);
+        if let Some(name) = name {
+            let mut seen: HashSet<&E164> = stocks.iter().flat_map(|stock| &stock.numbers).collect();
+            let twice = numbers.iter().find(|number| taken.contains(number) || !seen.insert(number));
+            if let Some(number) = twice {
+                let message =
+                    format!("`stock.numbers`: {number} stands elsewhere, too; a number belongs to one pool, once");
+                r.problem(s.place(), message);
+            } else if numbers.is_empty() || numbers.len() > limits::NUMBERS {
+                r.problem(s.place(), format!("has no numbers, or more than {}", limits::NUMBERS));
+            } else if stocks.iter().any(|known| known.name == name) {
+                r.problem(s.place(), format!("the name `{name}` is taken; give each stock a `name` of its own"));
+            } else if stocks.len() >= limits::PROVIDERS {
+                r.problem(s.place(), "more stocks than are used");
+            } else {
+                stocks.push(Arc::new(Stock { name, numbers, quarantine }));
+            }
+        }
+        r.end(s);
+    }
+    stocks
 }
 
 /// Whether more numbers of this pool's kind can be had at all; else why not.
@@ -107,7 +153,7 @@ fn can_grow(pool: &Pool, grow: &Grow, providers: &[Arc<Provider>]) -> Result<(),
         return Err("`grow` is for dynamic pools: a static one has the numbers of its channel".to_owned());
     }
     let Some(name) = &grow.provider else {
-        if grow.enabled && grow.stock.is_empty() {
+        if grow.enabled && grow.stock.is_empty() && grow.shared_stock.is_none() {
             let message = "`grow.enabled`: these numbers are your own, and there is nobody to get more from; name a \
                            `provider`, or give a `stock`";
             return Err(message.to_owned());
@@ -244,7 +290,7 @@ fn self_test<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>) -> SelfTest {
     self_test
 }
 
-fn addresses<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, key: &'static str) -> Vec<String> {
+pub(super) fn addresses<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, key: &'static str) -> Vec<String> {
     match r.list(s, key, address) {
         Found::Is(list, place) => {
             if list.len() > limits::RECIPIENTS {

@@ -144,7 +144,7 @@ pub(super) fn sink<'t>(
 }
 
 /// The operator wrote the address out: then it is meant.
-pub(super) fn names_private_address(url: &url::Url) -> bool {
+pub(in super::super) fn names_private_address(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(a)) => a.is_private() || a.is_loopback() || a.is_link_local(),
         Some(url::Host::Ipv6(a)) => a.is_loopback() || a.is_unique_local() || a.is_unicast_link_local(),

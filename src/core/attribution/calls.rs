@@ -80,6 +80,11 @@ impl CallMemory {
         self.callers.get(caller_key(company, caller))
     }
 
+    /// When this caller last called the company by this number, as far as its last calls go.
+    pub fn dialled(&self, company: &str, caller: &str, number: &E164) -> Option<Wall> {
+        self.known(company, caller).filter(|known| known.numbers.contains(number)).map(|known| known.last)
+    }
+
     pub(super) fn joined(&self, company: &str, visitor: &str) -> Option<&Joined> {
         self.visitors.get(caller_key(company, visitor))
     }
@@ -93,7 +98,7 @@ impl CallMemory {
     pub(super) fn background(&self, number: &E164, now: Wall, usual: f64) -> f64 {
         let Some(began) = self.began else { return usual };
         let (calls, since) = self.numbers.get(number).map_or((0.0, began), |noise| (noise.calls, noise.since));
-        let watched = super::weigh::seconds(now, since);
+        let watched = now.seconds_since(since);
         (usual * NOISE_PRIOR + calls) / (NOISE_PRIOR + watched)
     }
 

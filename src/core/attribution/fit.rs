@@ -33,6 +33,8 @@ const FADING: usize = 2;
 /// What was seen, as learning needs it.
 #[derive(Clone, Debug, Default)]
 pub struct Observer {
+    /// Whose bins count.
+    shape: Model,
     open: HashMap<LeaseId, Open, foldhash::fast::FixedState>,
     /// Who left each number, in the order of leaving.
     left: HashMap<E164, Vec<Gone>, foldhash::fast::FixedState>,
@@ -111,6 +113,13 @@ impl Observer {
         self.began.get_or_insert(at);
         self.ended = self.ended.max(at);
         match body {
+            // A call to a static number is its channel's: whoever saw it says nothing.
+            Body::LeaseGranted(lease)
+            | Body::LeaseRenewed(lease)
+            | Body::LeaseReleased(lease)
+            | Body::LeaseExpired(lease)
+            | Body::LeaseSignal { lease, .. }
+                if !lease.class.is_of_visitors() => {}
             Body::LeaseGranted(lease) => self.on_shown(at, lease, true),
             Body::LeaseRenewed(lease) => self.on_shown(at, lease, false),
             Body::LeaseReleased(lease) | Body::LeaseExpired(lease) => self.on_left(lease),
@@ -149,7 +158,7 @@ impl Observer {
         if let Some(open) = self.open.remove(&lease.lease_id) {
             self.looked(&open, left);
         }
-        let stay = stay_bin(left.millis_since(lease.granted_at) as f64 / 1_000.0);
+        let stay = stay_bin(left.seconds_since(lease.granted_at));
         let gone = Gone { lease: lease.lease_id, at: left, device: device_index(lease.page.device), stay };
         self.left.entry(lease.number.clone()).or_default().push(gone);
     }
@@ -173,11 +182,11 @@ impl Observer {
     /// A page was looked at in one way until then.
     fn looked(&mut self, open: &Open, until: Wall) {
         let view = View { device: open.lease.page.device, is_hidden: open.is_hidden }.index();
-        let tables = Model::default().shown;
+        let tables = &self.shape.shown;
         if self.shown.is_empty() {
             self.shown = tables.iter().map(|table| vec![0.0; table.bins()]).collect();
         }
-        let age = |at: Wall| at.millis_since(open.lease.granted_at) as f64 / 1_000.0;
+        let age = |at: Wall| at.seconds_since(open.lease.granted_at);
         if let (Some(table), Some(seconds)) = (tables.get(view), self.shown.get_mut(view)) {
             table.spread(age(open.since), age(until), 1.0, seconds);
         }
@@ -214,10 +223,10 @@ impl Observer {
     }
 
     fn waited(&mut self, last: Option<Wall>, until: Wall) {
-        let again = Model::default().again;
+        let again = &self.shape.again;
         self.again.resize(again.bins(), 0.0);
         if let Some(last) = last {
-            again.spread(0.0, until.millis_since(last) as f64 / 1_000.0, 1.0, &mut self.again);
+            again.spread(0.0, until.seconds_since(last), 1.0, &mut self.again);
         }
     }
 
@@ -290,18 +299,18 @@ impl Observer {
             signs: self.signs,
             again: self.again.clone(),
             numbers: self.left.len() as f64,
-            seconds: self.ended.millis_since(began) as f64 / 1_000.0,
+            seconds: self.ended.seconds_since(began),
         };
         seen.shown.resize_with(View::COUNT, || vec![0.0; model.shown[0].bins()]);
         seen.again.resize(model.again.bins(), 0.0);
         for last in self.callers.values() {
-            let until = self.ended.millis_since(*last) as f64 / 1_000.0;
+            let until = self.ended.seconds_since(*last);
             model.again.spread(0.0, until, 1.0, &mut seen.again);
         }
         for gone in self.left.values() {
             for (index, one) in gone.iter().enumerate() {
                 let until = gone.get(index + limits::LEASE_PAST).map_or(self.ended, |later| later.at);
-                let watched = until.millis_since(one.at) as f64 / 1_000.0;
+                let watched = until.seconds_since(one.at);
                 model.left[one.device].spread(0.0, watched, 1.0, &mut seen.left[one.device]);
                 seen.stays[one.stay] += 1.0;
             }

@@ -63,7 +63,7 @@ impl Forecast {
 
     /// How much likelier than others this visitor calls, once they have left.
     pub fn weight(&self, lease: &Lease) -> f64 {
-        let stay = stay_bin(lease.left_at().millis_since(lease.granted_at) as f64 / 1_000.0);
+        let stay = stay_bin(lease.left_at().seconds_since(lease.granted_at));
         let source = self.sources.get(&Source::of(&lease.session).source).copied().unwrap_or(1.0);
         self.stay[stay] * source
     }

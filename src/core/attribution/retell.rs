@@ -58,6 +58,11 @@ impl Retelling {
     }
 
     fn apply(&mut self, change: &Change) {
+        let (Change::Active(lease) | Change::Ended(lease)) = change else { return };
+        // The table knows nothing of static numbers.
+        if !lease.class.is_of_visitors() {
+            return;
+        }
         self.revision += 1;
         self.table.apply(change, self.revision);
     }

@@ -80,12 +80,6 @@ impl Scale {
     }
 }
 
-/// Seconds between two times as the journal has them, in milliseconds: so a decision told again is the same. Never
-/// negative: clocks of two nodes differ.
-pub(super) fn seconds(now: Wall, then: Wall) -> f64 {
-    (now.0.div_euclid(1_000) - then.0.div_euclid(1_000)).max(0) as f64 / 1_000.0
-}
-
 /// How far the clocks of two nodes may be apart before a lease of a stale table counts as run out.
 const CLOCK_GUARD: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -147,7 +141,7 @@ fn reasons(
     lease: &Lease,
     is_active: bool,
 ) -> Vec<Part> {
-    let since = |then: Wall| seconds(now, then);
+    let since = |then: Wall| now.seconds_since(then);
     let source = model.source(&Source::of(&lease.session).source);
     let mut parts = Vec::with_capacity(2);
     let mut add = |why: Why, hazards: &super::Hazards, age: f64, factor: f64| {
@@ -163,7 +157,7 @@ fn reasons(
         }
     } else {
         let device = device_index(lease.page.device);
-        let stay = stay_bin(seconds(lease.left_at(), lease.granted_at));
+        let stay = stay_bin(lease.left_at().seconds_since(lease.granted_at));
         if let Some(left) = model.left.get(device) {
             add(Why::Left(device, stay), left, since(lease.left_at()), source * model.stay[stay]);
         }
@@ -216,7 +210,7 @@ fn history(
 /// A known caller calls again as whoever they were taken for, and as nobody if they were nobody. People dial numbers that
 /// they have seen.
 fn remember(model: &Model, now: Wall, known: &Known, number: &E164, scale: &mut Scale) {
-    let age = seconds(now, known.last);
+    let age = now.seconds_since(known.last);
     let Some(bin) = model.again.bin(age) else { return };
     let rate = model.again.rate(bin);
     let has_dialled = known.numbers.contains(number);

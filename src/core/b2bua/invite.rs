@@ -76,14 +76,19 @@ impl B2bua {
     ) -> Result<NewCall, Reject> {
         let settings = Arc::clone(&self.settings);
         let written = number::candidates(dialled, trunk.country.as_deref(), &trunk.prefix);
+        // Whoever it is will be admitted below, or not; here it only matters whom they called before.
+        let identity = identity::admit(trunk, invite);
+        let caller = identity.as_ref().ok().and_then(|identity| identity.number.as_deref());
+        let calls = &self.attributor.calls;
         let owned = written.into_iter().find_map(|number: E164| {
-            let owner = settings.directory.owner_of(&number)?.clone();
+            let before = |company: &str| calls.dialled(company, caller?, &number);
+            let owner = settings.directory.owner_for(&number, before)?.clone();
             Some((number, owner.company, owner.pool))
         });
         self.is_search(now, trunk, dialled, owned.is_some());
         let (number, company, pool) = owned.ok_or(Reject::new(404, "number_unknown"))?;
         let offer = read_offer(invite, trunk, &settings)?;
-        let identity = identity::admit(trunk, invite)?;
+        let identity = identity?;
         let stir = identity.vouched(trunk, &self.certificates.fetched, invite, &number, now.wall)?;
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
         let caller_region = identity.number.as_deref().and_then(|number| settings.regions.of(number));

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::keeper::{KeeperEvent, Reads};
+use super::work::WorkEvent;
 use super::{
     AlarmData, ArchivedData, BanData, Body, CallData, CatalogueData, DamageData, DayClosedData, DayStampedData,
     ErasedData, Event, FraudData, HoldData, PauseData, PlayedData, ProbeData, RecordingData, RefusedData, SilentData,
@@ -114,9 +115,10 @@ pub fn from_json(text: &str) -> Result<(EventId, Event), BadEvent> {
             let Dropped { count } = read(text)?;
             Body::EventsDropped { count }
         }
-        kind => match KeeperEvent::read(kind, Text(text)) {
-            Some(read) => Body::Keeper(Box::new(read?)),
-            None => return Err(BadEvent::UnknownType),
+        kind => match (KeeperEvent::read(kind, Text(text)), WorkEvent::read(kind, Text(text))) {
+            (Some(read), _) => Body::Keeper(Box::new(read?)),
+            (None, Some(read)) => Body::Work(Box::new(read?)),
+            (None, None) => return Err(BadEvent::UnknownType),
         },
     };
     Ok((head.id, Event { time: head.time, subject: head.subject.into_owned(), body }))
@@ -177,6 +179,7 @@ enum Data<'a> {
     Ban(&'a BanData),
     Catalogue(&'a CatalogueData),
     Keeper(&'a KeeperEvent),
+    Work(&'a WorkEvent),
     Lease(&'a Lease),
     Signal(SignalWritten<'a>),
     Started(Started<'a>),
@@ -208,6 +211,7 @@ fn data(body: &Body) -> Data<'_> {
         Body::DefenceBanned(ban) => Data::Ban(ban),
         Body::CatalogueChanged(change) => Data::Catalogue(change),
         Body::Keeper(event) => Data::Keeper(event),
+        Body::Work(event) => Data::Work(event),
         Body::LeaseGranted(lease)
         | Body::LeaseRenewed(lease)
         | Body::LeaseReleased(lease)
@@ -549,6 +553,7 @@ pub(crate) mod tests {
             }),
         ];
         bodies.extend(keeper);
+        bodies.extend(crate::core::event::work::every().into_iter().map(|event| Body::Work(Box::new(event))));
         bodies
     }
 

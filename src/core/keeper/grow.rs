@@ -163,7 +163,8 @@ impl Keeper {
 
     /// Numbers of the stock that are nobody's yet.
     fn stock_of<'a>(&'a self, rules: &'a Grow) -> impl Iterator<Item = E164> + 'a {
-        rules.stock.iter().filter(|number| !self.pools.values().any(|book| book.has(number))).cloned()
+        let shared = rules.shared_stock.iter().flat_map(|stock| &stock.numbers);
+        rules.stock.iter().chain(shared).filter(|number| !self.pools.values().any(|book| book.has(number))).cloned()
     }
 
     /// Numbers that visitors may get.
@@ -370,6 +371,7 @@ impl Grow {
             per_day_max: 0,
             spend_max: None,
             stock: Vec::new(),
+            shared_stock: None,
             provider: None,
             price: None,
             currency: None,
@@ -383,12 +385,13 @@ impl Grow {
 }
 
 fn switched(pool: &str, company: &str, rules: &Grow) -> SwitchedData {
+    let has_stock = !rules.stock.is_empty() || rules.shared_stock.is_some();
     SwitchedData {
         pool: pool.to_owned(),
         company: company.to_owned(),
         enabled: rules.enabled,
         by: "configuration".to_owned(),
-        source: rules.provider.clone().filter(|_| rules.stock.is_empty()).unwrap_or_else(|| STOCK.to_owned()),
+        source: rules.provider.clone().filter(|_| !has_stock).unwrap_or_else(|| STOCK.to_owned()),
         numbers_max: rules.numbers_max as u64,
         per_day_max: rules.per_day_max as u64,
         spend_max: rules.spend_max,

@@ -250,7 +250,10 @@ impl Keeper {
             let Some(pool) = self.pools.get(&leaving.data.pool) else { continue };
             let Some(rules) = &pool.rules else { continue };
             let last = self.numbers.books.get(number).and_then(|book| book.last_call);
-            if leaving.release.is_some() || now < last.unwrap_or(leaving.since).max(leaving.since) + rules.quiet {
+            // Of a shared stock the next who has it may be another company.
+            let shared = rules.shared_stock.as_ref().filter(|stock| stock.numbers.contains(number));
+            let quiet = rules.quiet.max(shared.map_or(Duration::ZERO, |stock| stock.quarantine));
+            if leaving.release.is_some() || now < last.unwrap_or(leaving.since).max(leaving.since) + quiet {
                 continue;
             }
             let source = pool.added.iter().find(|added| added.number == *number).map(|added| added.source.as_str());

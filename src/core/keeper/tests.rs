@@ -1,5 +1,7 @@
 //! The machine in virtual time, with a journal that is a list: a restart reads it again.
 
+mod stock;
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -31,7 +33,12 @@ struct World {
 }
 
 fn config(grow: &str) -> Config {
-    let text = format!(
+    let text = config_text(grow);
+    Config::parse(&text, "test", Path::new("")).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn config_text(grow: &str) -> String {
+    format!(
         r#"
 [[company]]
 name = "acme"
@@ -68,8 +75,7 @@ enabled = true
 to = "127.0.0.1:5060"
 from = "+442079460999"
 "#
-    );
-    Config::parse(&text, "test", Path::new("")).unwrap_or_else(|problems| panic!("{problems}"))
+    )
 }
 
 impl World {

@@ -83,7 +83,7 @@ impl Face {
         };
         let differs = self.kin.region != 0 && new.region != 0 && self.kin.region != new.region;
         let told_apart = if differs { OTHER_REGION } else { 1.0 };
-        let calls = self.weight * told_apart * forecast.beyond(now.millis_since(self.left) as f64 / 1_000.0);
+        let calls = self.weight * told_apart * forecast.beyond(now.seconds_since(self.left));
         (calls, cost)
     }
 }

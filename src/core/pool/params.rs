@@ -5,11 +5,11 @@
 use smallvec::SmallVec;
 
 use super::choose::Kin;
-use super::{Allocator, NoNumber, Place};
+use super::{Allocator, Granted, NoNumber, Output, Place, Visit};
 use crate::config::Binding;
 use crate::core::lease::Class;
 use crate::core::source::Source;
-use crate::time::Wall;
+use crate::time::{Now, Wall};
 
 impl Allocator {
     /// A number for this visit: of the first of these pools that has one, then one that others of its campaign see.
@@ -28,27 +28,31 @@ impl Allocator {
         binding == Some(Binding::Params) && right.kin.campaign != new.campaign
     }
 
-    /// No number for this visit: what it sees instead, counted at the pool that it would have had a number of.
+    /// No number of its own for this visit: what it sees instead, counted at the pool that it would have had a number of.
     pub(super) fn refuse(
         &mut self,
+        now: Now,
         pools: &[usize],
-        source: &Source,
-        why: Option<&'static str>,
-        visitor_id: String,
-    ) -> NoNumber {
-        let instead = {
+        (source, why): (&Source, Option<&'static str>),
+        visit: Visit,
+        out: &mut Vec<Output>,
+    ) -> Result<Granted, NoNumber> {
+        let shown = {
             let names: SmallVec<[&str; 4]> = pools.iter().map(|&pool| &*self.pools[pool].name).collect();
             self.fallbacks.behind(names.iter().copied(), source)
         };
+        let code = why.unwrap_or("pool_exhausted");
+        let none = NoNumber { code, visitor_id: visit.visitor_id.clone() };
+        let granted = shown.and_then(|shown| self.display(now, shown, visit, out));
         if let Some(pool) = pools.first().map(|&first| &mut self.pools[first]) {
             pool.exhausted += u64::from(why.is_none());
-            match instead.as_ref().map(|shown| shown.class) {
+            match granted.as_ref().map(|granted| granted.lease.class) {
                 Some(Class::SourceStatic) => pool.source_static += 1,
                 Some(_) => pool.overflow += 1,
                 None => {}
             }
         }
-        NoNumber { code: why.unwrap_or("pool_exhausted"), visitor_id, instead }
+        granted.map(|granted| Granted { reason: Some(code), ..granted }).ok_or(none)
     }
 
     fn choose_for_campaign(&self, now: Wall, pool: usize, new: &Kin) -> Option<usize> {

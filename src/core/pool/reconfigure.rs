@@ -33,7 +33,9 @@ impl Allocator {
         self.selector = Selector::new(&leased, sites);
         self.fallbacks = Fallbacks::new(pools);
         self.pools = dynamic.iter().map(|pool| Pool::new(pool, &before)).collect();
-        self.sites = sites.iter().map(|site| (site.name.clone(), pools_of(site, &self.pools))).collect();
+        let is_static = |pool: &&Arc<config::Pool>| pool.kind == PoolKind::Static;
+        let shown = pools.iter().filter(is_static).flat_map(|pool| &pool.numbers).collect();
+        self.end_displays_but(now, &shown, out);
         let mut owner: HashMap<&E164, usize> = HashMap::new();
         for (index, pool) in dynamic.iter().enumerate() {
             for number in &pool.numbers {
@@ -162,10 +164,4 @@ fn sharers_max(pool: &config::Pool) -> u64 {
         Binding::Visitor => limits::LEASE_SHARERS as u64,
         Binding::Params => limits::PARAMS_SHARERS,
     }
-}
-
-fn pools_of(site: &config::Site, pools: &[Pool]) -> Vec<usize> {
-    let own = pools.iter().enumerate().filter(|(_, pool)| pool.site.as_deref() == Some(&site.name));
-    let common = pools.iter().enumerate().filter(|(_, pool)| pool.site.is_none() && pool.company == site.company);
-    own.chain(common).map(|(index, _)| index).collect()
 }

@@ -13,10 +13,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::choose::{Face, Kin};
-use super::{Allocator, Output, Phase, Rules, event, visitor_key};
+use super::{Allocator, Output, Phase, Rules, VisitorKey, event, visitor_key};
 use crate::core::event::Body;
 use crate::core::lease::{Change, Entry, Lease};
-use crate::ids::E164;
+use crate::ids::{E164, LeaseId};
 use crate::time::{Now, Wall};
 
 /// What one journal record says about a lease.
@@ -59,8 +59,13 @@ impl Allocator {
     /// each lease that lapsed while we were away.
     pub fn restore(&mut self, now: Now, records: impl Iterator<Item = Record>, out: &mut Vec<Output>) {
         let mut entries: HashMap<E164, Entry> = HashMap::new();
+        // Of two leases of a visitor within one tick of the clock the later word counts.
+        let mut newest: HashMap<VisitorKey, LeaseId> = HashMap::new();
         for Record { live, lease } in records {
             if self.is_ours(&lease) {
+                if live {
+                    newest.insert(visitor_key(&lease.site, &lease.visitor_id), lease.lease_id);
+                }
                 let entry = entries.entry(lease.number.clone()).or_default();
                 let change = if live { Change::Active(lease) } else { Change::Ended(lease) };
                 *entry = std::mem::take(entry).after(&change);
@@ -75,7 +80,11 @@ impl Allocator {
             }
         }
         // The newest word of a visitor counts: on the page before held, left last before left earlier.
-        claims.sort_by_key(|claim| std::cmp::Reverse((claim.live, claim.lease.seen_at, claim.lease.lease_id.0)));
+        let is_newest =
+            |lease: &Lease| newest.get(&visitor_key(&lease.site, &lease.visitor_id)) == Some(&lease.lease_id);
+        claims.sort_by_key(|Claim { live, lease, .. }| {
+            std::cmp::Reverse((*live, lease.seen_at, is_newest(lease), lease.lease_id.0))
+        });
         for claim in claims {
             self.restore_claim(now, claim);
         }

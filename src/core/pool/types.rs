@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::core::catalogue::Static;
 use crate::core::event::{Event, Session};
 use crate::core::lease::{Change, Device, Lease};
 use crate::ids::E164;
@@ -49,9 +48,12 @@ pub struct Granted {
     pub swap: bool,
     /// The visitor had this number already.
     pub returning: bool,
+    /// Why it is a static one ([`Class::SourceStatic`](crate::core::lease::Class), `Overflow`): `pool_exhausted`, or what
+    /// the question said.
+    pub reason: Option<&'static str>,
 }
 
-/// No number of their own: the page shows a static one, or keeps the real one.
+/// No number: the page keeps the real one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoNumber {
     /// `unknown_site`, `no_pool` (the site has no dynamic pool here), `no_pool_fits`, `pool_exhausted`, or what the question
@@ -59,8 +61,6 @@ pub struct NoNumber {
     pub code: &'static str,
     /// To be remembered by the page all the same.
     pub visitor_id: String,
-    /// A static number to be shown all the same.
-    pub instead: Option<Static>,
 }
 
 /// Why a renewal, release or signal was refused.

@@ -13,6 +13,10 @@ impl Allocator {
     /// Adds to the session of a lease, and is a sign of the visitor. A lease that is only held keeps its session: its
     /// visitor has left, and what comes now was sent before.
     pub fn update(&mut self, now: Now, id: LeaseId, session: Session, out: &mut Vec<Output>) -> Result<(), Refused> {
+        if let Some(known) = self.displayed(id) {
+            self.redisplay(now, id, Some(merged(known, bounded(session))), out);
+            return Ok(());
+        }
         let right = self.right_by_id(id)?;
         if matches!(self.rights[right].phase, Phase::OnPage { .. }) {
             let known = Session::clone(&self.rights[right].lease.session);

@@ -173,7 +173,7 @@ impl Measured {
     }
 
     fn is_ours(&self, lease: &Lease) -> bool {
-        lease.site == self.site && lease.granted_at >= self.from
+        lease.site == self.site && lease.granted_at >= self.from && lease.class.is_of_visitors()
     }
 }
 

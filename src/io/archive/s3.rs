@@ -3,17 +3,19 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 use reqwest::header::{CONTENT_LENGTH, ETAG};
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use sha2::Sha256;
 
 use crate::config::S3;
+use crate::io::sinks::guard::{Guard, GuardedResolver};
 use crate::limits;
 
 /// A signed request is good for so long.
@@ -23,7 +25,7 @@ const CHECKSUM: &str = "x-amz-checksum-sha256";
 
 /// One bucket, and how to ask for it.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(in crate::io) struct Store {
     bucket: Bucket,
     credentials: Credentials,
     client: Client,
@@ -33,7 +35,7 @@ pub(super) struct Store {
 
 /// Why a request did not do what it was to do. The text is a stable code.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(in crate::io) enum Failure {
     #[error("unreachable")]
     Unreachable,
     #[error("status_{0}")]
@@ -60,11 +62,23 @@ impl Store {
     /// # Errors
     /// A sentence that says what is wrong with the configuration.
     pub(super) fn new(rules: &S3) -> Result<Store, String> {
+        Store::build(rules, Client::builder())
+    }
+
+    /// The same, with addresses judged before they are connected to.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the configuration.
+    pub(in crate::io) fn guarded(rules: &S3, guard: Guard) -> Result<Store, String> {
+        Store::build(rules, Client::builder().dns_resolver(Arc::new(GuardedResolver::system(guard))))
+    }
+
+    fn build(rules: &S3, client: ClientBuilder) -> Result<Store, String> {
         // Another part of the daemon may have chosen it already; the first choice stands.
         let _chosen_before = rustls::crypto::ring::default_provider().install_default();
         let style = if rules.path_style { UrlStyle::Path } else { UrlStyle::VirtualHost };
         let bucket = Bucket::new(rules.endpoint.clone(), style, rules.bucket.clone(), rules.region.clone());
-        let client = Client::builder()
+        let client = client
             .user_agent(concat!("Leaseline/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .no_proxy()
@@ -90,7 +104,12 @@ impl Store {
 
     /// Stores a file, and asks what was stored. `sha256`: what the file must have (hexadecimal digits); nothing is sent
     /// when it has something else. Gives size and hash.
-    pub(super) async fn put(&self, name: &str, file: &Path, sha256: Option<&str>) -> Result<(u64, String), Failure> {
+    pub(in crate::io) async fn put(
+        &self,
+        name: &str,
+        file: &Path,
+        sha256: Option<&str>,
+    ) -> Result<(u64, String), Failure> {
         let path = file.to_path_buf();
         let whole = tokio::task::spawn_blocking(move || read(&path)).await.map_err(io::Error::other)??;
         let hash = crate::core::archive::merkle::hex(&whole.sha256);

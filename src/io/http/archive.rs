@@ -15,6 +15,7 @@ use super::access::Caller;
 use super::problem::Problem;
 use super::{AppState, body, calls};
 use crate::core::event::{Body, Event, PlayedData};
+use crate::core::rights::Right;
 use crate::ids::CallId;
 use crate::io::archive::{Archive, Erasure, NotDone, Subject};
 use crate::io::clock;
@@ -139,6 +140,21 @@ pub(super) async fn erase(
     let why = reason(&why)?;
     if why.trim().is_empty() {
         return Err(body::bad_parameter("why", "a reason, which stays in the tombstone"));
+    }
+    // A caller and a visitor may be known to several companies.
+    let company = match call_id {
+        Some(call) => state.company_of(call).await,
+        None => None,
+    };
+    let may = match (call_id, company) {
+        _ if who.rights.may_everywhere(Right::Erase) => true,
+        (Some(_), Some(company)) if who.rights.may_in(Right::Erase, &company) => true,
+        (Some(_), _) => return Err(Problem::not_found("unknown_call", "There is no such call.")),
+        (None, _) => false,
+    };
+    if !may {
+        let detail = "Only who may erase in all companies erases by caller or visitor.";
+        return Err(Problem::forbidden("not_allowed", detail));
     }
     let subject = match (call_id, caller, visitor_id) {
         (Some(call), None, None) => Subject::Call(call),

@@ -37,16 +37,19 @@ static VERSIONED_PATH: LazyLock<String> = LazyLock::new(|| {
     let hash: String = Sha256::digest(PAGE_SCRIPT.bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     format!("/leaseline.{hash}.js")
 });
-static CONSOLE: Asset = asset("console.html", HTML, include_bytes!("../../web/console.html"));
 static DEMO: Asset = asset("demo.html", HTML, include_bytes!("../../web/demo.html"));
 static OPENAPI: Asset = asset("openapi.json", "application/json", include_bytes!("../../web/openapi.json"));
 
 /// What `/assets/{file}` knows.
-static ASSETS: [Asset; 7] = [
+static ASSETS: [Asset; 11] = [
     asset("base.css", CSS, include_bytes!("../../web/base.css")),
     asset("ui.js", SCRIPT, include_bytes!("../../web/ui.js")),
-    asset("console.css", CSS, include_bytes!("../../web/console.css")),
-    asset("console.js", SCRIPT, include_bytes!("../../web/console.js")),
+    asset("console.css", CSS, include_bytes!("../../web/console/console.css")),
+    asset("console.js", SCRIPT, include_bytes!("../../web/console/console.js")),
+    asset("live.js", SCRIPT, include_bytes!("../../web/console/live.js")),
+    asset("player.js", SCRIPT, include_bytes!("../../web/console/player.js")),
+    asset("poll.js", SCRIPT, include_bytes!("../../web/console/poll.js")),
+    asset("setup.js", SCRIPT, include_bytes!("../../web/setup.js")),
     asset("demo.css", CSS, include_bytes!("../../web/demo.css")),
     asset("demo.js", SCRIPT, include_bytes!("../../web/demo.js")),
     asset("icon.svg", "image/svg+xml", include_bytes!("../../web/icon.svg")),
@@ -100,11 +103,6 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
         let refused = quality.trim().strip_prefix("q=").is_some_and(|q| q.parse::<f32>() == Ok(0.0));
         name.trim().eq_ignore_ascii_case("gzip") && !refused
     })
-}
-
-/// `GET /`.
-pub(super) async fn console(headers: HeaderMap) -> Response {
-    CONSOLE.answer(&headers, "no-cache")
 }
 
 /// `GET /demo`.

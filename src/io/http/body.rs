@@ -18,9 +18,7 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Pro
 /// The same, of a body of at most so many bytes.
 pub(super) async fn read_up_to<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, Problem> {
     let is_form = is_form(&request)?;
-    let bytes = tokio::time::timeout(limits::HTTP_BODY_TIME, collect(request, most)).await.map_err(|_| {
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "The body did not arrive within ten seconds.")
-    })??;
+    let bytes = bytes(request, most).await?;
     if is_form {
         let fields = url::form_urlencoded::parse(&bytes);
         let object = fields.map(|(key, value)| (key.into_owned(), Value::String(value.into_owned()))).collect();
@@ -81,6 +79,13 @@ fn is_form(request: &Request) -> Result<bool, Problem> {
             "Send application/json, text/plain with JSON in it, or a form.",
         )),
     }
+}
+
+/// A body as it is, of at most so many bytes.
+pub(super) async fn bytes(request: Request, most: usize) -> Result<Vec<u8>, Problem> {
+    tokio::time::timeout(limits::HTTP_BODY_TIME, collect(request, most)).await.map_err(|_| {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "The body did not arrive within ten seconds.")
+    })?
 }
 
 async fn collect(request: Request, most: usize) -> Result<Vec<u8>, Problem> {

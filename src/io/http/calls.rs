@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -10,15 +11,17 @@ use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::access::Caller;
 use super::problem::Problem;
-use super::{AppState, body};
+use super::{AppState, body, events};
+use crate::core::rights::{Companies, Right};
 use crate::ids::CallId;
-use crate::io::calls::{CallDetail, CallView, Calls, Filter};
+use crate::io::index::{CallDetail, Filter, IndexError};
 use crate::limits;
 use crate::time::Wall;
 
 /// What `GET /v1/calls` may be asked.
-pub(super) const PARAMETERS: [&str; 16] = [
+pub(super) const PARAMETERS: [&str; 29] = [
     "company",
     "pool",
     "number",
@@ -35,10 +38,34 @@ pub(super) const PARAMETERS: [&str; 16] = [
     "in_progress",
     "cursor",
     "limit",
+    "content",
+    "term",
+    "label",
+    "quality",
+    "first",
+    "confidence_min",
+    "confidence_max",
+    "region",
+    "talk_min",
+    "talk_max",
+    "missed",
+    "waiting",
+    "agent",
 ];
 
 /// `GET /v1/calls`: newest first.
-pub(super) async fn list(State(state): State<Arc<AppState>>, request: Request) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(
+    State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
+    let filter = filter(&request, &caller)?;
+    let page = state.index.ask(move |reader| reader.calls(&filter)).await.map_err(unanswered)?;
+    Ok(Json(json!({ "calls": page.calls, "next_cursor": page.next })))
+}
+
+/// The query of the request, within what the caller sees.
+pub(super) fn filter(request: &Request, who: &Caller) -> Result<Filter, Problem> {
     let [
         company,
         pool,
@@ -56,13 +83,34 @@ pub(super) async fn list(State(state): State<Arc<AppState>>, request: Request) -
         in_progress,
         cursor,
         limit,
-    ] = body::query(&request, PARAMETERS)?;
+        content,
+        term,
+        label,
+        quality,
+        first,
+        confidence_min,
+        confidence_max,
+        region,
+        talk_min,
+        talk_max,
+        missed,
+        waiting,
+        agent,
+    ] = body::query(request, PARAMETERS)?;
     let limit = body::limit(limit, 50)?.min(limits::CALLS_PAGE);
-    let filter = Filter {
+    let has_digits = |text: &String| text.chars().any(|c| c.is_ascii_digit());
+    if !who.rights.shows_numbers() && (caller.is_some() || q.as_ref().is_some_and(has_digits)) {
+        // Whoever may ask for a number digit by digit has it in the end.
+        let detail = "Numbers are masked for you, so calls cannot be looked for by their caller.";
+        return Err(Problem::forbidden("numbers_hidden", detail));
+    }
+    Ok(Filter {
+        scope: scope(who.rights.companies(Right::Calls)),
         company,
         pool,
         number,
         caller,
+        q,
         outcome: one_of(outcome, "outcome")?,
         since: since.map(|text| time(&text, "since", Duration::ZERO)).transpose()?,
         // A date counts whole.
@@ -72,40 +120,53 @@ pub(super) async fn list(State(state): State<Arc<AppState>>, request: Request) -
         source,
         medium,
         campaign,
-        in_progress: in_progress
-            .map(|text| text.parse().map_err(|_| body::bad_parameter("in_progress", "true or false")))
-            .transpose()?,
+        content,
+        term,
+        in_progress: flag(in_progress, "in_progress")?,
+        // An empty parameter asks for nothing; `none` is how to ask for calls without one.
+        label: label.map(|label| if label == "none" { String::new() } else { label }),
+        quality: flag(quality, "quality")?,
+        first: flag(first, "first")?,
+        confidence_min: body::number(confidence_min, "confidence_min")?,
+        confidence_max: body::number(confidence_max, "confidence_max")?,
+        region,
+        talk_min: body::number(talk_min, "talk_min")?,
+        talk_max: body::number(talk_max, "talk_max")?,
+        missed: flag(missed, "missed")?,
+        waiting: flag(waiting, "waiting")?,
+        agent,
         cursor: cursor
             .map(|text| text.parse().map_err(|_| body::bad_parameter("cursor", "`next_cursor` of the page before")))
             .transpose()?,
         limit: Some(limit),
-    };
-    let (calls, next) = search(&state.calls, filter, q.as_deref().map(digits), limit);
-    Ok(Json(json!({ "calls": calls, "next_cursor": next })))
+    })
 }
 
 /// `GET /v1/calls/{id}`: the call, and its events as they stand in the journal.
 pub(super) async fn one(
     State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<CallDetail>, Problem> {
     let id = call_id(id)?;
-    let (calls, journal) = (state.calls.clone(), state.journal.clone());
-    let detail = tokio::task::spawn_blocking(move || calls.detail(&journal, id))
-        .await
-        .map_err(std::io::Error::other)
-        .and_then(|detail| detail)
-        .map_err(|error| Problem::internal("journal_unreadable", &error))?
-        .ok_or_else(unknown)?;
+    let detail = state.index.ask(move |reader| reader.detail(id)).await.map_err(unanswered)?;
+    let mut detail = detail.ok_or_else(unknown)?;
+    let company = detail.view.call.company.clone();
+    detail.events.retain(|event| events::may_see_of(&caller, event, Some(&company)));
     Ok(Json(detail))
 }
 
 /// `GET /v1/calls/live`.
-pub(super) async fn live(State(state): State<Arc<AppState>>, request: Request) -> Result<Json<Value>, Problem> {
+pub(super) async fn live(
+    State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
     let [company, pool] = body::query(&request, ["company", "pool"])?;
     let mut calls = state.live.list();
     calls.retain(|call| {
-        company.as_ref().is_none_or(|company| *company == call.company)
+        caller.rights.may_in(Right::Calls, &call.company)
+            && company.as_ref().is_none_or(|company| *company == call.company)
             && pool.as_ref().is_none_or(|pool| *pool == call.pool)
     });
     Ok(Json(json!({ "calls": calls })))
@@ -118,9 +179,9 @@ pub(super) async fn hangup(
 ) -> Result<StatusCode, Problem> {
     let id = call_id(id)?;
     if !state.live.has(id) {
-        return Err(match state.calls.get(id) {
-            Some(_) => Problem::new(StatusCode::CONFLICT, "call_ended", "This call is over."),
-            None => unknown(),
+        return Err(match state.knows(id).await {
+            true => Problem::new(StatusCode::CONFLICT, "call_ended", "This call is over."),
+            false => unknown(),
         });
     }
     if !state.live.hangup(id) {
@@ -130,44 +191,43 @@ pub(super) async fn hangup(
     Ok(StatusCode::ACCEPTED)
 }
 
+impl AppState {
+    /// There was, or is, such a call.
+    pub(super) async fn knows(&self, call: CallId) -> bool {
+        self.index.ask(move |reader| reader.knows(call)).await.unwrap_or(false)
+    }
+}
+
+/// As the index wants it.
+pub(super) fn scope(companies: Companies) -> Option<Vec<String>> {
+    match companies {
+        Companies::All => None,
+        Companies::Only(these) => Some(these.iter().map(|company| company.to_string()).collect()),
+    }
+}
+
+/// Why the index gave no answer, for who asked.
+pub(super) fn unanswered(error: IndexError) -> Problem {
+    match error {
+        IndexError::Busy => Problem::unavailable("index_busy", "Too many questions at once.", 1),
+        IndexError::Building => Problem::unavailable("index_building", "The index is being made from the journal.", 5),
+        IndexError::Bad(detail) => Problem::bad_request("bad_parameter", detail),
+        IndexError::Journal(error) => Problem::internal("journal_unreadable", &error),
+        IndexError::Sql(error) => Problem::internal("index_unreadable", &error),
+    }
+}
+
 /// The id in the path. A text that is no id names no call.
 pub(super) fn call_id(id: Result<Path<String>, PathRejection>) -> Result<CallId, Problem> {
     id.ok().and_then(|Path(text)| text.parse().ok()).ok_or_else(unknown)
 }
 
-fn unknown() -> Problem {
+pub(super) fn unknown() -> Problem {
     Problem::not_found("unknown_call", "There is no such call.")
 }
 
-/// A page of calls; with `part`, of those in whose number or caller these digits stand.
-fn search(calls: &Calls, mut filter: Filter, part: Option<String>, limit: usize) -> (Vec<CallView>, Option<CallId>) {
-    let Some(part) = part else {
-        let page = calls.list(&filter);
-        return (page.calls, page.next);
-    };
-    let mut found = Vec::new();
-    loop {
-        let page = calls.list(&filter);
-        for view in page.calls {
-            let caller = view.call.caller.as_deref().unwrap_or_default();
-            if digits(caller).contains(&part) || view.call.number.digits().contains(&part) {
-                if found.len() == limit {
-                    let last = found.last().map(|view: &CallView| view.call.call_id);
-                    return (found, last);
-                }
-                found.push(view);
-            }
-        }
-        // The projection is bounded, and so is this walk.
-        filter.cursor = page.next;
-        if filter.cursor.is_none() {
-            return (found, None);
-        }
-    }
-}
-
-fn digits(text: &str) -> String {
-    text.chars().filter(char::is_ascii_digit).collect()
+fn flag(value: Option<String>, name: &str) -> Result<Option<bool>, Problem> {
+    value.map(|text| text.parse().map_err(|_| body::bad_parameter(name, "true or false"))).transpose()
 }
 
 /// RFC 3339, or a date (UTC), whose end is meant when `whole` is a day.

@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::{AppState, body};
 use crate::config::Money;
 use crate::core::catalogue::{NoAnswer, Question, document};
+use crate::core::rights::Right;
 use crate::io::catalogue::{Ask, Orders, Refused, Version, Wanted, What};
 use crate::io::clock;
 use crate::limits;
@@ -80,7 +81,11 @@ pub(super) async fn roll_back(
 }
 
 /// `GET /v1/ledger`: what tracking cost in one month, by company and pool.
-pub(super) async fn ledger(State(state): State<Arc<AppState>>, request: Request) -> Result<Json<Value>, Problem> {
+pub(super) async fn ledger(
+    State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
     let [month, company, pool] = body::query(&request, ["month", "company", "pool"])?;
     let at = match month {
         None => clock::wall(),
@@ -90,10 +95,13 @@ pub(super) async fn ledger(State(state): State<Arc<AppState>>, request: Request)
     let config = state.config.load_full();
     let mut rows = state.ledger.month(&config, at);
     rows.retain(|row| {
-        company.as_ref().is_none_or(|company| row.company == *company)
+        caller.rights.may_in(Right::Leases, &row.company)
+            && company.as_ref().is_none_or(|company| row.company == *company)
             && pool.as_ref().is_none_or(|pool| row.pool == *pool)
     });
-    let companies = config.companies.iter().filter(|one| company.as_ref().is_none_or(|company| one.name == *company));
+    let companies = config.companies.iter().filter(|one| {
+        caller.rights.may_in(Right::Leases, &one.name) && company.as_ref().is_none_or(|company| one.name == *company)
+    });
     let totals: Vec<Value> = companies
         .map(|company| {
             let own = || rows.iter().filter(|row| row.company == company.name);
@@ -150,7 +158,7 @@ fn if_match(headers: &HeaderMap) -> Result<String, Problem> {
     })
 }
 
-fn refused(refused: Refused) -> Problem {
+pub(super) fn refused(refused: Refused) -> Problem {
     match refused {
         Refused::Stale(tag) => Problem::new(
             StatusCode::PRECONDITION_FAILED,
@@ -170,7 +178,7 @@ fn refused(refused: Refused) -> Problem {
 }
 
 /// Asks the daemon's own task, which is the only one that changes the configuration.
-async fn ask<T>(state: &AppState, order: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Problem> {
+pub(super) async fn ask<T>(state: &AppState, order: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Problem> {
     let gone = || Problem::unavailable("catalogue_busy", "The catalogue cannot be asked now.", 1);
     let (answer, answered) = oneshot::channel();
     let orders: &Orders = &state.orders;

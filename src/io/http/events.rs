@@ -3,16 +3,20 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::access::Caller;
 use super::problem::Problem;
 use super::stream::Held;
-use super::{AppState, HEARTBEAT, body};
+use super::{AppState, HEARTBEAT, body, mask};
+use crate::core::rights::Right;
 use crate::io::journal::Record;
 
 /// Records read at a time by one stream.
@@ -20,17 +24,22 @@ const BATCH: usize = 100;
 
 /// `GET /v1/events?after=SEQ[&type=…][&limit=…]`. Each event carries its place as `seq`; a page's `Link` names the next,
 /// and `leaseline-newest` the number of the newest event.
-pub(super) async fn events(State(state): State<Arc<AppState>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn events(
+    State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Problem> {
     let [after, kind, limit] = body::query(&request, ["after", "type", "limit"])?;
     let after = body::number::<u64>(after, "after")?;
     let limit = body::limit(limit, 100)?;
     if accepts(request.headers(), "text/event-stream") {
         let resumed = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-        return follow(&state, resumed.or(after), kind);
+        return follow(&state, caller, resumed.or(after), kind);
     }
     let journal = state.journal.clone();
     let from = after.unwrap_or(0);
-    let (records, next) = tokio::task::spawn_blocking(move || {
+    let sight = Sight::new(&state, caller);
+    let (lines, next) = tokio::task::spawn_blocking(move || {
         let mut found = Vec::new();
         let mut at = from;
         // A rare type may stand far apart: read on, but not for ever in one request.
@@ -39,9 +48,11 @@ pub(super) async fn events(State(state): State<Arc<AppState>>, request: Request)
             let Some(last) = records.last() else { break };
             at = last.seq;
             for record in records {
-                if is_wanted(&record, kind.as_deref()) {
+                if is_wanted(&record, kind.as_deref())
+                    && let Some(line) = sight.whole_or_nothing(&record)
+                {
                     at = record.seq;
-                    found.push(record);
+                    found.push(line);
                     if found.len() == limit {
                         return Ok((found, at));
                     }
@@ -55,7 +66,6 @@ pub(super) async fn events(State(state): State<Arc<AppState>>, request: Request)
     .and_then(|read| read)
     .map_err(|error| Problem::internal("journal_unreadable", &error))?;
 
-    let lines = records.iter().map(numbered);
     let mut response = if accepts(request.headers(), "application/x-ndjson") {
         let mut text = String::new();
         for line in lines {
@@ -65,7 +75,7 @@ pub(super) async fn events(State(state): State<Arc<AppState>>, request: Request)
         ([(header::CONTENT_TYPE, "application/x-ndjson")], text).into_response()
     } else {
         // What stands in the journal is JSON already.
-        let text = format!("[{}]\n", lines.collect::<Vec<_>>().join(",\n"));
+        let text = format!("[{}]\n", lines.join(",\n"));
         ([(header::CONTENT_TYPE, "application/json")], text).into_response()
     };
     if let Ok(link) = HeaderValue::from_str(&format!("</v1/events?after={next}>; rel=\"next\"")) {
@@ -76,8 +86,14 @@ pub(super) async fn events(State(state): State<Arc<AppState>>, request: Request)
 }
 
 /// Server-sent events: `id:` is the journal's number, so a browser that reconnects goes on where it was.
-fn follow(state: &AppState, after: Option<u64>, kind: Option<String>) -> Result<Response, Problem> {
+fn follow(
+    state: &Arc<AppState>,
+    caller: Caller,
+    after: Option<u64>,
+    kind: Option<String>,
+) -> Result<Response, Problem> {
     let place = state.stream_place()?;
+    let sight = Sight::new(state, caller);
     let mut follow = state.journal.follow(after.unwrap_or_else(|| state.journal.last_seq()));
     let (sender, receiver) = mpsc::channel::<Result<Event, Infallible>>(BATCH);
     tokio::spawn(async move {
@@ -93,8 +109,17 @@ fn follow(state: &AppState, after: Option<u64>, kind: Option<String>) -> Result<
                     return;
                 }
             };
-            for record in records.iter().filter(|record| is_wanted(record, kind.as_deref())) {
-                let event = Event::default().id(record.seq.to_string()).data(numbered(record));
+            // Rights may have been taken since.
+            if !sight.holds() {
+                return;
+            }
+            let (sight, kind) = (sight.clone(), kind.clone());
+            let lines = tokio::task::spawn_blocking(move || {
+                let wanted = records.iter().filter(|record| is_wanted(record, kind.as_deref()));
+                wanted.filter_map(|record| Some((record.seq, sight.masked(record)?))).collect::<Vec<_>>()
+            });
+            for (seq, line) in lines.await.unwrap_or_default() {
+                let event = Event::default().id(seq.to_string()).data(line);
                 if sender.send(Ok(event)).await.is_err() {
                     return;
                 }
@@ -139,6 +164,76 @@ pub(super) async fn demo_steps(State(state): State<Arc<AppState>>) -> Result<Res
 
 fn step_event(step: &super::DemoStep) -> Event {
     Event::default().event("step").data(serde_json::to_string(step).unwrap_or_default())
+}
+
+/// What somebody may see of the journal.
+#[derive(Clone)]
+struct Sight {
+    state: Arc<AppState>,
+    caller: Caller,
+    /// Everything, whole.
+    all: bool,
+}
+
+impl Sight {
+    fn new(state: &Arc<AppState>, caller: Caller) -> Sight {
+        let all = Right::ALL.iter().all(|right| caller.rights.may_everywhere(*right));
+        Sight { state: Arc::clone(state), caller, all }
+    }
+
+    /// The event with its number, when it may be seen. Numbers are masked where the answer goes out.
+    fn whole_or_nothing(&self, record: &Record) -> Option<String> {
+        let is_seen = self.all
+            || serde_json::from_str(&record.event).is_ok_and(|event| may_see(&self.state, &self.caller, &event));
+        is_seen.then(|| numbered(record))
+    }
+
+    /// The same with numbers masked: a stream has no way out where that is done.
+    fn masked(&self, record: &Record) -> Option<String> {
+        let line = self.whole_or_nothing(record)?;
+        if self.caller.rights.shows_numbers() { Some(line) } else { mask::masked(line.as_bytes()).ok() }
+    }
+
+    /// Whether the session of a stream that runs is still one, and its rights are as they were.
+    fn holds(&self) -> bool {
+        self.state.still_has(&self.caller)
+    }
+}
+
+/// Whether an event of the journal is this caller's to see. Blocks: whose call an event is of may stand in the index only.
+pub(super) fn may_see(state: &AppState, caller: &Caller, event: &Value) -> bool {
+    let data = &event["data"];
+    let of_call = || state.company_of_blocking(data["call_id"].as_str()?.parse().ok()?);
+    let of_pool = || {
+        let config = state.config.load();
+        let pool = data["pool"].as_str()?;
+        config.pools.iter().find(|known| known.name == pool).map(|pool| pool.company.clone())
+    };
+    let company = data["company"].as_str().filter(|company| !company.is_empty()).map(str::to_owned);
+    may_see_of(caller, event, company.or_else(of_call).or_else(of_pool).as_deref())
+}
+
+/// The same, of an event of this company; `None`: of the node. What is of a company is seen with the right for it there;
+/// what is of the node, with the right for it everywhere.
+pub(super) fn may_see_of(caller: &Caller, event: &Value, company: Option<&str>) -> bool {
+    let right = right_of(event["type"].as_str().unwrap_or_default().trim_start_matches("leaseline."));
+    match company {
+        Some(company) => caller.rights.may_in(right, company),
+        None => caller.rights.may_everywhere(right),
+    }
+}
+
+/// What it takes to see an event of this type.
+fn right_of(kind: &str) -> Right {
+    match kind.split('.').next().unwrap_or_default() {
+        "user" | "report" => Right::Audit,
+        "trunk" | "defence" | "fraud" | "node" | "journal" | "events" | "archive" => Right::Node,
+        "catalogue" => Right::Catalogue,
+        "lease" | "pool" | "number" | "notice" => Right::Leases,
+        "cost" => Right::Reports,
+        "recording" if kind == "recording.played" => Right::Audit,
+        _ => Right::Calls,
+    }
 }
 
 /// The event with its number in the journal: a CloudEvents extension.

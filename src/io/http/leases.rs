@@ -24,7 +24,8 @@ use crate::core::event::Session;
 use crate::core::feed::Gone;
 use crate::core::lease::{Device, Lease, is_visitor_id};
 use crate::core::number;
-use crate::core::pool::{Ask, NoNumber, NumberInfo, NumberState, Refused};
+use crate::core::pool::{Ask, NumberInfo, NumberState, Refused};
+use crate::core::rights::Right;
 use crate::core::source::completed;
 use crate::ids::LeaseId;
 use crate::limits;
@@ -85,7 +86,7 @@ pub(super) async fn acquire(
     let headers = request.headers().clone();
     let AcquireBody { site, mut visitor_id, visit, anonymous, domain, link, device, user_agent } =
         body::read(request).await?;
-    if !access::origin_fits(&state.config.load(), &site, &caller, state.demo.is_some()) {
+    if !access::origin_fits(&state.config.load(), &site, &caller, Right::Lease, state.demo.is_some()) {
         return Err(Problem::forbidden("origin_not_allowed", "This page is not one of the site's `origins`."));
     }
     // A program is no visitor, but it may speak for one.
@@ -119,12 +120,16 @@ pub(super) async fn acquire(
     let ask = Ask { site, visitor_id, session, device, language, region, instead: judged.instead };
     let (visitor_id, answer) = match state.allocator.acquire(ask) {
         Ok(granted) => {
-            if !granted.returning {
+            if !granted.returning && granted.reason.is_none() {
                 state.count_lease(&caller, now);
             }
             let mut answer = lease_body(&state, &granted.lease);
             answer["swap"] = granted.swap.into();
             answer["shared"] = granted.shared.into();
+            answer["class"] = json!(granted.lease.class);
+            if let Some(reason) = granted.reason {
+                answer["reason"] = reason.into();
+            }
             if !anonymous {
                 add_link(&state, &caller, &granted.lease, &mut answer);
             }
@@ -134,7 +139,7 @@ pub(super) async fn acquire(
             return Err(Problem::not_found("unknown_site", "No site of this name is configured."));
         }
         Err(none) => {
-            let answer = without_a_lease(&none);
+            let answer = json!({ "visitor_id": none.visitor_id, "shared": false, "swap": false, "reason": none.code });
             (none.visitor_id, answer)
         }
     };
@@ -158,19 +163,6 @@ fn add_link(state: &AppState, caller: &Caller, lease: &Lease, answer: &mut Value
     if let Some(token) = state.links.token(&lease.site, &lease.visitor_id, Instant::now()) {
         answer["link"] = json!({ "token": token, "hosts": hosts });
     }
-}
-
-/// The visitor sees a static number or the real one: an answer, not an error.
-fn without_a_lease(none: &NoNumber) -> Value {
-    let mut answer = json!({ "visitor_id": none.visitor_id, "shared": false, "swap": false, "reason": none.code });
-    if let Some(shown) = &none.instead {
-        answer["swap"] = true.into();
-        answer["shared"] = true.into();
-        answer["number"] = json!(shown.number);
-        answer["display"] = number::display(&shown.number).into();
-        answer["class"] = json!(shown.class);
-    }
-    answer
 }
 
 /// Staff, crawlers and what a browser fetches ahead: the real number, and nothing is kept of them.
@@ -242,13 +234,18 @@ pub(super) async fn signal(
 }
 
 /// `GET /v1/leases`: leased and held now.
-pub(super) async fn list(State(state): State<Arc<AppState>>, request: Request) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(
+    State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
     let [pool, site, wanted, after, limit] = body::query(&request, ["pool", "site", "state", "after", "limit"])?;
     let wanted = wanted.map(|text| number_state(&text)).transpose()?;
     let limit = body::limit(limit, 100)?;
     let mut leases = state.allocator.leases();
     leases.retain(|(state, lease)| {
-        pool.as_ref().is_none_or(|pool| *pool == lease.pool)
+        caller.rights.may_in(Right::Leases, &lease.company)
+            && pool.as_ref().is_none_or(|pool| *pool == lease.pool)
             && site.as_ref().is_none_or(|site| *site == lease.site)
             && wanted.is_none_or(|wanted| wanted == *state)
             && after.as_ref().is_none_or(|after| lease.number.as_str() > after.as_str())
@@ -269,13 +266,18 @@ pub(super) async fn list(State(state): State<Arc<AppState>>, request: Request) -
 }
 
 /// `GET /v1/numbers`: every number, and who has it.
-pub(super) async fn numbers(State(state): State<Arc<AppState>>, request: Request) -> Result<Json<Value>, Problem> {
+pub(super) async fn numbers(
+    State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
     let [pool, company, wanted, after, limit] = body::query(&request, ["pool", "company", "state", "after", "limit"])?;
     let wanted = wanted.map(|text| number_state(&text)).transpose()?;
     let limit = body::limit(limit, 100)?;
     let mut numbers = state.allocator.numbers();
     numbers.retain(|info| {
-        pool.as_ref().is_none_or(|pool| *pool == info.pool)
+        caller.rights.may_in(Right::Leases, &info.company)
+            && pool.as_ref().is_none_or(|pool| *pool == info.pool)
             && company.as_ref().is_none_or(|company| *company == info.company)
             && wanted.is_none_or(|wanted| wanted == info.state)
             && after.as_ref().is_none_or(|after| info.number.as_str() > after.as_str())
@@ -296,13 +298,18 @@ pub(super) async fn numbers(State(state): State<Arc<AppState>>, request: Request
 }
 
 /// `GET /v1/pools`.
-pub(super) async fn pools(State(state): State<Arc<AppState>>, request: Request) -> Result<Json<Value>, Problem> {
+pub(super) async fn pools(
+    State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
     let [] = body::query(&request, [])?;
     let config = state.config.load();
     let rows: Vec<Value> = state
         .allocator
         .pools()
         .into_iter()
+        .filter(|pool| caller.rights.may_in(Right::Leases, &pool.company))
         .map(|pool| {
             let mut row = json!(pool);
             let configured = config.pools.iter().find(|configured| configured.name == pool.name);
@@ -389,6 +396,11 @@ pub(super) fn within(limit: &RateLimit, caller: &Caller) -> Result<(), Problem> 
     if caller.authorised {
         return Ok(());
     }
+    within_address(limit, caller)
+}
+
+/// Whoever it is.
+pub(super) fn within_address(limit: &RateLimit, caller: &Caller) -> Result<(), Problem> {
     limit.take(caller.address, Instant::now()).map_err(|seconds| Problem {
         retry_after: Some(seconds),
         ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests from this address.")

@@ -120,6 +120,11 @@ impl LiveCalls {
         known && (self.hangup)(call)
     }
 
+    /// Whose call it is, while it is in progress.
+    pub fn company(&self, call: CallId) -> Option<String> {
+        self.lock().get(&call).map(|call| call.company.clone())
+    }
+
     /// Whether the call is in progress.
     pub fn has(&self, call: CallId) -> bool {
         self.lock().contains_key(&call)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -9,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::access::Caller;
 use super::problem::Problem;
 use super::{AppState, body, calls};
 use crate::ids::{CallId, Side};
@@ -21,12 +23,14 @@ use crate::wire::sip;
 /// `GET /v1/calls/{id}/ladder[?format=text]`: every message with its time, direction and text.
 pub(super) async fn ladder(
     State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let id = calls::call_id(id)?;
+    shows(&state, &caller, id).await?;
     let [format] = body::query(&request, ["format"])?;
-    let kept = kept(&state, id)?;
+    let kept = kept(&state, id).await?;
     match format.as_deref() {
         None | Some("json") => Ok(Json(as_json(id, &kept)).into_response()),
         Some("text") => Ok(as_text(&kept).into_response()),
@@ -37,10 +41,12 @@ pub(super) async fn ladder(
 /// `GET /v1/calls/{id}/trace`: a pcap file.
 pub(super) async fn trace(
     State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let id = calls::call_id(id)?;
-    let kept = kept(&state, id)?;
+    shows(&state, &caller, id).await?;
+    let kept = kept(&state, id).await?;
     let file = write(kept.messages.iter().map(|message| {
         let (source, destination) = ends(message);
         Frame { at: message.at.0, source, destination, carrier: carrier(message), payload: &message.bytes }
@@ -53,8 +59,23 @@ pub(super) async fn trace(
     Ok((headers, file).into_response())
 }
 
-fn kept(state: &AppState, id: CallId) -> Result<Kept, Problem> {
-    state.messages.of(id).ok_or_else(|| match state.live.has(id) || state.calls.get(id).is_some() {
+/// SIP messages are full of numbers: with them masked they would not be what was said.
+async fn shows(state: &AppState, caller: &Caller, id: CallId) -> Result<(), Problem> {
+    if caller.rights.shows_numbers() {
+        return Ok(());
+    }
+    let company = state.company_of(id).await;
+    if company.is_some_and(|company| caller.rights.shows_numbers_of(&company)) {
+        return Ok(());
+    }
+    Err(Problem::forbidden("numbers_hidden", "Numbers are masked for you, and messages hold them."))
+}
+
+async fn kept(state: &AppState, id: CallId) -> Result<Kept, Problem> {
+    if let Some(kept) = state.messages.of(id) {
+        return Ok(kept);
+    }
+    Err(match state.live.has(id) || state.knows(id).await {
         true => Problem::not_found("messages_not_kept", "The messages of this call are not kept any more."),
         false => Problem::not_found("unknown_call", "There is no such call."),
     })
@@ -73,7 +94,7 @@ fn carrier(message: &Message) -> Carrier {
 }
 
 /// The start line; a response's with the method that it answers.
-fn start_line(bytes: &bytes::Bytes) -> String {
+pub(super) fn start_line(bytes: &bytes::Bytes) -> String {
     let line = || {
         let end = memchr::memchr(b'\r', bytes).unwrap_or(bytes.len());
         String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
@@ -88,7 +109,7 @@ fn start_line(bytes: &bytes::Bytes) -> String {
     }
 }
 
-fn has_description(bytes: &[u8]) -> bool {
+pub(super) fn has_description(bytes: &[u8]) -> bool {
     memchr::memmem::find(bytes, b"\r\n\r\nv=0").is_some()
 }
 

@@ -52,8 +52,10 @@ async fn order(
     let done = tokio::time::timeout(limits::PAUSE_ANSWER, answered).await;
     let Ok(Ok(done)) = done else { return Err(late()) };
     let conflict = |code, detail: &str| Problem::new(StatusCode::CONFLICT, code, detail);
-    done.map_err(|code| match code {
-        "unknown_call" if state.calls.get(call).is_none() => Problem::not_found(code, "There is no such call."),
+    let Err(code) = done else { return Ok(()) };
+    let is_known = code != "unknown_call" || state.knows(call).await;
+    Err(match code {
+        "unknown_call" if !is_known => Problem::not_found(code, "There is no such call."),
         "unknown_call" | "call_ended" => conflict("call_ended", "This call is over."),
         "not_answered" => conflict(code, "Nobody has answered yet; a recording begins with the answer."),
         "recording_started" => conflict(code, "The call is being recorded; pause it, or erase the recording later."),

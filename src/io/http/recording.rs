@@ -118,6 +118,28 @@ pub(super) async fn recording(
     Ok((status, headers, body).into_response())
 }
 
+/// Reads the WAV of a call, encrypted or not, with what else is given its length; `None`: there is none here that can be
+/// read. Nobody hears it, so nothing is written down.
+pub(super) async fn sound<T: Send + 'static>(
+    state: &AppState,
+    id: CallId,
+    read: impl FnOnce(Source, u64) -> io::Result<T> + Send + 'static,
+) -> Option<T> {
+    let (data_dir, identity) = (state.data_dir.clone(), state.config.load().recording.keep.identity_file.clone());
+    let read = move || match open(&data_dir, id, identity.as_deref())? {
+        Found::Sealed { source, length, .. } => read(source, length).map(Some),
+        _ => Ok(None),
+    };
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => {
+            tracing::warn!(call = %id, %error, "recording cannot be read");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
 /// What there is of a call's recording.
 enum Found {
     Sealed {
@@ -144,7 +166,7 @@ enum Found {
 }
 
 /// Where the bytes come from.
-enum Source {
+pub(super) enum Source {
     Plain(File),
     Encrypted(Box<StreamReader<File>>),
 }
@@ -154,6 +176,24 @@ impl Source {
         match self {
             Source::Plain(file) => file.seek(SeekFrom::Start(at)).map(|_| file as &mut dyn Read),
             Source::Encrypted(reader) => reader.seek(SeekFrom::Start(at)).map(|_| &mut **reader as &mut dyn Read),
+        }
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Source::Plain(file) => file.read(buffer),
+            Source::Encrypted(reader) => reader.read(buffer),
+        }
+    }
+}
+
+impl Seek for Source {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Source::Plain(file) => file.seek(to),
+            Source::Encrypted(reader) => reader.seek(to),
         }
     }
 }

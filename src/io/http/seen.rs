@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::{AppState, body, leases};
 use crate::config::PoolKind;
 use crate::core::number;
+use crate::core::rights::Right;
 use crate::limits;
 
 #[derive(Deserialize)]
@@ -33,7 +34,7 @@ pub(super) async fn seen(
     leases::within(&state.lease_rate, &caller)?;
     let SeenBody { site, number: shown, page } = body::read(request).await?;
     let config = state.config.load();
-    if !access::origin_fits(&config, &site, &caller, state.demo.is_some()) {
+    if !access::origin_fits(&config, &site, &caller, Right::Lease, state.demo.is_some()) {
         return Err(Problem::forbidden("origin_not_allowed", "This page is not one of the site's `origins`."));
     }
     let mut pools =

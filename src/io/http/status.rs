@@ -1,4 +1,4 @@
-//! Health, metrics, the console's sign-in, and the demo's call button.
+//! Health, metrics, and the demo's call button.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use axum::Extension;
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::{COOKIE, Caller, cookie_value, token_of};
+use super::access::Caller;
 use super::live::Phase;
 use super::problem::Problem;
 use super::{AppState, body};
@@ -19,8 +19,10 @@ use crate::ids::E164;
 use crate::io::metrics::InPool;
 
 /// `GET /healthz`: the process answers.
-pub(super) async fn healthz() -> Json<Value> {
-    Json(json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
+pub(super) async fn healthz(Extension(caller): Extension<Caller>) -> Json<Value> {
+    // Which version it is helps an attacker, too.
+    let version = (caller.authorised && !caller.name.is_empty()).then_some(env!("CARGO_PKG_VERSION"));
+    Json(json!({ "status": "alive", "version": version }))
 }
 
 /// `GET /readyz`: calls are taken. A stale lease table or a journal that waits for its disk does not refuse calls, so it
@@ -56,52 +58,6 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     }
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
     (kind, metrics.render()).into_response()
-}
-
-/// `GET /session`: whether the console may read the API, and whether it needs a token for that.
-pub(super) async fn session(State(state): State<Arc<AppState>>, Extension(caller): Extension<Caller>) -> Json<Value> {
-    let config = state.config.load();
-    Json(json!({
-        "authorised": caller.authorised,
-        "token_required": config.http.token.is_some(),
-        "node": if caller.authorised { json!(config.node.id) } else { Value::Null },
-        "demo": state.demo.is_some(),
-    }))
-}
-
-/// `POST /session` with the token as bearer: the browser gets the console's cookie.
-pub(super) async fn sign_in(
-    State(state): State<Arc<AppState>>,
-    Extension(caller): Extension<Caller>,
-) -> Result<Response, Problem> {
-    let config = state.config.load();
-    if config.http.token.is_none() {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    if !caller.authorised {
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "wrong_token",
-            "This is neither the configuration's http.token nor a user's.",
-        ));
-    }
-    let token = token_of(&config.http, &caller.name).unwrap_or_default();
-    Ok(with_cookie(&cookie_value(token), 12 * 3_600, &caller))
-}
-
-/// `DELETE /session`.
-pub(super) async fn sign_out(Extension(caller): Extension<Caller>) -> Response {
-    with_cookie("", 0, &caller)
-}
-
-fn with_cookie(value: &str, seconds: u32, caller: &Caller) -> Response {
-    let secure = if caller.secure { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
-    response
 }
 
 #[derive(Deserialize)]

@@ -3,15 +3,20 @@
 mod access;
 mod archive;
 mod bans;
+mod callrail;
 mod calls;
 mod catalogue;
+mod console;
 mod events;
 mod leases;
 mod pause;
+mod people;
 mod rest;
+mod rights;
 mod schema;
 mod socket;
 mod visitor;
+mod work;
 
 use std::path::Path;
 use std::time::Duration;
@@ -98,12 +103,52 @@ fn world_asking(token: Option<&str>, demo: Option<Arc<Demo>>, signalling: mpsc::
     world_of(CONFIG, token, demo, signalling)
 }
 
+/// The same, with somebody who takes changes of the catalogue.
+fn world_changing(config: &str) -> World {
+    let (orders, mut asked) = mpsc::channel(4);
+    let world = world_ordered(config, None, None, mpsc::unbounded_channel().0, orders);
+    let file = world.folder.path().join("leaseline.toml");
+    std::fs::write(&file, config).unwrap();
+    let (state, folder) = (Arc::clone(&world.state), world.folder.path().to_owned());
+    tokio::spawn(async move {
+        let mut store = crate::io::catalogue::Store::open(&folder).unwrap();
+        while let Some(ask) = asked.recv().await {
+            use crate::io::catalogue::{Ask, Refused};
+            let file = Some(file.as_path());
+            match ask {
+                Ask::Show { version, answer } => drop(answer.send(store.show(version, file))),
+                Ask::Versions { limit, answer } => drop(answer.send(store.versions(limit).map_err(Refused::Io))),
+                Ask::Take { wanted, answer } => {
+                    let taken = store.take(*wanted, &state.config.load(), file, Wall(0));
+                    let shown = taken.and_then(|(_, config)| {
+                        state.config.store(Arc::new(config));
+                        store.show(None, file)
+                    });
+                    drop(answer.send(shown));
+                }
+            }
+        }
+    });
+    world
+}
+
 /// The same with another configuration.
 fn world_of(
     config: &str,
     token: Option<&str>,
     demo: Option<Arc<Demo>>,
     signalling: mpsc::UnboundedSender<Command>,
+) -> World {
+    // Nobody answers them here; tests/binary changes catalogues.
+    world_ordered(config, token, demo, signalling, mpsc::channel(1).0)
+}
+
+fn world_ordered(
+    config: &str,
+    token: Option<&str>,
+    demo: Option<Arc<Demo>>,
+    signalling: mpsc::UnboundedSender<Command>,
+    orders: Orders,
 ) -> World {
     let folder = tempfile::tempdir().unwrap();
     let text = config.replace("#TOKEN#", &token.map(|t| format!("token = \"{t}\"")).unwrap_or_default());
@@ -122,25 +167,28 @@ fn world_of(
         }),
     };
     let allocator = AllocatorHandle::start(setup, std::iter::empty());
+    let (data_dir, people_journal) = (config.node.data_dir.clone(), journal.clone());
     let readiness = Arc::new(Readiness::default());
     readiness.set(Phase::Ready);
     let keeper = KeeperHandle::new(Keeper::new(&config, [3; 32]));
+    let exports = Arc::new(Exports::new(journal.clone(), Arc::new(config.clone())).unwrap());
+    let index = Index::start(&config.node.data_dir, journal.clone(), &config).unwrap();
     let config = Arc::new(ArcSwap::from_pointee(config));
     let archive = Arc::new(Archive::open(Arc::clone(&config), journal.clone(), Default::default()).unwrap());
-    // Nobody answers them here; tests/binary changes catalogues.
-    let (orders, _) = mpsc::channel(1);
     let state = AppState::new(Parts {
         config,
         archive,
         keeper,
+        exports,
         metrics: Arc::new(Metrics::new()),
         allocator,
         journal,
-        calls: Arc::new(Calls::default()),
+        index,
         live: Arc::new(LiveCalls::new(|_| true)),
         messages: Arc::new(Messages::new(1 << 20)),
         orders,
         ledger: Arc::default(),
+        people: Arc::new(People::open(&data_dir, Some(people_journal)).unwrap()),
         readiness,
         signalling,
         demo,
@@ -211,9 +259,9 @@ impl World {
     fn tell(&self, body: EventBody, subject: &str) {
         let event = Event { time: Wall::parse_rfc3339("2026-11-21T10:00:00Z").unwrap(), subject: subject.into(), body };
         self.state.live.on_event(&event);
-        assert!(self.state.journal.append(event.clone()));
+        assert!(self.state.journal.append(event));
         assert!(self.state.journal.flush(Duration::from_secs(10)));
-        self.state.calls.observe(self.state.journal.last_seq(), &event);
+        self.state.index.settle();
     }
 
     fn call(&self, minute: u64, outcome: Option<Outcome>) -> CallId {

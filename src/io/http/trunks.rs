@@ -45,7 +45,7 @@ pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<Value> {
 }
 
 /// As `match` writes it.
-fn source(source: &Source) -> String {
+pub(super) fn source(source: &Source) -> String {
     match source {
         Source::Network(net) => net.to_string(),
         Source::Address(address) => address.to_string(),

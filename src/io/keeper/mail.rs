@@ -20,7 +20,7 @@ type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 /// The way to the mail server, kept while its configuration stays as it is.
 #[derive(Default)]
-pub(super) struct Mailer {
+pub(in crate::io) struct Mailer {
     known: Option<(Arc<Smtp>, Transport)>,
 }
 
@@ -32,7 +32,7 @@ impl std::fmt::Debug for Mailer {
 
 impl Mailer {
     /// Sends a letter; `done` is told exactly once: to how many it went, or the code of why it did not.
-    pub(super) fn send(
+    pub(in crate::io) fn send(
         &mut self,
         config: &Config,
         letter: Letter,

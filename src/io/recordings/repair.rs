@@ -34,6 +34,13 @@ pub fn repair(data_dir: &Path, recipients: &Recipients) -> Vec<Recovered> {
     repair_with(&Disk, data_dir, recipients)
 }
 
+/// The sealed, unencrypted recording of a call, where one is.
+pub(in crate::io) fn sealed(data_dir: &Path, call: CallId) -> Option<PathBuf> {
+    let places = names::likely_folders(data_dir, call);
+    let files = places.iter().map(|folder| folder.join(names::file(call, Kind::Sealed)));
+    files.into_iter().find(|path| path.symlink_metadata().is_ok_and(|found| found.is_file()))
+}
+
 /// What is on disk of a call whose `call.ended` was never written: after [`repair`], so nothing is unfinished. Reads
 /// the whole file. The gap map and the end of the talk are lost, so the best verdict is `degraded`, reason `crash`.
 pub fn find(data_dir: &Path, call: CallId) -> Option<RecordingSummary> {

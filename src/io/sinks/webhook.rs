@@ -23,9 +23,10 @@ use url::Url;
 
 use super::files::{Cursor, CursorFile, DeadLetters};
 use super::guard::{Guard, GuardedResolver, Refused};
-use super::{Order, Status, sign};
+use super::{Order, Status};
 use crate::config::Secret;
 use crate::core::outbox::{Delivered, Outbox, Rules, Verdict};
+use crate::core::signature as sign;
 use crate::io::clock;
 use crate::io::journal::{Journal, Record};
 use crate::limits;
@@ -124,7 +125,7 @@ impl Webhook {
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", sign::signature(&self.key, id, timestamp, body.as_bytes()))
             .body(body);
-        request.send().await.map_err(|error| Failure { code: code(&error).into(), retry_after: None })
+        request.send().await.map_err(|error| Failure { code: failure_code(&error).into(), retry_after: None })
     }
 }
 
@@ -156,7 +157,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, now: Wall) -> Result<(), Failu
 }
 
 /// RFC 9110 §10.2.3: seconds, or a date.
-fn retry_after(text: &str, now: Wall) -> Option<Duration> {
+pub(in crate::io) fn retry_after(text: &str, now: Wall) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -164,7 +165,7 @@ fn retry_after(text: &str, now: Wall) -> Option<Duration> {
     Some(Duration::from_millis(Wall(at.as_microsecond()).millis_since(now)))
 }
 
-fn code(error: &reqwest::Error) -> &'static str {
+pub(in crate::io) fn failure_code(error: &reqwest::Error) -> &'static str {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(inner) = cause {
         if inner.is::<Refused>() {

@@ -114,7 +114,7 @@ fn p10_the_pool_of_highest_priority_gives_the_number_and_the_next_when_it_has_no
 fn w03_a_visit_that_fits_no_pool_has_no_lease() {
     let mut world = World::new(&pool("web", "+442079460000", "traffic = [\"yandex_direct\"]"));
     let none = world.ask("v1", "utm_source=google", None).unwrap_err();
-    assert_eq!((none.code, none.instead), ("no_pool_fits", None));
+    assert_eq!(none.code, "no_pool_fits");
     assert!(world.out.is_empty(), "nothing happened: {:?}", world.out);
     assert_eq!(world.lease("v1", "yclid=1").1, "web");
     assert_eq!(world.lease("v1", "utm_source=google").1, "web", "who has a number keeps it");
@@ -156,15 +156,18 @@ fn w08_when_numbers_run_out_each_step_is_told() {
     let mut world = World::new(&format!("{}{STATIC}", pool("web", "+442079460000", keys)));
     assert_eq!(world.ask("v1", "utm_source=yandex&utm_campaign=a", None).unwrap().lease.class, Class::Free);
     assert_eq!(world.ask("v2", "utm_source=yandex&utm_campaign=a", None).unwrap().lease.class, Class::Shared);
-    let shown = |none: NoNumber| (none.code, none.instead.map(|shown| (shown.number.to_string(), shown.class)));
-    let yandex = ("+442079460500".to_owned(), Class::SourceStatic);
-    let rest = ("+442079460501".to_owned(), Class::Overflow);
-    let third = world.ask("v3", "utm_source=yandex&utm_campaign=b", None).unwrap_err();
-    assert_eq!(shown(third), ("pool_exhausted", Some(yandex.clone())));
-    let fourth = world.ask("v4", "utm_source=google", None).unwrap_err();
-    assert_eq!(shown(fourth), ("pool_exhausted", Some(rest)));
-    let not_worth = world.ask("v5", "utm_source=yandex&utm_campaign=a", Some("not_worth_a_number")).unwrap_err();
-    assert_eq!(shown(not_worth), ("not_worth_a_number", Some(yandex)));
+    let mut step = |visitor: &str, query: &str, instead| {
+        let granted = world.ask(visitor, query, instead).unwrap();
+        let (number, class) = (granted.lease.number.as_str()[10..].to_owned(), granted.lease.class);
+        assert!(granted.swap && granted.shared && granted.lease.shared);
+        (number, class, granted.reason.unwrap())
+    };
+    let (yandex, rest) = (("500".to_owned(), Class::SourceStatic), ("501".to_owned(), Class::Overflow));
+    let told = |(number, class): &(String, Class), reason| (number.clone(), *class, reason);
+    assert_eq!(step("v3", "utm_source=yandex&utm_campaign=b", None), told(&yandex, "pool_exhausted"));
+    assert_eq!(step("v4", "utm_source=google", None), told(&rest, "pool_exhausted"));
+    let not_worth = step("v5", "utm_source=yandex&utm_campaign=a", Some("not_worth_a_number"));
+    assert_eq!(not_worth, told(&yandex, "not_worth_a_number"));
     assert!(world.ask("v1", "", Some("not_worth_a_number")).is_ok(), "who has a number keeps it");
     let web = world.state("web");
     assert_eq!((web.source_static, web.overflow, web.exhausted), (2, 1, 2));
@@ -205,4 +208,55 @@ fn p12_the_hold_is_thirty_minutes_and_never_under_five() {
     assert_eq!(state(&world), NumberState::Held, "the hold counts from the last sign");
     world.wait(2);
     assert_eq!(state(&world), NumberState::Free);
+}
+
+/// Events of the journal so far, and of leases in the table.
+fn told(world: &World) -> (Vec<&'static str>, usize) {
+    let events = world.out.iter().filter_map(|output| match output {
+        Output::Event(event) => Some(event.body.kind()),
+        Output::Change(_) => None,
+    });
+    (events.collect(), world.out.iter().filter(|output| matches!(output, Output::Change(_))).count())
+}
+
+#[test]
+fn w08_a_static_number_on_a_page_is_a_lease_that_takes_nothing() {
+    let keys = "overflow_pool = \"rest\"";
+    let mut world = World::new(&format!("{}{STATIC}", pool("web", "+442079460000", keys)));
+    let own = world.ask("v1", "utm_source=a", None).unwrap().lease;
+    world.out.clear();
+    let first = world.ask("v2", "utm_source=b", None).unwrap();
+    let again = world.ask("v2", "utm_source=b", None).unwrap();
+    assert_eq!((again.lease.lease_id, again.returning, first.returning), (first.lease.lease_id, true, false));
+    let id = first.lease.lease_id;
+    world.wait(60);
+    assert_eq!(world.allocator.renew(world.now, id, &mut world.out).unwrap().number, first.lease.number);
+    world.allocator.signal(world.now, id, "tel_tap", &mut world.out).unwrap();
+    world.allocator.update(world.now, id, Session::default(), &mut world.out).unwrap();
+    assert_eq!(world.allocator.signal(world.now, id, "No!", &mut world.out), Err(Refused::BadSignal));
+    let page = ["leaseline.lease.granted", "leaseline.lease.renewed", "leaseline.lease.signal"];
+    assert_eq!(told(&world).0, page, "renewed once a half of its time");
+    // Silent for its time, it lapses, and a page that comes back asks anew.
+    world.wait(91);
+    assert_eq!(world.allocator.renew(world.now, id, &mut world.out), Err(Refused::UnknownLease));
+    assert!(told(&world).0.contains(&"leaseline.lease.expired"));
+    // Its visitor gets a number of their own as soon as there is one.
+    let _ = world.allocator.renew(world.now, own.lease_id, &mut world.out).unwrap();
+    let third = world.ask("v3", "utm_source=c", None).unwrap().lease;
+    assert_eq!(third.class, Class::Overflow);
+    world.allocator.release(world.now, own.lease_id, &mut world.out).unwrap();
+    world.out.clear();
+    assert_eq!(world.ask("v3", "utm_source=c", None).unwrap().lease.class, Class::SoftHeld);
+    assert_eq!(told(&world).0, ["leaseline.lease.released", "leaseline.lease.granted"]);
+    assert_eq!(world.allocator.renew(world.now, third.lease_id, &mut world.out), Err(Refused::UnknownLease));
+    assert_eq!(world.allocator.displays.len() + world.allocator.shown_to.len(), 0, "nothing is left");
+    // Gone from the configuration, it is shown no more.
+    let fourth = world.ask("v4", "utm_source=d", None).unwrap().lease;
+    let config = format!("{SITE}{}", pool("web", "+442079460000", ""));
+    let config = config::Config::parse(&config, "", Path::new("")).unwrap();
+    world.allocator.reconfigure(world.now, rules(), &config.pools, &config.sites, &mut world.out);
+    assert_eq!(world.allocator.renew(world.now, fourth.lease_id, &mut world.out), Err(Refused::UnknownLease));
+    let changes = told(&world).1;
+    world.ask("v4", "utm_source=d", None).unwrap_err();
+    assert_eq!(told(&world).1, changes, "the table never heard of any of it");
 }

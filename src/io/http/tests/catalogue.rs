@@ -73,7 +73,12 @@ async fn w07_an_address_gets_so_many_leases_and_then_the_static_number() {
     let two = world.visit("v-2", &[("x-forwarded-for", &from(1))], PAGE).await.json();
     assert_eq!((&two["reason"], &two["class"]), (&json!("address_limit"), &json!("overflow")));
     assert_eq!((&two["number"], &two["swap"]), (&json!("+442079460500"), &json!(true)));
-    assert!(two.get("lease_id").is_none());
+    let renewed = world.page(&format!("/v1/leases/{}/renew", two["lease_id"].as_str().unwrap()), "").await;
+    assert_eq!(
+        (renewed.status, &renewed.json()["number"]),
+        (200, &json!("+442079460500")),
+        "pages treat it as any other"
+    );
     let again = world.visit("v-1", &[("x-forwarded-for", &from(1))], PAGE).await.json();
     assert_eq!(again["lease_id"], one["lease_id"], "who has a number keeps it");
     let other = world.visit("v-3", &[("x-forwarded-for", &from(2))], PAGE).await.json();

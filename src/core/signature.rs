@@ -7,13 +7,13 @@ use sha2::Sha256;
 
 /// The key that a secret stands for. With the prefix `whsec_` the rest is base64, as the specification writes secrets;
 /// without it, or when the rest is not base64, the bytes of the text itself are the key.
-pub(super) fn key(secret: &str) -> Vec<u8> {
+pub(crate) fn key(secret: &str) -> Vec<u8> {
     let decoded = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
     decoded.unwrap_or_else(|| secret.as_bytes().to_vec())
 }
 
 /// The value of `webhook-signature`. `timestamp` is in seconds since the Unix epoch, as in `webhook-timestamp`.
-pub(super) fn signature(key: &[u8], id: &str, timestamp: i64, body: &[u8]) -> String {
+pub(crate) fn signature(key: &[u8], id: &str, timestamp: i64, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(format!("{id}.{timestamp}.").as_bytes());
     mac.update(body);
