@@ -116,29 +116,42 @@ impl Reader<'_> {
                 !condition.text.starts_with("c.company_id =") && !condition.text.starts_with("c.started_at")
             })
             .collect();
-        let scan = if rest.is_empty() { limit + 1 } else { limits::INDEX_SCAN };
         let order = "ORDER BY c.started_at DESC, c.call_no DESC";
-        let window = format!("SELECT c.call_no FROM calls c WHERE {inner} {order} LIMIT {scan}");
-        let bounds = values.clone();
-        let mut wheres = String::from("1 = 1");
+        // Where looking ends: at so many calls, unless every one fits anyway.
+        let end = match rest.is_empty() {
+            true => None,
+            false => self.nth(&inner, order, &values)?,
+        };
+        let mut wheres = inner;
+        if let Some((at, no, _)) = &end {
+            wheres.push_str(" AND (c.started_at, c.call_no) >= (?, ?)");
+            values.extend([Value::Integer(*at), Value::Integer(*no)]);
+        }
         for condition in &rest {
-            wheres.push_str(&format!(" AND {}", condition.text));
+            // The sign keeps the planner from an index of its own choice: the way is along the time, and it ends as soon as
+            // the page is full.
+            wheres.push_str(&format!(" AND +({})", condition.text));
             values.extend(condition.values.iter().cloned());
         }
-        let text = format!(
-            "WITH d AS MATERIALIZED ({window}) SELECT {COLUMNS} FROM d JOIN calls c ON c.call_no = d.call_no {JOINS}
-             WHERE {wheres} {order} LIMIT {}",
-            limit + 1
-        );
+        let text = format!("SELECT {COLUMNS} FROM calls c {JOINS} WHERE {wheres} {order} LIMIT {}", limit + 1);
         let found = self.fetch(&text, &values)?;
-        if found.len() > limit || rest.is_empty() {
+        if found.len() > limit {
             return Ok(page(found, limit));
         }
-        // The window may have ended before the calls did: the next page goes on behind it.
-        let last = format!("SELECT c.call_id FROM calls c WHERE {inner} {order} LIMIT 1 OFFSET {}", scan - 1);
-        let end: Option<String> =
-            self.connection.prepare_cached(&last)?.query_row(params_from_iter(&bounds), |row| row.get(0)).optional()?;
-        Ok((found, end.and_then(|end| end.parse().ok())))
+        // Looking may have ended before the calls did: the next page goes on behind it.
+        Ok((found, end.and_then(|(.., id)| id.parse().ok())))
+    }
+
+    /// The last call that a page may look at.
+    fn nth(&self, wheres: &str, order: &str, values: &[Value]) -> Result<Option<(i64, i64, String)>, IndexError> {
+        let place = limits::INDEX_SCAN - 1;
+        let text = format!(
+            "SELECT started_at, call_no, call_id FROM calls WHERE call_no =
+             (SELECT c.call_no FROM calls c WHERE {wheres} {order} LIMIT 1 OFFSET {place})"
+        );
+        let mut statement = self.connection.prepare_cached(&text)?;
+        let at = statement.query_row(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        Ok(at.optional()?)
     }
 
     fn fetch(&self, text: &str, values: &[Value]) -> Result<Vec<Found>, IndexError> {
