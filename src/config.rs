@@ -298,6 +298,30 @@ pub struct Http {
     pub session_idle: Duration,
     /// A session is over after so long, used or not; default 7 days.
     pub session_max: Duration,
+    /// Sign-in with the company's own identity provider.
+    pub oidc: Option<Oidc>,
+}
+
+/// `[http.oidc]`: OpenID Connect.
+#[derive(Clone, Debug)]
+pub struct Oidc {
+    /// As the provider writes it: below it is `/.well-known/openid-configuration`.
+    pub issuer: String,
+    pub client_id: String,
+    /// Without one, PKCE alone stands for the client.
+    pub client_secret: Option<Secret>,
+    /// Address of this node as browsers see it.
+    pub public_url: String,
+    /// Beside `openid`; default `email` and `profile`.
+    pub scopes: Vec<String>,
+    /// Claim that is the user's name here; default `email`, which must be verified.
+    pub claim: String,
+    /// Claim with the groups; default `groups`.
+    pub groups_claim: String,
+    /// What each group may: roles with commas between them. Empty: only users who were added may sign in.
+    pub roles: BTreeMap<String, String>,
+    /// On the button; default the issuer's host.
+    pub title: Option<String>,
 }
 
 impl std::fmt::Debug for Http {
@@ -309,6 +333,14 @@ impl std::fmt::Debug for Http {
             .field("users", &self.users)
             .field("sign_in", &self.sign_in)
             .finish_non_exhaustive()
+    }
+}
+
+impl Oidc {
+    /// What stands on the button.
+    pub fn title(&self) -> String {
+        let host = || url::Url::parse(&self.issuer).ok()?.host_str().map(str::to_owned);
+        self.title.clone().or_else(host).unwrap_or_else(|| self.issuer.clone())
     }
 }
 

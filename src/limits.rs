@@ -766,6 +766,12 @@ pub const REGION_NAME: usize = 200;
 pub const SESSIONS: usize = 10_000;
 /// Of one of them: a few browsers each.
 pub const SESSIONS_OF_ONE: usize = 20;
+/// Sign-ins with an identity provider that are on their way, how long one may take, how long an answer of the provider may
+/// take, and its bytes.
+pub const OIDC_BEGUN: usize = 1_000;
+pub const OIDC_WAIT: Duration = Duration::from_secs(600);
+pub const OIDC_TIMEOUT: Duration = Duration::from_secs(10);
+pub const OIDC_ANSWER: usize = 256 * 1024;
 /// Sign-ins tried from one address: so many at once, and one more in that time. An office has one address.
 pub const SIGN_IN_PER_ADDRESS: (u32, Duration) = (20, Duration::from_secs(15));
 /// Sign-ins tried with one name, from wherever: a day has 1,440 minutes, and a password of ten letters more guesses.

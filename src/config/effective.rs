@@ -143,6 +143,18 @@ impl Config {
         out.plain("sign_in", self.http.sign_in);
         out.text("session_idle", duration_text(self.http.session_idle));
         out.text("session_max", duration_text(self.http.session_max));
+        if let Some(oidc) = &self.http.oidc {
+            out.table("[http.oidc]");
+            out.text("issuer", &oidc.issuer);
+            out.text("client_id", &oidc.client_id);
+            out.option("client_secret", oidc.client_secret.as_ref().map(|_| MASK));
+            out.text("public_url", &oidc.public_url);
+            out.list("scopes", &oidc.scopes);
+            out.text("claim", &oidc.claim);
+            out.text("groups_claim", &oidc.groups_claim);
+            out.map("roles", oidc.roles.iter().map(|(group, roles)| (group.as_str(), roles.as_str())));
+            out.option("title", oidc.title.as_deref());
+        }
         for user in &self.http.users {
             out.table("[[http.user]]");
             out.text("name", &user.name);

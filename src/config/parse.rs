@@ -11,6 +11,7 @@ mod dns;
 mod export;
 mod keeper;
 mod media;
+mod oidc;
 mod pool;
 mod prompts;
 mod regions;
@@ -210,6 +211,7 @@ fn http<'t>(r: &mut Reader<'t>, root: &mut Section<'_, 't>, places: &mut Places)
         sign_in: r.boolean(&mut s, "sign_in").or(false),
         session_idle: duration(r, &mut s, "session_idle", MINUTE, 30 * DAY).or(8 * 60 * MINUTE),
         session_max: duration(r, &mut s, "session_max", MINUTE, 365 * DAY).or(7 * DAY),
+        oidc: oidc::read(r, &mut s),
     };
     if let (true, None) = (!http.users.is_empty() && !places.http_token_is_bad, &http.token) {
         r.problem(

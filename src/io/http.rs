@@ -23,6 +23,7 @@ mod links;
 mod live;
 mod mask;
 mod messages;
+mod oidc;
 mod pause;
 mod problem;
 mod rate;
@@ -295,6 +296,8 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/tokens", Needs(Users), &["GET", "POST"], get(tokens::list).post(tokens::add)),
         route("/v1/tokens/{id}", Needs(Users), &["DELETE"], delete(tokens::remove)),
         route("/v1/session", Open, &["GET", "POST", "DELETE"], get(session::show).post(session::sign_in).delete(session::sign_out)),
+        route("/v1/session/oidc", Open, &["GET"], get(oidc::begin)),
+        route("/v1/session/oidc/callback", Open, &["GET"], get(oidc::end)),
         route("/v1/session/password", Needs(Account), &["POST"], post(session::new_password)),
         route("/v1/session/totp", Needs(Account), &["POST", "PUT", "DELETE"],
             post(session::offer_totp).put(session::confirm_totp).delete(session::drop_totp)),

@@ -2,6 +2,7 @@
 //! ([`store`]); sessions are kept in memory, so a restart signs everybody out.
 
 mod change;
+pub mod oidc;
 pub mod secret;
 pub mod store;
 
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 
 pub use change::{Asks, Denied, NewToken, NewUser, UserChange, operator};
 
+use crate::config;
 use crate::core::attempts::Attempts;
 use crate::core::event::work::{UserData, WorkEvent};
 use crate::core::event::{Body, Event};
@@ -24,6 +26,7 @@ use crate::io::clock;
 use crate::io::journal::Journal;
 use crate::limits;
 use crate::time::{Mono, Now};
+use oidc::{Oidc, OidcError};
 use store::{Loaded, Store};
 
 /// All of them. Cheap to share.
@@ -36,10 +39,11 @@ pub struct People {
     attempts: Mutex<Attempts>,
     /// Places for the slow work of checking a password.
     passwords: Semaphore,
+    oidc: Oidc,
 }
 
 /// Why somebody was not let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum NotIn {
     /// Too many attempts: wait so many seconds.
     Wait(u64),
@@ -49,6 +53,10 @@ pub enum NotIn {
     CodeWanted,
     /// The code is wrong, old, or was used before.
     Code,
+    /// The identity provider knows them, and no role is theirs here.
+    NoRole,
+    /// What the identity provider said, or did not say.
+    Provider(OidcError),
     /// It could not be done.
     Failed(String),
 }
@@ -72,6 +80,7 @@ impl People {
             sessions: Mutex::default(),
             attempts: Mutex::default(),
             passwords: Semaphore::new(limits::PASSWORDS_AT_ONCE),
+            oidc: Oidc::default(),
         })
     }
 
@@ -162,6 +171,45 @@ impl People {
         }
         self.attempts().good(address, &name, now.mono);
         self.begin_session(&name, "password", address)
+    }
+
+    /// Begins a sign-in with the identity provider; see [`Oidc::begin`].
+    pub async fn begin_elsewhere(&self, rules: &config::Oidc, next: String) -> Result<(url::Url, String), NotIn> {
+        self.oidc.begin(rules, next, clock::mono()).await.map_err(NotIn::Provider)
+    }
+
+    /// Ends it: what the cookie holds, and the page to go on with.
+    pub async fn sign_in_elsewhere(
+        self: &Arc<Self>,
+        rules: &config::Oidc,
+        (state, code): (&str, String),
+        address: IpAddr,
+    ) -> Result<(String, String), NotIn> {
+        let known = self.oidc.end(rules, state, code, clock::mono()).await;
+        let (identity, next) = known.map_err(|error| {
+            tracing::warn!(%error, "a sign-in with the identity provider failed");
+            self.refused("", "oidc_failed", address);
+            NotIn::Provider(error)
+        })?;
+        // Where the configuration gives roles to groups, they decide, at every sign-in.
+        let roles = (!rules.roles.is_empty()).then(|| {
+            let of = |group: &String| rules.roles.get(group).map(|roles| roles.split(','));
+            identity.groups.iter().filter_map(of).flatten().map(|role| role.trim().to_owned()).collect::<Vec<_>>()
+        });
+        let (people, who) = (Arc::clone(self), identity.clone());
+        let taken = tokio::task::spawn_blocking(move || people.known_elsewhere(&who, roles, address.to_string()));
+        let name = match taken.await {
+            Ok(Ok(name)) => name,
+            Ok(Err(Denied::Io(error))) => return Err(NotIn::Failed(error.to_string())),
+            Ok(Err(Denied::Journal)) => return Err(NotIn::Failed("the journal cannot write it down".to_owned())),
+            Ok(Err(denied)) => {
+                tracing::warn!(?denied, "somebody whom the identity provider knows has no account here");
+                self.refused(&identity.name, "no_role", address);
+                return Err(NotIn::NoRole);
+            }
+            Err(error) => return Err(NotIn::Failed(error.to_string())),
+        };
+        Ok((self.begin_session(&name, "oidc", address)?, next))
     }
 
     /// A new session of a user who has shown who they are; how stands in the journal. Gives what the cookie holds.

@@ -5,11 +5,11 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use leaseline::phone::{self, AnswerOptions, CallOptions, CallReport, Over, Sound};
+use leaseline::phone::{self, AnswerOptions, CallOptions, CallReport, Over, Sound, Step, What};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -321,15 +321,22 @@ impl Node {
             laws: vec![leaseline::wire::codec::g711::Law::A],
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let heard = Arc::new(AtomicBool::new(false));
+        let hears = Arc::clone(&heard);
         let task = self.runtime.spawn(async move {
             let stop = async move { drop(stopped.await) };
-            phone::call(&options, stop, |_| {}).await.unwrap()
+            let step = move |step: &Step| {
+                if step.what == What::Talking {
+                    hears.store(true, Ordering::SeqCst);
+                }
+            };
+            phone::call(&options, stop, step).await.unwrap()
         });
-        Calling { task, stop }
+        Calling { task, stop, heard }
     }
 
     pub(crate) fn report(&self, calling: Calling) -> CallReport {
-        let Calling { task, stop } = calling;
+        let Calling { task, stop, .. } = calling;
         let report = self.runtime.block_on(async { tokio::time::timeout(PATIENCE * 2, task).await });
         drop(stop);
         report.expect("the call ends").unwrap()
@@ -354,12 +361,15 @@ impl Node {
 pub(crate) struct Calling {
     task: JoinHandle<CallReport>,
     stop: tokio::sync::oneshot::Sender<()>,
+    /// The phone has heard the answer.
+    heard: Arc<AtomicBool>,
 }
 
 impl Calling {
-    /// The phone hangs up now.
+    /// The phone hangs up, once it knows that it was answered or refused: the node knows before.
     pub(crate) fn hang_up(self, node: &Node) -> CallReport {
-        let Calling { task, stop } = self;
+        holds("the phone hears how it was answered", || self.is_over() || self.heard.load(Ordering::SeqCst));
+        let Calling { task, stop, .. } = self;
         let _ = stop.send(());
         let report = node.runtime.block_on(async { tokio::time::timeout(PATIENCE, task).await });
         report.expect("the call ends").unwrap()

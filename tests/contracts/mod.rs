@@ -5,6 +5,7 @@
 
 mod advertising;
 mod crm;
+mod identity;
 mod metrika;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 pub use advertising::{Ga4, Google, Meta};
 pub use crm::{Amocrm, Bitrix24, Telegram, Webhook};
+pub use identity::Identity;
 pub use metrika::Metrika;
 
 /// A request as it arrived.

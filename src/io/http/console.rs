@@ -44,6 +44,7 @@ use super::access::Access::{Needs, Open};
 use super::problem::Problem;
 use super::{AppState, Route, route};
 use crate::core::rights::Right::{Calls, Catalogue, Control, Edit, Export, Leases, Node, Reports};
+pub(super) use account::here;
 use frame::Page;
 use view::View;
 

@@ -13,8 +13,10 @@ use super::access::{self, COOKIE, Caller, cookies};
 use super::problem::Problem;
 use super::users::{self, blocking};
 use super::{AppState, body};
+use crate::config;
 use crate::core::session::{Holder, SessionKey};
 use crate::io::clock;
+use crate::io::people::oidc::OidcError;
 use crate::io::people::store::TotpRecord;
 use crate::io::people::{NotIn, UserChange, secret, session_key};
 
@@ -38,6 +40,7 @@ pub(super) async fn show(State(state): State<Arc<AppState>>, Extension(caller): 
             "password": user.password.is_some(),
         })),
         "users": !loaded.book.users.is_empty(),
+        "identity_provider": config.http.oidc.as_ref().map(config::Oidc::title),
         "node": if caller.authorised { json!(config.node.id) } else { Value::Null },
         "demo": state.demo.is_some(),
     }))
@@ -212,6 +215,14 @@ pub(super) fn not_in(why: NotIn) -> Problem {
         NotIn::Credentials => unauthorised("bad_credentials", "Name or password is wrong."),
         NotIn::CodeWanted => unauthorised("code_required", "Send the code of the authenticator, too."),
         NotIn::Code => unauthorised("bad_code", "This code is wrong, or was used before."),
+        NotIn::NoRole => Problem::forbidden(
+            "no_role",
+            "The identity provider knows you, and nobody has given you a role here; ask whoever runs this node.",
+        ),
+        NotIn::Provider(error @ OidcError::Provider(_)) => {
+            Problem::new(StatusCode::BAD_GATEWAY, "provider_failed", error.to_string())
+        }
+        NotIn::Provider(error) => Problem::forbidden("provider_failed", error.to_string()),
         NotIn::Failed(why) => Problem::internal("sign_in_failed", &why),
     }
 }

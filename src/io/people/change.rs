@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::oidc::Identity;
 use super::store::{Book, LinkRecord, TokenRecord, TotpRecord, UserRecord};
 use super::{People, TOKEN_MARK, secret};
 use crate::core::event::work::{UserData, WorkEvent};
@@ -233,6 +234,72 @@ impl People {
             // Of another company's tokens nobody hears.
             covered(asks, &token.rights()).map_err(|_| Denied::Unknown)?;
             self.told(asks, &format!("token:{}", token.name), "token_deleted", Vec::new())
+        })
+    }
+
+    /// Takes in whom the identity provider knows: the account of this subject, else the one of this name that has no
+    /// subject yet, else, when groups give roles, a new one. `roles`: what the groups give now, where they decide. Gives
+    /// the account's name. Blocks.
+    pub fn known_elsewhere(
+        &self,
+        identity: &Identity,
+        roles: Option<Vec<String>>,
+        address: String,
+    ) -> Result<String, Denied> {
+        let wanted = roles.as_deref().map(grants).transpose()?.map(|grants| written(&grants));
+        if wanted.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Denied::TooMuch);
+        }
+        let now = clock::wall();
+        let all = Rights::all();
+        let asks = Asks { name: "identity provider", rights: &all, address };
+        self.store.change(|book| {
+            let had_owner = has_owner(book);
+            let by_subject = |user: &UserRecord| user.oidc.as_deref() == Some(identity.subject.as_str());
+            let by_name = |user: &UserRecord| user.oidc.is_none() && user.name == identity.name;
+            let at = book.users.iter().position(by_subject).or_else(|| book.users.iter().position(by_name));
+            let Some(at) = at else {
+                let name = name(&identity.name)?;
+                let roles = wanted.clone().ok_or(Denied::Unknown)?;
+                if book.users.iter().any(|user| user.name == name) {
+                    return Err(Denied::Taken);
+                }
+                if book.users.len() >= limits::USERS {
+                    return Err(Denied::Full);
+                }
+                book.users.push(UserRecord {
+                    name: name.clone(),
+                    roles: roles.clone(),
+                    generation: 1,
+                    created_at: now,
+                    oidc: Some(identity.subject.clone()),
+                    ..UserRecord::default()
+                });
+                self.told(&asks, &name, "created", roles)?;
+                return Ok(name);
+            };
+            let Some(user) = book.users.get_mut(at).filter(|user| !user.disabled) else { return Err(Denied::Unknown) };
+            let name = user.name.clone();
+            let is_new = user.oidc.is_none();
+            user.oidc = Some(identity.subject.clone());
+            let before = user.roles.clone();
+            if let Some(roles) = &wanted {
+                user.roles.clone_from(roles);
+            }
+            if had_owner && !has_owner(book) {
+                // The node keeps its last owner, whatever the groups say.
+                if let Some(user) = book.users.get_mut(at) {
+                    user.roles.clone_from(&before);
+                }
+            }
+            if is_new {
+                self.told(&asks, &name, "linked", Vec::new())?;
+            }
+            let after = book.users.get(at).map(|user| user.roles.clone()).unwrap_or_default();
+            if after != before {
+                self.told(&asks, &name, "roles", after)?;
+            }
+            Ok(name)
         })
     }
 

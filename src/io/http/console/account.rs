@@ -55,7 +55,7 @@ pub(super) async fn preferences(view: View, request: Request) -> Result<Response
 }
 
 /// A path of ours, or the first page: nobody is sent elsewhere.
-pub(super) fn here(path: &str) -> &str {
+pub(in crate::io::http) fn here(path: &str) -> &str {
     let is_ours = path.starts_with('/')
         && !path.starts_with("//")
         && !path.contains(['\\', '\r', '\n', '\t'])
