@@ -230,6 +230,36 @@ fn r06_files_have_every_call_once_with_the_version_of_their_columns() {
     node.stop();
 }
 
+#[test]
+fn a_missed_call_is_a_letter_and_after_a_crash_not_two() {
+    let (mail, letters) = crate::keeper::mail_server();
+    let mut node = Node::started(&format!(
+        "[[export]]\nname = \"letters\"\nkind = \"mail\"\nto = [\"shop@example.com\"]\nmissed = true\n\
+         [notify]\nto = [\"ops@example.com\"]\n[notify.smtp]\nhost = \"{}\"\nport = {}\nsecurity = \"off\"\n\
+         from = \"leaseline@example.com\"\n",
+        mail.ip(),
+        mail.port()
+    ));
+    // Nobody is there: the call is missed.
+    node.report(node.call(NUMBER, Duration::from_millis(300)));
+    let letter = letters.recv_timeout(Duration::from_secs(30)).expect("a letter");
+    for words in ["To: shop@example.com", "Subject: Missed call to acme", "Message-ID: <"] {
+        assert!(letter.contains(words), "{words}: {letter}");
+    }
+    assert!(!letter.contains("+442079460990"), "the caller's number is masked: {letter}");
+    until("it is written down", || {
+        let log = node.json("/v1/exports/letters/deliveries");
+        log["deliveries"].as_array()?.iter().find(|delivery| delivery["state"] == "sent").map(|_| ())
+    });
+    node.signal(nix::sys::signal::Signal::SIGKILL);
+    node.wait_for_end();
+    node.start();
+    node.answering();
+    node.honest_call();
+    node.stop();
+    assert!(letters.try_recv().is_err(), "one letter");
+}
+
 /// Addresses of the inside, names that lead there, and other schemes.
 #[test]
 fn i04_exports_do_not_reach_into_the_network() {

@@ -139,7 +139,7 @@ impl Stock {
 }
 
 /// A mail server that takes every letter and shows it.
-fn mail_server() -> (SocketAddr, mpsc::Receiver<String>) {
+pub(crate) fn mail_server() -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (taken, letters) = mpsc::channel();

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, missing_debug_implementations)] // each test takes what it needs
 
 mod advertising;
+mod callrail;
 mod crm;
 mod identity;
 mod metrika;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 pub use advertising::{Ga4, Google, Meta};
+pub use callrail::Callrail;
 pub use crm::{Amocrm, Bitrix24, Telegram, Webhook};
 pub use identity::Identity;
 pub use metrika::Metrika;

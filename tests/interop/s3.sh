@@ -14,7 +14,11 @@ cat >bucket.py <<PY
 import boto3, os, sys
 s3 = boto3.client("s3", endpoint_url="http://$S3:9000")
 if sys.argv[1] == "make":
-    s3.create_bucket(Bucket="calls", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    for bucket in ("calls", "lake"):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+elif sys.argv[1] == "lake":
+    for item in s3.list_objects_v2(Bucket="lake", Prefix="rows/lake-v1-").get("Contents", []):
+        sys.stdout.write(s3.get_object(Bucket="lake", Key=item["Key"])["Body"].read().decode())
 else:
     for item in s3.list_objects_v2(Bucket="calls").get("Contents", []):
         path = os.path.join("copy", item["Key"])
@@ -28,6 +32,19 @@ endpoint = \"http://$S3:9000\"
 bucket = \"calls\"
 region = \"eu-west-1\"
 prefix = \"node-1/\"
+access_key = \"test-key\"
+secret_key = \"test-secret\"
+[[export]]
+name = \"lake\"
+kind = \"files\"
+format = \"csv\"
+every = \"0s\"
+[export.storage]
+endpoint = \"http://$S3:9000\"
+bucket = \"lake\"
+region = \"eu-west-1\"
+path_style = true
+prefix = \"rows/\"
 access_key = \"test-key\"
 secret_key = \"test-secret\""
 start_leaseline
@@ -46,6 +63,13 @@ python3 bucket.py read
 check "the bucket has sound and sidecars" test "$(find copy -type f | wc -l)" = 4
 check "what boto3 reads is what was recorded" diff -r "$DATA/recordings" copy/node-1/recordings
 check "verify is content with the copy" "$LEASELINE" verify copy/node-1/recordings
+for _ in $(seq 100); do
+    [ "$(grep -c export.sent "$DATA/events.jsonl")" = 2 ] && break
+    sleep 0.1
+done
+python3 bucket.py lake >rows.csv
+jq -r 'select(.type == "leaseline.call.ended") | .data.call_id' "$DATA/events.jsonl" | sort >ids.txt
+check "the lake has a row for each call" diff ids.txt <(grep -v '^schema_version' rows.csv | cut -d, -f5 | sort)
 ID=$(jq -r 'select(.type == "leaseline.call.ended") | .data.call_id' "$DATA/events.jsonl" | tail -1)
 "$LEASELINE" erase --config leaseline.toml --call "$ID" >erased.txt
 for _ in $(seq 100); do

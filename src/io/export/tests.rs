@@ -227,4 +227,7 @@ pub(super) const AMOCRM: &str = "kind = \"amocrm\"\nurl = \"http://127.0.0.1:9/\
     client_secret = \"client secret\"\nrefresh_token = \"refresh-0\"\nredirect_uri = \"https://app.example/back\"\n\
     fields = { source = \"12\", gclid = \"13\" }\n";
 pub(super) const WEBHOOK: &str = "kind = \"webhook\"\nurl = \"http://127.0.0.1:9/hook\"\nsecret = \"hook secret\"\n";
+pub(super) const CONVERSIONS: &str = "kind = \"metrika\"\ncounter = 4242\ntoken = \"metrika token\"\nevery = \"0s\"\n\
+    upload = \"conversions\"\ngoal = \"call\"\n";
+pub(super) const CALLRAIL: &str = "kind = \"callrail\"\nurl = \"http://127.0.0.1:9/hook\"\nsecret = \"rail secret\"\n";
 pub(super) const TELEGRAM: &str = "kind = \"telegram\"\ntoken = \"11:abc\"\nchat = \"-1001\"\n";

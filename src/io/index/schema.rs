@@ -1,12 +1,13 @@
 //! The tables. Plain types and plain constraints, so that another SQL database could take them word for word: times are
 //! microseconds since 1970 in UTC, days are whole days since 1970 on the company's own calendar, flags are 0 and 1, money
-//! is in minor units. Keys are given out by the projector, not by the database.
+//! is in minor units. Keys are given out by the projector, not by the database. `WITHOUT ROWID` is SQLite's word for a table
+//! that lies in the order of its key, so that the rows of a span lie side by side; elsewhere it is left out.
 //!
 //! What is personal stands in `callers`, `visitors`, `visits`, `visit_signals`, `leads`, `comments` and the columns
 //! `caller_id`, `caller_name`, `visitor_no` and `visit_no` of `calls`; `audit` has the names of users; the rest is figures.
 
 /// Another one: the index is made anew.
-pub(super) const VERSION: &str = "1";
+pub(super) const VERSION: &str = "2";
 
 /// Tables with what the projector itself looks up.
 pub(super) const TABLES: &str = r"
@@ -60,15 +61,15 @@ CREATE TABLE IF NOT EXISTS calls (
   is_forgotten INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS calls_of_caller ON calls (caller_id, started_at);
 CREATE INDEX IF NOT EXISTS calls_of_visitor ON calls (visitor_no, started_at);
-CREATE TABLE IF NOT EXISTS call_events (call_no INTEGER NOT NULL, seq BIGINT NOT NULL, PRIMARY KEY (call_no, seq));
+CREATE TABLE IF NOT EXISTS call_events (call_no INTEGER NOT NULL, seq BIGINT NOT NULL, PRIMARY KEY (call_no, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS attributions (
   call_no INTEGER NOT NULL, seq BIGINT NOT NULL, at BIGINT NOT NULL, kind TEXT NOT NULL, method TEXT NOT NULL,
   confidence DOUBLE PRECISION NOT NULL, model TEXT NOT NULL, origin_id INTEGER NOT NULL, visitor_no INTEGER,
-  PRIMARY KEY (call_no, seq));
+  PRIMARY KEY (call_no, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS touches (
   call_no INTEGER NOT NULL, part INTEGER NOT NULL, place INTEGER NOT NULL, share DOUBLE PRECISION NOT NULL,
   origin_id INTEGER NOT NULL, before_s BIGINT NOT NULL,
-  PRIMARY KEY (call_no, part, place));
+  PRIMARY KEY (call_no, part, place)) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS comments (
   comment_id TEXT PRIMARY KEY, call_no INTEGER NOT NULL, by_user TEXT NOT NULL, at BIGINT NOT NULL, at_ms BIGINT,
@@ -80,7 +81,7 @@ CREATE TABLE IF NOT EXISTS scores (
 CREATE TABLE IF NOT EXISTS deals (
   company_id INTEGER NOT NULL, deal_id TEXT NOT NULL, call_no INTEGER NOT NULL, at BIGINT NOT NULL,
   by_user TEXT NOT NULL, stage TEXT NOT NULL, value_minor BIGINT NOT NULL, currency TEXT NOT NULL,
-  PRIMARY KEY (company_id, deal_id));
+  PRIMARY KEY (company_id, deal_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS deals_of_call ON deals (call_no);
 CREATE TABLE IF NOT EXISTS leads (
   lead_id TEXT PRIMARY KEY, company_id INTEGER NOT NULL, site TEXT NOT NULL, kind TEXT NOT NULL, at BIGINT NOT NULL,
@@ -91,7 +92,7 @@ CREATE INDEX IF NOT EXISTS leads_of_caller ON leads (caller_id);
 CREATE TABLE IF NOT EXISTS costs (
   company_id INTEGER NOT NULL, day INTEGER NOT NULL, origin_id INTEGER NOT NULL, currency TEXT NOT NULL,
   import_id TEXT NOT NULL, cost BIGINT NOT NULL, clicks BIGINT NOT NULL, impressions BIGINT NOT NULL,
-  PRIMARY KEY (company_id, day, origin_id));
+  PRIMARY KEY (company_id, day, origin_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS exports (
   delivery_id TEXT PRIMARY KEY, destination TEXT NOT NULL, call_no INTEGER, action TEXT NOT NULL, state TEXT NOT NULL,
   status TEXT NOT NULL, detail TEXT NOT NULL, day INTEGER NOT NULL, at BIGINT NOT NULL, seq BIGINT NOT NULL);
@@ -105,7 +106,7 @@ CREATE TABLE IF NOT EXISTS pool_windows (
   free BIGINT NOT NULL, soft_held BIGINT NOT NULL, shared BIGINT NOT NULL, source_static BIGINT NOT NULL,
   overflow BIGINT NOT NULL, without BIGINT NOT NULL, busy_max BIGINT NOT NULL, page_ms BIGINT NOT NULL,
   minutes_short BIGINT NOT NULL, calls BIGINT NOT NULL, calls_contended BIGINT NOT NULL,
-  PRIMARY KEY (pool_id, at));
+  PRIMARY KEY (pool_id, at)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pool_events (
   seq BIGINT PRIMARY KEY, pool_id INTEGER NOT NULL, at BIGINT NOT NULL, kind TEXT NOT NULL, number TEXT NOT NULL,
   reason TEXT NOT NULL, amount BIGINT NOT NULL);
@@ -116,51 +117,51 @@ CREATE TABLE IF NOT EXISTS node_days (
   answered BIGINT NOT NULL, answered_soon BIGINT NOT NULL, missed BIGINT NOT NULL, quality BIGINT NOT NULL,
   first_calls BIGINT NOT NULL, repeat_calls BIGINT NOT NULL, talk_ms BIGINT NOT NULL, ring_ms BIGINT NOT NULL,
   leads BIGINT NOT NULL, static_calls BIGINT NOT NULL, static_joined BIGINT NOT NULL,
-  PRIMARY KEY (node_id, day));
+  PRIMARY KEY (node_id, day)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS node_reach (
   node_id INTEGER NOT NULL, day INTEGER NOT NULL, before_day INTEGER NOT NULL, visitors BIGINT NOT NULL,
   callers BIGINT NOT NULL,
-  PRIMARY KEY (node_id, day, before_day));
+  PRIMARY KEY (node_id, day, before_day)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS node_money (
   node_id INTEGER NOT NULL, day INTEGER NOT NULL, currency TEXT NOT NULL, cost BIGINT NOT NULL, clicks BIGINT NOT NULL,
   impressions BIGINT NOT NULL, revenue BIGINT NOT NULL, deals BIGINT NOT NULL,
-  PRIMARY KEY (node_id, day, currency));
+  PRIMARY KEY (node_id, day, currency)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS node_credit (
   node_id INTEGER NOT NULL, day INTEGER NOT NULL, look_back INTEGER NOT NULL, is_quality INTEGER NOT NULL,
   last DOUBLE PRECISION NOT NULL, first DOUBLE PRECISION NOT NULL, last_non_direct DOUBLE PRECISION NOT NULL,
   linear DOUBLE PRECISION NOT NULL, time_decay DOUBLE PRECISION NOT NULL, position DOUBLE PRECISION NOT NULL,
-  PRIMARY KEY (node_id, day, look_back, is_quality));
+  PRIMARY KEY (node_id, day, look_back, is_quality)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS node_labels (
   node_id INTEGER NOT NULL, day INTEGER NOT NULL, label TEXT NOT NULL, calls BIGINT NOT NULL,
-  PRIMARY KEY (node_id, day, label));
+  PRIMARY KEY (node_id, day, label)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pool_hours (
   pool_id INTEGER NOT NULL, day INTEGER NOT NULL, hour INTEGER NOT NULL, calls BIGINT NOT NULL,
   answered BIGINT NOT NULL, missed BIGINT NOT NULL, ring_ms BIGINT NOT NULL,
-  PRIMARY KEY (pool_id, day, hour));
+  PRIMARY KEY (pool_id, day, hour)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pool_ordinals (
   pool_id INTEGER NOT NULL, day INTEGER NOT NULL, ordinal INTEGER NOT NULL, calls BIGINT NOT NULL,
-  PRIMARY KEY (pool_id, day, ordinal));
+  PRIMARY KEY (pool_id, day, ordinal)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pool_regions (
   pool_id INTEGER NOT NULL, day INTEGER NOT NULL, caller_region TEXT NOT NULL, visitor_region TEXT NOT NULL,
   calls BIGINT NOT NULL,
-  PRIMARY KEY (pool_id, day, caller_region, visitor_region));
+  PRIMARY KEY (pool_id, day, caller_region, visitor_region)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pool_agents (
   pool_id INTEGER NOT NULL, day INTEGER NOT NULL, agent TEXT NOT NULL, answered BIGINT NOT NULL, missed BIGINT NOT NULL,
   talk_ms BIGINT NOT NULL, ring_ms BIGINT NOT NULL, scored BIGINT NOT NULL, score_sum BIGINT NOT NULL,
-  PRIMARY KEY (pool_id, day, agent));
+  PRIMARY KEY (pool_id, day, agent)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pool_confidence (
   pool_id INTEGER NOT NULL, day INTEGER NOT NULL, bin INTEGER NOT NULL, kind TEXT NOT NULL, calls BIGINT NOT NULL,
   confidence_sum DOUBLE PRECISION NOT NULL, checked BIGINT NOT NULL, checked_sum DOUBLE PRECISION NOT NULL,
   hits BIGINT NOT NULL,
-  PRIMARY KEY (pool_id, day, bin, kind));
+  PRIMARY KEY (pool_id, day, bin, kind)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pool_reached (
   pool_id INTEGER NOT NULL, day INTEGER NOT NULL, bucket INTEGER NOT NULL, calls BIGINT NOT NULL,
   wait_ms BIGINT NOT NULL,
-  PRIMARY KEY (pool_id, day, bucket));
+  PRIMARY KEY (pool_id, day, bucket)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS export_days (
   destination TEXT NOT NULL, company_id INTEGER NOT NULL, day INTEGER NOT NULL, action TEXT NOT NULL,
   state TEXT NOT NULL, deliveries BIGINT NOT NULL,
-  PRIMARY KEY (destination, company_id, day, action, state));
+  PRIMARY KEY (destination, company_id, day, action, state)) WITHOUT ROWID;
 ";
 
 /// What only readers need: made when the past has been taken in.

@@ -1,7 +1,11 @@
 //! Who is told of what, and what becomes of it when a label or a value changes.
 
-use super::contracts::{Bitrix24, Ga4, Google, Meta, Metrika, Telegram, Webhook};
+use super::super::intake::Intake;
+use super::contracts::{Bitrix24, Callrail, Ga4, Google, Meta, Metrika, Telegram, Webhook};
 use super::*;
+use crate::core::event::keeper::{KeeperEvent, ShortageData};
+use crate::time::Wall;
+use serde_json::json;
 
 fn actions(world: &World<Webhook>) -> Vec<String> {
     let got = &world.contract().got;
@@ -113,6 +117,7 @@ async fn nothing_without_consent<C: Contract + Default + 'static>(export: &str, 
 async fn p06_nothing_is_sent_without_consent_and_nothing_of_static_numbers() {
     nothing_without_consent::<Ga4>(GA4, true).await;
     nothing_without_consent::<Metrika>(METRIKA, true).await;
+    nothing_without_consent::<Metrika>(CONVERSIONS, true).await;
     nothing_without_consent::<Google>(GOOGLE, false).await;
     nothing_without_consent::<Meta>(META, false).await;
 }
@@ -150,6 +155,30 @@ async fn r05_bitrix24_shows_the_call_while_it_rings_and_gets_its_source() {
 }
 
 #[tokio::test]
+async fn i08_what_reads_callrail_hears_of_a_call_and_of_what_changes() {
+    let world: World<Callrail> = World::new(&format!("{CALLRAIL}account = \"acme\"\nhistory = true\n"));
+    world.ended(visitor_call(1));
+    world.work(None).await.unwrap();
+    world.label(1, Some("good"));
+    world.work(None).await.unwrap();
+    world.value(1, 12_345);
+    world.work(None).await.unwrap();
+    let contract = world.contract();
+    assert_eq!(contract.refused(), Vec::<String>::new());
+    let told: Vec<_> = contract.order.iter().map(|id| &contract.got[id]).collect();
+    let events: Vec<_> = told.iter().map(|body| (&body["event"], &body["changes"])).collect();
+    let null = serde_json::Value::Null;
+    let modified = json!("call_modified");
+    assert_eq!(events, [(&json!("post_call"), &null), (&modified, &json!(["tags"])), (&modified, &json!(["value"]))]);
+    assert_eq!(
+        (&told[0]["source"], &told[0]["gclid"], &told[0]["first_call"]),
+        (&json!("google"), &json!("gclid-1"), &json!(true))
+    );
+    assert_eq!((&told[2]["tags"], &told[2]["value"]), (&json!([{ "name": "good" }]), &json!("123.45")));
+    assert_eq!(told[1]["lead_status"], "good_lead");
+}
+
+#[tokio::test]
 async fn a_missed_call_and_a_shortage_are_told_to_people() {
     let world: World<Telegram> = World::new(&format!("{TELEGRAM}history = true\n"));
     world.ended(visitor_call(1));
@@ -159,4 +188,61 @@ async fn a_missed_call_and_a_shortage_are_told_to_people() {
     assert_eq!(messages.len(), 1);
     assert!(messages[0].starts_with("Missed call to acme\n\nFrom: +••••••••••02\n"), "{}", messages[0]);
     assert!(messages[0].contains("Came from: google, spring, \"sale\""), "{}", messages[0]);
+    // A shortage is told when it begins, and not when it is over.
+    let shortage = |over| ShortageData {
+        pool: "web".into(),
+        company: "acme".into(),
+        over,
+        short: 6,
+        of: 8,
+        worst: 0.4,
+        numbers: 10,
+        planned: 14,
+    };
+    for over in [false, true] {
+        world.append(3, Body::Keeper(Box::new(KeeperEvent::Shortage(shortage(over)))));
+    }
+    world.work(None).await.unwrap();
+    let messages = world.contract().messages.clone();
+    assert_eq!(messages.len(), 2);
+    assert!(
+        messages[1].starts_with("Too few numbers in the pool web of acme\n\n6 of the last 8 windows"),
+        "{messages:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_day_before_is_told_once_in_figures_when_its_minute_has_come() {
+    let export =
+        format!("{TELEGRAM}history = true\nmissed = false\ndigest_at = \"08:30\"\ntime_zone = \"Europe/Moscow\"\n");
+    let world: World<Telegram> = World::new(&export);
+    let (store, export) = (world.store(), world.export());
+    let destination = destination(&export);
+    let take = |at: &str| {
+        let now = Wall::parse_rfc3339(at).unwrap();
+        let intake = Intake { export: &export, destination: &*destination, config: &world.config, now };
+        let after = store.kept::<u64>("cursor").unwrap().unwrap_or(0);
+        let records = world.journal.read(after, 1_000).unwrap();
+        intake.take(&store, &records).unwrap();
+        intake.tick(&store).unwrap();
+        store.log(None, None, None, 10).unwrap().len()
+    };
+    // Of the day before its start it knows nothing.
+    assert_eq!(take("2026-11-20T09:00:00+03:00"), 0);
+    for (n, at, answered) in [
+        (1, "2026-11-20T10:00:00+03:00", true),
+        (2, "2026-11-20T23:59:00+03:00", false),
+        (3, "2026-11-21T00:01:00+03:00", true),
+    ] {
+        let started_at = Wall::parse_rfc3339(at).unwrap();
+        let answered_at = answered.then_some(started_at);
+        world.ended(CallData { started_at, answered_at, ended_at: Some(started_at), ..visitor_call(n) });
+    }
+    assert_eq!(take("2026-11-21T08:29:59+03:00"), 0, "a minute too early");
+    assert_eq!(take("2026-11-21T08:30:00+03:00"), 1);
+    assert_eq!(take("2026-11-21T23:00:00+03:00"), 1, "once");
+    world.work(None).await.unwrap();
+    let messages = world.contract().messages.clone();
+    assert!(messages[0].starts_with("Calls on 2026-11-20\n\nCalls: 2\nAnswered: 1\nMissed: 1\n"), "{messages:?}");
+    assert!(messages[0].ends_with("google: 2\n"), "{messages:?}");
 }

@@ -1,6 +1,6 @@
 //! Killed at every step, and answered badly: what the destination counts is each call once.
 
-use super::contracts::{Amocrm, Bitrix24, Contract, Ga4, Google, Meta, Metrika, Webhook};
+use super::contracts::{Amocrm, Bitrix24, Callrail, Contract, Ga4, Google, Meta, Metrika, Webhook};
 use super::*;
 
 /// Kills the work at step 1, 2, 3, …, works on behind each, and compares what was counted.
@@ -49,6 +49,16 @@ async fn i07_killed_at_every_step_metrika_has_each_call_once() {
 }
 
 #[tokio::test]
+async fn i07_killed_at_every_step_metrika_has_each_conversion_once() {
+    killed_everywhere::<Metrika>(CONVERSIONS, 2).await;
+}
+
+#[tokio::test]
+async fn i07_killed_at_every_step_what_reads_callrail_has_each_call_once() {
+    killed_everywhere::<Callrail>(CALLRAIL, 2).await;
+}
+
+#[tokio::test]
 async fn i07_killed_at_every_step_google_counts_each_call_once() {
     killed_everywhere::<Google>(GOOGLE, 2).await;
 }
@@ -92,6 +102,8 @@ async fn lost_and_failing_answers_repeat_nothing() {
     answered_badly::<Webhook>(WEBHOOK, 1).await;
     answered_badly::<Ga4>(GA4, 1).await;
     answered_badly::<Metrika>(METRIKA, 1).await;
+    answered_badly::<Metrika>(CONVERSIONS, 1).await;
+    answered_badly::<Callrail>(CALLRAIL, 1).await;
     answered_badly::<Google>(GOOGLE, 1).await;
     answered_badly::<Meta>(META, 1).await;
     answered_badly::<Bitrix24>(BITRIX24, 1).await;
