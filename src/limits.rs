@@ -205,8 +205,6 @@ pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(30);
 pub const HTTP_BODY: usize = 64 * 1024;
 /// Parameters in the address of a page of the console; further ones are passed over.
 pub const CONSOLE_PARAMETERS: usize = 64;
-/// Calls that a page's report counts one by one.
-pub const CONSOLE_REPORT_CALLS: usize = 5_000;
 /// Calls of one CSV file.
 pub const CONSOLE_CSV_ROWS: usize = 100_000;
 /// A request's body must be complete within this time.

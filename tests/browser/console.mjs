@@ -62,7 +62,9 @@ try {
     live: '/live', pools: '/pools', pool: '/pools/acme-web', numbers: '/numbers', number: '/numbers/442079460000', planner: '/planner?price=1.50&channels=5',
     channel: '/channels/new', catalogue: '/catalogue', edit: '/catalogue/edit?part=pools&name=acme-web', install: '/install', health: '/health',
     events: '/events', audit: '/events?kind=audit', 'sign-in': '/sign-in', missing: '/calls/00000000000000000000000000000000',
-    sources: '/sources', 'source-down': '/sources?source=yandex-direct', 'missed-calls': '/missed', hours: '/hours', regions: '/regions', agents: '/agents',
+    sources: '/sources', 'source-down': '/sources?source=yandex-direct&model=linear&against=last&look_back=90', 'sources-none': '/sources?period=last_month',
+    'sources-bad': '/sources?since=yesterday', channels: '/channels', 'channels-pools': '/channels?by=pool', models: '/models', repeat: '/repeat?period=7d',
+    'missed-calls': '/missed', hours: '/hours?period=90d', regions: '/regions', agents: '/agents', quality: '/quality', 'audit-report': '/audit',
   };
   for (const worn of WORN) {
     await check(`every screen: ${worn.lang}, ${worn.theme}, ${worn.width} px`, async () => {
@@ -80,7 +82,7 @@ try {
         assert.ok(seen.title.length > 11 && !seen.evil, name);
         assert.equal(seen.paper, worn.theme === 'dark' ? 'rgb(17, 21, 20)' : 'rgb(246, 245, 241)', name);
         if (worn.axe) await accessible(name);
-        if (name === 'missing') await browser.complaints();
+        if (['missing', 'sources-bad'].includes(name)) await browser.complaints();
         if (folder) await browser.screenshot(join(folder, `${name}-${worn.lang}-${worn.theme}-${worn.width}.png`));
       }
     });

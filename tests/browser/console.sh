@@ -36,6 +36,14 @@ for n in 3 4 5; do visit "v-$n" "utm_source=newsletter&utm_campaign=april-$n"; d
 call "$NUMBER" +442079460903 1s
 call "$WEB_NUMBER" +442079460901 1s
 ended "all calls are over" '.outcome == "answered"' 4
+# What reports tell of: a cost, a deal, a form that says who a caller was, a report that somebody took out.
+day=$(date -u +%F)
+send() { curl -sf -o /dev/null -X "$1" -H 'content-type: application/json' --data "$3" "$API$2" || not_ok "$1 $2"; }
+send POST /v1/costs "{\"company\":\"acme\",\"rows\":[{\"day\":\"$day\",\"source\":\"yandex-direct\",\"medium\":\"cpc\",\"campaign\":\"kitchens\",\"amount\":\"125.50\"}]}"
+send POST /v1/leads '{"site":"acme-site","visitor_id":"v-1","phone":"+442079460901"}'
+first=$(curl -sf "$API/v1/calls?caller=%2B442079460901" | jq -r '.calls[-1].call_id')
+send PUT "/v1/calls/$first/value" '{"deal_id":"D-1","stage":"won","value":90000,"currency":"EUR"}'
+curl -sf -o /dev/null "$API/v1/reports/sources?format=csv" || not_ok "a report as a file"
 call "$NUMBER" +442079460904 120s 130 &
 LIVE=$!
 PIDS+=("$LIVE")

@@ -12,7 +12,6 @@ mod catalogue;
 mod channel;
 mod chart;
 mod events;
-mod figures;
 mod format;
 mod frame;
 mod health;
@@ -29,7 +28,8 @@ mod text;
 mod view;
 mod wave;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -40,10 +40,10 @@ use axum::routing::{get, post};
 use maud::html;
 use serde_json::Value;
 
-use super::access::Access::{Needs, Open};
+use super::access::Access::{self, Needs, Open};
 use super::problem::Problem;
 use super::{AppState, Route, route};
-use crate::core::rights::Right::{Calls, Catalogue, Control, Edit, Export, Leases, Node, Reports};
+use crate::core::rights::Right::{self, Audit, Calls, Catalogue, Control, Edit, Export, Leases, Node, Reports};
 pub(super) use account::here;
 use frame::Page;
 use view::View;
@@ -58,11 +58,16 @@ pub(super) fn routes() -> Vec<Route> {
         route("/calls/{id}", Needs(Calls), &["GET"], get(call::card)),
         route("/calls/{id}/hangup", Needs(Control), &["POST"], post(hangup)),
         route("/live", Needs(Calls), &["GET"], get(live::board)),
-        route("/sources", Needs(Reports), &["GET"], get(report::sources)),
-        route("/missed", Needs(Calls), &["GET"], get(report::missed)),
-        route("/hours", Needs(Reports), &["GET"], get(report::hours)),
-        route("/regions", Needs(Reports), &["GET"], get(report::regions)),
-        route("/agents", Needs(Reports), &["GET"], get(report::agents)),
+        route("/sources", Needs(Reports), &["GET"], get(report::sources::page)),
+        route("/channels", Needs(Reports), &["GET"], get(report::channels::page)),
+        route("/models", Needs(Reports), &["GET"], get(report::models::page)),
+        route("/repeat", Needs(Reports), &["GET"], get(report::repeat::page)),
+        route("/missed", Needs(Calls), &["GET"], get(report::missed::page)),
+        route("/hours", Needs(Reports), &["GET"], get(report::hours::page)),
+        route("/regions", Needs(Reports), &["GET"], get(report::regions::page)),
+        route("/agents", Needs(Reports), &["GET"], get(report::agents::page)),
+        route("/quality", Needs(Reports), &["GET"], get(report::quality::page)),
+        route("/audit", Needs(Audit), &["GET"], get(report::audit::page)),
         route("/pools", Needs(Leases), &["GET"], get(pools::list)),
         route("/pools/{name}", Needs(Leases), &["GET"], get(pools::one)),
         route("/numbers", Needs(Leases), &["GET"], get(numbers::list)),
@@ -82,6 +87,15 @@ pub(super) fn routes() -> Vec<Route> {
         route("/sign-in", Open, &["GET"], get(account::sign_in)),
         route("/preferences", Open, &["POST"], post(account::preferences)),
     ]
+}
+
+/// Who may open what, for the navigation.
+static MAY_OPEN: LazyLock<HashMap<&'static str, Access>> =
+    LazyLock::new(|| routes().into_iter().map(|route| (route.path, route.access)).collect());
+
+/// The right that this page needs; none is needed for what everybody may open.
+fn right_of(path: &str) -> Option<Right> {
+    MAY_OPEN.get(path).and_then(|access| access.right(&Method::GET))
 }
 
 /// `POST /calls/{id}/hangup`: back to the board.

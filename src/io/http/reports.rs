@@ -1,5 +1,6 @@
 //! Reports, as JSON and as CSV: the functions of the index behind one path each.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
@@ -43,6 +44,9 @@ pub(super) const PARAMETERS: [&str; 17] = [
     "kind",
     "before",
 ];
+
+/// From where a call came, from the widest to the narrowest.
+pub(super) const PATH: [&str; 5] = ["source", "medium", "campaign", "content", "term"];
 
 /// Every report there is.
 pub(super) const REPORTS: [&str; 13] = [
@@ -135,58 +139,61 @@ struct Asked {
 }
 
 fn asked(state: &AppState, request: &Request) -> Result<Asked, Problem> {
-    let [
-        company,
-        pool,
-        since,
-        until,
-        source,
-        medium,
-        campaign,
-        content,
-        term,
-        model,
-        look_back,
-        currency,
-        margin,
-        limit,
-        format,
-        kind,
-        before,
-    ] = body::query(request, PARAMETERS)?;
-    let day = |text: Option<String>, name: &str| {
-        let wrong = || body::bad_parameter(name, "a day, like 2026-11-22");
-        text.map(|text| parse_day(&text).ok_or_else(wrong)).transpose()
-    };
-    let until = match day(until, "until")? {
-        Some(day) => day,
-        None => today(state, company.as_deref()),
-    };
-    let since = day(since, "since")?.unwrap_or(until - DAYS + 1);
-    let model = match model {
-        None => Model::default(),
-        Some(text) => {
-            let names = || Model::ALL.map(Model::as_str).join(", ");
-            Model::parse(&text).ok_or_else(|| body::bad_parameter("model", &format!("one of {}", names())))?
-        }
-    };
-    let csv = match format.as_deref() {
+    let values = body::query(request, PARAMETERS)?;
+    let get = |name: &str| PARAMETERS.iter().position(|known| *known == name).and_then(|at| values[at].clone());
+    let csv = match get("format").as_deref() {
         None | Some("json") => false,
         Some("csv") => true,
         Some(_) => return Err(body::bad_parameter("format", "json or csv")),
     };
-    let filter = ReportFilter {
-        company,
-        pool,
-        path: [source, medium, campaign, content, term],
-        model,
-        look_back: body::number(look_back, "look_back")?.unwrap_or(30),
-        currency,
-        margin: body::number(margin, "margin")?.unwrap_or(1.0),
-        limit: body::number(limit, "limit")?.unwrap_or(500),
-        ..ReportFilter::of_days(since, until)
+    let filter = filter(&get, || today(state, get("company").as_deref()))?;
+    Ok(Asked { filter, csv, kind: get("kind"), before: body::number(get("before"), "before")? })
+}
+
+/// A parameter that makes no sense, and what it must be.
+#[derive(Debug)]
+pub(super) struct Bad {
+    pub name: &'static str,
+    pub wanted: String,
+}
+
+impl From<Bad> for Problem {
+    fn from(bad: Bad) -> Problem {
+        body::bad_parameter(bad.name, &bad.wanted)
+    }
+}
+
+/// What parameters of an address ask for, [`DAYS`] until today when they name no days. The scope is for whoever asks to set.
+pub(super) fn filter(asked: &dyn Fn(&str) -> Option<String>, today: impl FnOnce() -> i64) -> Result<ReportFilter, Bad> {
+    let day = |name: &'static str| {
+        let wrong = || Bad { name, wanted: "a day, like 2026-11-22".to_owned() };
+        asked(name).map(|text| parse_day(&text).ok_or_else(wrong)).transpose()
     };
-    Ok(Asked { filter, csv, kind, before: body::number(before, "before")? })
+    let until = day("until")?.unwrap_or_else(today);
+    let since = day("since")?.unwrap_or(until - DAYS + 1);
+    let model = match asked("model") {
+        None => Model::default(),
+        Some(text) => {
+            let names = || format!("one of {}", Model::ALL.map(Model::as_str).join(", "));
+            Model::parse(&text).ok_or_else(|| Bad { name: "model", wanted: names() })?
+        }
+    };
+    Ok(ReportFilter {
+        company: asked("company"),
+        pool: asked("pool"),
+        path: PATH.map(asked),
+        model,
+        look_back: number(asked, "look_back")?.unwrap_or(30),
+        currency: asked("currency"),
+        margin: number(asked, "margin")?.unwrap_or(1.0),
+        limit: number(asked, "limit")?.unwrap_or(500),
+        ..ReportFilter::of_days(since, until)
+    })
+}
+
+fn number<T: FromStr>(asked: &dyn Fn(&str) -> Option<String>, name: &'static str) -> Result<Option<T>, Bad> {
+    let wrong = || Bad { name, wanted: "a number".to_owned() };
+    asked(name).map(|text| text.parse().map_err(|_| wrong())).transpose()
 }
 
 /// On the calendar of the company that is asked about; of several, of the first.

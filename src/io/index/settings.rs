@@ -79,6 +79,11 @@ impl Calendar {
         Calendar(TimeZone::get(time_zone).unwrap_or(TimeZone::UTC))
     }
 
+    /// The zone whose clocks these are.
+    pub fn zone(&self) -> &TimeZone {
+        &self.0
+    }
+
     /// Days since 1970 and the hour.
     pub fn day_and_hour(&self, at: Wall) -> (i64, i64) {
         let instant = jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);

@@ -8,11 +8,11 @@ use maud::{Markup, html};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::format::local;
 use super::frame::Page;
 use super::parts::{caller, confidence, empty, field, heading, options, origin, outcome, sheet};
 use super::view::{COLUMN, View};
 use crate::core::event::Outcome;
+use crate::core::rights::Right;
 use crate::io::http::body;
 use crate::io::http::problem::Problem;
 use crate::io::index::{CallView, Filter};
@@ -275,9 +275,10 @@ const OUTCOMES: [&str; 8] =
 
 fn filters(view: &View) -> Markup {
     let any = || ("", view.t("any"));
-    let companies =
-        view.config.companies.iter().map(|company| (company.name.as_str(), Cow::from(company.name.as_str())));
-    let pools = view.config.pools.iter().map(|pool| (pool.name.as_str(), Cow::from(pool.name.as_str())));
+    let companies = view.config.companies.iter().map(|company| company.name.as_str()).filter(|name| view.sees(name));
+    let companies = companies.map(|name| (name, Cow::from(name)));
+    let pools = super::report::pools(view, Right::Calls);
+    let pools = pools.iter().map(|name| (name.as_str(), Cow::from(name.as_str())));
     let value = |name: &str| view.asked(name).unwrap_or_default().to_owned();
     let more = ["number", "caller", "medium", "campaign", "attribution", "company"];
     let is_open = more.iter().any(|name| view.asked(name).is_some());
@@ -345,13 +346,6 @@ fn view_link(pairs: &[(&str, &str)]) -> String {
 
 /// The columns that the overview shows.
 pub(super) const FEW: [&str; 5] = ["time", "caller", "origin", "confidence", "status"];
-
-/// Since the beginning of so many days ago, there.
-pub(super) fn days_ago(view: &View, days: i64) -> Wall {
-    let date = local(view.now, &view.zone).date();
-    let from = date.checked_sub(jiff::Span::new().days(days)).unwrap_or(date);
-    from.to_zoned(view.zone.clone()).map_or(view.now, |at| Wall(at.timestamp().as_microsecond()))
-}
 
 #[cfg(test)]
 mod tests {

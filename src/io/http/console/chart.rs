@@ -2,6 +2,7 @@
 //! beneath each picture its figures as a table, which is the form for those who do not see it.
 
 mod ink;
+mod reliability;
 
 use std::fmt::Write as _;
 
@@ -10,6 +11,7 @@ use plotters::prelude::*;
 
 use super::view::View;
 use ink::{Ink, classed};
+pub(super) use reliability::{Dot, reliability};
 
 /// Width and height of the pictures: for wide screens and for phones.
 const SIZES: [((u32, u32), &str); 2] = [((960, 270), "wide"), ((360, 230), "narrow")];
@@ -221,7 +223,11 @@ impl Chart {
             return 4.0;
         }
         let step = 10f64.powf(most.log10().floor());
-        [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|times| times * step).find(|top| *top >= most).unwrap_or(most)
+        [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]
+            .into_iter()
+            .map(|times| times * step)
+            .find(|top| *top >= most)
+            .unwrap_or(most)
     }
 
     fn table(&self, view: &View) -> Markup {

@@ -15,14 +15,23 @@ pub(super) const NAV: [(&str, &[Entry]); 5] = [
     ("nav-work", &[("/", "nav-overview"), ("/calls", "nav-calls"), ("/live", "nav-live"), ("/missed", "nav-missed")]),
     (
         "nav-reports",
-        &[("/sources", "nav-sources"), ("/hours", "nav-hours"), ("/regions", "nav-regions"), ("/agents", "nav-agents")],
+        &[
+            ("/sources", "nav-sources"),
+            ("/channels", "nav-channels"),
+            ("/models", "nav-models"),
+            ("/repeat", "nav-repeat"),
+            ("/hours", "nav-hours"),
+            ("/regions", "nav-regions"),
+            ("/agents", "nav-agents"),
+            ("/quality", "nav-quality"),
+        ],
     ),
     ("nav-numbers-group", &[("/pools", "nav-pools"), ("/numbers", "nav-numbers"), ("/planner", "nav-planner")]),
     (
         "nav-set-up",
         &[("/channels/new", "nav-new-channel"), ("/catalogue", "nav-catalogue"), ("/install", "nav-install")],
     ),
-    ("nav-system", &[("/health", "nav-health"), ("/events", "nav-events")]),
+    ("nav-system", &[("/health", "nav-health"), ("/events", "nav-events"), ("/audit", "nav-audit")]),
 ];
 
 /// What a page is.
@@ -133,13 +142,16 @@ impl View {
         }
     }
 
+    /// What whoever asks may open.
     fn entries(&self, here: &str) -> Markup {
+        let may_open = |path: &str| self.user().is_some() && super::right_of(path).is_none_or(|right| self.may(right));
         html! {
             @for (group, entries) in NAV {
-                @if self.user().is_some() {
+                @let open: Vec<&Entry> = entries.iter().filter(|(path, _)| may_open(path)).collect();
+                @if !open.is_empty() {
                     p.group { (self.t(group)) }
                     ul {
-                        @for (path, key) in entries {
+                        @for (path, key) in open {
                             li { a href=(path) aria-current=[(*path == here).then_some("page")] { (self.t(key)) } }
                         }
                     }

@@ -10,11 +10,15 @@ use maud::{Markup, html};
 use super::calls;
 use super::frame::Page;
 use super::parts::{empty, heading, options, sheet, tag};
+use super::report::show;
 use super::view::View;
 use crate::core::number;
 use crate::core::pool::{NumberInfo, NumberState};
+use crate::core::rights::Right;
+use crate::io::http::calls::unanswered;
 use crate::io::http::problem::Problem;
 use crate::io::index::Filter;
+use crate::io::index::report::{self, ReportFilter};
 
 /// Rows of a page.
 pub(super) const ROWS: usize = 100;
@@ -24,7 +28,8 @@ pub(super) async fn list(view: View) -> Result<Response, Problem> {
     let mut all = view.state.allocator.numbers();
     let part = view.asked("q").map(|text| text.chars().filter(char::is_ascii_digit).collect::<String>());
     all.retain(|info| {
-        view.asked("pool").is_none_or(|pool| *pool == info.pool)
+        view.may_in(Right::Leases, &info.company)
+            && view.asked("pool").is_none_or(|pool| *pool == info.pool)
             && view.asked("state").is_none_or(|state| state == word(info.state))
             && part.as_ref().is_none_or(|part| info.number.digits().contains(part))
     });
@@ -36,7 +41,9 @@ pub(super) async fn list(view: View) -> Result<Response, Problem> {
     let title = view.t("nav-numbers");
     let any = || ("", view.t("any"));
     let states = ["leased", "held", "free", "static"].iter().map(|state| (*state, view.word("state", state)));
-    let pools = view.config.pools.iter().map(|pool| (pool.name.as_str(), Cow::from(pool.name.as_str())));
+    let pools = super::report::pools(&view, Right::Leases);
+    let pools = pools.iter().map(|name| (name.as_str(), Cow::from(name.as_str())));
+    let saved = savings(&view).await?;
     let body = html! {
         (heading(&title, html! {}))
         form.filters method="get" action="/numbers" {
@@ -51,8 +58,43 @@ pub(super) async fn list(view: View) -> Result<Response, Problem> {
         @if all.is_empty() { (empty(&view.t("numbers-none"), html! { a href="/numbers" { (view.t("filters-clear")) } })) } @else {
             (table(&view, &all)) }
         @if let Some(next) = &next { p.more { a.button rel="next" href=(view.link(&[("after", Some(next))])) { (view.t("more")) } } }
+        (saved)
     };
     Ok(view.show(Page { title: &title, nav: "/numbers", scripts: &[], body }))
+}
+
+/// What selective tracking saves and costs, for those who may see reports; nothing when every visit gets a number.
+async fn savings(view: &View) -> Result<Markup, Problem> {
+    if !view.may(Right::Reports) {
+        return Ok(html! {});
+    }
+    let until = show::today(view);
+    let filter = ReportFilter { scope: view.scope(Right::Reports), ..ReportFilter::of_days(until - 29, until) };
+    let found = view.state.index.ask(move |reader| report::savings(reader, &filter)).await.map_err(unanswered)?;
+    let rows: Vec<_> = found.rows.iter().filter(|row| row.selective_visits > 0).collect();
+    let count = |count: i64| show::count(view, count);
+    Ok(html! {
+        @if !rows.is_empty() {
+            h2 { (view.t("savings")) }
+            (sheet(&view.t("savings"), html! {
+                table {
+                    thead { tr { th scope="col" { (view.t("column-company")) } @for key in ["report-visits", "savings-selective",
+                        "savings-used", "savings-for-all", "savings-saved", "savings-lost"] { th.num scope="col" {
+                        (view.lang.text(key, &[])) } } } }
+                    tbody { @for row in &rows { tr {
+                        th scope="row" { (row.company) }
+                        td.num { (count(row.visits)) }
+                        td.num { (show::share(view, row.selective_share)) }
+                        td.num { (count(row.numbers_used)) }
+                        td.num { (count(row.numbers_for_all)) }
+                        td.num { b { (count(row.numbers_saved)) } }
+                        td.num { (show::share(view, row.accuracy_lost)) }
+                    } } }
+                }
+            }))
+            p.soft.measure { (view.t("savings-about")) }
+        }
+    })
 }
 
 /// `GET /numbers/{digits}`.
@@ -60,7 +102,8 @@ pub(super) async fn one(digits: Result<Path<String>, PathRejection>, view: View)
     let unknown = || Problem::not_found("unknown_number", "This is no number of a pool.");
     let Path(digits) = digits.map_err(|_| unknown())?;
     let all = view.state.allocator.numbers();
-    let info = all.iter().find(|info| info.number.digits() == digits).ok_or_else(unknown)?;
+    let is_wanted = |info: &&NumberInfo| info.number.digits() == digits && view.may_in(Right::Leases, &info.company);
+    let info = all.iter().find(is_wanted).ok_or_else(unknown)?;
     let kept = view.state.keeper.numbers(std::iter::once(&info.number)).remove(&info.number);
     let filter = Filter { number: Some(info.number.to_string()), limit: Some(20), ..Filter::default() };
     let found = view.found(filter).await?.calls;

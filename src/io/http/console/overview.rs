@@ -1,136 +1,139 @@
-//! The first page: what goes on now and what came in lately.
+//! The first page: what goes on now, the days of the period beside those before, and the newest calls.
 
-use axum::response::Response;
-use maud::html;
+use maud::{Markup, html};
 
 use super::calls;
-use super::chart::{Chart, Kind, Series, Unit, spark};
-use super::format::local;
+use super::chart::{Kind, spark};
 use super::frame::Page;
 use super::parts::{Tile, empty, heading, tiles};
 use super::pools;
+use super::report::sources::crumbs;
+use super::report::{Asked, Field, Screen, Shown, show};
 use super::view::View;
-use crate::core::event::Outcome;
-use crate::io::http::problem::Problem;
+use crate::core::rights::Right;
 use crate::io::index::Filter;
-use crate::limits;
+use crate::io::index::report::{self, Day, Figures, Overview, ReportFilter};
+
+/// For those who may see reports; others see the same of calls, without money.
+const WHOLE: Screen = Screen { right: Right::Reports, ..OF_CALLS };
+const OF_CALLS: Screen = Screen {
+    nav: "/",
+    title: "nav-overview",
+    report: "overview",
+    right: Right::Calls,
+    fields: &[Field::Pool, Field::Before, Field::Path, Field::Currency],
+};
 
 /// Calls at the bottom.
 const NEWEST: usize = 10;
-/// Days of the picture, today among them.
-const DAYS: usize = 14;
-
-/// Calls of one day by how they ended.
-#[derive(Clone, Copy, Debug, Default)]
-struct Day {
-    answered: u64,
-    missed: u64,
-    failed: u64,
-}
-
-/// The last days, oldest first.
-async fn days(view: &View) -> Result<[Day; DAYS], Problem> {
-    let mut days = [Day::default(); DAYS];
-    let since = calls::days_ago(view, DAYS as i64 - 1);
-    let today = view.today();
-    let mut filter = Filter { since: Some(since), limit: Some(limits::CALLS_PAGE), ..Filter::default() };
-    loop {
-        let page = view.found(filter.clone()).await?;
-        for call in &page.calls {
-            let date = local(call.call.started_at, &view.zone).date();
-            let ago = date.until(today).map_or(DAYS, |span| usize::try_from(span.get_days()).unwrap_or(DAYS));
-            let Some(day) = DAYS.checked_sub(ago + 1).and_then(|at| days.get_mut(at)) else { continue };
-            match call.call.outcome {
-                Some(Outcome::Answered) => day.answered += 1,
-                Some(Outcome::Failed | Outcome::LostInCrash) => day.failed += 1,
-                Some(_) => day.missed += 1,
-                None => {}
-            }
-        }
-        filter.cursor = page.next;
-        if filter.cursor.is_none() {
-            return Ok(days);
-        }
-    }
-}
-
-fn chart(view: &View, days: &[Day; DAYS]) -> Chart {
-    let today = view.today();
-    let name = |at: usize| {
-        let ago = jiff::Span::new().days((DAYS - 1 - at) as i64);
-        view.lang.day(today.checked_sub(ago).unwrap_or(today), today)
-    };
-    let series = |key: &str, pick: fn(&Day) -> u64| Series {
-        name: view.t(key).into_owned(),
-        values: days.iter().map(|day| pick(day) as f64).collect(),
-    };
-    Chart {
-        title: view.t("overview-days").into_owned(),
-        kind: Kind::StackedArea,
-        unit: Unit::Count,
-        what: view.t("day").into_owned(),
-        names: (0..DAYS).map(name).collect(),
-        series: vec![
-            series("series-answered", |day| day.answered),
-            series("series-missed", |day| day.missed),
-            series("series-failed", |day| day.failed),
-        ],
-        aim: None,
-    }
-}
 
 /// `GET /`.
-pub(super) async fn page(view: View) -> Result<Response, Problem> {
-    let today = calls::days_ago(&view, 0);
-    let since = Filter { since: Some(today), limit: Some(limits::CALLS_PAGE), ..Filter::default() };
-    let lately = view.found(since).await?.calls;
-    let newest = view.found(Filter { limit: Some(NEWEST), ..Filter::default() }).await?.calls;
-    let answered = lately.iter().filter(|call| call.call.outcome == Some(Outcome::Answered)).count() as u64;
-    let ended = lately.iter().filter(|call| !call.in_progress).count() as u64;
-    let live = view.state.live.list().len() as u64;
-    let pools = view.state.allocator.pools();
-    let leased: usize = pools.iter().map(|pool| pool.leased).sum();
-    let tile = |key: &str, value: String, link: &str| Tile {
-        label: view.t(key),
-        value,
-        before: None,
-        spark: None,
-        link: Some(link.to_owned()),
-    };
-    let days = days(&view).await?;
-    let [.., yesterday, _] = days;
-    let all = |day: &Day| day.answered + day.missed + day.failed;
-    let before = |figure: String| Some(view.ta("tile-yesterday", &[("figure", (&figure).into())]).into_owned());
-    let answers = |day: &Day| if all(day) == 0 { 0.0 } else { day.answered as f64 / all(day) as f64 };
-    let day = view.today().to_string();
-    let of_today = format!("/calls?since={day}");
+pub(super) async fn page(view: View) -> Shown {
+    let asked = Asked::of(&view, if view.may(Right::Reports) { &WHOLE } else { &OF_CALLS })?;
+    let today = show::today(&view);
+    let ask = asked.ask(&view, move |reader, filter| {
+        let of_today = ReportFilter { since: today, until: today, ..filter.clone() };
+        Ok((report::overview(reader, &of_today)?, report::overview(reader, filter)?))
+    });
+    let (now, found) = ask.await?;
+    let of = |name: &str| view.asked(name).map(str::to_owned);
+    let newest = Filter { limit: Some(NEWEST), company: of("company"), pool: of("pool"), ..Filter::default() };
+    let newest = view.found(newest).await?.calls;
     let title = view.t("nav-overview");
+    let days = show::days(
+        &view,
+        "overview-days",
+        Kind::StackedArea,
+        &found.rows,
+        |day: &Day| &day.day,
+        &[("series-answered", &|day| day.answered), ("series-missed", &|day| day.calls - day.answered)],
+    );
     let body = html! {
-        (heading(&title, html! {}))
-        (tiles(&[
-            tile("tile-live", view.lang.figure(live), "/live"),
-            Tile {
-                before: before(view.lang.figure(all(&yesterday))),
-                spark: Some(spark(&days.map(|day| all(&day) as f64))),
-                ..tile("tile-today", view.lang.figure(lately.len() as u64), &of_today)
-            },
-            Tile {
-                before: before(view.lang.share_of(yesterday.answered, all(&yesterday))),
-                spark: Some(spark(&days.map(|day| answers(&day)))),
-                ..tile("tile-answered", view.lang.share_of(answered, ended), &format!("{of_today}&outcome=answered"))
-            },
-            tile("tile-visitors", view.lang.figure(leased as u64), "/numbers?state=leased"),
-        ]))
-        (chart(&view, &days).figure(&view))
-        h2 { (view.t("nav-pools")) }
-        (pools::brief(&view, &pools))
+        (heading(&title, asked.csv(&view)))
+        (tiles(&of_today(&view, &now)))
+        (asked.head(&view))
+        (crumbs(&view, &asked))
+        (tiles(&of_period(&view, &found)))
+        (days.figure(&view))
+        @if view.may(Right::Leases) { h2 { (view.t("nav-pools")) } (pools::brief(&view, &pools::seen(&view))) }
         h2 { (view.t("calls-newest")) }
-        @if newest.is_empty() {
-            (empty(&view.t("overview-none"), html! { a.button.primary href="/install" { (view.t("nav-install")) } }))
-        } @else {
+        @if newest.is_empty() { (nothing(&view)) } @else {
             (calls::table(&view, &newest, &calls::FEW))
             p.more { a.button href="/calls" { (view.t("calls-all")) } }
         }
     };
     Ok(view.show(Page { title: &title, nav: "/", scripts: &[], body }))
+}
+
+fn nothing(view: &View) -> Markup {
+    let more =
+        html! { @if view.may(Right::Catalogue) { a.button.primary href="/install" { (view.t("nav-install")) } } };
+    empty(&view.t("overview-none"), more)
+}
+
+/// What goes on, and today beside yesterday.
+fn of_today<'a>(view: &View, found: &Overview) -> Vec<Tile<'a>> {
+    let calls = format!("/calls?since={}", view.today());
+    let live = view.state.live.list();
+    let live = live.iter().filter(|call| view.may_in(Right::Calls, &call.company)).count();
+    let leased: usize = pools::seen(view).iter().map(|pool| pool.leased).sum();
+    let answered = |figures: &Figures| share(figures.answered, figures.calls);
+    let yesterday = |figure: &str| Some(view.ta("tile-yesterday", &[("figure", figure.into())]).into_owned());
+    let mut all = vec![
+        Tile { link: Some("/live".to_owned()), ..show::tile(view, "tile-live", view.lang.figure(live as u64)) },
+        Tile {
+            before: yesterday(&show::count(view, found.previous.calls)),
+            link: Some(calls.clone()),
+            ..show::tile(view, "tile-today", show::count(view, found.total.calls))
+        },
+        Tile {
+            before: yesterday(&show::share(view, answered(&found.previous))),
+            link: Some(format!("{calls}&outcome=answered")),
+            ..show::tile(view, "tile-answered", show::share(view, answered(&found.total)))
+        },
+    ];
+    if view.may(Right::Leases) {
+        let link = Some("/numbers?state=leased".to_owned());
+        all.push(Tile { link, ..show::tile(view, "tile-visitors", view.lang.figure(leased as u64)) });
+    }
+    all
+}
+
+/// The days of the period, beside as many days before.
+fn of_period<'a>(view: &View, found: &Overview) -> Vec<Tile<'a>> {
+    let (now, old) = (&found.total, &found.previous);
+    let count = |key: &str, pick: fn(&Figures) -> i64, day: Option<fn(&Day) -> i64>| Tile {
+        before: show::before(view, &show::count(view, pick(old)), show::change(view, pick(now), pick(old)).as_deref()),
+        spark: day.map(|day| spark(&show::line(&found.rows, day))),
+        ..show::tile(view, key, show::count(view, pick(now)))
+    };
+    let said = |key: &str, value: String, old: String| Tile {
+        before: show::before(view, &old, None),
+        ..show::tile(view, key, value)
+    };
+    let shares = |pick: fn(&Figures) -> Option<f64>| (show::share(view, pick(now)), show::share(view, pick(old)));
+    let (missed, missed_before) = shares(|figures| figures.missed_share);
+    let (soon, soon_before) = shares(|figures| figures.answered_soon_share);
+    let mut all = vec![
+        count("tile-calls", |figures| figures.calls, Some(|day| day.calls)),
+        count("report-callers", |figures| figures.callers, None),
+        count("report-first", |figures| figures.first_calls, Some(|day| day.first_calls)),
+        count("report-quality", |figures| figures.quality_calls, Some(|day| day.quality_calls)),
+        Tile {
+            spark: Some(spark(&show::line(&found.rows, |day| day.missed))),
+            link: view.may(Right::Calls).then(|| "/missed".to_owned()),
+            ..said("tile-missed", missed, missed_before)
+        },
+        said("report-quick", soon, soon_before),
+        said("report-talk", show::time(view, now.talk_ms), show::time(view, old.talk_ms)),
+    ];
+    if view.may(Right::Reports) {
+        let cost = |figures: &Figures| show::money_of(view, figures.money.cpl, &found.currency);
+        all.push(said("tile-cpl", cost(now), cost(old)));
+    }
+    all
+}
+
+fn share(part: i64, of: i64) -> Option<f64> {
+    (of > 0).then(|| part as f64 / of as f64)
 }

@@ -2,38 +2,61 @@
 
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::response::Response;
 use maud::{Markup, html};
 
 use super::frame::Page;
 use super::numbers;
 use super::parts::{empty, heading, parts, sheet, tag};
+use super::report::{self, Asked, Shown};
 use super::view::View;
 use crate::core::keeper::PoolView;
 use crate::core::pool::PoolState;
+use crate::core::rights::Right;
 use crate::io::http::problem::Problem;
 
-/// `GET /pools`.
-pub(super) async fn list(view: View) -> Result<Response, Problem> {
-    let pools = view.state.allocator.pools();
+/// Pools of companies that whoever asks may see.
+pub(super) fn seen(view: &View) -> Vec<PoolState> {
+    let mut pools = view.state.allocator.pools();
+    pools.retain(|pool| view.may_in(Right::Leases, &pool.company));
+    pools
+}
+
+/// `GET /pools`: as they are now, and how they were.
+pub(super) async fn list(view: View) -> Shown {
+    let asked = Asked::of(&view, &report::pools::SCREEN)?;
+    let found = report::pools::ask(&asked, &view, None).await?;
+    let mut pools = seen(&view);
+    pools.retain(|pool| {
+        view.asked("company").is_none_or(|company| company == pool.company)
+            && view.asked("pool").is_none_or(|name| name == pool.name)
+    });
     let title = view.t("nav-pools");
     let body = html! {
-        (heading(&title, html! { a.button.primary href="/channels/new" { (view.t("nav-new-channel")) } a.button href="/planner" {
-            (view.t("nav-planner")) } }))
+        (heading(&title, html! {
+            @if view.may(Right::Edit) { a.button.primary href="/channels/new" { (view.t("nav-new-channel")) } }
+            a.button href="/planner" { (view.t("nav-planner")) }
+            (asked.csv(&view))
+        }))
         @if pools.is_empty() { (empty(&view.t("pools-none"), html! { a href="/channels/new" { (view.t("nav-new-channel")) } })) }
         div.cards { @for pool in &pools { (card(&view, pool)) } }
+        h2.apart { (view.t("pools-over-time")) }
+        (asked.head(&view))
+        (report::pools::history(&view, &found))
     };
     Ok(view.show(Page { title: &title, nav: "/pools", scripts: &[], body }))
 }
 
 /// `GET /pools/{name}`.
-pub(super) async fn one(name: Result<Path<String>, PathRejection>, view: View) -> Result<Response, Problem> {
+pub(super) async fn one(name: Result<Path<String>, PathRejection>, view: View) -> Shown {
     let unknown = || Problem::not_found("unknown_pool", "There is no such pool.");
     let Path(name) = name.map_err(|_| unknown())?;
-    let pools = view.state.allocator.pools();
+    let pools = seen(&view);
     let pool = pools.iter().find(|pool| pool.name == name).ok_or_else(unknown)?;
     let configured = view.config.pools.iter().find(|configured| configured.name == name);
     let kept = view.state.keeper.pool(&name);
+    let asked = Asked::of(&view, &report::pools::ONE)?;
+    let found = report::pools::ask(&asked, &view, Some(&name)).await?;
+    let added = kept.as_ref().map_or(0, |kept| kept.added);
     let mut all = view.state.allocator.numbers();
     all.retain(|info| info.pool == name);
     all.sort_by(|left, right| left.number.cmp(&right.number));
@@ -58,6 +81,11 @@ pub(super) async fn one(name: Result<Path<String>, PathRejection>, view: View) -
                 (fact("pool-added", figure(kept.added as u64)))
             }
         }
+        @if pool.kind != "static" {
+            h2.apart { (view.t("pools-over-time")) }
+            (asked.head(&view))
+            (report::pools::one(&view, &asked, &found, pool, added))
+        }
         h2 { (view.t("nav-numbers")) }
         (numbers::table(&view, &all))
         @if pool.numbers > numbers::ROWS { p.more { a.button href=(super::view::address("/numbers", [("pool",
@@ -72,10 +100,7 @@ fn card(view: &View, pool: &PoolState) -> Markup {
         view.config.pools.iter().find(|known| known.name == pool.name).and_then(|known| known.channel.as_ref());
     let count = |n: usize| n as u64;
     let figure = |n: usize| view.lang.figure(n as u64);
-    let link = format!(
-        "/pools/{}",
-        url::form_urlencoded::byte_serialize(pool.name.as_bytes()).collect::<String>().replace('+', "%20")
-    );
+    let link = format!("/pools/{}", report::channels::encoded(&pool.name));
     html! {
         section.sheet.card {
             h2 { a href=(link) { (pool.name) } " " (tag("", &view.word("pool-kind", pool.kind))) @if let Some(kept) = &kept {
@@ -118,7 +143,7 @@ pub(super) fn brief(view: &View, pools: &[PoolState]) -> Markup {
                 thead { tr { th scope="col" { (view.t("filter-pool")) } th.num scope="col" { (view.t("state-leased")) } th.num
                     scope="col" { (view.t("state-held")) } th.num scope="col" { (view.t("state-free")) } } }
                 tbody { @for pool in pools.iter().filter(|pool| pool.kind != "static") { tr {
-                    th scope="row" { a href="/pools" { (pool.name) } }
+                    th scope="row" { a href={ "/pools/" (report::channels::encoded(&pool.name)) } { (pool.name) } }
                     td.num { (view.lang.figure(pool.leased as u64)) } td.num { (view.lang.figure(pool.held as u64)) } td.num {
                         (view.lang.figure(pool.free as u64)) }
                 } } }

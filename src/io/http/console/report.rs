@@ -1,292 +1,354 @@
-//! Reports on calls: sources with drill-down, missed calls, the hours of the week, regions, who answers.
+//! Reports: one place that reads what the address asks, shows the form for it and frames what a screen draws; a file a
+//! screen. Every figure comes from the sums that the index keeps, as in the API.
 
-use std::collections::BTreeMap;
+pub(super) mod agents;
+pub(super) mod audit;
+pub(super) mod channels;
+pub(super) mod hours;
+pub(super) mod missed;
+pub(super) mod models;
+mod period;
+pub(super) mod pools;
+pub(super) mod quality;
+pub(super) mod regions;
+pub(super) mod repeat;
+pub(super) mod show;
+pub(super) mod sources;
 
-use axum::response::Response;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
-use super::calls;
-use super::chart::{Chart, Kind, Series, Unit};
-use super::figures::{Calls, Figures, LEVELS, part};
 use super::frame::Page;
-use super::parts::{Tile, bar, empty, field, heading, options, sheet, tiles};
+use super::parts::{heading, options};
 use super::view::{View, address};
-use crate::core::event::{CallData, Outcome};
+use crate::core::credit::Model;
+use crate::core::rights::Right;
+use crate::io::http::calls::unanswered;
 use crate::io::http::problem::Problem;
-use crate::io::index::UNKNOWN;
+use crate::io::http::reports::{self, Bad, PATH};
+use crate::io::index::report::ReportFilter;
+use crate::io::index::{Filter, IndexError, Reader};
+use period::Preset;
 
-/// Rows of a report; the rest is one row.
-const ROWS: usize = 200;
-/// Columns of a picture.
-const BARS: usize = 12;
+/// Days before a call from which visits may have credit.
+const LOOK_BACKS: [&str; 3] = ["7", "30", "90"];
 
-/// The time and the company that a report is about.
-fn period(view: &View) -> Markup {
+/// One screen.
+#[derive(Debug)]
+pub(super) struct Screen {
+    /// Its entry of the navigation.
+    pub nav: &'static str,
+    /// Key of its title.
+    pub title: &'static str,
+    /// The report of the API with the same rows.
+    pub report: &'static str,
+    /// Of which companies it tells.
+    pub right: Right,
+    /// What can be asked beside days, company and pool.
+    pub fields: &'static [Field],
+}
+
+/// A field of the form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Pool,
+    /// As many days before are shown, too.
+    Before,
+    /// The way down from source to keyword, chosen by links.
+    Path,
+    Model,
+    /// A second model, to see the difference.
+    Against,
+    LookBack,
+    Currency,
+    Margin,
+    /// Parameters that this screen has for itself.
+    Own(&'static str),
+}
+
+/// What the address asks of a screen.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub filter: ReportFilter,
+    screen: &'static Screen,
+}
+
+/// What ends a screen early: the form with what is wrong, or a problem.
+#[derive(Debug)]
+pub(super) struct Stop(Box<Response>);
+
+/// What a screen answers.
+pub(super) type Shown = Result<Response, Stop>;
+
+impl IntoResponse for Stop {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Stop {
+        Stop(Box::new(problem.into_response()))
+    }
+}
+
+impl Asked {
+    /// Reads the address.
+    ///
+    /// # Errors
+    /// The screen with its form and a message that names what cannot be asked.
+    pub(super) fn of(view: &View, screen: &'static Screen) -> Result<Asked, Stop> {
+        let refuse = |bad: Bad| {
+            let field = view.word("report-field", bad.name);
+            let wanted = view.word("report-wants", bad.name);
+            let value = view.asked(bad.name).unwrap_or_default().to_owned();
+            let said = [("field", (&*field).into()), ("value", (&value).into()), ("wanted", (&*wanted).into())];
+            refused(view, screen, &view.ta("report-bad", &said))
+        };
+        let mut filter = read(view).map_err(refuse)?;
+        filter.scope = view.scope(screen.right);
+        Ok(Asked { filter, screen })
+    }
+
+    /// Asks the index.
+    ///
+    /// # Errors
+    /// As [`Asked::of`]; and a problem when it cannot answer.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        view: &View,
+        ask: impl FnOnce(&Reader<'_>, &ReportFilter) -> Result<T, IndexError> + Send + 'static,
+    ) -> Result<T, Stop> {
+        let filter = self.filter.clone();
+        match view.state.index.ask(move |reader| ask(reader, &filter)).await {
+            Ok(answer) => Ok(answer),
+            Err(IndexError::Bad(why)) => Err(refused(view, self.screen, &why)),
+            Err(error) => Err(unanswered(error).into()),
+        }
+    }
+
+    /// The page: heading, form, days, and what the screen has drawn.
+    pub(super) fn show(&self, view: &View, body: Markup) -> Response {
+        let title = view.t(self.screen.title);
+        let body = html! {
+            (heading(&title, self.csv(view)))
+            (self.head(view))
+            (body)
+        };
+        view.show(Page { title: &title, nav: self.screen.nav, scripts: &[], body })
+    }
+
+    /// The form, and of which days the figures are.
+    pub(super) fn head(&self, view: &View) -> Markup {
+        self.head_with(view, &html! {})
+    }
+
+    /// The same with more fields.
+    pub(super) fn head_with(&self, view: &View, more: &Markup) -> Markup {
+        let status = view.state.index.status();
+        let behind = status.journal_seq.saturating_sub(status.seq);
+        let zone = view.zone.iana_name().unwrap_or("UTC");
+        html! {
+            (form(view, self.screen, more))
+            p.soft.days {
+                @let (now, before) = (self.days(view, &self.filter), self.days(view, &self.filter.previous()));
+                @let key = if self.screen.fields.contains(&Field::Before) { "report-days-before" } else { "report-days" };
+                (view.lang.text(key, &[("days", (&now).into()), ("before", (&before).into()), ("zone", zone.into())]))
+                @if behind > 0 { " " span.behind { (view.tn("report-behind", behind)) } }
+            }
+        }
+    }
+
+    /// Days of a filter in words.
+    fn days(&self, view: &View, filter: &ReportFilter) -> String {
+        let day = |day: i64| period::date(day).map_or_else(String::new, |date| view.lang.day(date, view.today()));
+        if filter.since == filter.until {
+            return day(filter.until);
+        }
+        format!("{} – {}", day(filter.since), day(filter.until))
+    }
+
+    /// The same rows as a file, for those who may take reports out.
+    pub(super) fn csv(&self, view: &View) -> Markup {
+        html! {
+            @if view.may(Right::Export) && view.may(Right::Reports) {
+                a.button href=(self.csv_address()) { (view.t("csv")) }
+            }
+        }
+    }
+
+    fn csv_address(&self) -> String {
+        let filter = &self.filter;
+        let period = filter.period();
+        let (look_back, margin) = (filter.look_back.to_string(), filter.margin.to_string());
+        let has = |field: Field| self.screen.fields.contains(&field);
+        let mut pairs = vec![("format", "csv"), ("since", &*period.since), ("until", &*period.until)];
+        let pool = if has(Field::Pool) { &filter.pool } else { &None };
+        let named = [("company", &filter.company), ("pool", pool), ("currency", &filter.currency)];
+        pairs.extend(named.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))));
+        if has(Field::Path) {
+            let parts = PATH.into_iter().zip(&filter.path);
+            pairs.extend(parts.filter_map(|(name, value)| Some((name, value.as_deref()?))));
+        }
+        if has(Field::Model) {
+            pairs.push(("model", filter.model.as_str()));
+        }
+        if has(Field::LookBack) {
+            pairs.push(("look_back", &look_back));
+        }
+        if has(Field::Margin) {
+            pairs.push(("margin", &margin));
+        }
+        address(&format!("/v1/reports/{}", self.screen.report), pairs.into_iter())
+    }
+
+    /// Calls of these days, this company and this pool, there.
+    pub(super) fn calls(&self, view: &View) -> Filter {
+        Filter {
+            company: self.filter.company.clone(),
+            pool: self.filter.pool.clone(),
+            since: period::start(self.filter.since, &view.zone),
+            until: period::start(self.filter.until + 1, &view.zone),
+            ..Filter::default()
+        }
+    }
+
+    /// How many parts of the source are chosen.
+    pub(super) fn depth(&self) -> usize {
+        self.filter.path.iter().take_while(|part| part.is_some()).count()
+    }
+}
+
+fn read(view: &View) -> Result<ReportFilter, Bad> {
+    let today = period::day_of(view.today());
+    let mut filter = reports::filter(&|name| view.asked(name).map(str::to_owned), || today)?;
+    let wrong = |name| Bad { name, wanted: String::new() };
+    if !LOOK_BACKS.contains(&view.asked("look_back").unwrap_or(LOOK_BACKS[1])) {
+        return Err(wrong("look_back"));
+    }
+    if view.asked("against").is_some_and(|text| Model::parse(text).is_none()) {
+        return Err(wrong("against"));
+    }
+    if !(0.0..=1.0).contains(&filter.margin) {
+        return Err(wrong("margin"));
+    }
+    if let Some(preset) = preset(view)? {
+        (filter.since, filter.until) = preset.days(today);
+    }
+    if filter.until < filter.since {
+        return Err(wrong(if view.asked("until").is_some() { "until" } else { "since" }));
+    }
+    Ok(filter)
+}
+
+/// The preset in force; days that the address names count more than one.
+fn preset(view: &View) -> Result<Option<Preset>, Bad> {
+    if view.asked("since").is_some() || view.asked("until").is_some() {
+        return Ok(None);
+    }
+    let wrong = || Bad { name: "period", wanted: String::new() };
+    view.asked("period").map_or(Ok(Some(Preset::default())), |code| Preset::of_code(code).ok_or_else(wrong).map(Some))
+}
+
+/// The screen with its form, and why it cannot be shown.
+fn refused(view: &View, screen: &Screen, why: &str) -> Stop {
+    let title = view.t(screen.title);
+    let body = html! {
+        (heading(&title, html! {}))
+        (form(view, screen, &html! {}))
+        p.problem role="alert" { (why) }
+    };
+    let mut response = view.show(Page { title: &title, nav: screen.nav, scripts: &[], body });
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    Stop(Box::new(response))
+}
+
+fn form(view: &View, screen: &Screen, more: &Markup) -> Markup {
+    let preset = preset(view).ok().flatten();
     let value = |name: &str| view.asked(name).unwrap_or_default();
-    let names = view.config.companies.iter().map(|company| company.name.as_str()).filter(|name| view.sees(name));
-    let companies = names.map(|name| (name, name.into()));
+    let has = |field: Field| screen.fields.contains(&field);
+    let kept = screen.fields.iter().flat_map(|field| match field {
+        Field::Path => PATH.to_vec(),
+        Field::Own(name) => vec![*name],
+        _ => Vec::new(),
+    });
+    let kept: Vec<(&str, &str)> = kept.filter_map(|name| Some((name, view.asked(name)?))).collect();
+    let chip = |of: Preset| {
+        view.link(&[("period", Some(of.code())), ("since", None), ("until", None), ("cursor", None), ("before", None)])
+    };
+    let models = || Model::ALL.map(|model| (model.as_str(), view.word("model", model.as_str()))).into_iter();
     html! {
+        nav.presets aria-label=(view.t("report-period")) {
+            @for of in Preset::ALL {
+                a.chip href=(chip(of)) aria-current=[(preset == Some(of)).then_some("true")] { (view.word("period", of.code())) }
+            }
+        }
         form.filters method="get" action=(view.path) {
-            (field(&view.t("filter-since"), "since", "date", value("since")))
-            (field(&view.t("filter-until"), "until", "date", value("until")))
-            label { span { (view.t("filter-company")) } select name="company" { (options(view.asked("company"),
-                std::iter::once(("", view.t("any"))).chain(companies))) } }
-            @for (key, value) in view.query.iter().filter(|(key, _)| LEVELS.contains(&&**key)) { input type="hidden" name=(key)
-                value=(value); }
+            label { span { (view.t("filter-since")) } input type="date" name="since" value=(value("since")); }
+            label { span { (view.t("filter-until")) } input type="date" name="until" value=(value("until")); }
+            (choice(view, "company", "filter-company", companies(view, screen.right)))
+            @if has(Field::Pool) { (choice(view, "pool", "filter-pool", pools(view, screen.right))) }
+            (more)
+            @if has(Field::Model) {
+                label { span { (view.t("report-model")) } select name="model" {
+                    (options(Some(view.asked("model").unwrap_or(Model::default().as_str())), models())) } }
+            }
+            @if has(Field::Against) {
+                label { span { (view.t("report-against")) } select name="against" {
+                    (options(Some(against(view).as_str()), models())) } }
+            }
+            @if has(Field::LookBack) {
+                label { span { (view.t("report-look-back")) } select name="look_back" {
+                    (options(Some(view.asked("look_back").unwrap_or(LOOK_BACKS[1])), LOOK_BACKS.iter().map(|days| (*days,
+                        view.tn("report-look-back-days", days.parse().unwrap_or(0)))))) } }
+            }
+            @if has(Field::Currency) { (choice(view, "currency", "report-currency", currencies(view))) }
+            @if has(Field::Margin) {
+                label { span { (view.t("report-margin")) } input type="text" inputmode="decimal" name="margin" placeholder="1"
+                    value=(value("margin")); }
+            }
+            @if let Some(preset) = preset.filter(|_| view.asked("period").is_some()) { input type="hidden" name="period"
+                value=(preset.code()); }
+            @for (name, value) in &kept { input type="hidden" name=(name) value=(value); }
             div.buttons { button.primary type="submit" { (view.t("filters-apply")) } a.button href=(view.path) {
                 (view.t("filters-clear")) } }
         }
     }
 }
 
-fn shown(view: &View, calls: &Calls, key: &str, body: Markup) -> Response {
-    let title = view.t(key);
-    let body = html! {
-        (heading(&title, html! {}))
-        (period(view))
-        @if calls.calls.is_empty() { (empty(&view.t("report-none"), html! {})) } @else { (body) }
-        @if calls.is_cut { p.soft { (view.t("report-cut")) } }
-    };
-    view.show(Page { title: &title, nav: &view.path, scripts: &[], body })
+/// The model that the chosen one is compared with.
+pub(super) fn against(view: &View) -> Model {
+    view.asked("against").and_then(Model::parse).unwrap_or(Model::Last)
 }
 
-/// `GET /sources`: one level deeper with every part of the source that the address names.
-pub(super) async fn sources(view: View) -> Result<Response, Problem> {
-    let calls = Calls::asked(&view).await?;
-    let at = LEVELS.iter().position(|level| view.asked(level).is_none()).unwrap_or(LEVELS.len() - 1);
-    let level = LEVELS.get(at).copied().unwrap_or("source");
-    let inside = |call: &crate::io::index::CallView| {
-        let fits =
-            LEVELS.iter().take(at).all(|level| view.asked(level).is_none_or(|wanted| part(call, level) == wanted));
-        fits.then(|| part(call, level))
-    };
-    let groups = calls.by(inside);
-    let total = calls.total();
-    let link = |name: &str| (at + 1 < LEVELS.len() && !name.is_empty()).then(|| view.link(&[(level, Some(name))]));
-    let tile = |key: &str, value: String| Tile { label: view.t(key), value, before: None, spark: None, link: None };
-    let body = html! {
-        (crumbs(&view, at))
-        @if at == 0 { (tiles(&[
-            tile("report-calls", view.lang.figure(total.calls)),
-            tile("report-callers", view.lang.figure(total.callers.len() as u64)),
-            tile("report-quality", view.lang.figure(total.quality)),
-            tile("report-first", view.lang.figure(total.first)),
-            tile("report-repeat", view.lang.figure(total.calls - total.first)),
-        ])) }
-        (picture(&view, "report-by-source", &view.word("utm", level), &groups).figure(&view))
-        (table(&view, &view.word("utm", level), &groups, |name| link(name), |name| name.to_owned()))
-        p.soft { (view.t("report-static-caveat")) }
-    };
-    Ok(shown(&view, &calls, "nav-sources", body))
-}
-
-/// The way down so far.
-fn crumbs(view: &View, at: usize) -> Markup {
-    let above = |level: usize| LEVELS.iter().skip(level).map(|level| (*level, None)).collect::<Vec<_>>();
+/// A list of which something may be chosen; when there is but one, there is nothing to choose.
+fn choice(view: &View, name: &str, label: &str, all: BTreeSet<String>) -> Markup {
+    let is_wanted = all.len() > 1 || view.asked(name).is_some();
+    let each = all.iter().map(|value| (value.as_str(), Cow::from(value.as_str())));
     html! {
-        @if at > 0 {
-            nav.crumbs aria-label=(view.t("report-way")) {
-                a href=(view.link(&above(0))) { (view.t("nav-sources")) }
-                @for (i, level) in LEVELS.iter().take(at).enumerate() {
-                    @if let Some(value) = view.asked(level) { " › " a href=(view.link(&above(i + 1))) { (value) } }
-                }
-            }
+        @if is_wanted {
+            label { span { (view.lang.text(label, &[])) } select name=(name) {
+                (options(view.asked(name), std::iter::once(("", view.t("any"))).chain(each))) } }
         }
     }
 }
 
-/// The groups with most calls, as bars.
-fn picture(view: &View, title: &str, what: &str, groups: &BTreeMap<String, Figures>) -> Chart {
-    let most = ordered(groups).into_iter().take(BARS).collect::<Vec<_>>();
-    let name = |name: &str| cut(&known(view, name), 14);
-    let series = |key: &str, pick: fn(&Figures) -> u64| Series {
-        name: view.t(key).into_owned(),
-        values: most.iter().map(|(_, figures)| pick(figures) as f64).collect(),
-    };
-    Chart {
-        title: view.t(title).into_owned(),
-        kind: Kind::StackedBars,
-        unit: Unit::Count,
-        what: what.to_owned(),
-        names: most.iter().map(|(group, _)| name(group)).collect(),
-        series: vec![
-            series("report-quality", |figures| figures.quality),
-            series("report-short", |figures| figures.answered.saturating_sub(figures.quality)),
-            series("report-missed", |figures| figures.calls - figures.answered),
-        ],
-        aim: None,
-    }
+fn companies(view: &View, right: Right) -> BTreeSet<String> {
+    let names = view.config.companies.iter().map(|company| company.name.clone());
+    names.filter(|name| view.may_in(right, name)).collect()
 }
 
-/// The name of a group, or the word for none.
-fn known(view: &View, name: &str) -> String {
-    if name.is_empty() || name == UNKNOWN { view.t("unknown").into_owned() } else { name.to_owned() }
+/// Of the company that is asked about, else of all.
+pub(super) fn pools(view: &View, right: Right) -> BTreeSet<String> {
+    let of = |company: &str| view.asked("company").is_none_or(|asked| asked == company) && view.may_in(right, company);
+    view.config.pools.iter().filter(|pool| of(&pool.company)).map(|pool| pool.name.clone()).collect()
 }
 
-fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() > most { text.chars().take(most - 1).chain(['…']).collect() } else { text.to_owned() }
-}
-
-/// Most calls first.
-fn ordered(groups: &BTreeMap<String, Figures>) -> Vec<(&String, &Figures)> {
-    let mut rows: Vec<_> = groups.iter().collect();
-    rows.sort_by(|(left, a), (right, b)| b.calls.cmp(&a.calls).then(left.cmp(right)));
-    rows
-}
-
-fn table(
-    view: &View,
-    what: &str,
-    groups: &BTreeMap<String, Figures>,
-    link: impl Fn(&str) -> Option<String>,
-    name: impl Fn(&str) -> String,
-) -> Markup {
-    let rows = ordered(groups);
-    let whole: u64 = rows.iter().map(|(_, figures)| figures.calls).sum();
-    let mean = |ms: u64, count: u64| ms.checked_div(count).map_or("–".to_owned(), |mean| view.lang.duration(mean));
-    html! {
-        (sheet(what, html! {
-            table {
-                thead { tr {
-                    th scope="col" { (what) }
-                    @for key in ["report-callers", "report-quality", "report-calls", "report-first", "report-repeat",
-                        "report-answered", "report-quick", "report-wait", "report-talk"] { th.num scope="col" { (view.t(key)) } }
-                } }
-                tbody { @for (group, figures) in rows.iter().take(ROWS) {
-                    tr {
-                        th scope="row" {
-                            @let words = name(&known(view, group));
-                            @match link(group) { Some(link) => { a href=(link) { (words) } }, None => { (words) } }
-                        }
-                        td.num { (view.lang.figure(figures.callers.len() as u64)) }
-                        td.num { (view.lang.figure(figures.quality)) }
-                        td.num { (bar(figures.calls as f64 / whole.max(1) as f64, "s1")) (view.lang.figure(figures.calls)) }
-                        td.num { (view.lang.figure(figures.first)) }
-                        td.num { (view.lang.figure(figures.calls - figures.first)) }
-                        td.num { (view.lang.share_of(figures.answered, figures.calls)) }
-                        td.num { (view.lang.share_of(figures.quick, figures.calls)) }
-                        td.num { (mean(figures.wait_ms, figures.calls)) }
-                        td.num { (mean(figures.talk_ms, figures.answered)) }
-                    }
-                } }
-            }
-        }))
-        @if rows.len() > ROWS { p.soft { (view.tn("report-more-rows", (rows.len() - ROWS) as u64)) } }
-    }
-}
-
-/// `GET /missed`: who was not spoken to, and who has been since.
-pub(super) async fn missed(view: View) -> Result<Response, Problem> {
-    let calls = Calls::asked(&view).await?;
-    let missed: Vec<_> = calls.missed().collect();
-    let waiting: Vec<_> = missed.iter().filter(|call| call.facts.waiting).collect();
-    let total = calls.total();
-    let tile = |key: &str, value: String| Tile { label: view.t(key), value, before: None, spark: None, link: None };
-    let body = html! {
-        (tiles(&[
-            tile("report-missed", view.lang.figure(missed.len() as u64)),
-            tile("report-missed-share", view.lang.share_of(missed.len() as u64, total.calls)),
-            tile("missed-waiting", view.lang.figure(waiting.len() as u64)),
-        ]))
-        (heat(&view, "missed-hours", &calls.hours(&view.zone, |call| call.outcome != Some(Outcome::Answered))))
-        h2 { (view.t("missed-list")) }
-        @if missed.is_empty() { p.soft { (view.t("missed-none")) } } @else {
-            (sheet(&view.t("missed-list"), html! {
-                table {
-                    thead { tr { th scope="col" { (view.t("column-time")) } th scope="col" { (view.t("column-caller")) } th
-                        scope="col" { (view.t("column-origin")) } th scope="col" { (view.t("column-status")) } th scope="col" {
-                        (view.t("column-wait")) } th scope="col" { (view.t("missed-after")) } } }
-                    tbody { @for call in missed.iter().take(ROWS) {
-                        tr {
-                            td { (calls::cell(&view, call, "time")) }
-                            td { (calls::cell(&view, call, "caller")) }
-                            td { (calls::cell(&view, call, "origin")) }
-                            td { (calls::cell(&view, call, "status")) }
-                            td { (calls::cell(&view, call, "wait")) }
-                            td { @match call.facts.reached_at {
-                                Some(at) => { (view.lang.span(std::time::Duration::from_millis(at.millis_since(call.call.started_at)))) },
-                                None => { span.tag.bad { (view.t("missed-not-yet")) } },
-                            } }
-                        }
-                    } }
-                }
-            }))
-        }
-    };
-    Ok(shown(&view, &calls, "nav-missed", body))
-}
-
-/// `GET /hours`: when calls come, and when nobody answers.
-pub(super) async fn hours(view: View) -> Result<Response, Problem> {
-    let calls = Calls::asked(&view).await?;
-    let all = calls.hours(&view.zone, |_| true);
-    let by_hour = |pick: fn(&CallData) -> bool| {
-        let hours = calls.hours(&view.zone, pick);
-        (0..24).map(|hour| hours.iter().map(|day| day[hour]).sum::<u64>() as f64).collect::<Vec<_>>()
-    };
-    let chart = Chart {
-        title: view.t("hours-day").into_owned(),
-        kind: Kind::StackedBars,
-        unit: Unit::Count,
-        what: view.t("hour").into_owned(),
-        names: (0..24).map(|hour| format!("{hour:02}")).collect(),
-        series: vec![
-            Series {
-                name: view.t("report-answered-calls").into_owned(),
-                values: by_hour(|call| call.outcome == Some(Outcome::Answered)),
-            },
-            Series {
-                name: view.t("report-missed").into_owned(),
-                values: by_hour(|call| call.outcome != Some(Outcome::Answered)),
-            },
-        ],
-        aim: None,
-    };
-    let body = html! { (heat(&view, "hours-week", &all)) (chart.figure(&view)) };
-    Ok(shown(&view, &calls, "nav-hours", body))
-}
-
-/// Hour and weekday as a table whose cells are as deep as they have calls; the figures stand in them.
-fn heat(view: &View, key: &str, hours: &[[u64; 24]; 7]) -> Markup {
-    let most = hours.iter().flatten().copied().max().unwrap_or(0).max(1);
-    let title = view.t(key);
-    html! {
-        figure.chart {
-            figcaption { (title) }
-            div.scroll.heat-scroll tabindex="0" role="region" aria-label=(title) {
-                table.heat {
-                    thead { tr { td {} @for hour in 0..24 { th scope="col" { (format!("{hour:02}")) } } } }
-                    tbody { @for (day, row) in view.lang.weekdays().iter().zip(hours) {
-                        tr { th scope="row" { (day) } @for count in row {
-                            @let depth = (count * 5).div_ceil(most);
-                            td class={ "h" (depth) } { @if *count > 0 { (view.lang.figure(*count)) } }
-                        } }
-                    } }
-                }
-            }
-        }
-    }
-}
-
-/// `GET /regions`: of callers.
-pub(super) async fn regions(view: View) -> Result<Response, Problem> {
-    let calls = Calls::asked(&view).await?;
-    let groups = calls.by(|call| Some(call.facts.caller_region.clone()));
-    let body = html! {
-        (picture(&view, "regions-calls", &view.t("column-region"), &groups).figure(&view))
-        (table(&view, &view.t("column-region"), &groups, |_| None, |name| name.to_owned()))
-    };
-    Ok(shown(&view, &calls, "nav-regions", body))
-}
-
-/// `GET /agents`: by the destination that answered, or was tried last.
-pub(super) async fn agents(view: View) -> Result<Response, Problem> {
-    let calls = Calls::asked(&view).await?;
-    let groups = calls.by(|call| Some(call.facts.agent.clone()));
-    let body = html! {
-        (picture(&view, "agents-calls", &view.t("agent"), &groups).figure(&view))
-        (table(&view, &view.t("agent"), &groups, |_| None, |name| name.to_owned()))
-        p.soft { a href=(address("/missed", std::iter::empty())) { (view.t("nav-missed")) } }
-    };
-    Ok(shown(&view, &calls, "nav-agents", body))
+fn currencies(view: &View) -> BTreeSet<String> {
+    let asked = view.asked("currency").map(str::to_owned);
+    view.config.companies.iter().map(|company| company.currency.clone()).chain(asked).collect()
 }

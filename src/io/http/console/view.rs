@@ -19,7 +19,7 @@ use crate::io::http::AppState;
 use crate::io::http::access::{Caller, cookies};
 use crate::io::http::calls::{scope, unanswered};
 use crate::io::http::problem::Problem;
-use crate::io::index::{Filter, Page as Found};
+use crate::io::index::{Calendar, Filter, Page as Found};
 use crate::limits;
 use crate::time::Wall;
 
@@ -65,6 +65,7 @@ pub(super) struct View {
     /// Its parameters, as they came; of what stands twice the first counts, but for [`COLUMN`].
     pub query: Vec<(String, String)>,
     pub now: Wall,
+    /// Of the company that the address names, else of the first that whoever asks may see.
     pub zone: TimeZone,
     /// Only the part that changes is wanted.
     pub is_part: bool,
@@ -90,12 +91,14 @@ impl View {
                 query.push((key.into_owned(), value.trim().to_owned()));
             }
         }
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let zone = zone(&config, caller.as_ref(), &query);
         let is_part = query.iter().any(|(key, _)| key == "fragment");
         query.retain(|(key, _)| key != "fragment");
         View {
             state: Arc::clone(state),
             config,
-            caller: parts.extensions.get::<Caller>().cloned(),
+            caller,
             lang: cookie(&parts.headers, LANG)
                 .and_then(Lang::of_code)
                 .unwrap_or_else(|| Lang::accepted(&parts.headers)),
@@ -105,7 +108,7 @@ impl View {
             path: parts.uri.path().to_owned(),
             query,
             now: clocks::wall(),
-            zone: TimeZone::UTC,
+            zone,
             is_part,
         }
     }
@@ -158,10 +161,25 @@ impl View {
         self.caller.as_ref().is_some_and(|caller| caller.rights.sees(company))
     }
 
+    /// Whoever asks may do this, in some company.
+    pub(super) fn may(&self, right: Right) -> bool {
+        self.caller.as_ref().is_some_and(|caller| caller.rights.may(right))
+    }
+
+    /// Whoever asks may do this in this company.
+    pub(super) fn may_in(&self, right: Right, company: &str) -> bool {
+        self.caller.as_ref().is_some_and(|caller| caller.rights.may_in(right, company))
+    }
+
+    /// Companies in which whoever asks may do this, as the index takes it.
+    pub(super) fn scope(&self, right: Right) -> Option<Vec<String>> {
+        let companies = self.caller.as_ref().map(|caller| caller.rights.companies(right));
+        companies.map_or_else(|| Some(Vec::new()), scope)
+    }
+
     /// A page of calls that whoever asks may see.
     pub(super) async fn found(&self, mut filter: Filter) -> Result<Found, Problem> {
-        let companies = self.caller.as_ref().map(|caller| caller.rights.companies(Right::Calls));
-        filter.scope = companies.map_or_else(|| Some(Vec::new()), scope);
+        filter.scope = self.scope(Right::Calls);
         // Whoever does not see callers' numbers does not find them by a part of one either.
         if !self.shows_numbers() {
             filter.number = filter.q.take().or(filter.number);
@@ -204,6 +222,14 @@ pub(super) fn address<'a>(path: &str, pairs: impl Iterator<Item = (&'a str, &'a 
         let _ = write!(out, "?{}", query.finish());
     }
     out
+}
+
+/// Days and hours are those of a company's own clocks.
+fn zone(config: &Config, caller: Option<&Caller>, query: &[(String, String)]) -> TimeZone {
+    let asked = query.iter().find(|(key, _)| key == "company").map(|(_, company)| company);
+    let mut seen = config.companies.iter().filter(|of| caller.is_some_and(|caller| caller.rights.sees(&of.name)));
+    let company = seen.find(|of| asked.is_none_or(|asked| *asked == of.name));
+    company.map_or(TimeZone::UTC, |of| Calendar::of(&of.time_zone).zone().clone())
 }
 
 fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

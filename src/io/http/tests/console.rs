@@ -1,5 +1,7 @@
 //! The console's pages: each in every language, nothing of a caller as markup, nobody in without a right.
 
+mod reports;
+
 use super::*;
 use crate::core::event::{
     AttributionKind, Candidate, Gap, MediaSummary, RecordingState, RecordingSummary, Session, SourceShare,

@@ -69,6 +69,7 @@ pub struct Day {
     pub missed: i64,
     pub quality_calls: i64,
     pub first_calls: i64,
+    pub repeat_calls: i64,
     pub leads: i64,
 }
 
@@ -137,8 +138,8 @@ fn days(reader: &Reader<'_>, filter: &ReportFilter, places: &[i64]) -> Result<Ve
     let mut rows: Vec<Day> =
         (filter.since..=filter.until).map(|day| Day { day: super::day_text(day), ..Day::default() }).collect();
     let text = format!(
-        "SELECT day, SUM(visits), SUM(calls), SUM(answered), SUM(missed), SUM(quality), SUM(first_calls), SUM(leads)
-         FROM node_days WHERE node_id IN ({}) AND day BETWEEN ? AND ? GROUP BY 1",
+        "SELECT day, SUM(visits), SUM(calls), SUM(answered), SUM(missed), SUM(quality), SUM(first_calls), SUM(leads),
+         SUM(repeat_calls) FROM node_days WHERE node_id IN ({}) AND day BETWEEN ? AND ? GROUP BY 1",
         keys(places)
     );
     reader.each(&text, &[filter.since.into(), filter.until.into()], |row| {
@@ -146,7 +147,7 @@ fn days(reader: &Reader<'_>, filter: &ReportFilter, places: &[i64]) -> Result<Ve
         if let Some(day) = usize::try_from(at).ok().and_then(|at| rows.get_mut(at)) {
             (day.visits, day.calls, day.answered) = (row.get(1)?, row.get(2)?, row.get(3)?);
             (day.missed, day.quality_calls, day.first_calls) = (row.get(4)?, row.get(5)?, row.get(6)?);
-            day.leads = row.get(7)?;
+            (day.leads, day.repeat_calls) = (row.get(7)?, row.get(8)?);
         }
         Ok(())
     })?;
