@@ -142,6 +142,22 @@ try {
     assert.match(await browser.until('the name', 'const a = document.querySelector("#saved-filters a"); return a && a.href'), /source=yandex-direct/);
   });
 
+  await check('R1: reports keep what was chosen in the address, on the way down and into a file', async () => {
+    await browser.open(`${base}/sources`);
+    await browser.click('.presets a[href*="period=7d"]');
+    await browser.until('seven days', 'return location.search === "?period=7d"');
+    await browser.click('main tbody th a');
+    await browser.until('one level down', 'return /period=7d&source=/.test(location.search)');
+    await browser.run('document.querySelector("[name=model]").value = "linear"; document.querySelector("form.filters").requestSubmit()');
+    await browser.until('another model', 'return /model=linear/.test(location.search) && /period=7d/.test(location.search) && /source=/.test(location.search)');
+    assert.match(await browser.run('return document.querySelector("main thead").innerText + document.querySelector("main .sheet thead").innerText'), /Linear/);
+    assert.equal(await browser.run('return document.querySelectorAll(".presets [aria-current]").length'), 1);
+    const file = await browser.run('return fetch(document.querySelector("main .actions a").href).then((answer) => answer.text().then((text) => answer.status + " " + text.split("\\r\\n")[0]))');
+    assert.match(file, /^200 name,/);
+    await browser.open(`${base}/quality`);
+    assert.ok(await browser.run('return document.querySelectorAll(".plot circle").length') > 0, 'the form said who called');
+  });
+
   await check('C8: the player has its place in the waveform, speed and jumps', async () => {
     await browser.open(base + calls[calls.length - 1]);
     assert.equal(await browser.run('return document.querySelectorAll(".wave path").length'), 2, 'two voices');

@@ -111,7 +111,9 @@ impl Chart {
                 .x_label_area_size(24)
                 .y_label_area_size(46)
                 .build_cartesian_2d(from..to, 0.0..top)?;
-            let room = usize::try_from(size.0).unwrap_or(1) / 80;
+            // As many names as stand beside each other without touching.
+            let widest = self.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+            let room = usize::try_from(size.0).unwrap_or(1) / (widest * 6 + 10).max(80);
             let words = ("sans-serif", 12).into_font().color(&Ink::WORDS.color());
             let name = |x: &f64| {
                 let is_place = (x - x.round()).abs() < 1e-6 && *x >= 0.0;

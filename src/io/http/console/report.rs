@@ -176,12 +176,12 @@ impl Asked {
     pub(super) fn csv(&self, view: &View) -> Markup {
         html! {
             @if view.may(Right::Export) && view.may(Right::Reports) {
-                a.button href=(self.csv_address()) { (view.t("csv")) }
+                a.button href=(self.csv_address(view)) { (view.t("csv")) }
             }
         }
     }
 
-    fn csv_address(&self) -> String {
+    fn csv_address(&self, view: &View) -> String {
         let filter = &self.filter;
         let period = filter.period();
         let (look_back, margin) = (filter.look_back.to_string(), filter.margin.to_string());
@@ -199,6 +199,9 @@ impl Asked {
         }
         if has(Field::LookBack) {
             pairs.push(("look_back", &look_back));
+        }
+        if let Some(kind) = view.asked("kind").filter(|_| self.screen.report == "audit") {
+            pairs.push(("kind", kind));
         }
         if has(Field::Margin) {
             pairs.push(("margin", &margin));

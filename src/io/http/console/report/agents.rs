@@ -43,7 +43,7 @@ fn picture(view: &View, rows: &[Agent]) -> Chart {
     };
     let short = |agent: &Agent| {
         let name = named(view, &agent.agent);
-        show::cut(name.split('@').next().unwrap_or(&name), 14)
+        show::cut(name.split('@').next().unwrap_or(&name), show::letters(some().count()))
     };
     Chart {
         title: view.t("agents-calls").into_owned(),

@@ -112,7 +112,7 @@ fn table(view: &View, missed: &[CallView]) -> Markup {
     sheet(
         &view.t("missed-list"),
         html! {
-            table {
+            table.calls {
                 thead { tr { th scope="col" { (view.t("column-time")) } th scope="col" { (view.t("column-caller")) } th
                     scope="col" { (view.t("column-origin")) } th scope="col" { (view.t("column-status")) } th scope="col" {
                     (view.t("column-wait")) } th scope="col" { (view.t("missed-after")) } } }
@@ -120,7 +120,7 @@ fn table(view: &View, missed: &[CallView]) -> Markup {
                     tr {
                         @for column in ["time", "caller", "origin", "status", "wait"] {
                             td class={ "c-" (column) } { (calls::cell(view, call, column)) } }
-                        td { @match call.facts.reached_at {
+                        td.c-after { @match call.facts.reached_at {
                             Some(at) => { (view.lang.span(Duration::from_millis(at.millis_since(call.call.started_at)))) },
                             None if call.facts.waiting => { (tag("bad", &view.t("missed-not-yet"))) },
                             None => "–",

@@ -68,7 +68,9 @@ fn table(view: &View, rows: &[PoolRow]) -> Markup {
                 tbody { @for row in rows { tr {
                     th scope="row" { a href=(pool(row)) { (row.pool) } }
                     td.num { (show::count(view, row.sums.visits)) }
-                    @for (_, pick, class) in shares { td.num { (show::measured(of(&row.sums, pick).unwrap_or(0.0), class, &show::share(view, of(&row.sums, pick)))) } }
+                    @for (_, pick, class) in shares {
+                        @let share = of(&row.sums, pick);
+                        td.num { (show::measured(share.unwrap_or(0.0), class, &show::share(view, share))) } }
                     td.num { (show::count(view, row.sums.busy_max)) }
                     td.num { (show::count(view, row.sums.shortage_minutes)) }
                     td.num { (show::count(view, row.sums.affected_calls)) }

@@ -105,6 +105,11 @@ pub(in super::super) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() > most { text.chars().take(most - 1).chain(['…']).collect() } else { text.to_owned() }
 }
 
+/// Letters of a name beneath one of so many columns.
+pub(in super::super) const fn letters(columns: usize) -> usize {
+    if columns > 9 { 10 } else { 14 }
+}
+
 /// The heading of a column, with how its figure is made.
 pub(in super::super) fn made(name: &str, how: &str) -> Markup {
     html! { th.num scope="col" { (name) small { (how) } } }

@@ -113,12 +113,13 @@ fn picture(view: &View, now: &Sources) -> Chart {
         name: view.lang.text(key, &[]).into_owned(),
         values: rows().map(|row| pick(row) as f64).collect(),
     };
+    let most = show::letters(rows().count());
     Chart {
         title: view.ta("report-by-source", &[("level", (&*view.word("utm", now.level)).into())]).into_owned(),
         kind: Kind::StackedBars,
         unit: Unit::Count,
         what: view.word("utm", now.level).into_owned(),
-        names: rows().map(|row| show::cut(&show::known(view, &row.name), 14)).collect(),
+        names: rows().map(|row| show::cut(&show::known(view, &row.name), most)).collect(),
         series: vec![
             series("report-quality", |row| row.quality_calls),
             series("series-missed", |row| row.calls - row.answered),
