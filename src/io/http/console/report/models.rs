@@ -62,7 +62,7 @@ fn picture(view: &View, asked: &Asked, found: &Models) -> Chart {
         kind: Kind::StackedBars,
         unit: Unit::Count,
         what: view.t("report-model").into_owned(),
-        names: Model::ALL.map(|model| view.word("model", model.as_str()).into_owned()).to_vec(),
+        names: Model::ALL.map(|model| view.word("model-short", model.as_str()).into_owned()).to_vec(),
         series,
         aim: None,
     }
