@@ -112,7 +112,7 @@ try {
     let hidden = '';
     await browser.run('document.activeElement.blur(); document.body.focus(); scrollTo(0, 0)');
     await browser.open(`${base}/calls`);
-    for (let step = 0; step < 60; step += 1) {
+    for (let step = 0; step < 90; step += 1) {
       await press('\uE004');
       const at = await browser.run(`const a = document.activeElement; const s = getComputedStyle(a); return { what: a.tagName + (a.getAttribute('href') || a.name || a.className), line: s.outlineStyle, date: a.type === 'date' }`);
       walked.add(at.what);

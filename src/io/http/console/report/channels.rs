@@ -17,7 +17,7 @@ const SCREEN: Screen = Screen {
 };
 
 /// Pools of one page.
-const POOLS: usize = 200;
+const POOLS: usize = 100;
 
 /// `GET /channels`: by source, or by pool.
 pub(in super::super) async fn page(view: View) -> Shown {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::core::credit::Model;
-use crate::core::event::keeper::{CountedData, KeeperEvent};
+use crate::core::event::keeper::{CountedData, GrownData, KeeperEvent};
 use crate::core::event::work::{CostImportData, CostRow, ScoredData, ValuedData, WorkEvent};
 use crate::core::rights::Role;
 
@@ -346,6 +346,43 @@ async fn a07_shortage_stands_beside_the_calls_that_it_affected() {
     for part in ["size of the pool", "a number held for another", "no number"] {
         assert!(one.contains(part), "{part}");
     }
+}
+
+/// A2: numbers that came by themselves are seen in the size of the pool, and among what happened to it.
+#[tokio::test]
+async fn a02_growth_is_seen_in_the_size_of_the_pool() {
+    let world = world(None);
+    let window = CountedData {
+        pool: "acme-web".into(),
+        company: "acme".into(),
+        from: Wall::parse_rfc3339("2026-11-21T10:00:00Z").unwrap(),
+        for_ms: 3_600_000,
+        visits: 3,
+        free: 3,
+        busy_max: 2,
+        ..CountedData::default()
+    };
+    world.tell(EventBody::Keeper(Box::new(KeeperEvent::Counted(window))), "acme-web");
+    let grown = GrownData {
+        order_id: "o-1".into(),
+        pool: "acme-web".into(),
+        company: "acme".into(),
+        source: "stock".into(),
+        numbers: vec![E164::parse("+442079460002").unwrap()],
+        unit_price: None,
+        total: None,
+        currency: None,
+        reason: "shortage".into(),
+        size: 3,
+    };
+    world.tell(EventBody::Keeper(Box::new(KeeperEvent::Grown(grown))), "acme-web");
+    let page = world.see("/pools/acme-web?since=2026-11-20&until=2026-11-21", &[]).await.1;
+    let size = |day: &str| {
+        let found = rows(&page).into_iter().find(|row| row[0] == day && row.len() == 4);
+        found.unwrap()[3].clone()
+    };
+    assert_eq!((size("20 Nov"), size("21 Nov")), ("2".into(), "3".into()));
+    assert!(page.contains("What happened to pools and numbers") && page.contains(">grown<"));
 }
 
 /// How sure attributions were, and what of it is known to be right.
