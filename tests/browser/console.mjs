@@ -28,6 +28,12 @@ async function check(what, run) {
   }
 }
 
+// The driver may come back before the style sheet is there.
+async function open(url) {
+  await browser.open(url);
+  await browser.until('the whole page', 'return document.readyState === "complete" && document.styleSheets.length > 0');
+}
+
 async function cookie(name, value) {
   await browser.cdp('Network.setCookie', { name, value, url: base });
 }
@@ -55,7 +61,7 @@ const WORN = [
 ];
 
 try {
-  await browser.open(`${base}/calls`);
+  await open(`${base}/calls`);
   const calls = await browser.run('return [...document.querySelectorAll("a.row")].map((a) => a.getAttribute("href"))');
   const PAGES = {
     overview: '/', calls: '/calls', 'calls-none': '/calls?source=nobody', call: calls[calls.length - 1], 'call-evil': calls[calls.length - 2],
@@ -70,7 +76,7 @@ try {
     await check(`every screen: ${worn.lang}, ${worn.theme}, ${worn.width} px`, async () => {
       await dress(worn);
       for (const [name, path] of Object.entries(PAGES)) {
-        await browser.open(base + path);
+        await open(base + path);
         const seen = await browser.run(`return {
           page: document.documentElement.scrollWidth, lang: document.documentElement.lang,
           title: document.title, h1: document.querySelectorAll('h1').length, evil: !!document.querySelector('main script'),
@@ -90,18 +96,18 @@ try {
 
   await dress({ lang: 'en', theme: 'light', width: 1280 });
   await check('the switches change language and colours, and stay', async () => {
-    await browser.open(`${base}/pools`);
+    await open(`${base}/pools`);
     await browser.click('button[name="lang"][value="ru"]');
     await browser.until('Russian', 'return document.documentElement.lang === "ru" && location.pathname === "/pools"');
     await browser.click('button[name="theme"][value="dark"]');
     await browser.until('dark', 'return document.documentElement.dataset.theme === "dark"');
-    await browser.open(`${base}/calls`);
+    await open(`${base}/calls`);
     assert.equal(await browser.run('return document.documentElement.lang + document.documentElement.dataset.theme'), 'rudark');
     await dress({ lang: 'en', theme: 'light', width: 1280 });
   });
 
   await check('the keyboard reaches everything, and shows where it is', async () => {
-    await browser.open(`${base}/calls`);
+    await open(`${base}/calls`);
     const press = (value) => browser.send('POST', '/actions', { actions: [{ type: 'key', id: 'keys', actions: [{ type: 'keyDown', value }, { type: 'keyUp', value }] }] });
     await press('\uE004');
     assert.equal(await browser.run('return document.activeElement.className'), 'skip', 'the skip link is first');
@@ -111,7 +117,7 @@ try {
     const walked = new Set();
     let hidden = '';
     await browser.run('document.activeElement.blur(); document.body.focus(); scrollTo(0, 0)');
-    await browser.open(`${base}/calls`);
+    await open(`${base}/calls`);
     for (let step = 0; step < 90; step += 1) {
       await press('\uE004');
       const at = await browser.run(`const a = document.activeElement; const s = getComputedStyle(a); return { what: a.tagName + (a.getAttribute('href') || a.name || a.className), line: s.outlineStyle, date: a.type === 'date' }`);
@@ -133,17 +139,17 @@ try {
   });
 
   await check('filters stand in the address, and are saved by name', async () => {
-    await browser.open(`${base}/calls`);
+    await open(`${base}/calls`);
     await browser.run('document.querySelector("input[name=source]").value = "yandex-direct"; document.querySelector("form.filters").requestSubmit()');
     await browser.until('the filter', 'return location.search.includes("source=yandex-direct") && document.querySelector("a.row") && [...document.querySelectorAll("td.c-origin")].every((cell) => cell.innerText.includes("yandex-direct"))');
     assert.match(await browser.run('return document.querySelector("main tbody").innerText'), /yandex-direct · kitchens/);
     await browser.run('window.prompt = () => "Direct"; document.querySelector("#saved-filters button").click()');
-    await browser.open(`${base}/calls`);
+    await open(`${base}/calls`);
     assert.match(await browser.until('the name', 'const a = document.querySelector("#saved-filters a"); return a && a.href'), /source=yandex-direct/);
   });
 
   await check('R1: reports keep what was chosen in the address, on the way down and into a file', async () => {
-    await browser.open(`${base}/sources`);
+    await open(`${base}/sources`);
     await browser.click('.presets a[href*="period=7d"]');
     await browser.until('seven days', 'return location.search === "?period=7d"');
     await browser.click('main tbody th a');
@@ -154,12 +160,12 @@ try {
     assert.equal(await browser.run('return document.querySelectorAll(".presets [aria-current]").length'), 1);
     const file = await browser.run('return fetch(document.querySelector("main .actions a").href).then((answer) => answer.text().then((text) => answer.status + " " + text.split("\\r\\n")[0]))');
     assert.match(file, /^200 name,/);
-    await browser.open(`${base}/quality`);
+    await open(`${base}/quality`);
     assert.ok(await browser.run('return document.querySelectorAll(".plot circle").length') > 0, 'the form said who called');
   });
 
   await check('C8: the player has its place in the waveform, speed and jumps', async () => {
-    await browser.open(base + calls[calls.length - 1]);
+    await open(base + calls[calls.length - 1]);
     assert.equal(await browser.run('return document.querySelectorAll(".wave path").length'), 2, 'two voices');
     assert.equal(await browser.run('return document.querySelector("audio").readyState'), 0, 'who looks has not listened');
     await browser.run('document.querySelector("audio").load(); document.querySelector("audio").preload = "metadata"');
@@ -176,7 +182,7 @@ try {
   });
 
   await check('the live board follows, and hangs up', async () => {
-    await browser.open(`${base}/live`);
+    await open(`${base}/live`);
     await browser.until('the stream', 'return document.getElementById("stream").classList.contains("good")');
     await browser.until('the call', 'return document.querySelectorAll("#board tbody tr").length === 1');
     await browser.run('document.querySelector("#board button.danger").click()'); // the board may be drawn anew at any moment
@@ -184,7 +190,7 @@ try {
   });
 
   await check('P18: the wizard makes a channel, the install check watches it (R7)', async () => {
-    await browser.open(`${base}/channels/new`);
+    await open(`${base}/channels/new`);
     const next = (text) => browser.run(`for (const [name, value] of Object.entries(arguments[0])) document.querySelector('[name="' + name + '"]').value = value;
       document.querySelector('form.wide-form').requestSubmit()`, text);
     await next({ name: 'direct', site: 'acme-site' });
@@ -203,7 +209,7 @@ try {
   });
 
   await check('a change of the catalogue shows its diff, is saved, and taken back', async () => {
-    await browser.open(`${base}/catalogue/edit?part=pools&name=direct`);
+    await open(`${base}/catalogue/edit?part=pools&name=direct`);
     await browser.run('const t = document.querySelector("textarea[name=json]"); t.value = t.value.replace("7946 0701", "").replace("+442079460700..+442079460701", "+442079460700..+442079460705"); document.querySelector("form.wide-form").requestSubmit()');
     const diff = await browser.until('the diff', 'const d = document.querySelector(".diff"); return d && d.innerText');
     assert.match(diff, /442079460705/);
@@ -211,7 +217,7 @@ try {
     await browser.run('document.querySelector("form.wide-form").requestSubmit()');
     await browser.until('saved', 'return location.search === "?saved=1" && document.querySelector(".notice")');
     if (folder) await browser.screenshot(join(folder, 'catalogue-saved.png'));
-    await browser.open(`${base}/catalogue/versions/1`);
+    await open(`${base}/catalogue/versions/1`);
     await browser.run('document.querySelector("form[action=\\"/catalogue/rollback\\"]").requestSubmit()');
     await browser.until('rolled back', 'return location.search === "?saved=1"');
     assert.match(await browser.run('return document.querySelector("main").innerText'), /Version 3/);
