@@ -292,7 +292,7 @@ async fn p04_regions_add_up_to_all_calls() {
     let of = |region: &str| row(&page, if region.is_empty() { "unknown" } else { region });
     let shown = answer["rows"].as_array().unwrap().iter().map(|region| {
         let cells = of(region["region"].as_str().unwrap());
-        assert!(cells.iter().any(|cell| *cell == region["calls"].to_string()), "{cells:?}");
+        assert!(cells.contains(&region["calls"].to_string()), "{cells:?}");
         region["calls"].as_i64().unwrap()
     });
     assert_eq!(shown.sum::<i64>(), 5);
