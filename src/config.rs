@@ -11,6 +11,7 @@ mod destination;
 mod dialogs;
 mod dns;
 mod dtls;
+mod ears;
 mod effective;
 mod encryption;
 pub mod export;
@@ -49,6 +50,7 @@ pub use defence::{CompanyLimits, Defence, Fraud};
 pub use dialogs::{Dialogs, Timer};
 pub use dns::Dns;
 pub use dtls::DtlsIdentity;
+pub use ears::{AnsweredWhen, Ear, EarKind};
 pub use encryption::MediaEncryption;
 pub use pool::{
     Binding, Conditions, Feature, Money, Overage, Patterns, Places, Plan, PoolRules, Track, Tracking, Visits,
@@ -59,7 +61,7 @@ pub use regions::RegionRules;
 pub use sip::{LargeRequests, Listener, Sip};
 pub use siprec::Siprec;
 pub use streams::Streams;
-pub use tls::{ClientCertificates, MinVersion, Tls};
+pub use tls::{Authorities, ClientCertificates, MinVersion, Tls};
 pub use trace::{HepServer, Trace};
 pub use trunk::{
     CodecList, DialledIn, DisplayRule, HeaderRules, IdentityRules, IdentitySource, Login, LoginUser, MediaNetworks,
@@ -89,6 +91,8 @@ pub struct Config {
     pub trunks: Vec<Arc<Trunk>>,
     /// Third parties' recorders.
     pub recorders: Vec<Arc<Siprec>>,
+    /// PBXs that carry calls themselves and tell us of them.
+    pub ears: Vec<Arc<Ear>>,
     pub companies: Vec<Arc<Company>>,
     pub sites: Vec<Arc<Site>>,
     pub pools: Vec<Arc<Pool>>,

@@ -19,6 +19,7 @@ pub mod defence;
 pub mod dialog;
 pub mod directory;
 pub mod dtmf;
+pub mod ears;
 pub mod event;
 pub mod export;
 pub mod feed;

@@ -36,6 +36,7 @@ use crate::io::archive::{Archive, Keeper, Uploads};
 use crate::io::catalogue::{Ask, Books, Store};
 use crate::io::certificates::Certificates;
 use crate::io::clock;
+use crate::io::ears::{Board, Ears};
 use crate::io::deciders::{BadDecider, Deciders};
 use crate::io::export::{BadExport, Exports};
 use crate::io::hep::HepSender;
@@ -116,6 +117,7 @@ pub struct Daemon {
     pools_task: tokio::task::JoinHandle<()>,
     feed: Option<LeaseFeed>,
     sinks: Sinks,
+    ears: Ears,
     exports: Arc<Exports>,
     index: Index,
     metrics: Arc<Metrics>,
@@ -168,7 +170,7 @@ impl Daemon {
         });
         let model = load_model(&config).map_err(at("model"))?;
         let mut callers = Retelling::new(Arc::clone(&model), config.attribution.memory);
-        let (leases, spoken, spent) = recover(&journal, &data_dir, (&books, &pools), (&config, &mut callers))?;
+        let (leases, spoken, spent, told) = recover(&journal, &data_dir, (&books, &pools), (&config, &mut callers))?;
         let mut written = config.clone();
         pools.configure(&mut config);
 
@@ -226,12 +228,17 @@ impl Daemon {
         for input in spoken.into_inputs() {
             b2bua.handle(clock::now(), input);
         }
+        told.go_on(&mut b2bua, &live, &metrics);
         let for_signalling = Arc::clone(&settings);
         let signalling = std::thread::Builder::new()
             .name("signalling".into())
             .spawn(move || signalling::run(b2bua, for_signalling, bound, Box::new(hooks), receiver))
             .map_err(at("signalling thread"))?;
 
+        let board = Arc::new(Board::default());
+        let runtime = tokio::runtime::Handle::current();
+        let mut ears = Ears::new(runtime, commands.clone(), Arc::clone(&metrics), Arc::clone(&board));
+        ears.apply(&config);
         let mut sinks = Sinks::new(journal.clone(), &data_dir).map_err(at("sinks"))?;
         if let Some(bad) = sinks.apply(&config.sinks).await.into_iter().next() {
             return Err(StartError::Sink(bad));
@@ -264,6 +271,7 @@ impl Daemon {
             keeper: pools.clone(),
             exports: Arc::clone(&exports),
             readiness: Arc::clone(&readiness),
+            board,
             signalling: commands.clone(),
             demo: options.demo,
         });
@@ -316,6 +324,7 @@ impl Daemon {
             pools_task,
             feed,
             sinks,
+            ears,
             exports,
             index,
             metrics,
@@ -397,7 +406,7 @@ impl Daemon {
     }
 
     /// Drains and stops. `hurry` cuts the wait for running calls short.
-    pub async fn shut_down(self, hurry: impl Future<Output = ()>) {
+    pub async fn shut_down(mut self, hurry: impl Future<Output = ()>) {
         let drain = self.config.load().node.drain;
         tracing::info!(seconds = drain.as_secs(), "draining: new calls are answered 503");
         self.readiness.set(Phase::Draining);
@@ -409,6 +418,8 @@ impl Daemon {
             () = hurry => tracing::info!("asked twice: ending the rest now"),
         }
         self.say(Command::HangUpAll("shutdown"));
+        // Calls that PBXs carry go on; the next start hears how.
+        self.ears.stop();
         // Calls are told only when their recordings are sealed; peers that do not answer BYE are not waited for.
         let told = self.quiet(|counts, _| counts.calls == 0);
         let _ = tokio::time::timeout(limits::CLOSING + Duration::from_secs(1), told).await;
@@ -430,8 +441,10 @@ impl Daemon {
             exports,
             mut sinks,
             index,
+            ears,
             ..
         } = self;
+        drop(ears);
         let _ = tokio::task::spawn_blocking(move || signalling.join()).await;
         // The watcher and the hooks held the other references; without the last the media threads end.
         let _ = self.watcher.await;
@@ -491,7 +504,7 @@ fn recover(
     data_dir: &std::path::Path,
     (books, pools): (&Books, &KeeperHandle),
     (config, callers): (&Config, &mut Retelling),
-) -> Result<(Vec<LeaseRecord>, lost::Spoken, Spent), StartError> {
+) -> Result<(Vec<LeaseRecord>, lost::Spoken, Spent, lost::Told), StartError> {
     let recipients = Recipients::parse(&config.recording.keep.recipients).map_err(io::Error::other);
     let repaired = recordings::repair(data_dir, &recipients.map_err(at("recordings"))?);
     let mut unfinished = Unfinished::default();
@@ -514,8 +527,8 @@ fn recover(
     for problem in &replayed.problems {
         tracing::error!(?problem, "damage in the journal: records there are not read");
     }
-    lost::finish_calls(journal, data_dir, unfinished, repaired);
-    Ok((leases.into_records(), spoken, spent))
+    let told = lost::finish_calls(journal, data_dir, config, unfinished, repaired);
+    Ok((leases.into_records(), spoken, spent, told))
 }
 
 fn start_allocator(

@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod clock;
 pub mod deciders;
 pub mod dns;
+pub mod ears;
 pub mod export;
 pub mod hep;
 pub mod http;

@@ -25,6 +25,7 @@ pub(super) struct Places {
     pub(super) http_token_is_bad: bool,
     pub(super) trunks: Vec<Marks>,
     pub(super) recorders: Vec<Marks>,
+    pub(super) ears: Vec<Marks>,
     pub(super) companies: Vec<Marks>,
     pub(super) sites: Vec<Marks>,
     pub(super) pools: Vec<Marks>,
@@ -74,6 +75,7 @@ pub(super) fn across(r: &mut Reader<'_>, config: &Config, places: &Places) {
     http(r, config, places);
     unique(r, "trunk", config.trunks.iter().map(|t| t.name.as_str()), &places.trunks);
     unique(r, "recorder", config.recorders.iter().map(|s| s.name.as_str()), &places.recorders);
+    unique(r, "ear", config.ears.iter().map(|e| e.name.as_str()), &places.ears);
     unique(r, "company", config.companies.iter().map(|c| c.name.as_str()), &places.companies);
     unique(r, "site", config.sites.iter().map(|s| s.name.as_str()), &places.sites);
     unique(r, "pool", config.pools.iter().map(|p| p.name.as_str()), &places.pools);
@@ -87,6 +89,7 @@ pub(super) fn across(r: &mut Reader<'_>, config: &Config, places: &Places) {
     pools::pools(r, config, places);
     destinations(r, config, places, &owner);
     recorders(r, config, places);
+    ears(r, config, places);
 }
 
 /// Via, Contact and SDP need an address that others can send to.
@@ -351,6 +354,15 @@ fn recorders(r: &mut Reader<'_>, config: &Config, places: &Places) {
                 );
                 r.problem(place, message);
             }
+        }
+    }
+}
+
+/// Events call both `trunk`: nobody could tell them apart.
+fn ears(r: &mut Reader<'_>, config: &Config, places: &Places) {
+    for (ear, marks) in config.ears.iter().zip(kept(&places.ears)) {
+        if config.trunks.iter().any(|trunk| trunk.name == ear.name) {
+            r.problem(&marks.name, format!("`{}` is the name of a trunk, too; use another", ear.name));
         }
     }
 }

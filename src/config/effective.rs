@@ -1,6 +1,7 @@
 //! The configuration as it will be used, as TOML that reads back to the same; secrets masked.
 
 mod archive;
+mod ears;
 mod export;
 mod keeper;
 mod pool;
@@ -41,6 +42,9 @@ impl Config {
             out.text("answer_timeout", duration_text(recorder.answer_timeout));
             out.plain("retries", recorder.retries);
             out.text("retry_after", duration_text(recorder.retry_after));
+        }
+        for ear in &self.ears {
+            ears::write(&mut out, ear);
         }
         for company in &self.companies {
             write_company(&mut out, company);

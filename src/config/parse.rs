@@ -8,6 +8,7 @@ mod defence;
 mod destinations;
 mod dialogs;
 mod dns;
+mod ears;
 mod export;
 mod keeper;
 mod media;
@@ -107,6 +108,8 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
     let recorders_lost = places.recorders.iter().any(|marks| marks.lost);
     siprec::of_companies(r, &mut companies, &places.companies, &recorders, recorders_lost);
     destinations::through_trunks(r, &mut companies, &places.companies, &trunks, trunks_lost);
+    let ears = tables(r, &mut root, "ears", &mut places.ears, ears::ear);
+    ears::of_companies(r, &ears, &places.ears, &companies);
     let sites = tables(r, &mut root, "site", &mut places.sites, site);
     let mut count = 0;
     let mut grows = BTreeMap::new();
@@ -141,6 +144,7 @@ fn document<'t>(r: &mut Reader<'t>, text: &'t str) -> Config {
         trace,
         trunks,
         recorders,
+        ears: ears.into_iter().map(Arc::new).collect(),
         companies: companies.into_iter().map(Arc::new).collect(),
         sites: sites.into_iter().map(Arc::new).collect(),
         pools: pools.into_iter().map(Arc::new).collect(),

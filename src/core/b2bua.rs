@@ -19,6 +19,7 @@ use crate::core::auth::server::Logins;
 use crate::core::call::{self, Call, Ctx};
 use crate::core::decide::{self, Decisions};
 use crate::core::defence::Defence;
+use crate::core::ears::ledger::Ledger;
 use crate::core::event::{Body, CallData, Event};
 use crate::core::health::Health;
 use crate::core::lease::LeaseTable;
@@ -36,6 +37,7 @@ use crate::time::{Mono, Now, Wakeup};
 
 mod certificates;
 mod door;
+mod ears;
 mod heard;
 mod invite;
 mod login;
@@ -116,6 +118,12 @@ pub enum Output {
     Probe(ProbeState),
     /// An INVITE was refused at the door, for the metric.
     Refused(Refused),
+    /// A call that a PBX had told of goes on here: it was counted under the PBX's name, and is the trunk's now.
+    TakenOver {
+        call: CallId,
+        from: String,
+        to: String,
+    },
 }
 
 /// A call that never came to be.
@@ -145,6 +153,8 @@ pub struct Counts {
     pub parked: usize,
     /// Recording sessions at third parties' recorders, those that are tried too.
     pub copies: usize,
+    /// Calls that PBXs tell of.
+    pub told: usize,
     pub agent: AgentCounts,
 }
 
@@ -188,6 +198,8 @@ pub struct B2bua {
     copies: Copies,
     /// Calls that somebody else carries and we record.
     heard: Ours<CallId, Box<Heard>>,
+    /// Calls that PBXs tell of.
+    ears: Ledger,
     /// The next inputs of this call panic, so many.
     #[cfg(test)]
     panic_in: Option<(CallId, u32)>,
@@ -238,6 +250,7 @@ impl B2bua {
             // Of its own, for the same reason.
             copies: Copies::new(own_seed.rotate_left(32)),
             heard: Ours::default(),
+            ears: Ledger::default(),
             #[cfg(test)]
             panic_in: None,
         }
@@ -329,7 +342,8 @@ impl B2bua {
         let call = self.timers.first().map(|(at, _)| (*at, "call")).into_iter().chain(self.copies.poll_timeout());
         let trunks = self.registrations_timeout().into_iter().chain(self.probes.poll_timeout());
         let parked = self.certificates.poll_timeout();
-        call.chain(self.agent.poll_timeout()).chain(trunks).chain(parked).min_by_key(|(at, _)| *at)
+        let told = self.ears.poll_timeout().map(|at| (at, "told call"));
+        call.chain(self.agent.poll_timeout()).chain(told).chain(trunks).chain(parked).min_by_key(|(at, _)| *at)
     }
 
     pub fn counts(&self) -> Counts {
@@ -344,6 +358,7 @@ impl B2bua {
             probes: self.probes.count(),
             parked: self.certificates.parked(),
             copies: self.copies.count(),
+            told: self.ears.count(),
             agent: self.agent.counts(),
         }
     }
@@ -392,6 +407,7 @@ impl B2bua {
         self.agent.handle_timeout(now);
         self.registrations_due(now);
         self.certificates_due(now);
+        self.end_told(now);
         if self.probes.is_due(now.mono) {
             self.on_probes(now, Probes::on_timeout);
         }
@@ -554,6 +570,7 @@ impl B2bua {
         if call.is_asking() {
             self.decisions.settle(now.mono, &call.data().company, decide::Came::Nothing);
         }
+        self.remember_passed(now, call.data());
         let ended = call.data().ended_at.unwrap_or(now.wall);
         self.admission.release(Now { wall: ended, ..now }, &call.into_admitted());
     }

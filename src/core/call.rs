@@ -137,6 +137,8 @@ pub struct NewCall {
     pub offer: Option<Stream>,
     pub identity: CallerIdentity,
     pub data: CallData,
+    /// A PBX has told of the call: the world knows that it has started.
+    pub is_told: bool,
     pub company: Arc<Company>,
     /// Where it goes.
     pub plan: Plan,
@@ -264,7 +266,9 @@ impl Call {
         ctx.agent.set_large(facts.leg, facts.trunk.large_requests);
         ctx.agent.set_credentials(facts.leg, facts.trunk.credentials.clone());
         ctx.agent.trying(ctx.now, facts.leg);
-        ctx.event(self.id(), Body::CallStarted(Box::new(facts.data.clone())));
+        if !facts.is_told {
+            ctx.event(self.id(), Body::CallStarted(Box::new(facts.data.clone())));
+        }
         ctx.agent.set_transfers(facts.leg, self.transfers_of(Side::Caller));
         if !self.ask(ctx) {
             self.open(ctx);

@@ -314,9 +314,13 @@ pub struct CallData {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub diversion: Vec<Diversion>,
     pub trunk: String,
-    /// `siprec`: somebody else carries the call, and we record a copy; absent: it goes through us.
+    /// Somebody else carries the call: `siprec`, and we record a copy; `asterisk`, `freeswitch` or `http`, and its PBX
+    /// tells of it. Absent: it goes through us.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub via: Option<Cow<'static, str>>,
+    /// With `via` of a PBX that tells of it: the PBX's own id of the call.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pbx_call_id: Option<String>,
     /// With `via`: who took part, as the session's metadata says (RFC 7865), in the order in which they came.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub participants: Vec<Participant>,
@@ -378,6 +382,7 @@ impl CallData {
             diversion: Vec::new(),
             trunk: String::new(),
             via: None,
+            pbx_call_id: None,
             participants: Vec::new(),
             forwarded_to: None,
             started_at,

@@ -33,6 +33,8 @@ pub enum Right {
     Export,
     /// Sending leads.
     Leads,
+    /// Telling of calls that a PBX carries, and who is calling there.
+    Heard,
     /// Importing costs and deals.
     Costs,
     /// Reading the catalogue of companies, sites and pools. Of the node.
@@ -58,7 +60,7 @@ pub enum Right {
 }
 
 impl Right {
-    pub const ALL: [Right; 22] = [
+    pub const ALL: [Right; 23] = [
         Right::Account,
         Right::Calls,
         Right::Listen,
@@ -70,6 +72,7 @@ impl Right {
         Right::Reports,
         Right::Export,
         Right::Leads,
+        Right::Heard,
         Right::Costs,
         Right::Catalogue,
         Right::Edit,
@@ -97,6 +100,7 @@ impl Right {
             Right::Reports => "reports",
             Right::Export => "export",
             Right::Leads => "leads",
+            Right::Heard => "heard",
             Right::Costs => "costs",
             Right::Catalogue => "catalogue",
             Right::Edit => "edit",
@@ -191,7 +195,7 @@ impl Role {
     /// What it may.
     pub const fn rights(self) -> RightSet {
         use Right::{
-            Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Export, Leads, Lease, Leases, Listen,
+            Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Export, Heard, Leads, Lease, Leases, Listen,
             Messages, Node, Numbers, Reports, Work,
         };
         match self {
@@ -202,7 +206,7 @@ impl Role {
             }
             Role::Agent => RightSet::of(&[Account, Calls, Listen, Work, Numbers]),
             Role::Engineer => RightSet::of(&[
-                Account, Calls, Control, Leases, Lease, Catalogue, Edit, Messages, Node, Defence, Numbers,
+                Account, Calls, Control, Leases, Lease, Heard, Catalogue, Edit, Messages, Node, Defence, Numbers,
             ]),
             Role::Auditor => RightSet::of(&[Account, Calls, Leases, Reports, Catalogue, Node, Audit]),
         }

@@ -132,6 +132,11 @@ impl Hooks for DaemonHooks {
         self.parts.metrics.call_refused(refused.code, refused.trunk.as_ref().map(|trunk| trunk.name.as_str()));
     }
 
+    fn on_taken_over(&mut self, from: &str, to: &str) {
+        self.parts.metrics.calls.of_trunk(from).dec();
+        self.parts.metrics.calls.of_trunk(to).inc();
+    }
+
     fn on_reload(&mut self, settings: &Arc<Settings>) {
         for bad in self.parts.deciders.apply(&settings.config) {
             tracing::error!(error = %bad, "this webhook is not asked");

@@ -4,14 +4,17 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 
 use crate::config::Config;
-use crate::core::b2bua::Input;
+use crate::core::b2bua::{B2bua, Input};
 use crate::core::event::{Body, CallData, Event, RecordingData, RecordingSummary};
 use crate::core::pool::Record;
 use crate::ids::{CallId, LeaseId};
 use crate::io::clock;
+use crate::io::http::LiveCalls;
 use crate::io::journal::{Journal, Unfinished, lost_in_crash};
+use crate::io::metrics::Metrics;
 use crate::io::recordings::{self, Recovered};
 use crate::limits;
+use crate::time::Wall;
 
 /// The newest word on each lease, in order of first appearance: what the allocator is rebuilt from. Memory is bounded
 /// by the leases that the allocator itself would hold.
@@ -73,8 +76,39 @@ impl Spoken {
     }
 }
 
-/// Gives every call of the last run that has none its `recording.sealed` and its `call.ended`.
-pub(super) fn finish_calls(journal: &Journal, data_dir: &Path, unfinished: Unfinished, repaired: Vec<Recovered>) {
+/// Calls that PBXs carry and that the last run was told of: they went on without us, or ended.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    calls: Vec<CallData>,
+    /// The last moment of which the last run knew.
+    last_seen: Wall,
+}
+
+impl Told {
+    /// They are calls in progress again, until their PBXs say otherwise.
+    pub(super) fn go_on(self, b2bua: &mut B2bua, live: &LiveCalls, metrics: &Metrics) {
+        for call in self.calls {
+            let (trunk, subject) = (call.trunk.clone(), call.call_id.to_string());
+            let known = Box::new(call.clone());
+            let body = if call.answered_at.is_some() { Body::CallAnswered(known) } else { Body::CallStarted(known) };
+            if b2bua.restore_told(clock::now(), call, self.last_seen).is_some() {
+                live.on_event(&Event { time: self.last_seen, subject, body });
+                metrics.calls.active.inc();
+                metrics.calls.of_trunk(&trunk).inc();
+            }
+        }
+    }
+}
+
+/// Gives every call of the last run that has none its `recording.sealed` and its `call.ended`; but not those that PBXs
+/// carry.
+pub(super) fn finish_calls(
+    journal: &Journal,
+    data_dir: &Path,
+    config: &Config,
+    unfinished: Unfinished,
+    repaired: Vec<Recovered>,
+) -> Told {
     let mut repaired: HashMap<CallId, RecordingSummary> = repaired
         .into_iter()
         .map(|recovered| {
@@ -90,6 +124,10 @@ pub(super) fn finish_calls(journal: &Journal, data_dir: &Path, unfinished: Unfin
         })
         .collect();
     let (calls, last_seen) = unfinished.finish();
+    let is_told = |call: &CallData| {
+        call.pbx_call_id.is_some() && config.ears.iter().any(|ear| ear.name == call.trunk)
+    };
+    let (told, calls): (Vec<CallData>, Vec<CallData>) = calls.into_iter().partition(is_told);
     for mut call in calls {
         let now = clock::wall();
         let told = call.recording.is_some();
@@ -110,6 +148,7 @@ pub(super) fn finish_calls(journal: &Journal, data_dir: &Path, unfinished: Unfin
         }
         journal.append(event);
     }
+    Told { calls: told, last_seen }
 }
 
 fn write_sidecar(data_dir: &Path, data: &CallData) {

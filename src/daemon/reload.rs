@@ -73,6 +73,7 @@ impl Daemon {
         for bad in self.exports.apply(Arc::clone(&new)).await {
             tracing::error!(%bad, "this export is not running");
         }
+        self.ears.apply(&new);
         self.messages.set_bytes_max(new.trace.memory);
         self.index.configure(&new);
         self.config.store(new);

@@ -16,6 +16,7 @@ mod console;
 mod demo;
 mod events;
 mod exports;
+mod heard;
 mod imports;
 mod leads;
 mod leases;
@@ -65,6 +66,7 @@ use crate::config::Config;
 use crate::core::catalogue::AddressQuota;
 use crate::core::rights::Right;
 use crate::ids::CallId;
+use crate::io::ears::Board;
 use crate::io::allocator::AllocatorHandle;
 use crate::io::archive::Archive;
 use crate::io::catalogue::{Books, Orders};
@@ -100,6 +102,8 @@ pub struct Parts {
     pub keeper: KeeperHandle,
     pub exports: Arc<Exports>,
     pub readiness: Arc<Readiness>,
+    /// PBXs that tell of their calls.
+    pub board: Arc<Board>,
     /// For what only signalling knows.
     pub signalling: mpsc::UnboundedSender<Command>,
     /// Only with `leaseline demo`.
@@ -125,6 +129,7 @@ pub struct AppState {
     exports: Arc<Exports>,
     listeners: archive::Listeners,
     readiness: Arc<Readiness>,
+    board: Arc<Board>,
     signalling: mpsc::UnboundedSender<Command>,
     demo: Option<Arc<Demo>>,
     /// `<data_dir>`; recordings are opened below it.
@@ -157,6 +162,7 @@ impl AppState {
             exports: parts.exports,
             listeners: archive::Listeners::default(),
             readiness: parts.readiness,
+            board: parts.board,
             signalling: parts.signalling,
             demo: parts.demo,
             data_dir,
@@ -234,7 +240,7 @@ fn route(
 fn routes(demo: bool) -> Vec<Route> {
     use Access::{Needs, Open, Page, Split};
     use Right::{
-        Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Erase, Feed, Leads, Lease, Leases, Listen, Messages, Node,
+        Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Erase, Feed, Heard, Leads, Lease, Leases, Listen, Messages, Node,
         Reports, Users, Work,
     };
     let mut routes = vec![
@@ -274,6 +280,8 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/calls/{id}/called_back", Needs(Work), &["PUT"], put(work::called_back)),
         route("/v1/contacts/consent", Needs(Work), &["PUT"], put(work::consent)),
         route("/v1/leads", Page(Leads, Reports), &["POST"], post(leads::receive)),
+        route("/v1/heard", Needs(Heard), &["POST"], post(heard::tell)),
+        route("/v1/ears", Needs(Node), &["GET"], get(heard::list)),
         route("/v1/costs", Needs(Costs), &["POST"], post(imports::costs)),
         route("/v1/deals", Needs(Costs), &["POST"], post(imports::deals)),
         route("/v1/reports/{report}", Needs(Reports), &["GET"], get(reports::one)),

@@ -5,6 +5,7 @@
 //! the family once, at start, and keeps it.
 
 mod archive;
+mod ears;
 mod keeper;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub use archive::Archive;
+pub use ears::Ears;
 pub use keeper::Keeper;
 
 use crate::core::decide;
@@ -36,6 +38,7 @@ pub struct Metrics {
     pub archive: Archive,
     pub leases: Leases,
     pub keeper: Keeper,
+    pub ears: Ears,
     pub journal: Journal,
     pub sinks: Sinks,
     pub http: Http,
@@ -318,6 +321,7 @@ impl Metrics {
             archive: Archive::default(),
             leases: Leases::default(),
             keeper: Keeper::default(),
+            ears: Ears::default(),
             journal: Journal::default(),
             sinks: Sinks::default(),
             http: Http::default(),
@@ -555,6 +559,7 @@ impl Metrics {
         r.register("lease_feed_revision", "Last revision of the lease table", m.feed_revision.clone());
         r.register("lease_feed_reconnects", "Times the lease feed was opened again", m.feed_reconnects.clone());
         self.keeper.register(r);
+        self.ears.register(r);
         let m = &self.journal;
         r.register("journal_seq", "Number of the last event written", m.seq.clone());
         r.register("journal_queue", "Events that wait for the disk", m.queue.clone());

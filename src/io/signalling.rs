@@ -6,7 +6,7 @@ mod door;
 mod pauses;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -24,6 +24,7 @@ use crate::core::agent::{Failure, Flow, Transmit};
 use crate::core::b2bua::{B2bua, Counts, Input, Output, Refused, Settings};
 use crate::core::decide::Ask;
 use crate::core::defence::Ban;
+use crate::core::ears::{Answer as Answered, Report};
 use crate::core::event::Event;
 use crate::core::locate::{Asker, Query};
 use crate::core::media::{MediaCommand, MediaNotice};
@@ -56,6 +57,12 @@ pub enum Command {
     Pause(CallId, bool, oneshot::Sender<Result<(), &'static str>>),
     /// A call that nobody has answered yet is not to be recorded; or the code of why it cannot be helped.
     DoNotRecord(CallId, oneshot::Sender<Result<(), &'static str>>),
+    /// A PBX's word on one of its calls.
+    Hear(Box<Report>, oneshot::Sender<Answered>),
+    /// The link to this PBX is lost.
+    EarLost(String),
+    /// This PBX has listed its calls, by its own ids.
+    EarSynced(String, HashSet<String>),
     Drain,
     Reload(Arc<Settings>),
     Counts(oneshot::Sender<(Counts, usize)>),
@@ -99,6 +106,8 @@ pub trait Hooks {
     /// A trunk was asked whether it is there.
     fn on_probe(&mut self, state: ProbeState);
     fn on_refused(&mut self, refused: Refused);
+    /// A call that was counted under the first name is the second's now.
+    fn on_taken_over(&mut self, from: &str, to: &str);
     /// The configuration was read again.
     fn on_reload(&mut self, settings: &Arc<Settings>);
     /// A leg of a call came to be: this is its SIP Call-ID.
@@ -260,6 +269,19 @@ fn on_command(signalling: &Rc<RefCell<Signalling>>, command: Command) {
         }
         Command::Counts(answer) => {
             let _ = answer.send((signalling.b2bua.counts(), signalling.b2bua.connected()));
+        }
+        Command::Hear(report, answer) => {
+            let now = clock::now();
+            let answered = signalling.b2bua.hear(now, *report);
+            // The event comes first: who is told of a call may ask for it.
+            signalling.carry_out_all(now);
+            let _ = answer.send(answered);
+        }
+        Command::EarLost(ear) => signalling.b2bua.ear_lost(clock::now(), &ear),
+        Command::EarSynced(ear, alive) => {
+            let now = clock::now();
+            signalling.b2bua.ear_synced(now, &ear, &alive);
+            signalling.carry_out_all(now);
         }
         Command::Bans(answer) => {
             let _ = answer.send(signalling.b2bua.bans(clock::now()));
@@ -461,6 +483,7 @@ impl Signalling {
                 self.hooks.on_event(event);
             }
             Output::Refused(refused) => self.hooks.on_refused(refused),
+            Output::TakenOver { from, to, .. } => self.hooks.on_taken_over(&from, &to),
             Output::Leg(call, side, sip_call_id) => self.hooks.on_leg(call, side, &sip_call_id),
             Output::Trunk(state) => self.hooks.on_trunk(state),
             Output::Probe(state) => self.hooks.on_probe(state),

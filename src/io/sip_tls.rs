@@ -81,7 +81,7 @@ impl Context {
 }
 
 /// Read once: the store has some 150 certificates.
-fn system_roots() -> Arc<RootCertStore> {
+pub(super) fn system_roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let load = || {
         let found = rustls_native_certs::load_native_certs();

@@ -231,7 +231,7 @@ impl<'a> Stage<'a> {
             }
             Output::Refused(refused) => self.step(StepKind::Refused(refused.code)),
             Output::Leg(..) => {}
-            Output::Trunk(_) | Output::Probe(_) => {}
+            Output::Trunk(_) | Output::Probe(_) | Output::TakenOver { .. } => {}
         }
     }
 

@@ -114,8 +114,9 @@ impl B2bua {
             channel,
             memory: settings.config.attribution.memory,
         };
+        let told = self.told_of(now, &company, &number, caller_number.as_deref(), None);
         let answer = self.attributor.decide(&self.leases, now.wall, &who);
-        let attribution = answer.attribution.clone();
+        let attribution = told.as_ref().map_or_else(|| answer.attribution.clone(), |told| told.attribution.clone());
         let ask = Ask {
             trunk,
             source: flow.remote.ip(),
@@ -127,7 +128,15 @@ impl B2bua {
             is_costly: false,
         };
         let admitted = self.admission.check(now, &settings.config, &ask)?;
-        self.attributor.learn(now.wall, &who, &answer);
+        let is_told = told.is_some();
+        let (call_id, started_at) = match told {
+            Some(told) => (told.call_id, told.started_at),
+            None => {
+                self.attributor.learn(now.wall, &who, &answer);
+                (self.call_id(now), now.wall)
+            }
+        };
+        self.take_over(call_id, &trunk.name);
         let known = caller_number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
         let usual = company.recording.unwrap_or(settings.config.recording.enabled);
         let recorded = pool.recording.unwrap_or(usual) && known.is_none_or(|known| known.recording);
@@ -140,7 +149,7 @@ impl B2bua {
             caller: caller_number,
             trunk: trunk.name.clone(),
             via: Some("siprec".into()),
-            ..CallData::new(self.call_id(now), number, attribution, now.wall)
+            ..CallData::new(call_id, number, attribution, started_at)
         };
         let session_id = self.random.next_u64();
         Ok(NewHeard {
@@ -149,6 +158,7 @@ impl B2bua {
             trunk: Arc::clone(trunk),
             flow,
             data,
+            is_told,
             recorded,
             streams,
             slots,
@@ -177,6 +187,7 @@ impl B2bua {
         if heard.is_ended() {
             self.disarm(id);
             self.legs.remove(&heard.leg());
+            self.remember_passed(now, heard.data());
             let ended = heard.data().ended_at.unwrap_or(now.wall);
             self.admission.release(Now { wall: ended, ..now }, &heard.into_admitted());
         } else {

@@ -100,8 +100,9 @@ impl B2bua {
             channel,
             memory: settings.config.attribution.memory,
         };
+        let told = self.told_of(now, &company, &number, identity.number.as_deref(), self.agent.sip_call_id(leg));
         let answer = self.attributor.decide(&self.leases, now.wall, &who);
-        let attribution = answer.attribution.clone();
+        let attribution = told.as_ref().map_or_else(|| answer.attribution.clone(), |told| told.attribution.clone());
         let question = Question {
             company: &company,
             pool: &pool.name,
@@ -133,7 +134,15 @@ impl B2bua {
             self.admission.check(now, &settings.config, &ask)
         };
         let admitted = admitted.inspect_err(|reject| self.suspect(now, &ask, *reject))?;
-        self.attributor.learn(now.wall, &who, &answer);
+        let is_told = told.is_some();
+        let (call_id, started_at) = match told {
+            Some(told) => (told.call_id, told.started_at),
+            None => {
+                self.attributor.learn(now.wall, &who, &answer);
+                (self.call_id(now), now.wall)
+            }
+        };
+        self.take_over(call_id, &trunk.name);
         let known = identity.number.as_deref().and_then(|caller| settings.directory.caller(caller, &company.name));
         // The nearest word counts; but who is known not to want it is never recorded.
         let usual = company.recording.unwrap_or(settings.config.recording.enabled);
@@ -149,7 +158,7 @@ impl B2bua {
             diversion: identity.diversions.clone(),
             trunk: trunk.name.clone(),
             stir,
-            ..CallData::new(self.call_id(now), number, attribution, now.wall)
+            ..CallData::new(call_id, number, attribution, started_at)
         };
         Ok(NewCall {
             admitted,
@@ -160,6 +169,7 @@ impl B2bua {
             offer,
             identity,
             data,
+            is_told,
             plan,
             caller_nat: trunk.nat,
             recorded,

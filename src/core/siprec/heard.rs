@@ -47,6 +47,8 @@ pub struct NewHeard {
     pub trunk: Arc<Trunk>,
     pub flow: Flow,
     pub data: CallData,
+    /// A PBX has told of the call: the world knows that it has started.
+    pub is_told: bool,
     pub recorded: bool,
     /// What the client offers.
     pub streams: Vec<Stream>,
@@ -165,7 +167,9 @@ impl Heard {
         ctx.agent.set_nat(self.facts.leg, self.facts.trunk.nat);
         ctx.agent.set_large(self.facts.leg, self.facts.trunk.large_requests);
         ctx.agent.trying(ctx.now, self.facts.leg);
-        self.event(Body::CallStarted(Box::new(self.facts.data.clone())), ctx);
+        if !self.facts.is_told {
+            self.event(Body::CallStarted(Box::new(self.facts.data.clone())), ctx);
+        }
         let theirs = self.audio(Side::Caller).or_else(|| self.audio(Side::Company));
         let family = theirs.map_or(self.facts.flow.remote.ip(), |audio| audio.rtp.ip());
         let media = &ctx.settings.config.media;

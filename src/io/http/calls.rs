@@ -184,6 +184,10 @@ pub(super) async fn hangup(
             false => unknown(),
         });
     }
+    if state.live.is_told(id) {
+        let detail = "Its PBX carries this call; it can be ended there.";
+        return Err(Problem::new(StatusCode::CONFLICT, "not_carried", detail));
+    }
     if !state.live.hangup(id) {
         return Err(Problem::unavailable("signalling_busy", "Signalling could not take the order.", 1));
     }

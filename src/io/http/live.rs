@@ -1,6 +1,7 @@
 //! What HTTP knows of calls in progress and of the daemon's readiness. Filled from the event stream: signalling owns the
 //! calls, and is asked for nothing but to hang one up.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -22,6 +23,9 @@ pub struct LiveCall {
     pub number: E164,
     pub caller: Option<String>,
     pub trunk: String,
+    /// Somebody else carries it: as in the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<Cow<'static, str>>,
     pub state: LiveState,
     pub started_at: Wall,
     pub answered_at: Option<Wall>,
@@ -120,6 +124,11 @@ impl LiveCalls {
         known && (self.hangup)(call)
     }
 
+    /// Whether a PBX of somebody else's carries this call: we cannot end it.
+    pub fn is_told(&self, call: CallId) -> bool {
+        self.lock().get(&call).and_then(|call| call.via.as_deref()).is_some_and(|via| via != "siprec")
+    }
+
     /// Whose call it is, while it is in progress.
     pub fn company(&self, call: CallId) -> Option<String> {
         self.lock().get(&call).map(|call| call.company.clone())
@@ -138,6 +147,7 @@ impl LiveCalls {
             number: data.number.clone(),
             caller: data.caller.clone(),
             trunk: data.trunk.clone(),
+            via: data.via.clone(),
             state,
             started_at: data.started_at,
             answered_at: data.answered_at,

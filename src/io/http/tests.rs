@@ -190,6 +190,7 @@ fn world_ordered(
         ledger: Arc::default(),
         people: Arc::new(People::open(&data_dir, Some(people_journal)).unwrap()),
         readiness,
+        board: Arc::default(),
         signalling,
         demo,
     });
@@ -289,6 +290,7 @@ fn call_data(minute: u64, outcome: Option<Outcome>) -> CallData {
         diversion: Vec::new(),
         trunk: "carrier".into(),
         via: None,
+        pbx_call_id: None,
         participants: Vec::new(),
         forwarded_to: Some("sip:+442079460999@127.0.0.1:5080".into()),
         started_at: started,
