@@ -98,6 +98,7 @@ fn handle(machine: &mut B2bua, now: Now, input: Input, sent: &mut Vec<Bytes>) ->
                 | Output::Decide(_)
                 | Output::Fetch { .. }
                 | Output::Refused(_)
+                | Output::TakenOver { .. }
                 | Output::Leg(..)
                 | Output::Trunk(_)
                 | Output::Probe(_) => {}

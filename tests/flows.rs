@@ -8,6 +8,8 @@ mod browser;
 mod descriptions;
 #[path = "flows/early.rs"]
 mod early;
+#[path = "flows/ears.rs"]
+mod ears;
 #[path = "flows/forks.rs"]
 mod forks;
 #[path = "flows/heard.rs"]

@@ -195,8 +195,8 @@ impl Role {
     /// What it may.
     pub const fn rights(self) -> RightSet {
         use Right::{
-            Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Export, Heard, Leads, Lease, Leases, Listen,
-            Messages, Node, Numbers, Reports, Work,
+            Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Export, Heard, Leads, Lease, Leases,
+            Listen, Messages, Node, Numbers, Reports, Work,
         };
         match self {
             Role::Owner => RightSet::of(&Right::ALL),

@@ -124,9 +124,7 @@ pub(super) fn finish_calls(
         })
         .collect();
     let (calls, last_seen) = unfinished.finish();
-    let is_told = |call: &CallData| {
-        call.pbx_call_id.is_some() && config.ears.iter().any(|ear| ear.name == call.trunk)
-    };
+    let is_told = |call: &CallData| call.pbx_call_id.is_some() && config.ears.iter().any(|ear| ear.name == call.trunk);
     let (told, calls): (Vec<CallData>, Vec<CallData>) = calls.into_iter().partition(is_told);
     for mut call in calls {
         let now = clock::wall();

@@ -12,6 +12,7 @@ mod contracts;
 mod crash;
 mod decide;
 mod disk;
+mod ears;
 mod export;
 mod fraud;
 mod hostile;

@@ -472,7 +472,7 @@ impl World {
                     self.events.push(event);
                 }
                 Output::Refused(refused) => self.refused.push(refused.code),
-                Output::Leg(..) => {}
+                Output::Leg(..) | Output::TakenOver { .. } => {}
                 Output::Trunk(state) => self.trunks.push(state),
                 Output::Probe(state) => self.probes.push(state),
             }

@@ -14,7 +14,10 @@ pub(super) fn ear<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut M
     let kind = r.required(s, "kind", kind, "\"asterisk\", \"freeswitch\" or \"http\"");
     let address = r.text(s, "address", host_and_port);
     marks.note("address", &address);
+    // What was written wrongly was said to be.
+    let address_is_bad = matches!(address, Found::Bad);
     let user = r.text(s, "user", word);
+    let user_is_bad = matches!(user, Found::Bad);
     marks.note("user", &user);
     let secret = r.secret(s, "secret", "secret_file");
     let secret_is_bad = matches!(secret, Found::Bad);
@@ -53,12 +56,13 @@ pub(super) fn ear<'t>(r: &mut Reader<'t>, s: &mut Section<'_, 't>, marks: &mut M
         kind: kind?,
         name: name?,
     };
-    fits(r, s, &ear, secret_is_bad);
+    fits(r, s, &ear, [address_is_bad, user_is_bad, secret_is_bad]);
     Some(ear)
 }
 
-/// What its kind needs, and nothing else.
-fn fits(r: &mut Reader<'_>, s: &Section<'_, '_>, ear: &Ear, secret_is_bad: bool) {
+/// What its kind needs, and nothing else. `are_bad`: address, user and secret.
+fn fits(r: &mut Reader<'_>, s: &Section<'_, '_>, ear: &Ear, are_bad: [bool; 3]) {
+    let [address_is_bad, user_is_bad, secret_is_bad] = are_bad;
     let kind = ear.kind.as_str();
     if ear.kind == EarKind::Http {
         let link = [
@@ -73,14 +77,18 @@ fn fits(r: &mut Reader<'_>, s: &Section<'_, '_>, ear: &Ear, secret_is_bad: bool)
             r.problem(s.place(), format!("`{key}` is of links that we make; a PBX of kind \"http\" comes to us"));
         }
     } else {
-        if ear.address.is_none() {
+        if ear.address.is_none() && !address_is_bad {
             r.problem(s.place(), format!("needs `address`, where the {kind} listens, like \"192.0.2.20:5038\""));
         }
         if ear.secret.is_none() && !secret_is_bad {
             r.problem(s.place(), "needs `secret` (or `secret_file`)");
         }
-        if (ear.kind == EarKind::Asterisk) != ear.user.is_some() {
-            let needs = if ear.user.is_none() { "needs `user`, a user of manager.conf" } else { "has a `user`; the event socket knows none" };
+        if (ear.kind == EarKind::Asterisk) != ear.user.is_some() && !user_is_bad {
+            let needs = if ear.user.is_none() {
+                "needs `user`, a user of manager.conf"
+            } else {
+                "has a `user`; the event socket knows none"
+            };
             r.problem(s.place(), needs);
         }
     }
@@ -95,7 +103,10 @@ pub(super) fn of_companies(r: &mut Reader<'_>, ears: &[Ear], marks: &[Marks], co
         if let Some(name) = &ear.company
             && !companies.iter().any(|company| company.name == *name)
         {
-            r.problem(marks.key("company"), format!("there is no company `{name}`; add a [[company]] or correct the name"));
+            r.problem(
+                marks.key("company"),
+                format!("there is no company `{name}`; add a [[company]] or correct the name"),
+            );
         }
     }
 }

@@ -94,6 +94,7 @@ impl World {
                 | Output::Decide(_)
                 | Output::Fetch { .. }
                 | Output::Refused(_)
+                | Output::TakenOver { .. }
                 | Output::Leg(..)
                 | Output::Trunk(_)
                 | Output::Probe(_) => {}

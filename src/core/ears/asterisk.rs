@@ -92,13 +92,8 @@ impl Asterisk {
         match (self.step, message.get("Challenge")) {
             (Step::Challenged, Some(challenge)) if is_good => {
                 let key = key(challenge, secret);
-                let login = [
-                    ("Action", "Login"),
-                    ("AuthType", "MD5"),
-                    ("Username", user),
-                    ("Key", &key),
-                    ("Events", events),
-                ];
+                let login =
+                    [("Action", "Login"), ("AuthType", "MD5"), ("Username", user), ("Key", &key), ("Events", events)];
                 out.push(Word::Send(order(&login)));
                 self.step = Step::LoggingIn;
             }
@@ -315,4 +310,4 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

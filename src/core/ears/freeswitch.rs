@@ -119,7 +119,9 @@ impl FreeSwitch {
         if is_inbound && self.ear.takes_channel(context, channel) && self.calls.len() < limits::EAR_CHANNELS {
             self.calls.insert(id.to_owned(), false);
             let report = Report {
-                called: text(event, "Caller-Destination-Number").filter(|called| is_dialable(called)).map(str::to_owned),
+                called: text(event, "Caller-Destination-Number")
+                    .filter(|called| is_dialable(called))
+                    .map(str::to_owned),
                 caller: said(text(event, "Caller-Caller-ID-Number")),
                 caller_name: said(text(event, "Caller-Caller-ID-Name")),
                 sip_call_id: said(text(event, "variable_sip_call_id")),

@@ -106,6 +106,7 @@ impl World {
                 }
                 Output::Refused(refused) => self.note(&format!("refused {}", refused.code)),
                 Output::Media(..) | Output::Decide(_) | Output::Leg(..) | Output::Probe(_) | Output::Fetch { .. } => {}
+                Output::TakenOver { .. } => {}
             }
         }
     }

@@ -8,6 +8,7 @@ mod calls;
 mod catalogue;
 mod console;
 mod events;
+mod heard;
 mod leases;
 mod pause;
 mod people;
