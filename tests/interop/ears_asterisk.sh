@@ -39,7 +39,7 @@ contact=sip:desk@$COMPANY:5080
 CONF
 cat >ast/extensions.conf <<CONF
 [from-carrier]
-exten => _+X.,1,Set(WHO=\${CALLERID(num)})
+exten => _+X.,1,Set(SIPCALLID=\${CHANNEL(pjsip,call-id)})
  same => n,Dial(PJSIP/desk,20)
  same => n,Hangup()
 CONF
@@ -48,7 +48,7 @@ cat >ast/manager.conf <<CONF
 enabled=yes
 port=5038
 bindaddr=$PBX
-channelvars=CHANNEL(pjsip,call-id)
+channelvars=SIPCALLID
 [leaseline]
 secret=a long: random text
 deny=0.0.0.0/0.0.0.0

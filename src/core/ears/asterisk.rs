@@ -18,8 +18,10 @@ use super::ami::{Message, Reader, key, order};
 use super::link::{Dialect, Word};
 use super::{Report, Stage, is_dialable, said};
 
-/// Variables in which the SIP Call-ID may come, where `channelvars` of `manager.conf` has them.
-const SIP_CALL_ID: [&str; 4] = ["CHANNEL(pjsip,call-id)", "CHANNEL(callid)", "SIPCALLID", "SIP_HEADER(Call-ID)"];
+/// The variable in which the SIP Call-ID may come, where `channelvars` of `manager.conf` has it. chan_sip sets it by itself;
+/// with PJSIP the dialplan does. A function there (`CHANNEL(pjsip,call-id)`) would stop Asterisk 16 at its second call: PJSIP
+/// asks its own thread for it, and waits.
+const SIP_CALL_ID: [&str; 1] = ["SIPCALLID"];
 
 /// A conversation with one Asterisk.
 #[derive(Debug)]
@@ -141,10 +143,15 @@ impl Asterisk {
         if !call.is_answered && is(message, "Application", "VoiceMail") {
             call.dialled = Some(Outcome::Voicemail);
         }
+        let told = call.sip_call_id.is_none().then(|| said(message.variable(&SIP_CALL_ID))).flatten();
+        let is_told = told.is_some();
+        call.sip_call_id = call.sip_call_id.take().or(told);
         if !call.is_offered && call.steps > 0 {
             call.steps -= 1;
-            call.sip_call_id = call.sip_call_id.take().or_else(|| said(message.variable(&SIP_CALL_ID)));
             self.offer(id, message.get("Extension").or(message.get("Exten")), None, out);
+        } else if is_told && call.is_offered {
+            let sip_call_id = call.sip_call_id.clone();
+            out.push(Word::Report(Box::new(Report { sip_call_id, ..Report::new(&self.ear, id, Stage::Offered) })));
         }
     }
 

@@ -87,7 +87,9 @@ impl Told {
         self.seen = self.seen.max(now.wall);
         let mut out = Vec::new();
         match report.stage {
-            Stage::Offered => {}
+            Stage::Offered => {
+                self.sip_call_id = self.sip_call_id.take().or_else(|| report.sip_call_id.clone());
+            }
             Stage::Ringing => {
                 let before = self.data.answered_at.unwrap_or(latest);
                 if self.data.ringing_at.is_none() && at <= before {

@@ -190,11 +190,20 @@ fn the_sip_call_id_is_taken_where_the_pbx_tells_it() {
     talk.message("Response: Success|Challenge: 1");
     talk.message("Response: Success");
     let mut words = Vec::new();
-    let event = "Event: Newchannel\r\nChannel: PJSIP/c-1\r\nExten: 0500\r\nUniqueid: 1.1\r\n\
-        ChanVariable: CHANNEL(pjsip,call-id)=a84b4c76e66710@pc33\r\n\r\n";
+    let event = "Event: Newchannel\r\nChannel: SIP/c-1\r\nExten: 0500\r\nUniqueid: 1.1\r\n\
+        ChanVariable: SIPCALLID=a84b4c76e66710@pc33\r\n\r\n";
     talk.0.take(NOW, event.as_bytes(), &mut words).unwrap();
-    let Some(Word::Report(report)) = words.first() else { panic!("{words:?}") };
-    assert_eq!(report.sip_call_id.as_deref(), Some("a84b4c76e66710@pc33"));
+    // Of PJSIP it comes when the dialplan has set it.
+    let event = "Event: Newchannel\r\nChannel: PJSIP/c-1\r\nExten: 0500\r\nUniqueid: 1.2\r\n\r\nEvent: Newexten\r\n\
+        Uniqueid: 1.2\r\nChanVariable: SIPCALLID=b84b4c76e66710@pc33\r\n\r\nEvent: Newexten\r\nUniqueid: 1.2\r\n\
+        ChanVariable: SIPCALLID=b84b4c76e66710@pc33\r\n\r\n";
+    talk.0.take(NOW, event.as_bytes(), &mut words).unwrap();
+    let ids = words.iter().filter_map(|word| match word {
+        Word::Report(report) => Some((report.id.as_str(), report.sip_call_id.as_deref())),
+        _ => None,
+    });
+    let (a, b) = (Some("a84b4c76e66710@pc33"), Some("b84b4c76e66710@pc33"));
+    assert_eq!(ids.collect::<Vec<_>>(), [("1.1", a), ("1.2", None), ("1.2", b)]);
 }
 
 /// After a link was lost: what goes on is followed again, what began meanwhile is told with its beginning, and the list
