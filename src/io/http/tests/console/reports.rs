@@ -5,6 +5,7 @@ use crate::core::credit::Model;
 use crate::core::event::keeper::{CountedData, GrownData, KeeperEvent};
 use crate::core::event::work::{CostImportData, CostRow, ScoredData, ValuedData, WorkEvent};
 use crate::core::rights::Role;
+use crate::io::clock;
 
 /// The day of all calls here.
 const DAY: &str = "since=2026-11-21&until=2026-11-21";
@@ -383,6 +384,32 @@ async fn a02_growth_is_seen_in_the_size_of_the_pool() {
     };
     assert_eq!((size("20 Nov"), size("21 Nov")), ("2".into(), "3".into()));
     assert!(page.contains("What happened to pools and numbers") && page.contains(">grown<"));
+}
+
+/// W8: what selective tracking saves in numbers, and costs in calls of which only the source is known.
+#[tokio::test]
+async fn w08_the_numbers_say_what_selective_tracking_saves() {
+    let world = world(Some(TOKEN));
+    let engineer = world.user("egon", &["engineer@acme"]);
+    let marketer = world.user("mia", &["marketer@acme"]);
+    let title = "What selective tracking saves, 30 days";
+    assert!(!world.see("/numbers", &[("cookie", &marketer)]).await.1.contains(title), "every visit got a number");
+    let window = CountedData {
+        pool: "acme-web".into(),
+        company: "acme".into(),
+        from: clock::wall(),
+        for_ms: 3_600_000,
+        visits: 100,
+        free: 50,
+        source_static: 50,
+        busy_max: 10,
+        ..CountedData::default()
+    };
+    world.tell(EventBody::Keeper(Box::new(KeeperEvent::Counted(window))), "acme-web");
+    let page = world.see("/numbers", &[("cookie", &marketer)]).await.1;
+    assert!(page.contains(title));
+    assert_eq!(row(&page, "acme")[1..], ["100", "50\u{202f}%", "10", "20", "10", "–"]);
+    assert!(!world.see("/numbers", &[("cookie", &engineer)]).await.1.contains(title), "reports are not for engineers");
 }
 
 /// How sure attributions were, and what of it is known to be right.
