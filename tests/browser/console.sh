@@ -44,7 +44,7 @@ send POST /v1/leads '{"site":"acme-site","visitor_id":"v-1","phone":"+4420794609
 first=$(curl -sf "$API/v1/calls?caller=%2B442079460901" | jq -r '.calls[-1].call_id')
 send PUT "/v1/calls/$first/value" '{"deal_id":"D-1","stage":"won","value":90000,"currency":"EUR"}'
 curl -sf -o /dev/null "$API/v1/reports/sources?format=csv" || not_ok "a report as a file"
-call "$NUMBER" +442079460904 120s 130 &
+call "$NUMBER" +442079460904 400s 420 &
 LIVE=$!
 PIDS+=("$LIVE")
 check "the console in a browser" node "$ROOT/tests/browser/console.mjs" "$API" "$WORK/package/axe.min.js" ${SCREENSHOTS:+"$SCREENSHOTS"}
