@@ -780,6 +780,10 @@ pub const SIGN_IN_PER_ADDRESS: (u32, Duration) = (20, Duration::from_secs(15));
 pub const SIGN_IN_PER_NAME: (u32, Duration) = (10, Duration::from_secs(60));
 /// Addresses, and names, whose attempts are counted; later ones share.
 pub const SIGN_IN_TRIED: usize = 20_000;
+/// A sign-in waits so long for the code of the second factor.
+pub const SIGN_IN_HALFWAY: Duration = Duration::from_secs(300);
+/// Imports of costs that a page tells of.
+pub const IMPORTS_SHOWN: usize = 50;
 /// Names with the addresses from which they signed in before.
 pub const SIGN_IN_KNOWN: usize = 20_000;
 /// Passwords checked at once: each takes 19 MiB and a core for a tenth of a second.

@@ -119,12 +119,12 @@ fn hide(value: &mut Value, name: &str, tails: &[String], in_text: bool) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| hide(item, name, tails, in_text)),
         Value::Object(fields) => {
-            let is_lead = fields.contains_key("lead_id");
+            let is_person = fields.contains_key("lead_id") || fields.contains_key("consent");
             let numbers: Vec<String> = fields.keys().filter(|name| is_number(name, fields)).cloned().collect();
             for (name, field) in fields.iter_mut() {
                 match field {
                     Value::String(content) if numbers.contains(name) => *content = number(content),
-                    Value::String(content) if name == "name" && is_lead => *content = initial(content),
+                    Value::String(content) if name == "name" && is_person => *content = initial(content),
                     field => hide(field, name, tails, in_text),
                 }
             }

@@ -32,7 +32,7 @@ use crate::io::clock;
 use crate::io::journal::Journal;
 
 pub use client::BadClient;
-pub use rehearse::{NoRehearsal, Rehearsal, Wanted};
+pub use rehearse::{FilterWanted, NoRehearsal, Rehearsal, Wanted};
 pub use store::{Counts, Logged, State, StoreError};
 
 use client::Client;

@@ -13,6 +13,7 @@ mod callrail;
 mod calls;
 mod catalogue;
 mod console;
+mod contacts;
 mod demo;
 mod events;
 mod exports;
@@ -278,6 +279,7 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/calls/{id}/score", Needs(Work), &["PUT"], put(work::score)),
         route("/v1/calls/{id}/value", Needs(Work), &["PUT"], put(work::value)),
         route("/v1/calls/{id}/called_back", Needs(Work), &["PUT"], put(work::called_back)),
+        route("/v1/contacts", Needs(Calls), &["GET"], get(contacts::list)),
         route("/v1/contacts/consent", Needs(Work), &["PUT"], put(work::consent)),
         route("/v1/leads", Page(Leads, Reports), &["POST"], post(leads::receive)),
         route("/v1/heard", Needs(Heard), &["POST"], post(heard::tell)),
@@ -315,7 +317,6 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/healthz", Open, &["GET"], get(status::healthz)),
         route("/readyz", Open, &["GET"], get(status::readyz)),
         route("/session", Open, &["GET", "POST", "DELETE"], get(session::show).post(session::sign_in).delete(session::sign_out)),
-        route("/setup", Open, &["GET"], get(setup::page)),
         route("/leaseline.js", Open, &["GET"], get(assets::page_script)),
         route(assets::versioned_script_path(), Open, &["GET"], get(assets::versioned_script)),
         route("/assets/{file}", Open, &["GET"], get(assets::asset_file)),

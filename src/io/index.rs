@@ -10,7 +10,9 @@
 //! there were.
 
 mod calls;
+mod contacts;
 pub mod generate;
+mod imports;
 mod names;
 mod project;
 mod reader;
@@ -39,6 +41,8 @@ pub use calls::{
     Brief, CallDetail, CallFacts, CallView, Comment, Deal, Export, Filter, Page, Phase, Score, Touched, Version,
     WebVisit,
 };
+pub use contacts::{Consent, Contact, ContactFilter, Contacts, Place};
+pub use imports::CostImport;
 pub use names::UNKNOWN;
 pub use reader::Reader;
 pub use rebuild::{Progress, rebuild_offline};

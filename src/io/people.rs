@@ -21,7 +21,7 @@ use crate::core::attempts::Attempts;
 use crate::core::event::work::{UserData, WorkEvent};
 use crate::core::event::{Body, Event};
 use crate::core::rights::Rights;
-use crate::core::session::{Holder, SessionKey, Sessions};
+use crate::core::session::{Halfway, Holder, SessionKey, Sessions, Shown};
 use crate::io::clock;
 use crate::io::journal::Journal;
 use crate::limits;
@@ -36,6 +36,7 @@ pub struct People {
     /// Without one the running daemon tells what was changed.
     journal: Option<Journal>,
     sessions: Mutex<Sessions>,
+    halfway: Mutex<Halfway>,
     attempts: Mutex<Attempts>,
     /// Places for the slow work of checking a password.
     passwords: Semaphore,
@@ -57,8 +58,19 @@ pub enum NotIn {
     NoRole,
     /// What the identity provider said, or did not say.
     Provider(OidcError),
+    /// The code came too late: name and password are wanted again.
+    Late,
     /// It could not be done.
     Failed(String),
+}
+
+/// How far a sign-in by name and password came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// What the cookie holds.
+    In(String),
+    /// The user has a second factor: with this text [`People::sign_in_with_code`] goes on.
+    Code(String),
 }
 
 /// Who somebody is, and what they may.
@@ -78,6 +90,7 @@ impl People {
             store: Store::open(data_dir)?,
             journal,
             sessions: Mutex::default(),
+            halfway: Mutex::default(),
             attempts: Mutex::default(),
             passwords: Semaphore::new(limits::PASSWORDS_AT_ONCE),
             oidc: Oidc::default(),
@@ -212,6 +225,60 @@ impl People {
         Ok((self.begin_session(&name, "oidc", address)?, next))
     }
 
+    /// The first of two steps: name and password. A user without a second factor is in.
+    pub async fn sign_in_begin(self: &Arc<Self>, name: &str, password: String, address: IpAddr) -> Result<Step, NotIn> {
+        match self.sign_in(name, password, None, address).await {
+            Ok(cookie) => return Ok(Step::In(cookie)),
+            Err(NotIn::CodeWanted) => {}
+            Err(other) => return Err(other),
+        }
+        let now = clock::mono();
+        let loaded = self.now(now);
+        let (user, _) = loaded.user(&name.trim().to_lowercase()).ok_or(NotIn::Credentials)?;
+        let ticket = secret::random().ok_or_else(|| NotIn::Failed("the system gives no random bytes".to_owned()))?;
+        let key = session_key(&ticket).ok_or_else(|| NotIn::Failed("no session key".to_owned()))?;
+        self.halfway().begin(key, user.name.as_str().into(), user.generation, now);
+        Ok(Step::Code(ticket))
+    }
+
+    /// The second step: a code, or a recovery code. Gives what the cookie holds.
+    pub async fn sign_in_with_code(
+        self: &Arc<Self>,
+        ticket: &str,
+        code: String,
+        address: IpAddr,
+    ) -> Result<String, NotIn> {
+        let now = clock::now();
+        let key = session_key(ticket).ok_or(NotIn::Late)?;
+        let (name, generation) = self.halfway().find(&key, now.mono).ok_or(NotIn::Late)?;
+        // Guesses of codes are counted by themselves: a right password before each of them gives nothing back.
+        let bucket = format!("{name} code");
+        let begun = self.attempts().begin(address, &bucket, now.mono);
+        if let Err(seconds) = begun {
+            self.refused(&name, "rate_limited", address);
+            return Err(NotIn::Wait(seconds));
+        }
+        if self.now(now.mono).user(&name).is_none_or(|(user, _)| user.generation != generation) {
+            return Err(NotIn::Late);
+        }
+        match self.second_factor(&name, Some(code), now).await? {
+            Factor::Good => {}
+            Factor::Wanted | Factor::Bad => {
+                self.refused(&name, "bad_code", address);
+                return Err(NotIn::Code);
+            }
+        }
+        self.halfway().end(&key);
+        self.attempts().good(address, &bucket, now.mono);
+        self.begin_session(&name, "password", address)
+    }
+
+    /// One attempt to sign in with a token begins, or must wait so many seconds.
+    pub fn token_attempt(&self, address: IpAddr) -> Result<(), u64> {
+        // By address only: whoever guesses locks nobody else out.
+        self.attempts().begin(address, &format!("{address} token"), clock::mono())
+    }
+
     /// A new session of a user who has shown who they are; how stands in the journal. Gives what the cookie holds.
     pub fn begin_session(&self, name: &str, how: &str, address: IpAddr) -> Result<String, NotIn> {
         let now = clock::now();
@@ -236,7 +303,7 @@ impl People {
         if !told {
             return Err(NotIn::Failed("the journal cannot write it down".to_owned()));
         }
-        self.sessions().begin(key, holder, clock::mono());
+        self.sessions().begin(key, holder, address, clock::mono());
         Ok(cookie)
     }
 
@@ -258,6 +325,19 @@ impl People {
 
     pub fn end_session(&self, key: &SessionKey) {
         self.sessions().end(key);
+    }
+
+    /// Sessions of a name that can still be used, the one used last first.
+    pub fn sessions_of(&self, name: &str, times: (Duration, Duration)) -> Vec<Shown> {
+        let now = clock::mono();
+        let loaded = self.now(now);
+        let generation = loaded.user(name).map(|(user, _)| user.generation);
+        let mut shown = self.sessions().of(name, now, times);
+        shown.retain(|session| match &session.holder {
+            Holder::User { generation: of, .. } => generation == Some(*of),
+            Holder::Token { .. } => true,
+        });
+        shown
     }
 
     /// Ends all sessions of a name.
@@ -337,6 +417,10 @@ impl People {
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn halfway(&self) -> MutexGuard<'_, Halfway> {
+        self.halfway.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {

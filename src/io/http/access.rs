@@ -306,6 +306,11 @@ fn owner(http: &Http, fits: impl Fn(&str) -> bool) -> Option<Arc<str>> {
     http.users.iter().find(|user| fits(&user.token.0)).map(|user| Arc::clone(&user.name))
 }
 
+/// The name in the configuration of this token, as somebody typed it.
+pub(super) fn name_of(http: &Http, given: &str) -> Option<Arc<str>> {
+    owner(http, |token| is_equal(given, token))
+}
+
 /// The token of this name in the configuration: a session that it began holds while it stands there.
 pub(super) fn token_of(http: &Http, name: &str) -> Option<Arc<str>> {
     match name {

@@ -1,5 +1,7 @@
 //! Request bodies and queries, read within bounds.
 
+use std::collections::BTreeMap;
+
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -47,6 +49,57 @@ pub(super) fn query<const N: usize>(request: &Request, known: [&str; N]) -> Resu
     }
     // A form sends its empty fields too; they ask for nothing.
     Ok(values.map(|value| value.filter(|value| !value.is_empty())))
+}
+
+/// Fields of a form with a file in it (`multipart/form-data`, RFC 7578), by name, or of a plain one; of a name that stands
+/// twice the last one that is not empty counts.
+pub(super) async fn fields(request: Request, most: usize) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let boundary = kind
+        .trim_start()
+        .strip_prefix("multipart/form-data")
+        .and_then(|rest| rest.split(';').find_map(|part| part.trim().strip_prefix("boundary=")))
+        .map(|boundary| boundary.trim_matches('"').to_owned());
+    let is_form = boundary.is_some() || is_form(&request)?;
+    let bytes = bytes(request, most).await?;
+    let mut fields = BTreeMap::new();
+    let mut keep = |name: String, value: Vec<u8>| {
+        if !value.is_empty() || !fields.contains_key(&name) {
+            fields.insert(name, value);
+        }
+    };
+    match boundary {
+        Some(boundary) => parts(&bytes, &boundary).into_iter().for_each(|(name, value)| keep(name, value)),
+        None if is_form => url::form_urlencoded::parse(&bytes)
+            .for_each(|(name, value)| keep(name.into_owned(), value.into_owned().into_bytes())),
+        None => {}
+    }
+    Ok(fields)
+}
+
+/// The parts between boundaries that have a name.
+fn parts(bytes: &[u8], boundary: &str) -> Vec<(String, Vec<u8>)> {
+    let mark = format!("--{boundary}").into_bytes();
+    let find = |within: &[u8], wanted: &[u8]| within.windows(wanted.len()).position(|window| window == wanted);
+    let mut found = Vec::new();
+    let mut rest = match find(bytes, &mark) {
+        Some(at) if !boundary.is_empty() => bytes.get(at + mark.len()..).unwrap_or_default(),
+        _ => return found,
+    };
+    let end = [b"\r\n", mark.as_slice()].concat();
+    while let Some(at) = find(rest, &end) {
+        let (part, after) = rest.split_at(at);
+        rest = after.get(end.len()..).unwrap_or_default();
+        let Some(head_end) = find(part, b"\r\n\r\n") else { continue };
+        let (head, value) = part.split_at(head_end);
+        let head = String::from_utf8_lossy(head);
+        let disposition = head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition:"));
+        let name = disposition.and_then(|line| line.split(';').find_map(|part| part.trim().strip_prefix("name=")));
+        if let Some(name) = name {
+            found.push((name.trim_matches('"').to_owned(), value.get(4..).unwrap_or_default().to_vec()));
+        }
+    }
+    found
 }
 
 /// A parameter in its type.
@@ -133,6 +186,20 @@ fn is_too_deep(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_a_form_with_a_file_are_read_and_what_is_broken_is_left_out() {
+        let body = "--x\r\nContent-Disposition: form-data; name=\"company\"\r\n\r\nacme\r\n--x\r\n\
+            content-disposition: form-data; name=\"file\"; filename=\"a;b.csv\"\r\nContent-Type: text/csv\r\n\r\n\
+            day,source\r\n1,--y\r\n\r\n--x\r\nnothing\r\n--x--\r\n";
+        let read = parts(body.as_bytes(), "x");
+        let texts: Vec<_> = read.iter().map(|(n, v)| (n.as_str(), std::str::from_utf8(v).unwrap())).collect();
+        assert_eq!(texts, [("company", "acme"), ("file", "day,source\r\n1,--y\r\n")]);
+        for broken in ["", "--x", "--x\r\n\r\nvalue", "--x--"] {
+            assert_eq!(parts(broken.as_bytes(), "x"), []);
+        }
+        assert_eq!(parts(body.as_bytes(), ""), []);
+    }
 
     #[test]
     fn depth_counts_brackets_but_not_those_in_texts() {

@@ -11,7 +11,10 @@ mod calls;
 mod catalogue;
 mod channel;
 mod chart;
+mod contacts;
+mod costs;
 mod events;
+mod exports;
 mod format;
 mod frame;
 mod health;
@@ -24,9 +27,15 @@ mod parts;
 mod planner;
 mod pools;
 mod report;
+mod said;
+mod setup;
+mod sign_in;
 mod text;
+mod tokens;
+mod users;
 mod view;
 mod wave;
+mod work;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -43,7 +52,9 @@ use serde_json::Value;
 use super::access::Access::{self, Needs, Open};
 use super::problem::Problem;
 use super::{AppState, Route, route};
-use crate::core::rights::Right::{self, Audit, Calls, Catalogue, Control, Edit, Export, Leases, Node, Reports};
+use crate::core::rights::Right::{
+    self, Account, Audit, Calls, Catalogue, Control, Costs, Edit, Export, Leases, Node, Reports, Users, Work,
+};
 pub(super) use account::here;
 use frame::Page;
 use view::View;
@@ -84,7 +95,34 @@ pub(super) fn routes() -> Vec<Route> {
         route("/install/checks", Needs(Catalogue), &["GET"], get(install::part)),
         route("/health", Needs(Node), &["GET"], get(health::page)),
         route("/events", Needs(Node), &["GET"], get(events::page)),
-        route("/sign-in", Open, &["GET"], get(account::sign_in)),
+        route("/calls/{id}/label", Needs(Work), &["POST"], post(work::set_label)),
+        route("/calls/{id}/comments", Needs(Work), &["POST"], post(work::comment)),
+        route("/calls/{id}/comments/remove", Needs(Work), &["POST"], post(work::remove_comment)),
+        route("/calls/{id}/value", Needs(Work), &["POST"], post(work::set_value)),
+        route("/calls/{id}/score", Needs(Work), &["POST"], post(work::set_score)),
+        route("/calls/{id}/called-back", Needs(Work), &["POST"], post(work::set_called_back)),
+        route("/calls/{id}/consent", Needs(Work), &["POST"], post(work::set_consent)),
+        route("/calls/{id}/replay", Needs(Edit), &["POST"], post(work::replay)),
+        route("/contacts", Needs(Calls), &["GET"], get(contacts::page)),
+        route("/contacts/consent", Needs(Work), &["POST"], post(contacts::set_consent)),
+        route("/costs", Needs(Costs), &["GET", "POST"], get(costs::page).post(costs::import)),
+        route("/exports", Needs(Node), &["GET"], get(exports::page)),
+        route("/exports/log", Needs(Node), &["GET"], get(exports::log)),
+        route("/exports/replay", Needs(Edit), &["POST"], post(exports::replay)),
+        route("/exports/dry-run", Needs(Edit), &["POST"], post(exports::dry_run)),
+        route("/users", Needs(Users), &["GET", "POST"], get(users::page).post(users::add)),
+        route("/users/change", Needs(Users), &["POST"], post(users::change)),
+        route("/tokens", Needs(Users), &["GET", "POST"], get(tokens::page).post(tokens::add)),
+        route("/tokens/revoke", Needs(Users), &["POST"], post(tokens::revoke)),
+        route("/account", Needs(Account), &["GET"], get(account::page)),
+        route("/account/password", Needs(Account), &["POST"], post(account::set_password)),
+        route("/account/totp", Needs(Account), &["POST"], post(account::offer_totp)),
+        route("/account/totp/confirm", Needs(Account), &["POST"], post(account::confirm_totp)),
+        route("/account/totp/off", Needs(Account), &["POST"], post(account::drop_totp)),
+        route("/account/sessions", Needs(Account), &["POST"], post(account::end_sessions)),
+        route("/setup", Open, &["GET", "POST"], get(setup::page).post(setup::post)),
+        route("/sign-in", Open, &["GET", "POST"], get(sign_in::page).post(sign_in::post)),
+        route("/sign-out", Open, &["POST"], post(sign_in::out)),
         route("/preferences", Open, &["POST"], post(account::preferences)),
     ]
 }

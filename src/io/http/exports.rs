@@ -10,14 +10,12 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::{AppState, body};
-use crate::io::export::{NoExport, NoRehearsal, Rehearsal, State as DeliveryState, Wanted};
+use crate::io::export::{ExportStatus, Logged, NoExport, NoRehearsal, Rehearsal, State as DeliveryState, Wanted};
 use crate::limits;
 
 /// `GET /v1/exports`.
 pub(super) async fn list(State(state): State<Arc<AppState>>) -> Result<Json<Value>, Problem> {
-    let exports = Arc::clone(&state.exports);
-    let shown = blocking(move || exports.status().map_err(NoExport::Store)).await?;
-    Ok(Json(json!({ "exports": shown })))
+    Ok(Json(json!({ "exports": statuses(&state).await? })))
 }
 
 /// `GET /v1/exports/{name}/deliveries[?state=…&call=…&before=…&limit=…]`, newest first. `next` is the `before` of the page
@@ -37,8 +35,7 @@ pub(super) async fn deliveries(
         .transpose()?;
     let before = body::number::<i64>(before, "before")?;
     let limit = body::limit(limit, 100)?;
-    let exports = Arc::clone(&state.exports);
-    let log = blocking(move || exports.deliveries(&name, before, wanted, call.as_deref(), limit)).await?;
+    let log = log(&state, name, before, wanted, call, limit).await?;
     let next = if log.len() == limit { log.last().map(|line| line.n) } else { None };
     Ok(Json(json!({ "deliveries": log, "next": next })))
 }
@@ -58,9 +55,32 @@ pub(super) async fn replay(
 ) -> Result<Json<Value>, Problem> {
     let name = name_of(name)?;
     let Replay { deliveries } = body::read(request).await?;
+    Ok(Json(json!({ "replayed": again(&state, name, deliveries).await? })))
+}
+
+/// Tries deliveries again: these, or all that failed. Gives how many.
+pub(super) async fn again(state: &AppState, name: String, deliveries: Option<Vec<String>>) -> Result<usize, Problem> {
     let exports = Arc::clone(&state.exports);
-    let count = blocking(move || exports.replay(&name, deliveries.as_deref())).await?;
-    Ok(Json(json!({ "replayed": count })))
+    blocking(move || exports.replay(&name, deliveries.as_deref())).await
+}
+
+/// How all of them are doing.
+pub(super) async fn statuses(state: &AppState) -> Result<Vec<ExportStatus>, Problem> {
+    let exports = Arc::clone(&state.exports);
+    blocking(move || exports.status().map_err(NoExport::Store)).await
+}
+
+/// A page of a delivery log.
+pub(super) async fn log(
+    state: &AppState,
+    name: String,
+    before: Option<i64>,
+    wanted: Option<DeliveryState>,
+    call: Option<String>,
+    limit: usize,
+) -> Result<Vec<Logged>, Problem> {
+    let exports = Arc::clone(&state.exports);
+    blocking(move || exports.deliveries(&name, before, wanted, call.as_deref(), limit)).await
 }
 
 /// `POST /v1/exports/{name}/dry-run`: what would be sent, and what of it is new, other or gone.
@@ -71,10 +91,15 @@ pub(super) async fn dry_run(
 ) -> Result<Json<Rehearsal>, Problem> {
     let name = name_of(name)?;
     let wanted: Wanted = body::read(request).await?;
+    rehearsed(&state, &name, wanted).await.map(Json)
+}
+
+/// A dry run.
+pub(super) async fn rehearsed(state: &AppState, name: &str, wanted: Wanted) -> Result<Rehearsal, Problem> {
     if wanted.limit == Some(0) || wanted.limit.is_some_and(|limit| limit > limits::HTTP_PAGE) {
         return Err(body::bad_parameter("limit", "from 1 to 200"));
     }
-    state.exports.rehearse(&name, wanted).await.map(Json).map_err(|no| match no {
+    state.exports.rehearse(name, wanted).await.map_err(|no| match no {
         NoRehearsal::Export(no) => problem(&no),
         NoRehearsal::Consent => Problem::bad_request("consent_needed", no.to_string()),
     })

@@ -63,10 +63,31 @@ pub(super) async fn costs(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     let Rows { company, rows, dry_run } = rows::<Cost>(request).await?;
-    let company = state.company(&caller, Right::Costs, &company)?;
+    let (import_id, rows) = take_costs(&state, &caller, &company, rows, dry_run).await?;
+    Ok(Json(json!({ "import_id": import_id, "rows": rows.len(), "dry_run": dry_run })))
+}
+
+/// Costs as CSV, from a form. Gives the id of the import, and what came with it.
+pub(super) async fn costs_of_text(
+    state: &AppState,
+    caller: &Caller,
+    company: &str,
+    text: &[u8],
+    dry_run: bool,
+) -> Result<(String, Vec<CostRow>), Problem> {
+    take_costs(state, caller, company, rows_of_csv(text)?, dry_run).await
+}
+
+async fn take_costs(
+    state: &AppState,
+    caller: &Caller,
+    company: &str,
+    rows: Vec<(usize, Result<Cost, String>)>,
+    dry_run: bool,
+) -> Result<(String, Vec<CostRow>), Problem> {
+    let company = state.company(caller, Right::Costs, company)?;
     let rows = all_or_nothing(rows, |row| row.checked(&company))?;
     let import_id = new_id()?;
-    let count = rows.len();
     if !dry_run {
         for part in rows.chunks(limits::IMPORT_EVENT_ROWS) {
             state.noted(WorkEvent::CostImported(CostImportData {
@@ -78,7 +99,7 @@ pub(super) async fn costs(
         }
         state.written().await;
     }
-    Ok(Json(json!({ "import_id": import_id, "rows": count, "dry_run": dry_run })))
+    Ok((import_id, rows))
 }
 
 /// A row of deals: of a call, or of the last call of a telephone number.
@@ -189,7 +210,7 @@ impl DealRow {
 }
 
 /// Minor units, given as such or as a decimal number with two places at most.
-fn amount(minor: Option<i64>, decimal: Option<String>) -> Result<i64, Problem> {
+pub(super) fn amount(minor: Option<i64>, decimal: Option<String>) -> Result<i64, Problem> {
     let decimal = decimal.filter(|text| !text.trim().is_empty());
     match (minor, decimal) {
         (Some(minor), None) => money("cost", minor),
@@ -234,8 +255,6 @@ fn all_or_nothing<T, R>(
 /// The rows of the body, each with the number of its line; of JSON its place, from 1.
 async fn rows<T: DeserializeOwned>(request: Request) -> Result<Rows<(usize, Result<T, String>)>, Problem> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let too_many =
-        || Problem::bad_request("too_many_rows", format!("An import has {} rows at most.", limits::IMPORT_ROWS));
     if !kind.trim_start().to_ascii_lowercase().starts_with("text/csv") {
         let Rows { company, rows, dry_run } = body::read_up_to::<Rows<Value>>(request, limits::HTTP_IMPORT).await?;
         if rows.len() > limits::IMPORT_ROWS {
@@ -248,8 +267,17 @@ async fn rows<T: DeserializeOwned>(request: Request) -> Result<Rows<(usize, Resu
     let [company, dry_run] = body::query(&request, ["company", "dry_run"])?;
     let company = company.ok_or_else(|| body::bad_parameter("company", "the company's name"))?;
     let text = body::bytes(request, limits::HTTP_IMPORT).await?;
+    Ok(Rows { company, rows: rows_of_csv(&text)?, dry_run: dry_run.as_deref() == Some("true") })
+}
+
+fn too_many() -> Problem {
+    Problem::bad_request("too_many_rows", format!("An import has {} rows at most.", limits::IMPORT_ROWS))
+}
+
+/// Rows of a CSV file whose first line names its columns.
+fn rows_of_csv<T: DeserializeOwned>(text: &[u8]) -> Result<Vec<(usize, Result<T, String>)>, Problem> {
     // What spreadsheets put in front.
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let delimiter =
         [b';', b'\t', b','].into_iter().max_by_key(|mark| first.iter().filter(|byte| *byte == mark).count());
@@ -274,5 +302,5 @@ async fn rows<T: DeserializeOwned>(request: Request) -> Result<Rows<(usize, Resu
         };
         rows.push((usize::try_from(row.0).unwrap_or(0), row.1));
     }
-    Ok(Rows { company, rows, dry_run: dry_run.as_deref() == Some("true") })
+    Ok(rows)
 }

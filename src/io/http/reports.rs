@@ -94,17 +94,22 @@ pub(super) async fn one(
     if !caller.rights.shows_numbers() {
         mask::value(&mut answer);
     }
+    exported(&state, &caller, name, rows, uri.query().unwrap_or_default());
+    Ok(csv_file(name, csv(&answer["rows"])))
+}
+
+/// Writes down that somebody took a report, or contacts, out as a CSV file.
+pub(super) fn exported(state: &AppState, caller: &Caller, report: &str, rows: usize, query: &str) {
     let told = ReportExportedData {
         by: caller.name.to_string(),
-        report: (*name).to_owned(),
+        report: report.to_owned(),
         format: "csv".to_owned(),
         rows: rows as u64,
-        filter: uri.query().unwrap_or_default().chars().take(500).collect(),
+        filter: query.chars().take(500).collect(),
     };
     let work = WorkEvent::ReportExported(told);
     let subject = work.subject();
     state.journal.append(Event { time: clock::wall(), subject, body: Body::Work(Box::new(work)) });
-    Ok(csv_file(name, &answer["rows"]))
 }
 
 /// `GET /v1/visitors/{id}`.
@@ -230,20 +235,21 @@ fn make(
     }
 }
 
-fn accepts_csv(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_csv(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     accept
         .split(',')
         .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/csv")))
 }
 
-fn csv_file(name: &str, rows: &Value) -> Response {
+/// A CSV file of this name.
+pub(super) fn csv_file(name: &str, text: String) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
     if let Ok(disposition) = HeaderValue::from_str(&format!("attachment; filename=\"{name}.csv\"")) {
         headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
-    (headers, csv(rows)).into_response()
+    (headers, text).into_response()
 }
 
 /// Rows as CSV (RFC 4180): a column a field, fields within fields with a dot between. What a spreadsheet would take for a
@@ -290,7 +296,7 @@ fn cell(value: &Value) -> String {
 }
 
 /// Text that begins like a formula is text to a spreadsheet, too.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let dangerous = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%', '＝', '＋', '－', '＠']);
     if dangerous { format!("'{text}") } else { text.to_owned() }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
@@ -64,13 +64,11 @@ pub(super) async fn sign_in(
 ) -> Result<Response, Problem> {
     let config = state.config.load_full();
     let has_bearer = request.headers().contains_key(header::AUTHORIZATION);
-    let before: Option<SessionKey> = session_of(&request);
+    let before: Option<SessionKey> = session_of(request.headers());
     let cookie = if has_bearer {
         let token = access::token_of(&config.http, &caller.name).filter(|_| caller.authorised);
         let Some(token) = token else {
-            state.people.refused("", "bad_credentials", caller.address);
-            let detail = "This is neither the configuration's http.token nor a user's.";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_token", detail));
+            return Err(wrong_token(&state, &caller));
         };
         let holder = Holder::Token { name: Arc::clone(&caller.name), token: access::digest(&token) };
         state.people.begin_any(holder, "token", caller.address).map_err(not_in)?
@@ -84,8 +82,22 @@ pub(super) async fn sign_in(
     if let Some(before) = before {
         state.people.end_session(&before);
     }
-    let age = config.http.session_max.as_secs();
-    Ok(with_cookie(StatusCode::NO_CONTENT.into_response(), &cookie, age, &caller))
+    Ok(signed(&state, StatusCode::NO_CONTENT.into_response(), &cookie, &caller))
+}
+
+/// A token of the configuration, as somebody typed it. Gives what the cookie holds.
+pub(super) fn by_token(state: &AppState, caller: &Caller, given: &str) -> Result<String, Problem> {
+    state.people.token_attempt(caller.address).map_err(|seconds| not_in(NotIn::Wait(seconds)))?;
+    let http = &state.config.load().http;
+    let name = access::name_of(http, given).ok_or_else(|| wrong_token(state, caller))?;
+    let holder = Holder::Token { name, token: access::digest(given) };
+    state.people.begin_any(holder, "token", caller.address).map_err(not_in)
+}
+
+fn wrong_token(state: &AppState, caller: &Caller) -> Problem {
+    state.people.refused("", "bad_credentials", caller.address);
+    let detail = "This is neither the configuration's http.token nor a user's.";
+    Problem::new(StatusCode::UNAUTHORIZED, "wrong_token", detail)
 }
 
 /// `DELETE /v1/session[?everywhere=true]`.
@@ -95,16 +107,22 @@ pub(super) async fn sign_out(
     request: Request,
 ) -> Result<Response, Problem> {
     let [everywhere] = body::query(&request, ["everywhere"])?;
-    if let Some(key) = session_of(&request).or(caller.session) {
+    if let Some(key) = session_of(request.headers()).or(caller.session) {
         state.people.end_session(&key);
     }
     if everywhere.as_deref() == Some("true") && caller.session.is_some() {
-        state.people.end_sessions(&caller.name);
-        if state.people.now(clock::mono()).user(&caller.name).is_some() {
-            change(&state, &caller, UserChange { end_sessions: true, ..UserChange::default() }).await?;
-        }
+        end_all(&state, &caller).await?;
     }
     Ok(with_cookie(StatusCode::NO_CONTENT.into_response(), "", 0, &caller))
+}
+
+/// Signs the caller out everywhere.
+pub(super) async fn end_all(state: &Arc<AppState>, caller: &Caller) -> Result<(), Problem> {
+    state.people.end_sessions(&caller.name);
+    if state.people.now(clock::mono()).user(&caller.name).is_some() {
+        change(state, caller, UserChange { end_sessions: true, ..UserChange::default() }).await?;
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -122,13 +140,23 @@ pub(super) async fn new_password(
 ) -> Result<Response, Problem> {
     own(&state, &caller)?;
     let NewPassword { current, new } = body::read(request).await?;
-    password_fits(&state, &caller, current).await?;
+    let cookie = set_password(&state, &caller, current, new).await?;
+    Ok(signed(&state, StatusCode::NO_CONTENT.into_response(), &cookie, &caller))
+}
+
+/// Changes one's own password. Gives what the cookie of the new session holds.
+pub(super) async fn set_password(
+    state: &Arc<AppState>,
+    caller: &Caller,
+    current: String,
+    new: String,
+) -> Result<String, Problem> {
+    own(state, caller)?;
+    password_fits(state, caller, current).await?;
     let hash = users::hash(new, caller.name.to_string()).await?;
-    change(&state, &caller, UserChange { password: Some(hash), ..UserChange::default() }).await?;
+    change(state, caller, UserChange { password: Some(hash), ..UserChange::default() }).await?;
     state.people.end_sessions(&caller.name);
-    let cookie = state.people.begin_session(&caller.name, "password", caller.address).map_err(not_in)?;
-    let age = state.config.load().http.session_max.as_secs();
-    Ok(with_cookie(StatusCode::NO_CONTENT.into_response(), &cookie, age, &caller))
+    state.people.begin_session(&caller.name, "password", caller.address).map_err(not_in)
 }
 
 /// `POST /v1/session/totp`: a secret for an authenticator, as text, as address and as picture. Nothing is changed until a
@@ -137,13 +165,37 @@ pub(super) async fn offer_totp(
     State(state): State<Arc<AppState>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Problem> {
-    let key = own(&state, &caller)?;
+    let Offer { secret, url, svg } = new_totp(&state, &caller)?;
+    Ok(Json(json!({ "secret": secret, "url": url, "svg": svg })))
+}
+
+/// A secret that waits for its first code.
+pub(super) struct Offer {
+    pub secret: String,
+    /// `otpauth://totp/…`
+    pub url: String,
+    pub svg: Option<String>,
+}
+
+/// Makes a secret, and keeps it with the session until it is confirmed.
+pub(super) fn new_totp(state: &AppState, caller: &Caller) -> Result<Offer, Problem> {
+    let key = own(state, caller)?;
     let failed = || Problem::internal("no_randomness", &"a secret could not be made");
     let secret = secret::totp_secret().ok_or_else(failed)?;
-    let url = secret::totp_url(&secret, &caller.name, &state.config.load().node.id).ok_or_else(failed)?;
-    let picture = secret::picture(&url);
-    state.people.offer(&key, secret.clone());
-    Ok(Json(json!({ "secret": secret, "url": url, "svg": picture })))
+    let offer = shown_totp(state, caller, secret.clone()).ok_or_else(failed)?;
+    state.people.offer(&key, secret);
+    Ok(offer)
+}
+
+/// The secret that the session was offered and has not confirmed.
+pub(super) fn offered_totp(state: &AppState, caller: &Caller) -> Option<Offer> {
+    let secret = state.people.offered(&caller.session?).filter(|secret| !secret.is_empty())?;
+    shown_totp(state, caller, secret)
+}
+
+fn shown_totp(state: &AppState, caller: &Caller, secret: String) -> Option<Offer> {
+    let url = secret::totp_url(&secret, &caller.name, &state.config.load().node.id)?;
+    Some(Offer { svg: secret::picture(&url), secret, url })
 }
 
 #[derive(Deserialize)]
@@ -158,20 +210,27 @@ pub(super) async fn confirm_totp(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Json<Value>, Problem> {
-    let key = own(&state, &caller)?;
+    own(&state, &caller)?;
     let Code { code } = body::read(request).await?;
-    let secret = state.people.offered(&key).ok_or_else(|| {
+    let codes = totp_on(&state, &caller, &code).await?;
+    Ok(Json(json!({ "recovery_codes": codes })))
+}
+
+/// Takes the offered secret into use, when the code is one of it. Gives the recovery codes.
+pub(super) async fn totp_on(state: &Arc<AppState>, caller: &Caller, code: &str) -> Result<Vec<String>, Problem> {
+    let key = own(state, caller)?;
+    let secret = state.people.offered(&key).filter(|secret| !secret.is_empty()).ok_or_else(|| {
         Problem::new(StatusCode::CONFLICT, "no_secret_shown", "Ask for a secret first: POST /v1/session/totp.")
     })?;
-    let Some(last_step) = secret::totp_step(&secret, &code, clock::wall().seconds()) else {
+    let Some(last_step) = secret::totp_step(&secret, code, clock::wall().seconds()) else {
         return Err(Problem::bad_request("bad_code", "This is not the code of now; is the phone's clock right?"));
     };
     let (codes, recovery) =
         secret::recovery_codes().ok_or_else(|| Problem::internal("no_randomness", &"no recovery codes"))?;
     let totp = Some(TotpRecord { secret, last_step, recovery });
-    change(&state, &caller, UserChange { totp, ..UserChange::default() }).await?;
+    change(state, caller, UserChange { totp, ..UserChange::default() }).await?;
     state.people.offer(&key, String::new());
-    Ok(Json(json!({ "recovery_codes": codes })))
+    Ok(codes)
 }
 
 #[derive(Deserialize)]
@@ -188,11 +247,22 @@ pub(super) async fn drop_totp(
 ) -> Result<Response, Problem> {
     own(&state, &caller)?;
     let Password { password } = body::read(request).await?;
-    password_fits(&state, &caller, password).await?;
-    change(&state, &caller, UserChange { totp_off: true, ..UserChange::default() }).await?;
-    let cookie = state.people.begin_session(&caller.name, "password", caller.address).map_err(not_in)?;
+    let cookie = totp_off(&state, &caller, password).await?;
+    Ok(signed(&state, StatusCode::NO_CONTENT.into_response(), &cookie, &caller))
+}
+
+/// Takes one's own second factor away. Gives what the cookie of the new session holds.
+pub(super) async fn totp_off(state: &Arc<AppState>, caller: &Caller, password: String) -> Result<String, Problem> {
+    own(state, caller)?;
+    password_fits(state, caller, password).await?;
+    change(state, caller, UserChange { totp_off: true, ..UserChange::default() }).await?;
+    state.people.begin_session(&caller.name, "password", caller.address).map_err(not_in)
+}
+
+/// An answer to somebody who has just signed in.
+pub(super) fn signed(state: &AppState, response: Response, cookie: &str, caller: &Caller) -> Response {
     let age = state.config.load().http.session_max.as_secs();
-    Ok(with_cookie(StatusCode::NO_CONTENT.into_response(), &cookie, age, &caller))
+    with_cookie(response, cookie, age, caller)
 }
 
 /// An answer that sets the console's cookie; without a value it takes it away.
@@ -223,6 +293,7 @@ pub(super) fn not_in(why: NotIn) -> Problem {
             Problem::new(StatusCode::BAD_GATEWAY, "provider_failed", error.to_string())
         }
         NotIn::Provider(error) => Problem::forbidden("provider_failed", error.to_string()),
+        NotIn::Late => unauthorised("sign_in_expired", "This took too long; begin again with name and password."),
         NotIn::Failed(why) => Problem::internal("sign_in_failed", &why),
     }
 }
@@ -247,6 +318,7 @@ async fn change(state: &Arc<AppState>, caller: &Caller, change: UserChange) -> R
     blocking(move || people.change(&users::asks(&caller), &caller.name, change)).await
 }
 
-fn session_of(request: &Request) -> Option<SessionKey> {
-    cookies(request.headers()).filter(|(name, _)| *name == COOKIE).find_map(|(_, value)| session_key(value))
+/// The session whose cookie comes with this, whether it is one of ours or not.
+pub(super) fn session_of(headers: &HeaderMap) -> Option<SessionKey> {
+    cookies(headers).filter(|(name, _)| *name == COOKIE).find_map(|(_, value)| session_key(value))
 }

@@ -50,16 +50,25 @@ pub(super) async fn add(
     request: Request,
 ) -> Result<Response, Problem> {
     let AddBody { name, scopes, companies, expires_at } = body::read(request).await?;
-    let config = state.config.load_full();
-    if let Some(unknown) = companies.iter().find(|name| config.companies.iter().all(|known| known.name != **name)) {
-        return Err(unknown_company(unknown));
-    }
-    let (people, asking) = (Arc::clone(&state.people), caller.clone());
-    let new = NewToken { name, scopes, companies, expires_at };
-    let (record, token) = blocking(move || people.add_token(&asks(&asking), new)).await?;
+    let (record, token) = make(&state, &caller, NewToken { name, scopes, companies, expires_at }).await?;
     let mut shown = row(&record);
     shown["token"] = token.into();
     Ok((StatusCode::CREATED, Json(shown)).into_response())
+}
+
+/// Makes a token: what is kept of it, and the token itself.
+pub(super) async fn make(
+    state: &Arc<AppState>,
+    caller: &Caller,
+    new: NewToken,
+) -> Result<(TokenRecord, String), Problem> {
+    let config = state.config.load_full();
+    let known = |name: &&String| config.companies.iter().all(|known| known.name != **name);
+    if let Some(unknown) = new.companies.iter().find(known) {
+        return Err(unknown_company(unknown));
+    }
+    let (people, asking) = (Arc::clone(&state.people), caller.clone());
+    blocking(move || people.add_token(&asks(&asking), new)).await
 }
 
 /// `DELETE /v1/tokens/{id}`: it is good for nothing from now on.
@@ -69,9 +78,14 @@ pub(super) async fn remove(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let Ok(Path(id)) = id else { return Err(denied(Denied::Unknown)) };
-    let (people, asking) = (Arc::clone(&state.people), caller.clone());
-    blocking(move || people.remove_token(&asks(&asking), &id)).await?;
+    revoke(&state, &caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a token away.
+pub(super) async fn revoke(state: &Arc<AppState>, caller: &Caller, id: String) -> Result<(), Problem> {
+    let (people, asking) = (Arc::clone(&state.people), caller.clone());
+    blocking(move || people.remove_token(&asks(&asking), &id)).await
 }
 
 fn row(token: &TokenRecord) -> Value {

@@ -47,6 +47,20 @@ pub(super) async fn add(
     request: Request,
 ) -> Result<Response, Problem> {
     let AddBody { name, roles, password } = body::read(request).await?;
+    let link = make(&state, &caller, &name, roles, password).await?;
+    let loaded = state.people.now(clock::mono());
+    let added = loaded.user(&name.trim().to_lowercase()).map(|(user, _)| row(user)).unwrap_or_default();
+    Ok((StatusCode::CREATED, Json(with_link(added, link))).into_response())
+}
+
+/// Adds a user. Gives the text of a one-time link when there is no password.
+pub(super) async fn make(
+    state: &Arc<AppState>,
+    caller: &Caller,
+    name: &str,
+    roles: Vec<String>,
+    password: Option<String>,
+) -> Result<Option<String>, Problem> {
     let config = state.config.load_full();
     companies_exist(&config, &roles)?;
     if config.http.users.iter().any(|user| *user.name == *name.trim().to_lowercase()) {
@@ -54,14 +68,11 @@ pub(super) async fn add(
     }
     let password = match password {
         None => None,
-        Some(password) => Some(hash(password, name.clone()).await?),
+        Some(password) => Some(hash(password, name.to_owned()).await?),
     };
     let (people, asking) = (Arc::clone(&state.people), caller.clone());
-    let new = NewUser { name: name.clone(), roles, password, oidc: None };
-    let link = blocking(move || people.add(&asks(&asking), new)).await?;
-    let loaded = state.people.now(clock::mono());
-    let added = loaded.user(&name.trim().to_lowercase()).map(|(user, _)| row(user)).unwrap_or_default();
-    Ok((StatusCode::CREATED, Json(with_link(added, link))).into_response())
+    let new = NewUser { name: name.to_owned(), roles, password, oidc: None };
+    blocking(move || people.add(&asks(&asking), new)).await
 }
 
 #[derive(Deserialize)]
@@ -91,17 +102,27 @@ pub(super) async fn change(
 ) -> Result<Json<Value>, Problem> {
     let name = named(name)?;
     let ChangeBody { roles, disabled, reset, totp_off, sign_out } = body::read(request).await?;
-    if let Some(roles) = &roles {
-        companies_exist(&state.config.load(), roles)?;
-    }
-    seen(&state, &caller, &name)?;
     let change =
         UserChange { roles, disabled, totp_off, end_sessions: sign_out || reset, link: reset, ..UserChange::default() };
-    let (people, asking, who) = (Arc::clone(&state.people), caller.clone(), name.clone());
-    let link = blocking(move || people.change(&asks(&asking), &who, change)).await?;
+    let link = apply(&state, &caller, &name, change).await?;
     let loaded = state.people.now(clock::mono());
     let user = loaded.book.users.iter().find(|user| user.name == name).map(row).unwrap_or_default();
     Ok(Json(with_link(user, link)))
+}
+
+/// Changes a user whom the caller may know of. Gives the text of the link, when one is wanted.
+pub(super) async fn apply(
+    state: &Arc<AppState>,
+    caller: &Caller,
+    name: &str,
+    change: UserChange,
+) -> Result<Option<String>, Problem> {
+    if let Some(roles) = &change.roles {
+        companies_exist(&state.config.load(), roles)?;
+    }
+    seen(state, caller, name)?;
+    let (people, asking, who) = (Arc::clone(&state.people), caller.clone(), name.to_owned());
+    blocking(move || people.change(&asks(&asking), &who, change)).await
 }
 
 /// `DELETE /v1/users/{name}`.
@@ -111,10 +132,15 @@ pub(super) async fn remove(
     name: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let name = named(name)?;
-    seen(&state, &caller, &name)?;
-    let (people, asking) = (Arc::clone(&state.people), caller.clone());
-    blocking(move || people.remove(&asks(&asking), &name)).await?;
+    take_away(&state, &caller, name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a user whom the caller may know of.
+pub(super) async fn take_away(state: &Arc<AppState>, caller: &Caller, name: String) -> Result<(), Problem> {
+    seen(state, caller, &name)?;
+    let (people, asking) = (Arc::clone(&state.people), caller.clone());
+    blocking(move || people.remove(&asks(&asking), &name)).await
 }
 
 /// Who asks, as changes want to know it.

@@ -43,17 +43,28 @@ pub(super) async fn label(
     id: Id,
     request: Request,
 ) -> Result<Json<Value>, Problem> {
-    let call = Of::call(&state, calls::call_id(id)?).await?;
+    let call_id = calls::call_id(id)?;
     let Label { label } = body::read(request).await?;
+    set_label(&state, &caller, call_id, label.clone()).await?;
+    Ok(Json(json!({ "call_id": call_id, "label": label })))
+}
+
+/// Sets a label of the company's dictionary, or takes it off.
+pub(super) async fn set_label(
+    state: &AppState,
+    caller: &Caller,
+    id: CallId,
+    label: Option<String>,
+) -> Result<(), Problem> {
+    let call = Of::call(state, id).await?;
     if let Some(label) = &label
         && !call.company.work.labels.contains(label)
     {
         let known = call.company.work.labels.join(", ");
         return Err(Problem::bad_request("unknown_label", format!("The labels of this company are {known}.")));
     }
-    let (call_id, company, by) = call.said_by(&caller);
-    state.told(WorkEvent::Labelled(LabelledData { call_id, company, by, label: label.clone(), rule: None })).await?;
-    Ok(Json(json!({ "call_id": call_id, "label": label })))
+    let (call_id, company, by) = call.said_by(caller);
+    state.told(WorkEvent::Labelled(LabelledData { call_id, company, by, label, rule: None })).await
 }
 
 #[derive(Deserialize)]
@@ -72,9 +83,22 @@ pub(super) async fn comment(
     id: Id,
     request: Request,
 ) -> Result<Response, Problem> {
-    let call = Of::call(&state, calls::call_id(id)?).await?;
+    let call_id = calls::call_id(id)?;
     let Comment { text, at_ms } = body::read(request).await?;
-    let text = prose(&text)?;
+    let comment_id = add_comment(&state, &caller, call_id, &text, at_ms).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "call_id": call_id, "comment_id": comment_id }))).into_response())
+}
+
+/// Writes a comment, and gives its id.
+pub(super) async fn add_comment(
+    state: &AppState,
+    caller: &Caller,
+    id: CallId,
+    text: &str,
+    at_ms: Option<u64>,
+) -> Result<String, Problem> {
+    let call = Of::call(state, id).await?;
+    let text = prose(text)?;
     if text.is_empty() {
         return Err(body::bad_parameter("text", "something"));
     }
@@ -82,10 +106,10 @@ pub(super) async fn comment(
         return Err(Problem::new(StatusCode::CONFLICT, "too_many", "This call has as many comments as it can have."));
     }
     let comment_id = new_id()?;
-    let (call_id, company, by) = call.said_by(&caller);
+    let (call_id, company, by) = call.said_by(caller);
     let data = CommentedData { call_id, company, comment_id: comment_id.clone(), by, at_ms, text };
     state.told(WorkEvent::Commented(data)).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "call_id": call_id, "comment_id": comment_id }))).into_response())
+    Ok(comment_id)
 }
 
 /// `PUT /v1/calls/{id}/comments/{comment}`: by who wrote it.
@@ -112,11 +136,26 @@ pub(super) async fn delete_comment(
     Extension(caller): Extension<Caller>,
     ids: Ids,
 ) -> Result<StatusCode, Problem> {
-    let (call, comment_id) = own_comment(&state, &caller, ids).await?;
-    let (call_id, company, by) = call.said_by(&caller);
-    let data = CommentedData { call_id, company, comment_id, by, at_ms: None, text: String::new() };
-    state.told(WorkEvent::Commented(data)).await?;
+    let of = own_comment(&state, &caller, ids).await?;
+    strike(&state, &caller, of).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a comment away.
+pub(super) async fn remove_comment(
+    state: &AppState,
+    caller: &Caller,
+    call: CallId,
+    comment: String,
+) -> Result<(), Problem> {
+    let of = own_comment(state, caller, Ok(Path((call.to_string(), comment)))).await?;
+    strike(state, caller, of).await
+}
+
+async fn strike(state: &AppState, caller: &Caller, (call, comment_id): (Of, String)) -> Result<(), Problem> {
+    let (call_id, company, by) = call.said_by(caller);
+    let data = CommentedData { call_id, company, comment_id, by, at_ms: None, text: String::new() };
+    state.told(WorkEvent::Commented(data)).await
 }
 
 #[derive(Deserialize)]
@@ -134,8 +173,21 @@ pub(super) async fn score(
     id: Id,
     request: Request,
 ) -> Result<Json<Value>, Problem> {
-    let call = Of::call(&state, calls::call_id(id)?).await?;
+    let call_id = calls::call_id(id)?;
     let Score { agent, card } = body::read(request).await?;
+    let score = set_score(&state, &caller, call_id, agent, card).await?;
+    Ok(Json(json!({ "call_id": call_id, "score": score })))
+}
+
+/// Scores a talk, and gives the mean of the card.
+pub(super) async fn set_score(
+    state: &AppState,
+    caller: &Caller,
+    id: CallId,
+    agent: Option<String>,
+    card: BTreeMap<String, u8>,
+) -> Result<u8, Problem> {
+    let call = Of::call(state, id).await?;
     let criteria = &call.company.work.score_card;
     let bad =
         |name: &String| name.trim().is_empty() || name.len() > limits::LABEL || name.chars().any(char::is_control);
@@ -152,9 +204,9 @@ pub(super) async fn score(
     let agent = agent.map(|agent| line("agent", &agent, limits::LEAD_FIELD)).transpose()?;
     let sum: usize = card.values().map(|points| usize::from(*points)).sum();
     let score = u8::try_from((sum + card.len() / 2) / card.len()).unwrap_or(100);
-    let (call_id, company, by) = call.said_by(&caller);
+    let (call_id, company, by) = call.said_by(caller);
     state.told(WorkEvent::Scored(ScoredData { call_id, company, by, agent, card, score })).await?;
-    Ok(Json(json!({ "call_id": call_id, "score": score })))
+    Ok(score)
 }
 
 /// A deal, as it is sent.
@@ -200,12 +252,22 @@ pub(super) async fn value(
     id: Id,
     request: Request,
 ) -> Result<Json<Value>, Problem> {
-    let call = Of::call(&state, calls::call_id(id)?).await?;
+    let call_id = calls::call_id(id)?;
     let deal: Deal = body::read(request).await?;
+    Ok(Json(json!(set_value(&state, &caller, call_id, deal).await?)))
+}
+
+/// Says what a call is worth.
+pub(super) async fn set_value(
+    state: &AppState,
+    caller: &Caller,
+    id: CallId,
+    deal: Deal,
+) -> Result<ValuedData, Problem> {
+    let call = Of::call(state, id).await?;
     let data = deal.checked(&call.company, call.id, &caller.name)?;
-    let answer = json!(data);
-    state.told(WorkEvent::Valued(data)).await?;
-    Ok(Json(answer))
+    state.told(WorkEvent::Valued(data.clone())).await?;
+    Ok(data)
 }
 
 #[derive(Deserialize)]
@@ -221,11 +283,17 @@ pub(super) async fn called_back(
     id: Id,
     request: Request,
 ) -> Result<StatusCode, Problem> {
-    let call = Of::call(&state, calls::call_id(id)?).await?;
+    let call_id = calls::call_id(id)?;
     let CalledBack { done } = body::read(request).await?;
-    let (call_id, company, by) = call.said_by(&caller);
-    state.told(WorkEvent::CalledBack(CalledBackData { call_id, company, by, done })).await?;
+    set_called_back(&state, &caller, call_id, done).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Says that a missed caller was called back, or that they were not.
+pub(super) async fn set_called_back(state: &AppState, caller: &Caller, id: CallId, done: bool) -> Result<(), Problem> {
+    let call = Of::call(state, id).await?;
+    let (call_id, company, by) = call.said_by(caller);
+    state.told(WorkEvent::CalledBack(CalledBackData { call_id, company, by, done })).await
 }
 
 #[derive(Deserialize)]
@@ -243,14 +311,23 @@ pub(super) async fn consent(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     let Consent { company, phone, consent } = body::read(request).await?;
-    state.company(&caller, Right::Work, &company)?;
-    let phone = state.phone(&company, &phone).ok_or_else(|| body::bad_parameter("phone", "a telephone number"))?;
-    let phone = phone.to_string();
-    let by = caller.name.to_string();
-    state
-        .told(WorkEvent::ContactConsented(ConsentData { company: company.clone(), phone: phone.clone(), consent, by }))
-        .await?;
+    let phone = set_consent(&state, &caller, &company, &phone, consent).await?;
     Ok(Json(json!({ "company": company, "phone": phone, "consent": consent })))
+}
+
+/// Says whether a contact may be called and written to. Gives the number as it is kept.
+pub(super) async fn set_consent(
+    state: &AppState,
+    caller: &Caller,
+    company: &str,
+    phone: &str,
+    consent: bool,
+) -> Result<String, Problem> {
+    state.company(caller, Right::Work, company)?;
+    let phone = state.phone(company, phone).ok_or_else(|| body::bad_parameter("phone", "a telephone number"))?;
+    let (phone, company, by) = (phone.to_string(), company.to_owned(), caller.name.to_string());
+    state.told(WorkEvent::ContactConsented(ConsentData { company, phone: phone.clone(), consent, by })).await?;
+    Ok(phone)
 }
 
 impl AppState {

@@ -176,6 +176,7 @@ CREATE INDEX IF NOT EXISTS calls_by_label ON calls (label, started_at);
 CREATE INDEX IF NOT EXISTS calls_waiting ON calls (is_waiting, started_at);
 CREATE INDEX IF NOT EXISTS calls_by_phase ON calls (phase, started_at);
 CREATE INDEX IF NOT EXISTS callers_by_phone ON callers (phone);
+CREATE INDEX IF NOT EXISTS callers_by_first ON callers (first_at);
 CREATE INDEX IF NOT EXISTS audit_by_time ON audit (at);
 CREATE INDEX IF NOT EXISTS exports_by_time ON exports (at);
 CREATE INDEX IF NOT EXISTS leads_by_time ON leads (company_id, at);

@@ -9,51 +9,66 @@ use serde_json::Value;
 use super::frame::Page;
 use super::parts::{bar, caller, confidence, origin, outcome, sheet, tag};
 use super::view::View;
-use super::{ladder, wave};
+use super::{exports, ladder, wave, work};
 use crate::core::event::{Attribution, CallData, LegMedia, RecordingState, RecordingSummary, Session};
-use crate::core::number;
+use crate::core::rights::Right;
+use crate::core::{mask, number};
+use crate::ids::CallId;
 use crate::io::http::problem::Problem;
 use crate::io::http::{calls, recording};
-use crate::io::index::{CallDetail, Phase};
+use crate::io::index::{CallDetail, Phase, UNKNOWN};
 use crate::time::Wall;
 
 /// `GET /calls/{id}`.
 pub(super) async fn card(id: Result<Path<String>, PathRejection>, view: View) -> Result<Response, Problem> {
-    let id = calls::call_id(id)?;
+    shown(&view, calls::call_id(id)?, None).await
+}
+
+/// The card, with why a form of it was not taken.
+pub(super) async fn shown(view: &View, id: CallId, problem: Option<&Problem>) -> Result<Response, Problem> {
     let unknown = || Problem::not_found("unknown_call", "There is no such call.");
     let detail =
         view.state.index.ask(move |reader| reader.detail(id)).await.map_err(calls::unanswered)?.ok_or_else(unknown)?;
     let call = &*detail.view.call;
+    let hears = view.has_right_in(Right::Listen, &call.company);
     let peaks = match &call.recording {
-        Some(recording) if recording.path.is_some() => recording::sound(&view.state, id, wave::peaks).await.flatten(),
+        Some(recording) if recording.path.is_some() && hears => {
+            recording::sound(&view.state, id, wave::peaks).await.flatten()
+        }
         _ => None,
     };
-    let title = view.ta("call-title", &[("caller", (&caller(&view, call)).into())]);
+    let (contact, sent) = (work::contact(view, &detail).await?, exports::of_call(view, &detail).await?);
+    let title = view.ta("call-title", &[("caller", (&caller(view, call)).into())]);
     let body = html! {
         p.crumbs { a href="/calls" { (view.t("nav-calls")) } }
         div.heading {
             h1 { (title) }
-            div.actions { (outcome(&view, call.outcome, detail.view.phase)) (confidence(&view, &call.attribution)) }
+            div.actions { (outcome(view, call.outcome, detail.view.phase)) (confidence(view, &call.attribution)) }
         }
-        (facts(&view, call, detail.view.phase))
+        (view.notice())
+        (view.alert(problem))
+        (facts(view, call, detail.view.phase))
         div.two {
             div {
-                section aria-labelledby="why" { h2 #why { (view.t("call-why")) } (why(&view, &call.attribution)) }
+                section aria-labelledby="why" { h2 #why { (view.t("call-why")) } (why(view, &call.attribution)) }
                 @if let Some(recording) = &call.recording {
-                    section aria-labelledby="heard" { h2 #heard { (view.t("call-recording")) } (heard(&view, call, recording,
+                    section aria-labelledby="heard" { h2 #heard { (view.t("call-recording")) } (heard(view, call, recording,
                         peaks.as_ref())) }
                 }
+                (work::talk(view, &detail))
             }
             div {
-                section aria-labelledby="when" { h2 #when { (view.t("call-timeline")) } (timeline(&view, &detail)) }
-                section aria-labelledby="versions" { h2 #versions { (view.t("call-versions")) } (versions(&view, &detail)) }
+                (work::panel(view, &detail, contact.as_ref()))
+                section aria-labelledby="when" { h2 #when { (view.t("call-timeline")) } (timeline(view, &detail)) }
+                section aria-labelledby="versions" { h2 #versions { (view.t("call-versions")) } (versions(view, &detail)) }
             }
         }
-        section aria-labelledby="said" {
+        section aria-labelledby="sent" { h2 #sent { (view.t("call-exports")) } (sent) }
+        @if view.has_right_in(Right::Messages, &call.company) { section aria-labelledby="said" {
             h2 #said { (view.t("call-ladder")) }
             @match view.state.messages.of(id) {
                 Some(kept) => {
-                    (ladder::ladder(&view, &kept))
+                    (ladder::ladder(view, &kept))
                     p.more {
                         a.button href={ "/v1/calls/" (id) "/ladder?format=text" } { (view.t("ladder-text")) }
                         a.button href={ "/v1/calls/" (id) "/trace" } { (view.t("ladder-pcap")) }
@@ -61,13 +76,13 @@ pub(super) async fn card(id: Result<Path<String>, PathRejection>, view: View) ->
                 },
                 None => { p.soft { (view.t("ladder-none")) } },
             }
-        }
+        } }
         section aria-labelledby="events" {
             h2 #events { (view.t("call-events")) }
-            @for event in &detail.events { (raw(event)) }
+            @for event in &detail.events { (raw(view, event)) }
         }
     };
-    Ok(view.show(Page { title: &title, nav: "/calls", scripts: &["player.js"], body }))
+    Ok(view.answer(Page { title: &title, nav: "/calls", scripts: &["player.js"], body }, problem))
 }
 
 fn facts(view: &View, call: &CallData, phase: Phase) -> Markup {
@@ -205,7 +220,7 @@ fn heard(view: &View, call: &CallData, recording: &RecordingSummary, peaks: Opti
     html! {
         p { (tag(mood, &view.word("recording", &code(&recording.state)))) " " (view.lang.duration(recording.duration_ms))
             @if let Some(reason) = &recording.reason { " · " (view.word("reason", reason)) } }
-        @if recording.path.is_some() {
+        @if recording.path.is_some() && view.has_right_in(Right::Listen, &call.company) {
             figure.player data-call=(call.call_id) {
                 p.legend aria-hidden="true" { span.k.caller { (view.t("side-caller")) } span.k.company { (view.t("side-company")) }
                     @if !recording.gaps.is_empty() { span.k.gap { (view.tn("gaps-count", recording.gaps.len() as u64)) } } }
@@ -295,33 +310,36 @@ fn timeline(view: &View, detail: &CallDetail) -> Markup {
     }
 }
 
-/// What was said of the caller at each event: how the attribution came to be what it is.
+/// Who called, each time that it was decided anew: the last line counts.
 fn versions(view: &View, detail: &CallDetail) -> Markup {
-    let mut versions: Vec<(Wall, String, Attribution)> = Vec::new();
-    for event in &detail.events {
-        let Ok(attribution) = serde_json::from_value::<Attribution>(event["data"]["attribution"].clone()) else {
-            continue;
-        };
-        let Some(at) = event["time"].as_str().and_then(Wall::parse_rfc3339) else { continue };
-        if versions.last().is_none_or(|(_, _, last)| *last != attribution) {
-            let kind = event["type"].as_str().unwrap_or_default().trim_start_matches("leaseline.").replace('.', "-");
-            versions.push((at, view.word("event", &kind).into_owned(), attribution));
-        }
-    }
+    let all = &detail.attributions;
     html! {
-        ol.versions { @for (at, event, attribution) in &versions {
-            li { (view.clock(*at)) " " (event) ": " strong { (origin(view, attribution)) } " " (confidence(view, attribution))
-                @if !attribution.model.is_empty() { " " span.soft { (attribution.model) } } }
+        @if all.is_empty() { p.soft { (view.t("versions-unknown")) } }
+        ol.versions { @for (at, version) in all.iter().enumerate() {
+            @let words = [version.source.as_str(), &version.medium, &version.campaign];
+            li {
+                (view.time(version.at)) " "
+                strong { @if version.source == UNKNOWN { (view.t("origin-unknown")) } @else { (joined(&words)) } } " "
+                @if version.kind == "visitor" { span.sure { (bar(version.confidence, "s1")) (view.lang.share(version.confidence)) } }
+                @else { (tag("", &view.word("kind", &version.kind))) }
+                @if at + 1 == all.len() && all.len() > 1 { " " (tag("accent", &view.t("version-current"))) }
+                small { (view.word("method", if version.method.is_empty() { "none" } else { &version.method }))
+                    @if !version.model.is_empty() { " · " (version.model) } }
+            }
         } }
     }
 }
 
-fn raw(event: &Value) -> Markup {
+fn raw(view: &View, event: &Value) -> Markup {
+    let mut event = event.clone();
+    if !view.shows_numbers() {
+        mask::value(&mut event);
+    }
     html! {
         details.raw {
             summary { span.mono { (event["type"].as_str().unwrap_or_default()) } " " span.soft {
                 (event["time"].as_str().unwrap_or_default()) } }
-            pre.json tabindex="0" { (serde_json::to_string_pretty(event).unwrap_or_default()) }
+            pre.json tabindex="0" { (serde_json::to_string_pretty(&event).unwrap_or_default()) }
         }
     }
 }

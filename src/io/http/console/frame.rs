@@ -11,8 +11,17 @@ use crate::io::http::live::Phase;
 type Entry = (&'static str, &'static str);
 
 /// The navigation, in groups.
-pub(super) const NAV: [(&str, &[Entry]); 5] = [
-    ("nav-work", &[("/", "nav-overview"), ("/calls", "nav-calls"), ("/live", "nav-live"), ("/missed", "nav-missed")]),
+pub(super) const NAV: [(&str, &[Entry]); 6] = [
+    (
+        "nav-work",
+        &[
+            ("/", "nav-overview"),
+            ("/calls", "nav-calls"),
+            ("/live", "nav-live"),
+            ("/missed", "nav-missed"),
+            ("/contacts", "nav-contacts"),
+        ],
+    ),
     (
         "nav-reports",
         &[
@@ -24,6 +33,7 @@ pub(super) const NAV: [(&str, &[Entry]); 5] = [
             ("/regions", "nav-regions"),
             ("/agents", "nav-agents"),
             ("/quality", "nav-quality"),
+            ("/costs", "nav-costs"),
         ],
     ),
     ("nav-numbers-group", &[("/pools", "nav-pools"), ("/numbers", "nav-numbers"), ("/planner", "nav-planner")]),
@@ -31,7 +41,11 @@ pub(super) const NAV: [(&str, &[Entry]); 5] = [
         "nav-set-up",
         &[("/channels/new", "nav-new-channel"), ("/catalogue", "nav-catalogue"), ("/install", "nav-install")],
     ),
-    ("nav-system", &[("/health", "nav-health"), ("/events", "nav-events"), ("/audit", "nav-audit")]),
+    (
+        "nav-system",
+        &[("/exports", "nav-exports"), ("/health", "nav-health"), ("/events", "nav-events"), ("/audit", "nav-audit")],
+    ),
+    ("nav-people", &[("/users", "nav-users"), ("/tokens", "nav-tokens")]),
 ];
 
 /// What a page is.
@@ -136,7 +150,8 @@ impl View {
                     }
                 }
             }
-            @if self.config.http.token.is_some() && self.user().is_some() {
+            @if let Some(caller) = self.caller.as_ref().filter(|caller| caller.session.is_some()) {
+                a.button.me href="/account" title=(self.t("account")) { (caller.name) }
                 form.switch method="post" action="/sign-out" { button type="submit" { (self.t("sign-out")) } }
             }
         }
