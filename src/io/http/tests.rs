@@ -15,6 +15,7 @@ mod people;
 mod rest;
 mod rights;
 mod schema;
+mod screens;
 mod socket;
 mod visitor;
 mod work;

@@ -1,4 +1,4 @@
-// What every page of the console has beside its HTML: the keyboard, saved filters, copying, signing in. Pages work without.
+// What every page of the console has beside its HTML: the keyboard, saved filters, copying, printing. Pages work without.
 
 const typing = (target) => target.closest && target.closest('input, textarea, select, [contenteditable]');
 const PLACES = { o: '/', c: '/calls', l: '/live', p: '/pools', n: '/numbers', h: '/health', e: '/events' };
@@ -95,35 +95,15 @@ function savedFilters() {
   draw();
 }
 
-function signIn() {
-  const form = document.getElementById('sign-in-form');
-  if (!form) return;
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    const said = form.querySelector('[role="alert"]');
-    const token = form.elements.token.value;
-    const answer = await fetch('/session', { method: 'POST', headers: { authorization: `Bearer ${token}` } }).catch(() => null);
-    if (answer && answer.ok) {
-      location.assign(form.dataset.next || '/');
-      return;
-    }
-    said.textContent = form.dataset.wrong;
-    said.hidden = false;
-  });
-}
-
 addEventListener('keydown', press);
-document.addEventListener('submit', async (event) => {
-  if (event.target.getAttribute('action') !== '/sign-out') return;
-  event.preventDefault();
-  await fetch('/session', { method: 'DELETE' }).catch(() => {});
-  location.assign('/sign-in');
-});
 document.addEventListener('click', async (event) => {
   const button = event.target.closest && event.target.closest('[data-copy]');
   if (!button) return;
   await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent).catch(() => {});
   button.textContent = button.dataset.done;
 });
+document.addEventListener('click', (event) => {
+  if (event.target.closest && event.target.closest('[data-print]')) print();
+});
+document.documentElement.classList.add('js');
 savedFilters();
-signIn();

@@ -1,5 +1,13 @@
 // The player of a call: its place in the waveform, speed, jumps to gaps and comments.
 
+// 1:02.5, as the form of a comment reads it.
+function timecode(seconds) {
+  const tenths = Math.round(seconds * 10);
+  const [h, m, s] = [Math.floor(tenths / 36000), Math.floor(tenths / 600) % 60, Math.floor(tenths / 10) % 60];
+  const two = (figure) => String(figure).padStart(2, '0');
+  return `${h ? `${h}:${two(m)}` : m}:${two(s)}${tenths % 10 ? `.${tenths % 10}` : ''}`;
+}
+
 for (const player of document.querySelectorAll('.player')) {
   const audio = player.querySelector('audio');
   const wave = player.querySelector('.wave');
@@ -45,14 +53,13 @@ for (const player of document.querySelectorAll('.player')) {
   for (const event of ['timeupdate', 'seeked']) audio.addEventListener(event, draw);
   document.addEventListener('click', (event) => {
     const at = event.target.closest && event.target.closest('[data-seek]');
-    if (at) seek(Number(at.dataset.seek) / 1000, true);
-  });
-  // Where the sound is goes into the comment that is being written.
-  document.addEventListener('focusin', (event) => {
-    const form = event.target.closest && event.target.closest('[data-at-player]');
-    if (form && form.elements.at_ms && !form.elements.at_ms.value && audio.currentTime > 0) {
-      form.elements.at_ms.value = Math.round(audio.currentTime * 1000);
+    if (at) {
+      event.preventDefault();
+      seek(Number(at.dataset.seek) / 1000, true);
     }
+    // Where the sound is goes into the comment that is being written.
+    const now = event.target.closest && event.target.closest('[data-now]');
+    if (now) now.form.elements.at.value = timecode(audio.currentTime);
   });
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || (event.target.closest && event.target.closest('input, textarea, select, button, a, audio, summary'))) return;

@@ -1,5 +1,7 @@
 //! Forms: who sends them, what a page says after one was sent, and what it says when it was not taken.
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
@@ -60,12 +62,18 @@ impl View {
         html! {
             @if let Some(problem) = problem {
                 div.problem role="alert" {
-                    p.bad-text { strong { (self.word("problem", problem.code)) }
+                    p.bad-text { strong { (self.refusal(problem.code)) }
                         @if let Some(seconds) = problem.retry_after { " " (self.tn("wait-seconds", seconds)) } }
                     @if TELLING.contains(&problem.code) { p lang="en" { (problem.detail) } }
                 }
             }
         }
+    }
+
+    /// Words for why a form was not taken; what is asked in an address and is not good has others.
+    fn refusal(&self, code: &str) -> Cow<'static, str> {
+        let own = self.lang.find(&format!("refused-{}", code.replace('_', "-")), &[]);
+        own.unwrap_or_else(|| self.word("problem", code))
     }
 
     /// What was done, when this page is where a form led to.

@@ -29,7 +29,8 @@ async fn without_the_token_nothing_but_the_open_routes_answers() {
                     let wanted = match (&*path, method) {
                         ("/session" | "/v1/session", "POST") => 401,
                         ("/v1/setup", "POST") => 400,
-                        ("/preferences", _) => 303,
+                        ("/sign-in" | "/setup", "POST") => 422,
+                        ("/preferences" | "/sign-out", _) => 303,
                         // Without an identity provider there is no way to one.
                         ("/v1/session/oidc" | "/v1/session/oidc/callback", _) => 404,
                         _ => stranger.status.min(299),

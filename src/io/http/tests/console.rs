@@ -180,7 +180,10 @@ async fn a_stranger_is_sent_to_sign_in_and_a_program_is_told_so() {
     assert_eq!(answer.header("location"), "/sign-in?next=%2Fcalls%3Fsince%3D2026-11-22");
     let (status, text) = world.see("/sign-in?next=//evil.example", &[]).await;
     assert_eq!(status, 200);
-    assert!(text.contains("data-next=\"/\"") && !text.contains("test-1"), "the node's name is nobody's business");
+    assert!(
+        text.contains("name=\"next\" value=\"/\"") && !text.contains("test-1"),
+        "the node's name is nobody's business"
+    );
     let bearer = format!("Bearer {TOKEN}");
     let (status, text) = world.see("/calls/0", &[("authorization", &bearer)]).await;
     assert_eq!(status, 404);

@@ -8,7 +8,7 @@ const PASSWORD: &str = "correct horse battery";
 
 impl World {
     /// A user with [`PASSWORD`].
-    fn person(&self, name: &str, roles: &[&str]) {
+    pub(super) fn person(&self, name: &str, roles: &[&str]) {
         let all = Arc::new(Rights::all());
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
         let new = NewUser { name: name.into(), roles, password: secret::hashed(PASSWORD), oidc: None };
@@ -19,7 +19,7 @@ impl World {
         self.ask("POST", "/v1/session", &[("sec-fetch-site", "same-origin")], body.to_string()).await
     }
 
-    fn told(&self, kind: &str) -> Vec<Value> {
+    pub(super) fn told(&self, kind: &str) -> Vec<Value> {
         assert!(self.state.journal.flush(Duration::from_secs(10)));
         let records = self.state.journal.read(0, 10_000).unwrap();
         let events = records.iter().map(|record| serde_json::from_str::<Value>(&record.event).unwrap());
