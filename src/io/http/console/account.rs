@@ -43,7 +43,8 @@ fn shown(view: &View, problem: Option<&Problem>) -> Response {
                     div { dt { (view.t("sign-in-name")) } dd { strong { (user.name) } } }
                     div.wide { dt { (view.t("user-roles")) } dd { (super::users::roles(view, &user.roles)) } }
                 }
-                div.forms { (password(view)) (second_factor(view, user)) }
+                @if user.password.is_some() { div.forms { (password(view)) (second_factor(view, user)) } }
+                @else { p { (view.t("account-elsewhere")) } }
             },
             None => { (empty(&view.t("account-none"), html! {})) },
         }

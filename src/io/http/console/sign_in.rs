@@ -97,6 +97,10 @@ fn shown(view: &View, ask: &Ask<'_>, next: &str, problem: Option<&Problem>) -> R
                     p.more { a.button.primary href=(next) { (view.t("nav-overview")) } }
                 },
                 _ => {
+                    @if let Some(provider) = &http.oidc {
+                        p.more { a.button.primary href=(address("/v1/session/oidc", [("next", next)].into_iter())) {
+                            (view.ta("sign-in-provider", &[("name", (&provider.title()).into())])) } }
+                    }
                     @if has_users {
                         @let user = if let Ask::Name(user) = ask { user } else { "" };
                         (by_name(view, user, next))
