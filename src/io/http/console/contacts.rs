@@ -81,7 +81,8 @@ fn filters(view: &View) -> Markup {
             (input(&view.t("filter-source"), "source", "text", &value("source")))
             label { span { (view.t("filter-company")) } select name="company" { (options(view.asked("company"),
                 std::iter::once(any()).chain(companies))) } }
-            div.buttons { button.primary type="submit" { (view.t("filters-apply")) } a.button href="/contacts" { (view.t("filters-clear")) } }
+            div.buttons { button.primary type="submit" { (view.t("filters-apply")) }
+                a.button href="/contacts" { (view.t("filters-clear")) } }
         }
     }
 }
@@ -92,8 +93,8 @@ fn table(view: &View, contacts: &[Contact]) -> Markup {
         html! {
             table.contacts {
                 thead { tr { th scope="col" { (view.t("contact")) } th scope="col" { (view.t("contact-first")) } th scope="col" {
-                    (view.t("contact-last")) } th.num scope="col" { (view.t("nav-calls")) } th.num scope="col" { (view.t("contact-leads")) } th
-                    scope="col" { (view.t("work-consent")) } } }
+                    (view.t("contact-last")) } th.num scope="col" { (view.t("nav-calls")) } th.num scope="col" { (view.t("contact-leads")) }
+                    th                     scope="col" { (view.t("work-consent")) } } }
                 tbody { @for contact in contacts { (row(view, contact)) } }
             }
         },

@@ -153,10 +153,11 @@ fn list(view: &View, all: &[CostImport]) -> Markup {
         html! {
             table {
                 thead { tr { th scope="col" { (view.t("column-time")) } th scope="col" { (view.t("filter-company")) } th scope="col" {
-                    (view.t("costs-days")) } th.num scope="col" { (view.t("costs-rows")) } th.num scope="col" { (view.t("costs-cost")) } th.num
-                    scope="col" { (view.t("costs-clicks")) } th scope="col" { (view.t("version-by")) } } }
+                    (view.t("costs-days")) } th.num scope="col" { (view.t("costs-rows")) } th.num scope="col" { (view.t("costs-cost")) }
+                    th.num scope="col" { (view.t("costs-clicks")) } th scope="col" { (view.t("version-by")) } } }
                 tbody { @for one in all { tr {
-                    th scope="row" { (view.time(one.at)) @if fresh == Some(one.import_id.as_str()) { " " (tag("good", &view.t("costs-fresh"))) } }
+                    th scope="row" { (view.time(one.at))
+                        @if fresh == Some(one.import_id.as_str()) { " " (tag("good", &view.t("costs-fresh"))) } }
                     td { (one.company) }
                     td.nowrap { (one.since) @if one.until != one.since { " – " (one.until) } }
                     td.num { (view.lang.figure(u64::try_from(one.rows).unwrap_or(0))) }

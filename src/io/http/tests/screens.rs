@@ -645,7 +645,8 @@ async fn r02_costs_are_checked_line_by_line_and_imported_from_the_console() {
 /// R5: what was sent is listed by state, failed deliveries are tried again, and a dry run shows what would be sent.
 #[tokio::test]
 async fn r05_exports_are_listed_replayed_and_rehearsed() {
-    let export = "[[export]]\nname = \"crm\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:9/hook\"\nsecret = \"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n";
+    let export = "[[export]]\nname = \"crm\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:9/hook\"\n\
+                  secret = \"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n";
     let world = world_of(&format!("{CONFIG}{export}"), Some(TOKEN), None, mpsc::unbounded_channel().0);
     let (config, call) = (world.state.config.load_full(), world.call(1, Some(Outcome::Answered)));
     let failed: Vec<String> = world.state.exports.apply(config).await.iter().map(ToString::to_string).collect();
