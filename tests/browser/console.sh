@@ -23,6 +23,12 @@ visit() {
 }
 
 SOURCE=127.0.0.0/8
+# Nobody is there.
+EXTRA='[[export]]
+name = "crm"
+kind = "webhook"
+url = "http://127.0.0.1:9/hook"
+secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="'
 start_leaseline
 "$LEASELINE" answer --listen "$COMPANY:5080" >answer.log 2>&1 &
 PIDS+=("$!")
@@ -48,4 +54,7 @@ call "$NUMBER" +442079460904 400s 420 &
 LIVE=$!
 PIDS+=("$LIVE")
 check "the console in a browser" node "$ROOT/tests/browser/console.mjs" "$API" "$WORK/package/axe.min.js" ${SCREENSHOTS:+"$SCREENSHOTS"}
+# From the first owner on nobody is let in without signing in.
+LINK=$(grep -oE 'http://[^ ]*/setup#[A-Za-z0-9_-]+' leaseline.log | tail -1)
+check "people and their work in a browser" node "$ROOT/tests/browser/console_people.mjs" "$LINK" "$WORK/package/axe.min.js" ${SCREENSHOTS:+"$SCREENSHOTS"}
 stop_leaseline

@@ -278,6 +278,9 @@ fn too_many() -> Problem {
 fn rows_of_csv<T: DeserializeOwned>(text: &[u8]) -> Result<Vec<(usize, Result<T, String>)>, Problem> {
     // What spreadsheets put in front.
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    // With one character at their ends lines are counted as people count them.
+    let text = text.iter().enumerate().filter(|(at, byte)| **byte != b'\r' || text.get(at + 1) != Some(&b'\n'));
+    let text: Vec<u8> = text.map(|(_, byte)| *byte).collect();
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let delimiter =
         [b';', b'\t', b','].into_iter().max_by_key(|mark| first.iter().filter(|byte| *byte == mark).count());
@@ -285,7 +288,7 @@ fn rows_of_csv<T: DeserializeOwned>(text: &[u8]) -> Result<Vec<(usize, Result<T,
         .delimiter(delimiter.unwrap_or(b','))
         .trim(csv::Trim::All)
         .flexible(false)
-        .from_reader(text);
+        .from_reader(text.as_slice());
     let names = reader.headers().map_err(|error| Problem::bad_request("bad_csv", error.to_string()))?;
     let names: csv::StringRecord = names.iter().map(str::to_lowercase).collect();
     let mut rows = Vec::new();
