@@ -427,7 +427,8 @@ pub(super) async fn of_call(view: &View, detail: &CallDetail) -> Result<Markup, 
         html! {
             table {
                 thead { tr { th scope="col" { (view.t("export-destination")) } th scope="col" { (view.t("delivery-action")) }
-                    th scope="col" { (view.t("column-status")) } th scope="col" { (view.t("delivery-answer")) } th scope="col" { (view.t("column-time")) } th
+                    th scope="col" { (view.t("column-status")) } th scope="col" { (view.t("delivery-answer")) }
+                    th scope="col" { (view.t("column-time")) } th
                     scope="col" { span.visually-hidden { (view.t("export-replay")) } } } }
                 tbody {
                     @for (name, line) in &live { tr {

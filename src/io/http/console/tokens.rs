@@ -47,7 +47,8 @@ fn list(view: &View, all: &[&TokenRecord]) -> Markup {
         html! {
             table.people {
                 thead { tr { th scope="col" { (view.t("token-name")) } th scope="col" { (view.t("token-scopes")) } th scope="col" {
-                    (view.t("token-companies")) } th scope="col" { (view.t("token-expires")) } th scope="col" { (view.t("user-created")) }
+                    (view.t("token-companies")) } th scope="col" { (view.t("token-expires")) }
+                    th.c-since scope="col" { (view.t("user-created")) }
                     th scope="col" { span.visually-hidden { (view.t("token-revoke")) } } } }
                 tbody { @for token in all { tr {
                     th scope="row" { (token.name) }
@@ -57,7 +58,7 @@ fn list(view: &View, all: &[&TokenRecord]) -> Markup {
                         None => { span.soft { (view.t("token-never")) } },
                         Some(at) => { (view.time(at)) @if at <= view.now { " " (tag("bad", &view.t("token-expired"))) } },
                     } }
-                    td { (view.time(token.created_at)) small { (token.created_by) } }
+                    td.c-since { (view.time(token.created_at)) small { (token.created_by) } }
                     td { form method="post" action="/tokens/revoke" { button.danger type="submit" name="id" value=(token.id)
                         aria-label={ (view.t("token-revoke")) " " (token.name) } { (view.t("token-revoke")) } } }
                 } } }

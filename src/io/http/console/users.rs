@@ -58,12 +58,12 @@ fn list(view: &View, users: &[&UserRecord]) -> Markup {
         html! {
             table.people {
                 thead { tr { th scope="col" { (view.t("sign-in-name")) } th scope="col" { (view.t("user-roles")) } th scope="col" {
-                    (view.t("user-state")) } th scope="col" { (view.t("user-created")) } } }
+                    (view.t("user-state")) } th.c-since scope="col" { (view.t("user-created")) } } }
                 tbody { @for user in users { tr {
                     th scope="row" { a.row href=(link(&user.name)) { (user.name) } }
                     td { (roles(view, &user.roles)) }
                     td { (state(view, user)) }
-                    td { (view.time(user.created_at)) }
+                    td.c-since { (view.time(user.created_at)) }
                 } } }
             }
         },
@@ -121,10 +121,11 @@ fn matrix(view: &View, rights: &Rights, has: &[String]) -> Markup {
                             th scope="row" { (name) }
                             @for role in Role::ALL {
                                 @let text = grant(role, company).to_string();
-                                td { @if may(role, company) {
+                                td { @if may(role, company) { label.check {
                                     input type="checkbox" name={ (GRANT) (text) } value="1" checked[has.contains(&text)]
                                         aria-label={ (view.word("role", role.as_str())) ", " (name) };
-                                } }
+                                    span.on-phone { (view.word("role", role.as_str())) }
+                                } } }
                             }
                         }
                     } }
