@@ -968,6 +968,7 @@ right-feed = the lease feed, for routers
 right-audit = who did what
 right-users = users and API tokens
 right-numbers = callers’ numbers whole
+right-heard = telling of calls that a PBX carries
 right-own = making owners
 tokens-none = No token yet. A program needs one to use the API.
 token-add = Make a token
