@@ -856,6 +856,8 @@ pub const INDEX_CACHE: usize = 50_000;
 pub const INDEX_SIGHTS: usize = 256;
 /// Visits of one person that share the credit for a call: the newest ones.
 pub const INDEX_TOUCHES: usize = 64;
+/// Ids under which one person is told.
+pub const VISITOR_IDS: usize = 32;
 /// People who may have called and share the credit.
 pub const INDEX_CANDIDATES: usize = 16;
 /// Signs of one visit that are kept.

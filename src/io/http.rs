@@ -19,6 +19,7 @@ mod events;
 mod exports;
 mod heard;
 mod imports;
+mod joins;
 mod leads;
 mod leases;
 mod links;
@@ -288,6 +289,8 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/deals", Needs(Costs), &["POST"], post(imports::deals)),
         route("/v1/reports/{report}", Needs(Reports), &["GET"], get(reports::one)),
         route("/v1/visitors/{id}", Needs(Calls), &["GET"], get(reports::visitor)),
+        route("/v1/visitors/{id}/join", Needs(Work), &["POST"], post(joins::join)),
+        route("/v1/visitors/{id}/part", Needs(Work), &["POST"], post(joins::part)),
         route("/v1/index", Needs(Node), &["GET"], get(reports::status)),
         route("/v1/index/rebuild", Needs(Edit), &["POST"], post(reports::rebuild)),
         route("/v3/a/{account}/calls.json", Needs(Calls), &["GET"], get(callrail::list)),

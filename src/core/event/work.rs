@@ -29,6 +29,10 @@ pub enum WorkEvent {
     CostImported(CostImportData),
     /// A contact may be called and written to, or may not.
     ContactConsented(ConsentData),
+    /// Two visitors are one person: their histories are told together.
+    VisitorJoined(JoinData),
+    /// They are not, after all.
+    VisitorParted(JoinData),
     /// A user, an API token or their rights changed.
     UserChanged(UserData),
     /// Somebody signed in.
@@ -189,6 +193,19 @@ pub struct ConsentData {
     pub by: String,
 }
 
+/// `data` of `leaseline.visitor.joined` and `.parted`. Both ids stay what they are, so what was joined can be parted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinData {
+    pub company: String,
+    pub visitor_id: String,
+    /// The other one.
+    pub other_id: String,
+    /// `link`: followed from one of the company's sites to another. `by_hand`.
+    pub how: String,
+    /// A user; of a link: `page`.
+    pub by: String,
+}
+
 /// `data` of `leaseline.user.changed`, `.signed_in` and `.refused`. Never a password, a token or a hash of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserData {
@@ -250,6 +267,8 @@ impl WorkEvent {
             WorkEvent::LeadReceived(_) => "leaseline.lead.received",
             WorkEvent::CostImported(_) => "leaseline.cost.imported",
             WorkEvent::ContactConsented(_) => "leaseline.contact.consented",
+            WorkEvent::VisitorJoined(_) => "leaseline.visitor.joined",
+            WorkEvent::VisitorParted(_) => "leaseline.visitor.parted",
             WorkEvent::UserChanged(_) => "leaseline.user.changed",
             WorkEvent::UserSignedIn(_) => "leaseline.user.signed_in",
             WorkEvent::UserRefused(_) => "leaseline.user.refused",
@@ -261,7 +280,7 @@ impl WorkEvent {
         }
     }
 
-    /// What it is about: a call, a lead, an import, a phone, a user, a report or a delivery.
+    /// What it is about: a call, a lead, an import, a phone, a visitor, a user, a report or a delivery.
     pub fn subject(&self) -> String {
         match self {
             WorkEvent::ExportSent(data)
@@ -273,6 +292,7 @@ impl WorkEvent {
             WorkEvent::LeadReceived(data) => data.lead_id.clone(),
             WorkEvent::CostImported(data) => data.import_id.clone(),
             WorkEvent::ContactConsented(data) => data.company.clone(),
+            WorkEvent::VisitorJoined(data) | WorkEvent::VisitorParted(data) => data.visitor_id.clone(),
             WorkEvent::UserChanged(data) | WorkEvent::UserSignedIn(data) | WorkEvent::UserRefused(data) => {
                 data.user.clone()
             }
@@ -308,6 +328,8 @@ impl WorkEvent {
             "leaseline.lead.received" => read.data().map(Box::new).map(WorkEvent::LeadReceived),
             "leaseline.cost.imported" => read.data().map(WorkEvent::CostImported),
             "leaseline.contact.consented" => read.data().map(WorkEvent::ContactConsented),
+            "leaseline.visitor.joined" => read.data().map(WorkEvent::VisitorJoined),
+            "leaseline.visitor.parted" => read.data().map(WorkEvent::VisitorParted),
             "leaseline.user.changed" => read.data().map(WorkEvent::UserChanged),
             "leaseline.user.signed_in" => read.data().map(WorkEvent::UserSignedIn),
             "leaseline.user.refused" => read.data().map(WorkEvent::UserRefused),
@@ -332,6 +354,13 @@ pub(crate) fn every() -> Vec<WorkEvent> {
         what: "roles".into(),
         address: "198.18.0.1".into(),
         roles: vec!["marketer@acme".into()],
+    };
+    let join = JoinData {
+        company: "acme".into(),
+        visitor_id: "v-1".into(),
+        other_id: "v-2".into(),
+        how: "by_hand".into(),
+        by: "anna".into(),
     };
     let export = ExportData {
         destination: "ga4".into(),
@@ -401,6 +430,8 @@ pub(crate) fn every() -> Vec<WorkEvent> {
             }],
         }),
         WorkEvent::ContactConsented(ConsentData { company, phone: "+442079460123".into(), consent: false, by }),
+        WorkEvent::VisitorJoined(join.clone()),
+        WorkEvent::VisitorParted(join),
         WorkEvent::UserChanged(user.clone()),
         WorkEvent::UserSignedIn(user.clone()),
         WorkEvent::UserRefused(user),

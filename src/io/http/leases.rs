@@ -101,6 +101,7 @@ pub(super) async fn acquire(
         if let Some(followed) = link.and_then(|token| state.links.follow(&site, &token, Instant::now())) {
             // Both ids stay known, so that who joined them wrongly can be parted.
             if let Some(before) = visitor_id.replace(followed).filter(|before| visitor_id.as_ref() != Some(before)) {
+                state.joined(&site, visitor_id.as_deref().unwrap_or_default(), &before);
                 session.client.insert("joined_visitor_id".to_owned(), before);
             }
         }

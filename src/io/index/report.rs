@@ -33,7 +33,7 @@ pub use overview::{Change, Day, Figures, Overview, overview};
 pub use pools::{PoolDay, PoolEvent, PoolRow, PoolSums, Pools, pools};
 pub use savings::{Savings, SavingsRow, savings};
 pub use sources::{Money, SourceRow, Sources, StaticRow, Statics, sources, statics};
-pub use visitor::{Signal, Step, Timeline, TimelineVisit, visitor};
+pub use visitor::{JoinedId, Signal, Step, Timeline, TimelineVisit, visitor};
 
 /// Days that one report may span: some years.
 const DAYS_MAX: i64 = 3_700;

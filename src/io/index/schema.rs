@@ -3,7 +3,7 @@
 //! is in minor units. Keys are given out by the projector, not by the database. `WITHOUT ROWID` is SQLite's word for a table
 //! that lies in the order of its key, so that the rows of a span lie side by side; elsewhere it is left out.
 //!
-//! What is personal stands in `callers`, `visitors`, `visits`, `visit_signals`, `leads`, `comments` and the columns
+//! What is personal stands in `callers`, `visitors`, `visitor_joins`, `visits`, `visit_signals`, `leads`, `comments` and the columns
 //! `caller_id`, `caller_name`, `visitor_no` and `visit_no` of `calls`; `audit` has the names of users; the rest is figures.
 
 /// Another one: the index is made anew.
@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS visitors (
   visitor_no INTEGER PRIMARY KEY, company_id INTEGER NOT NULL, visitor_id TEXT NOT NULL, first_at BIGINT NOT NULL,
   last_at BIGINT NOT NULL, visits INTEGER NOT NULL,
   UNIQUE (company_id, visitor_id));
+CREATE TABLE IF NOT EXISTS visitor_joins (
+  visitor_no INTEGER NOT NULL, other_no INTEGER NOT NULL, how TEXT NOT NULL, by_user TEXT NOT NULL, at BIGINT NOT NULL,
+  PRIMARY KEY (visitor_no, other_no)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS visits (
   visit_no INTEGER PRIMARY KEY, visitor_no INTEGER, company_id INTEGER NOT NULL, pool_id INTEGER NOT NULL,
   site TEXT NOT NULL, lease_id TEXT NOT NULL, number TEXT NOT NULL, origin_id INTEGER NOT NULL, day INTEGER NOT NULL,

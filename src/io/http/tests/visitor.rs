@@ -100,6 +100,24 @@ async fn w9_a_link_joins_two_visitors_and_both_ids_stay_known() {
     assert_eq!(leases["leases"][0]["session"]["client"]["joined_visitor_id"], "v-2");
     let again = world.browser(&there, ask()).await.json();
     assert_eq!(again["visitor_id"], "v-2", "a link is followed once");
+    // Both ids are one person, until somebody says that they are not.
+    let part = |id: &str, other: &str| (format!("/v1/visitors/{id}/part"), json!({ "other_id": other }).to_string());
+    let ids = async || {
+        assert!(world.state.journal.flush(Duration::from_secs(10)));
+        let joined = world.get("/v1/visitors/v-2").await.json()["joined"].clone();
+        joined.as_array().unwrap().iter().map(|id| (id["visitor_id"].clone(), id["how"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(ids().await, [(json!("v-1"), json!("link"))]);
+    for (id, other, status) in [("v-1", "v-1", 400), ("v-1", "v-9", 404), ("v-2", "v-1", 204), ("v-2", "v-1", 409)] {
+        let (path, body) = part(id, other);
+        let headers = [("content-type", "application/json")];
+        assert_eq!(world.ask("POST", &path, &headers, Body::from(body)).await.status, status, "{id} {other}");
+    }
+    assert!(ids().await.is_empty());
+    let body = json!({ "other_id": "v-2" }).to_string();
+    let headers = [("content-type", "application/json")];
+    assert_eq!(world.ask("POST", "/v1/visitors/v-1/join", &headers, Body::from(body)).await.status, 204);
+    assert_eq!(ids().await, [(json!("v-1"), json!("by_hand"))]);
     let anonymous = world.browser(&[], json!({ "site": "acme-site", "anonymous": true })).await.json();
     assert!(anonymous.get("link").is_none());
 }

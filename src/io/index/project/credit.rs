@@ -89,18 +89,21 @@ impl Step<'_> {
         Ok(paths)
     }
 
-    /// Visits of somebody before the call, oldest first: the newest of them, within the longest look-back.
+    /// Visits of somebody before the call, under whichever of their ids, oldest first: the newest of them, within the
+    /// longest look-back.
     fn touches(&mut self, company: i64, visitor: &str, call: i64) -> rusqlite::Result<Vec<(i64, i64)>> {
-        let find = "SELECT v.origin_id, (?3 - v.started_at) / 1000000 FROM visits v
-                    JOIN visitors p ON p.visitor_no = v.visitor_no
-                    WHERE p.company_id = ?1 AND p.visitor_id = ?2 AND v.started_at <= ?3 AND v.started_at > ?3 - ?4
+        let find = "WITH RECURSIVE person (no) AS (
+                      SELECT visitor_no FROM visitors WHERE company_id = ?1 AND visitor_id = ?2
+                      UNION SELECT j.other_no FROM person p JOIN visitor_joins j ON j.visitor_no = p.no LIMIT ?6)
+                    SELECT v.origin_id, (?3 - v.started_at) / 1000000 FROM visits v
+                    WHERE v.visitor_no IN (SELECT no FROM person) AND v.started_at <= ?3 AND v.started_at > ?3 - ?4
                     ORDER BY v.started_at DESC LIMIT ?5";
         let longest = LOOK_BACKS[LOOK_BACKS.len() - 1] * 86_400_000_000;
         let mut statement = self.connection.prepare_cached(find)?;
-        let most = limits::INDEX_TOUCHES as i64;
+        let (most, ids) = (limits::INDEX_TOUCHES as i64, limits::VISITOR_IDS as i64);
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let mut touches: Vec<(i64, i64)> =
-            statement.query_map(params![company, visitor, call, longest, most], row)?.collect::<Result<_, _>>()?;
+            statement.query_map(params![company, visitor, call, longest, most, ids], row)?.collect::<Result<_, _>>()?;
         touches.reverse();
         Ok(touches)
     }

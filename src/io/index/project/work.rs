@@ -9,7 +9,7 @@ use super::Step;
 use super::calls::{Known, whole};
 use super::outcome::{NEVER_REACHED, REACHED_LATER, REACHED_WITHIN_MIN};
 use crate::core::event::work::{
-    CalledBackData, CommentedData, ConsentData, CostImportData, CostRow, ExportData, LabelledData, LeadData,
+    CalledBackData, CommentedData, ConsentData, CostImportData, CostRow, ExportData, JoinData, LabelledData, LeadData,
     ScoredData, UserData, ValuedData, WorkEvent,
 };
 use crate::core::number;
@@ -35,6 +35,8 @@ impl Step<'_> {
             (WorkEvent::LeadReceived(data), _) => self.lead(data),
             (WorkEvent::CostImported(data), _) => self.costs(data),
             (WorkEvent::ContactConsented(data), _) => self.consent(data),
+            (WorkEvent::VisitorJoined(data), _) => self.person(data, true),
+            (WorkEvent::VisitorParted(data), _) => self.person(data, false),
             (WorkEvent::UserChanged(data), _) => self.user(data, "user"),
             (WorkEvent::UserSignedIn(data), _) => self.user(data, "signed_in"),
             (WorkEvent::UserRefused(data), _) => self.user(data, "refused"),
@@ -202,6 +204,34 @@ impl Step<'_> {
         }
         let kind = if data.done { "called_back" } else { "not_called_back" };
         self.audit(kind, &data.by, &subject, "")
+    }
+
+    /// Each stands in both directions. What a visitor was and did stays theirs: only what is told together changes.
+    fn person(&mut self, data: &JoinData, together: bool) -> rusqlite::Result<()> {
+        let company = self.names.company(self.connection, self.settings, &data.company)?.id;
+        let one = self.visitor(company, &data.visitor_id, self.at.0)?;
+        let other = self.visitor(company, &data.other_id, self.at.0)?;
+        if one == other {
+            return Ok(());
+        }
+        for (one, other) in [(one, other), (other, one)] {
+            if together {
+                let add =
+                    "INSERT INTO visitor_joins (visitor_no, other_no, how, by_user, at) VALUES (?1, ?2, ?3, ?4, ?5)
+                           ON CONFLICT (visitor_no, other_no) DO NOTHING";
+                let values = params![one, other, data.how, data.by, self.at.0];
+                self.connection.prepare_cached(add)?.execute(values)?;
+            } else {
+                let take = "DELETE FROM visitor_joins WHERE visitor_no = ?1 AND other_no = ?2";
+                self.connection.prepare_cached(take)?.execute(params![one, other])?;
+            }
+        }
+        // What a browser did by itself is no deed of anybody's.
+        if data.how == "link" {
+            return Ok(());
+        }
+        let kind = if together { "visitor_joined" } else { "visitor_parted" };
+        self.audit(kind, &data.by, &data.visitor_id, &data.other_id)
     }
 
     fn lead(&mut self, data: &LeadData) -> rusqlite::Result<()> {

@@ -1,6 +1,6 @@
-//! One visitor: visits, pages, sources, leases, calls and forms, in their order.
+//! One visitor: visits, pages, sources, leases, calls and forms, in their order, under whichever of their ids.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::OptionalExtension;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,8 +18,22 @@ pub struct Timeline {
     pub visits: i64,
     pub calls: i64,
     pub leads: i64,
+    /// Other ids of the same person: what they did is told here, too.
+    pub joined: Vec<JoinedId>,
     /// Oldest first; of a long history the newest.
     pub rows: Vec<Step>,
+}
+
+/// See [`Timeline`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JoinedId {
+    pub visitor_id: String,
+    /// The id that it was joined to.
+    pub to: String,
+    /// `link` or `by_hand`.
+    pub how: String,
+    pub by: String,
+    pub at: Wall,
 }
 
 /// One thing that happened.
@@ -94,42 +108,76 @@ pub fn visitor(reader: &Reader<'_>, scope: Option<&[String]>, id: &str) -> Resul
         Some(companies) => format!(" AND company_id IN ({})", super::keys(&companies)),
     };
     let text = format!(
-        "SELECT w.visitor_no, c.name, w.first_at, w.last_at, w.visits,
-         (SELECT COUNT(*) FROM calls k WHERE k.visitor_no = w.visitor_no),
-         (SELECT COUNT(*) FROM leads l WHERE l.visitor_no = w.visitor_no)
-         FROM visitors w JOIN companies c USING (company_id) WHERE w.visitor_id = ?1{companies}
-         ORDER BY company_id LIMIT 1"
+        "SELECT w.visitor_no, c.name FROM visitors w JOIN companies c USING (company_id)
+         WHERE w.visitor_id = ?1{companies} ORDER BY company_id LIMIT 1"
     );
-    let head = |row: &rusqlite::Row<'_>| {
-        let timeline = Timeline {
-            visitor_id: id.to_owned(),
-            company: row.get(1)?,
-            first_at: Wall(row.get(2)?),
-            last_at: Wall(row.get(3)?),
-            visits: row.get(4)?,
-            calls: row.get(5)?,
-            leads: row.get(6)?,
-            rows: Vec::new(),
-        };
-        Ok((row.get::<_, i64>(0)?, timeline))
-    };
+    let head = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
     let found = reader.connection.prepare_cached(&text)?.query_row([id], head).optional()?;
-    let Some((no, mut timeline)) = found else { return Ok(None) };
-    timeline.rows = visits(reader, no, timeline.first_at)?;
-    timeline.rows.extend(calls(reader, no)?);
-    timeline.rows.extend(leads(reader, no)?);
+    let Some((no, company)) = found else { return Ok(None) };
+    let person = person(reader, no)?;
+    let ids = super::keys(&person);
+    let text = format!(
+        "SELECT MIN(first_at), MAX(last_at), SUM(visits),
+         (SELECT COUNT(*) FROM calls k WHERE k.visitor_no IN ({ids})),
+         (SELECT COUNT(*) FROM leads l WHERE l.visitor_no IN ({ids}))
+         FROM visitors WHERE visitor_no IN ({ids})"
+    );
+    let mut timeline = reader.connection.query_row(&text, [], |row| {
+        Ok(Timeline {
+            visitor_id: id.to_owned(),
+            company,
+            first_at: Wall(row.get(0)?),
+            last_at: Wall(row.get(1)?),
+            visits: row.get(2)?,
+            calls: row.get(3)?,
+            leads: row.get(4)?,
+            joined: Vec::new(),
+            rows: Vec::new(),
+        })
+    })?;
+    if person.len() > 1 {
+        timeline.joined = joined(reader, no, &ids)?;
+    }
+    timeline.rows = visits(reader, &ids, timeline.first_at)?;
+    timeline.rows.extend(calls(reader, &ids)?);
+    timeline.rows.extend(leads(reader, &ids)?);
     timeline.rows.sort_by_key(Step::at);
     Ok(Some(timeline))
 }
 
-fn visits(reader: &Reader<'_>, visitor: i64, first_at: Wall) -> Result<Vec<Step>, IndexError> {
-    let text = "SELECT v.visit_no, v.started_at, v.last_at, v.ended_at, v.site, p.name, v.number, v.lease_id, v.class,
+/// All ids of the person, this one first.
+fn person(reader: &Reader<'_>, visitor: i64) -> Result<Vec<i64>, IndexError> {
+    let text = "WITH RECURSIVE person (no) AS (
+                  SELECT ?1 UNION SELECT j.other_no FROM person p JOIN visitor_joins j ON j.visitor_no = p.no LIMIT ?2)
+                SELECT no FROM person";
+    reader.ids(text, &[visitor.into(), (limits::VISITOR_IDS as i64).into()])
+}
+
+/// Every id but this one, by the join that brought it in: of several the oldest.
+fn joined(reader: &Reader<'_>, visitor: i64, ids: &str) -> Result<Vec<JoinedId>, IndexError> {
+    let text = format!(
+        "SELECT o.visitor_id, w.visitor_id, j.how, j.by_user, MIN(j.at) FROM visitor_joins j
+         JOIN visitors w ON w.visitor_no = j.visitor_no JOIN visitors o ON o.visitor_no = j.other_no
+         WHERE j.visitor_no IN ({ids}) AND j.other_no IN ({ids}) AND j.other_no <> ?1 GROUP BY j.other_no ORDER BY 5, 1"
+    );
+    let mut statement = reader.connection.prepare(&text)?;
+    let rows = statement.query_map([visitor], |row| {
+        let (visitor_id, to) = (row.get(0)?, row.get(1)?);
+        Ok(JoinedId { visitor_id, to, how: row.get(2)?, by: row.get(3)?, at: Wall(row.get(4)?) })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn visits(reader: &Reader<'_>, ids: &str, first_at: Wall) -> Result<Vec<Step>, IndexError> {
+    let text = format!(
+        "SELECT v.visit_no, v.started_at, v.last_at, v.ended_at, v.site, p.name, v.number, v.lease_id, v.class,
                 v.is_shared, o.source, o.medium, o.campaign, o.content, o.term, v.device, v.region, v.landing_page,
                 v.referrer, v.click_ids
                 FROM visits v JOIN pools p USING (pool_id) JOIN origins o USING (origin_id)
-                WHERE v.visitor_no = ?1 ORDER BY v.started_at DESC LIMIT ?2";
-    let mut statement = reader.connection.prepare_cached(text)?;
-    let rows = statement.query_map(params![visitor, limits::CALLS_PAGE as i64], |row| {
+                WHERE v.visitor_no IN ({ids}) ORDER BY v.started_at DESC LIMIT ?1"
+    );
+    let mut statement = reader.connection.prepare(&text)?;
+    let rows = statement.query_map([limits::CALLS_PAGE as i64], |row| {
         let at = Wall(row.get(1)?);
         let click_ids: Option<String> = row.get(19)?;
         let visit = TimelineVisit {
@@ -174,21 +222,24 @@ fn signals(reader: &Reader<'_>, visit: i64) -> Result<Vec<Signal>, IndexError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn calls(reader: &Reader<'_>, visitor: i64) -> Result<Vec<Step>, IndexError> {
-    let text = "SELECT started_at, call_id, number, outcome, talk_ms, confidence FROM calls WHERE visitor_no = ?1
-                ORDER BY started_at DESC LIMIT ?2";
-    let mut statement = reader.connection.prepare_cached(text)?;
-    let rows = statement.query_map(params![visitor, limits::CALLS_PAGE as i64], |row| {
+fn calls(reader: &Reader<'_>, ids: &str) -> Result<Vec<Step>, IndexError> {
+    let text = format!(
+        "SELECT started_at, call_id, number, outcome, talk_ms, confidence FROM calls WHERE visitor_no IN ({ids})
+         ORDER BY started_at DESC LIMIT ?1"
+    );
+    let mut statement = reader.connection.prepare(&text)?;
+    let rows = statement.query_map([limits::CALLS_PAGE as i64], |row| {
         let (at, call_id, number) = (Wall(row.get(0)?), row.get(1)?, row.get(2)?);
         Ok(Step::Call { at, call_id, number, outcome: row.get(3)?, talk_ms: row.get(4)?, confidence: row.get(5)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn leads(reader: &Reader<'_>, visitor: i64) -> Result<Vec<Step>, IndexError> {
-    let text = "SELECT at, lead_id, kind, site FROM leads WHERE visitor_no = ?1 ORDER BY at DESC LIMIT ?2";
-    let mut statement = reader.connection.prepare_cached(text)?;
-    let rows = statement.query_map(params![visitor, limits::CALLS_PAGE as i64], |row| {
+fn leads(reader: &Reader<'_>, ids: &str) -> Result<Vec<Step>, IndexError> {
+    let text =
+        format!("SELECT at, lead_id, kind, site FROM leads WHERE visitor_no IN ({ids}) ORDER BY at DESC LIMIT ?1");
+    let mut statement = reader.connection.prepare(&text)?;
+    let rows = statement.query_map([limits::CALLS_PAGE as i64], |row| {
         Ok(Step::Lead { at: Wall(row.get(0)?), lead_id: row.get(1)?, kind: row.get(2)?, site: row.get(3)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

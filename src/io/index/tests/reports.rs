@@ -6,7 +6,7 @@ use super::*;
 use crate::core::credit::Model;
 use crate::core::event::keeper::{CountedData, KeeperEvent};
 use crate::core::event::work::{
-    CalledBackData, CostImportData, CostRow, LabelledData, LeadData, ScoredData, ValuedData, WorkEvent,
+    CalledBackData, CostImportData, CostRow, JoinData, LabelledData, LeadData, ScoredData, ValuedData, WorkEvent,
 };
 use crate::core::event::{RouteAttempt, RouteData};
 use crate::io::index::report::{self, ReportFilter, SourceRow, Sources, Step};
@@ -486,4 +486,42 @@ fn labels_are_counted_where_the_calls_came_from() {
     assert_eq!(row(&sources(&world, &days(0, 0)), "google").labels, [("good".to_owned(), 1)].into());
     let audit = world.read(|reader| report::audit(reader, &days(-1, 1), Some("labelled"), None));
     assert_eq!(audit.rows.len(), 4);
+}
+
+/// W9: two ids of one person are told together, share the credit of later calls, and can be parted.
+#[test]
+fn w09_visitors_who_are_joined_have_one_history_until_they_are_parted() {
+    let world = world();
+    let join = |together: bool| {
+        let text = |text: &str| text.to_owned();
+        let data = JoinData {
+            company: text("acme"),
+            visitor_id: text("phone"),
+            other_id: text("laptop"),
+            how: text("by_hand"),
+            by: text("ann"),
+        };
+        if together { WorkEvent::VisitorJoined(data) } else { WorkEvent::VisitorParted(data) }
+    };
+    world.visit(1, "laptop", NOON, &GOOGLE);
+    world.visit(2, "phone", NOON + MINUTE, &YANDEX);
+    let told = |id: &str| {
+        let timeline = world.read(|reader| report::visitor(reader, None, id)).expect("known");
+        let joined: Vec<_> = timeline.joined.iter().map(|other| other.visitor_id.clone()).collect();
+        (timeline.visits, timeline.rows.len(), joined)
+    };
+    assert_eq!(told("phone"), (1, 1, vec![]));
+    work(&world, join(true));
+    // A second time, and the other way round, is the same.
+    work(&world, join(true));
+    assert_eq!(told("phone"), (2, 2, vec!["laptop".to_owned()]));
+    assert_eq!(told("laptop"), (2, 2, vec!["phone".to_owned()]));
+    world.call(CallData { attribution: by_visitor("phone", 1.0, Some(2), &YANDEX), ..call(1, NOON + 2 * MINUTE) });
+    let first = ReportFilter { model: Model::First, ..days(0, 0) };
+    assert_eq!(row(&sources(&world, &first), "google").credit, 1.0, "the laptop was there first");
+    work(&world, join(false));
+    assert_eq!(told("phone"), (1, 2, vec![]), "its visit and its call");
+    assert_eq!(told("laptop"), (1, 1, vec![]));
+    // What was told of the call stays: it was so when it was told.
+    assert_eq!(row(&sources(&world, &first), "google").credit, 1.0);
 }
