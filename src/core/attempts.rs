@@ -27,11 +27,17 @@ impl Attempts {
         if known { Ok(()) } else { self.by_name.take(name.to_owned(), limits::SIGN_IN_PER_NAME, now) }
     }
 
+    /// It was half of one: the password was right, and a code is asked for. It does not count, and it makes the address no
+    /// better: the codes that follow from it are guesses like any.
+    pub fn half(&mut self, address: IpAddr, name: &str) {
+        self.by_address.give_back(&network(address));
+        self.by_name.give_back(&name.to_owned());
+    }
+
     /// It was a good one: it does not count.
     pub fn good(&mut self, address: IpAddr, name: &str, now: Mono) {
+        self.half(address, name);
         let address = network(address);
-        self.by_address.give_back(&address);
-        self.by_name.give_back(&name.to_owned());
         if self.known.len() >= limits::SIGN_IN_KNOWN {
             let oldest = self.known.iter().min_by_key(|(_, at)| **at).map(|(key, _)| key.clone());
             oldest.map(|oldest| self.known.remove(&oldest));
@@ -130,6 +136,19 @@ mod tests {
         }
         assert!(attempts.begin(address(2), "anna", at(2)).is_err());
         assert_eq!(attempts.begin(address(1), "anna", at(2)), Ok(()));
+    }
+
+    #[test]
+    fn a_right_password_without_a_code_makes_guesses_of_codes_no_cheaper() {
+        let mut attempts = Attempts::default();
+        let (burst, _) = limits::SIGN_IN_PER_NAME;
+        for n in 0..burst {
+            // The password, which is right, and then a code, which is not; each from another address.
+            attempts.begin(address(n), "anna", at(1)).unwrap();
+            attempts.half(address(n), "anna");
+            attempts.begin(address(n), "anna", at(1)).unwrap();
+        }
+        assert!(attempts.begin(address(1), "anna", at(1)).is_err());
     }
 
     #[test]

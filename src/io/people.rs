@@ -173,8 +173,7 @@ impl People {
         match self.second_factor(&name, code, now).await? {
             Factor::Good => {}
             Factor::Wanted => {
-                // The password was right: asking for the code is no attempt of a guesser.
-                self.attempts().good(address, &name, now.mono);
+                self.attempts().half(address, &name);
                 return Err(NotIn::CodeWanted);
             }
             Factor::Bad => {
