@@ -154,7 +154,7 @@ pub(in crate::core) fn outcome_of(cause: Option<u16>) -> Outcome {
     match cause {
         Some(17) => Outcome::Busy,
         Some(16 | 0) | None => Outcome::Cancelled,
-        Some(18 | 19 | 20) => Outcome::NoAnswer,
+        Some(18..=20) => Outcome::NoAnswer,
         Some(21) => Outcome::Rejected,
         Some(_) => Outcome::Failed,
     }
