@@ -231,7 +231,7 @@ pub(super) fn amount(minor: Option<i64>, decimal: Option<String>) -> Result<i64,
 
 /// Every row checked, or every line that is wrong.
 fn all_or_nothing<T, R>(
-    rows: Vec<(usize, Result<T, String>)>,
+    rows: Vec<Line<T>>,
     mut check: impl FnMut(T) -> Result<R, Problem>,
 ) -> Result<Vec<R>, Problem> {
     let (mut good, mut bad) = (Vec::with_capacity(rows.len()), Vec::new());
@@ -274,8 +274,11 @@ fn too_many() -> Problem {
     Problem::bad_request("too_many_rows", format!("An import has {} rows at most.", limits::IMPORT_ROWS))
 }
 
+/// A record with its line, or what was wrong with it.
+type Line<T> = (usize, Result<T, String>);
+
 /// Rows of a CSV file whose first line names its columns.
-fn rows_of_csv<T: DeserializeOwned>(text: &[u8]) -> Result<Vec<(usize, Result<T, String>)>, Problem> {
+fn rows_of_csv<T: DeserializeOwned>(text: &[u8]) -> Result<Vec<Line<T>>, Problem> {
     // What spreadsheets put in front.
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     // With one character at their ends lines are counted as people count them.
