@@ -230,10 +230,7 @@ pub(super) fn amount(minor: Option<i64>, decimal: Option<String>) -> Result<i64,
 }
 
 /// Every row checked, or every line that is wrong.
-fn all_or_nothing<T, R>(
-    rows: Vec<Line<T>>,
-    mut check: impl FnMut(T) -> Result<R, Problem>,
-) -> Result<Vec<R>, Problem> {
+fn all_or_nothing<T, R>(rows: Vec<Line<T>>, mut check: impl FnMut(T) -> Result<R, Problem>) -> Result<Vec<R>, Problem> {
     let (mut good, mut bad) = (Vec::with_capacity(rows.len()), Vec::new());
     for (at, row) in rows {
         match row.and_then(|row| check(row).map_err(|problem| problem.detail)) {

@@ -8,6 +8,7 @@ use super::super::calls;
 use super::super::chart::{Chart, Kind, Series, Unit};
 use super::super::parts::{empty, sheet, tag, tiles};
 use super::super::view::View;
+use super::super::work;
 use super::hours::heat;
 use super::{Asked, Field, Screen, Shown, show};
 use crate::core::rights::Right;
@@ -124,7 +125,10 @@ fn table(view: &View, missed: &[CallView]) -> Markup {
                             Some(at) => { (view.lang.span(Duration::from_millis(at.millis_since(call.call.started_at)))) },
                             None if call.facts.waiting => { (tag("bad", &view.t("missed-not-yet"))) },
                             None => "–",
-                        } }
+                        }
+                        @let by_hand = call.facts.reached_by.as_deref() == Some("called_back");
+                        @if call.facts.waiting || by_hand {
+                            (work::called_back(view, call.call.call_id, call.facts.waiting, &view.link(&[]))) } }
                     }
                 } }
             }

@@ -268,6 +268,9 @@ async fn c10_missed_calls_agents_and_hours_are_watched() {
     assert_eq!(missed.matches("class=\"row\" href=\"/calls/").count(), 2, "links to the cards");
     let waiting = world.screen("/missed?waiting=1").await;
     assert_eq!(waiting.matches("class=\"row\" href=\"/calls/").count(), 1);
+    // Whoever waits is marked as called back where the list is.
+    assert_eq!(missed.matches("/called-back\"").count(), 1);
+    assert!(waiting.contains("name=\"back\" value=\"/missed?waiting=1&amp;"), "{waiting}");
     let saturday = row(&missed, "Sat");
     assert_eq!((saturday.len(), saturday[1 + 10].as_str()), (25, "2"));
     let hours = world.screen("/hours").await;
