@@ -241,7 +241,7 @@ fn nobody_there_at_all() {
 // ── order ──
 
 #[test]
-fn rounds_go_on_where_the_last_call_began() {
+fn c09_rounds_go_on_where_the_last_call_began() {
     let mut world = world_with(&company("strategy = \"round_robin\""), Answering::default(), Answering::default());
     for _ in 0..4 {
         world.dial(Calling::default());
@@ -251,7 +251,7 @@ fn rounds_go_on_where_the_last_call_began() {
 }
 
 #[test]
-fn the_longest_idle_is_called_first() {
+fn c09_the_longest_idle_is_called_first() {
     let mut world = world_with(&company("strategy = \"longest_idle\""), Answering::default(), Answering::default());
     let mut to_shop = Vec::new();
     for _ in 0..4 {
@@ -264,7 +264,7 @@ fn the_longest_idle_is_called_first() {
 }
 
 #[test]
-fn weights_are_drawn_from_the_seed() {
+fn c09_weights_are_drawn_from_the_seed() {
     let list = "{ uri = \"sip:a@198.51.100.1\", weight = 9 }, { uri = \"sip:b@198.51.100.2\" }";
     let config = forward_to(list, "strategy = \"weighted\"");
     let run = || {

@@ -382,7 +382,7 @@ try {
     await browser.cdp('Network.setUserAgentOverride', { userAgent: '' });
   });
 
-  await check('taps_and_copies_are_told_and_dialling_is_not_leaving', async () => {
+  await check('w10_taps_and_copies_are_told_and_dialling_is_not_leaving', async () => {
     await forget();
     await browser.open(`${WWW}/`);
     const { lease: id, number } = await leased();
