@@ -6,7 +6,8 @@ left!=1100     hardly anything of 1100 Hz is in the left channel
 length=3.0     so many seconds, within 0.3
 longer=2.0     at least so many seconds
 
-Standard library only: a Goertzel filter over frames of 50 ms; silent frames do not count.
+Standard library only: a Goertzel filter over frames of 50 ms. Silent frames do not count, nor those beside them: where a
+sound begins or ends, a frame has only a part of it.
 """
 import array
 import math
@@ -30,7 +31,8 @@ def power(samples, frequency, rate):
 def share(channel, frequency, rate):
     """Share of the frames with sound whose sound is that tone; and how many frames have sound."""
     frames = [channel[i:i + FRAME] for i in range(0, len(channel) - FRAME, FRAME)]
-    loud = [f for f in frames if sum(x * x for x in f) / FRAME > 300 ** 2]
+    sounds = [sum(x * x for x in f) / FRAME > 300 ** 2 for f in frames]
+    loud = [f for i, f in enumerate(frames) if all(sounds[max(i - 1, 0):i + 2])]
     hits = sum(power(f, frequency, rate) > 0.7 for f in loud)
     return (hits / len(loud) if loud else 0.0), len(loud)
 
