@@ -113,7 +113,7 @@ impl Archive {
 }
 
 /// Writes a small file whole or not at all (0600), durably: a reader sees the old one or the new one.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(in crate::io) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +17,7 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use crate::core::rights::{Grant, Right, RightSet, Rights};
+use crate::io::archive::write_whole;
 use crate::limits;
 use crate::time::{Mono, Wall};
 
@@ -234,17 +235,9 @@ fn read(path: &Path) -> io::Result<(Book, Stamp)> {
 }
 
 fn write(path: &Path, book: &Book) -> io::Result<Stamp> {
-    let temporary = path.with_extension("json.tmp");
-    let mut options = OpenOptions::new();
-    let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
     let mut text = serde_json::to_vec_pretty(book).map_err(io::Error::other)?;
     text.push(b'\n');
-    file.write_all(&text)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
+    write_whole(path, &text)?;
     stamp_of(path)
 }
 
