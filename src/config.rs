@@ -481,5 +481,11 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// Every key that the reader of files asks for, as `pool.grow.window`.
+#[cfg(test)]
+pub fn known_keys() -> std::collections::BTreeSet<String> {
+    parse::known_keys(&tests::all_on())
+}
+
 #[cfg(test)]
 mod tests;

@@ -129,7 +129,7 @@ fn needs_a_file(line: &str) -> bool {
 }
 
 /// The built-in file with every commented key switched on, except the ones that exclude another.
-fn all_on() -> String {
+pub(super) fn all_on() -> String {
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') && !needs_a_file(rest) => {
             rest.to_owned()

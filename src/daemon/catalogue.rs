@@ -18,6 +18,9 @@ impl Daemon {
             Ask::Versions { limit, answer } => {
                 let _ = answer.send(self.catalogue.versions(limit).map_err(Refused::Io));
             }
+            Ask::Check { catalogue, answer } => {
+                let _ = answer.send(self.catalogue.wrong(*catalogue, self.config_path.as_deref()));
+            }
             Ask::Take { wanted, answer } => {
                 let _ = answer.send(self.take_catalogue(*wanted).await);
             }

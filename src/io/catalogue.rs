@@ -81,6 +81,11 @@ pub enum Ask {
         wanted: Box<Wanted>,
         answer: oneshot::Sender<Result<Shown, Refused>>,
     },
+    /// What [`Ask::Take`] would find wrong with a catalogue, by key; nothing changes.
+    Check {
+        catalogue: Box<Value>,
+        answer: oneshot::Sender<Vec<(String, String)>>,
+    },
     Versions {
         limit: usize,
         answer: oneshot::Sender<Result<Vec<Value>, Refused>>,
@@ -236,6 +241,16 @@ impl Store {
         Ok((next, taken_over(config.clone(), good)))
     }
 
+    /// What [`Store::take`] would find wrong with this catalogue, by key.
+    pub fn wrong(&self, catalogue: Value, file: Option<&Path>) -> Vec<(String, String)> {
+        match self.shown(file) {
+            Ok((_, _, before)) => {
+                checked(file, &document::unmasked(catalogue, &before), "catalogue").err().unwrap_or_default()
+            }
+            Err(message) => vec![(String::new(), message)],
+        }
+    }
+
     /// Every version that is kept, newest first, without the catalogues.
     ///
     /// # Errors
@@ -315,15 +330,27 @@ fn checked(file: Option<&Path>, catalogue: &Value, name: &str) -> Result<Config,
     let text = base(file).map_err(|message| vec![(String::new(), message)])?;
     let merged = document::merged(&text, catalogue)?;
     let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
-    let found = |problems: Problems| problems.problems.into_iter().map(|p| (plural(&p.key), p.message)).collect();
+    let found = |problems: Problems| {
+        let names = document::companies(&merged);
+        problems.problems.into_iter().map(|p| (of_catalogue(&p.key, &names), p.message)).collect()
+    };
     Config::parse(&merged, name, folder).map_err(found)
 }
 
-/// A key of the file as the catalogue has it: `pool[0].numbers` is `pools[0].numbers` there.
-fn plural(key: &str) -> String {
-    let lists = ["site", "pool"];
-    let list = lists.iter().find(|list| key.strip_prefix(*list).is_some_and(|rest| rest.starts_with('[')));
-    list.map_or_else(|| key.to_owned(), |list| format!("{list}s{}", key.get(list.len()..).unwrap_or_default()))
+/// A key of the file as the catalogue has it: `pool[0].numbers` is `pools[0].numbers` there, and `company[0].tracking.fee`
+/// is `tracking.acme.fee`.
+fn of_catalogue(key: &str, companies: &[String]) -> String {
+    let renamed = || {
+        let (list, rest) = key.split_once('[')?;
+        if ["site", "pool"].contains(&list) {
+            return Some(format!("{list}s[{rest}"));
+        }
+        let (index, rest) = rest.split_once(']').filter(|_| list == "company")?;
+        let name = companies.get(index.parse::<usize>().ok()?)?;
+        let rest = rest.strip_prefix(".tracking")?;
+        (rest.is_empty() || rest.starts_with('.')).then(|| format!("tracking.{name}{rest}"))
+    };
+    renamed().unwrap_or_else(|| key.to_owned())
 }
 
 /// Only what the catalogue is about comes from it: the rest may have been changed since the file was read.

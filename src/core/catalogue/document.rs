@@ -16,6 +16,8 @@ use crate::limits;
 
 /// What stands in place of a secret.
 const MASK: &str = "…";
+/// Keys whose values nobody is shown.
+const SECRETS: [&str; 1] = ["staff_secret"];
 
 /// The catalogue that a configuration file has.
 ///
@@ -101,6 +103,14 @@ pub fn merged(text: &str, catalogue: &Value) -> Result<String, Vec<(String, Stri
     }
 }
 
+/// Names of the companies of a configuration file, in its order.
+pub fn companies(text: &str) -> Vec<String> {
+    let table: toml::Table = toml::from_str(text).unwrap_or_default();
+    let companies = table.get("company").and_then(toml::Value::as_array).into_iter().flatten();
+    let name = |company: &toml::Value| company.get("name").and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+    companies.map(name).collect()
+}
+
 /// For people and programs: without the keys of staff links.
 pub fn masked(mut catalogue: Value) -> Value {
     for site in catalogue["sites"].as_array_mut().into_iter().flatten() {
@@ -127,14 +137,13 @@ pub fn unmasked(mut catalogue: Value, before: &Value) -> Value {
 
 /// What is different, a line for each key of a site, pool or company; at most [`limits::CATALOGUE_CHANGES`].
 pub fn changes(before: &Value, after: &Value) -> Vec<String> {
-    let (before, after) = (masked(before.clone()), masked(after.clone()));
     let mut lines = Vec::new();
     for (what, list) in [("site", "sites"), ("pool", "pools")] {
         of_list(what, &before[list], &after[list], &mut lines);
     }
     let nothing = Map::new();
     let companies = |of: &'_ Value| of["tracking"].as_object().unwrap_or(&nothing).clone();
-    let (old, new) = (companies(&before), companies(&after));
+    let (old, new) = (companies(before), companies(after));
     let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     for name in names {
         of_keys(&format!("company {name}"), old.get(name), new.get(name), &mut lines);
@@ -171,13 +180,15 @@ fn of_keys(what: &str, before: Option<&Value>, after: Option<&Value>, lines: &mu
     for key in all {
         let (old, new) = (before.and_then(|of| of.get(&key)), after.and_then(|of| of.get(&key)));
         if old != new {
-            lines.push(format!("{what}: {key}: {} → {}", short(old), short(new)));
+            lines.push(format!("{what}: {key}: {} → {}", short(&key, old), short(&key, new)));
         }
     }
 }
 
-fn short(value: Option<&Value>) -> String {
-    let text = value.map_or_else(|| "none".to_owned(), Value::to_string);
+/// A value in a line; of a secret only that it is there.
+fn short(key: &str, value: Option<&Value>) -> String {
+    let value = value.map(|value| if SECRETS.contains(&key) { Value::from(MASK) } else { value.clone() });
+    let text = value.map_or_else(|| "none".to_owned(), |value| value.to_string());
     match text.char_indices().nth(limits::CATALOGUE_VALUE) {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
         None => text,
@@ -235,6 +246,9 @@ mod tests {
             "company acme: number_price: none → \"1.50\"",
         ];
         assert_eq!(lines, wanted);
+        let mut other = after.clone();
+        other["sites"][0]["staff_secret"] = "another one".into();
+        assert_eq!(changes(&after, &other), ["site acme-site: staff_secret: \"…\" → \"…\""], "it is a change");
         let shown = masked(after.clone());
         assert!(!shown.to_string().contains("hidden"));
         assert_eq!(unmasked(shown, &after), after);

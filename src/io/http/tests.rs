@@ -119,6 +119,7 @@ fn world_changing(config: &str) -> World {
             let file = Some(file.as_path());
             match ask {
                 Ask::Show { version, answer } => drop(answer.send(store.show(version, file))),
+                Ask::Check { catalogue, answer } => drop(answer.send(store.wrong(*catalogue, file))),
                 Ask::Versions { limit, answer } => drop(answer.send(store.versions(limit).map_err(Refused::Io))),
                 Ask::Take { wanted, answer } => {
                     let taken = store.take(*wanted, &state.config.load(), file, Wall(0));

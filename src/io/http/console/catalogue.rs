@@ -1,4 +1,10 @@
 //! The catalogue of sites and pools: what is in force, a change with its diff before it is saved, versions and the way back.
+//!
+//! An entry is edited in a form with a field for each of its keys, or as text. Nothing of it needs JavaScript.
+
+mod controls;
+mod entry;
+mod fields;
 
 use std::collections::BTreeMap;
 
@@ -7,8 +13,10 @@ use axum::extract::{Path, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use self::controls::{Controls, Wrong};
+use self::fields::Part;
 use super::frame::Page;
 use super::parts::{heading, sheet, tag};
 use super::view::{View, address};
@@ -47,6 +55,7 @@ pub(super) async fn page(view: View) -> Result<Response, Problem> {
         (heading(&title, html! {
             a.button.primary href="/channels/new" { (view.t("nav-new-channel")) }
             a.button href="/catalogue/edit?part=sites" { (view.t("catalogue-new-site")) }
+            a.button href="/catalogue/edit?part=pools" { (view.t("catalogue-new-pool")) }
             a.button href="/catalogue/edit?part=all" { (view.t("catalogue-whole")) }
         }))
         @if view.asked("saved").is_some() { p.notice role="status" { (view.t("catalogue-saved")) } }
@@ -120,7 +129,10 @@ fn company_row(view: &View, company: &Company, tracking: &Value) -> Markup {
         tr {
             th scope="row" { (company.name) }
             td.mono.cut { (company.forward_to.iter().map(|to| to.uri.clone()).collect::<Vec<_>>().join(", ")) }
-            td.cut { (if tracking.is_null() { "–".to_owned() } else { tracking.to_string() }) }
+            td.cut { @match tracking.as_object() {
+                None => "–",
+                Some(rules) => (rules.iter().map(|(key, value)| format!("{key}: {}", text(value))).collect::<Vec<_>>().join(", ")),
+            } }
             td { a href=(address("/catalogue/edit", [("part", "tracking"), ("name", company.name.as_str())].into_iter()))
                 aria-label={ (view.t("edit")) " " (company.name) } { (view.t("edit")) } }
         }
@@ -161,60 +173,131 @@ fn list(view: &View, versions: &[Value]) -> Markup {
     }
 }
 
-/// `GET /catalogue/edit?part=…&name=…`: one entry, or the whole of it.
+/// `GET /catalogue/edit?part=…&name=…&as=…`: one entry as a form or (`as=text`) as text, or the whole as text.
 pub(super) async fn edit(view: View) -> Result<Response, Problem> {
     let (_, etag, catalogue) = current(&view, None).await?;
-    let part = view.asked("part").filter(|part| ["sites", "pools", "tracking"].contains(part)).unwrap_or("all");
+    let part = view.asked("part").and_then(Part::of);
     let name = view.asked("name").unwrap_or_default();
-    let entry = match part {
-        "all" => catalogue,
-        "tracking" => catalogue["tracking"].get(name).cloned().unwrap_or_else(|| json!({})),
-        list => place(&catalogue, list, name).map_or_else(|| fresh(&view, list), |at| catalogue[list][at].clone()),
+    let Some(part) = part else {
+        return Ok(text_editor(
+            &view,
+            StatusCode::OK,
+            &Editor { part: "all", name: "", etag: &etag },
+            &pretty(&catalogue),
+            &[],
+        ));
     };
-    let written = serde_json::to_string_pretty(&entry).unwrap_or_default();
-    Ok(editor(&view, StatusCode::OK, &Editor { part, name, etag: &etag, written: &written, problem: "" }))
+    let editor = Editor { part: part.name, name, etag: &etag };
+    let entry = existing(&catalogue, part.name, name).cloned().unwrap_or_else(|| fresh(&view, part.name));
+    if view.asked("as") == Some("text") {
+        return Ok(text_editor(&view, StatusCode::OK, &editor, &pretty(&entry), &[]));
+    }
+    Ok(form_editor(&view, StatusCode::OK, &editor, part, &entry, &[]))
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// The entry of this name.
+fn existing<'c>(catalogue: &'c Value, part: &str, name: &str) -> Option<&'c Value> {
+    match part {
+        "tracking" => catalogue[part].get(name),
+        list => catalogue[list].get(place(catalogue, list, name)?),
+    }
 }
 
 fn place(catalogue: &Value, list: &str, name: &str) -> Option<usize> {
     catalogue[list].as_array()?.iter().position(|entry| entry["name"] == name)
 }
 
-fn fresh(view: &View, list: &str) -> Value {
+fn fresh(view: &View, part: &str) -> Value {
     let company = view.config.companies.first().map(|company| company.name.clone()).unwrap_or_default();
-    match list {
+    match part {
         "sites" => json!({ "name": "", "company": company, "origins": ["https://www.example.com"] }),
-        _ => json!({ "name": "", "company": company, "site": "", "kind": "dynamic", "numbers": [] }),
+        "pools" => {
+            let site = view.config.sites.iter().find(|site| site.company == company).map(|site| site.name.clone());
+            json!({ "name": "", "company": company, "site": site, "kind": "dynamic", "numbers": [] })
+        }
+        _ => json!({}),
     }
 }
 
+/// What is edited.
 struct Editor<'a> {
     part: &'a str,
+    /// Of the entry as it is in force; empty: a new one.
     name: &'a str,
+    /// Of the catalogue that was seen.
     etag: &'a str,
-    written: &'a str,
-    problem: &'a str,
 }
 
-fn editor(view: &View, status: StatusCode, editor: &Editor<'_>) -> Response {
+/// A form with a field for each key of the entry.
+fn form_editor(
+    view: &View,
+    status: StatusCode,
+    editor: &Editor<'_>,
+    part: &Part,
+    entry: &Value,
+    wrong: &[Wrong],
+) -> Response {
+    let controls = Controls::new(view, wrong);
+    let fields = controls.groups(part, entry);
+    let elsewhere = controls.elsewhere();
+    let as_text =
+        address("/catalogue/edit", [("part", editor.part), ("name", editor.name), ("as", "text")].into_iter());
+    let actions = html! { a.button href=(as_text) { (view.t("catalogue-as-text")) } };
+    let fields = html! {
+        // Return in a field is the first button of the form.
+        button.visually-hidden type="submit" tabindex="-1" aria-hidden="true" { (view.t("catalogue-show-diff")) }
+        @if !wrong.is_empty() {
+            div.problem role="alert" {
+                p { (view.t("catalogue-wrong")) }
+                @if !elsewhere.is_empty() { ul { @for line in elsewhere { li.bad-text { (line) } } } }
+            }
+        }
+        (fields)
+    };
+    let is_there = !editor.name.is_empty() && editor.part != "tracking";
+    editing(view, status, editor, is_there, actions, fields)
+}
+
+/// The same as text, for who prefers it.
+fn text_editor(view: &View, status: StatusCode, editor: &Editor<'_>, written: &str, wrong: &[Wrong]) -> Response {
+    let lines = written.lines().count().clamp(8, 32);
+    let told = |(key, message): &Wrong| if key.is_empty() { message.clone() } else { format!("{key}: {message}") };
+    let fields = html! {
+        @if !wrong.is_empty() { pre.bad-text.problem role="alert" { (wrong.iter().map(told).collect::<Vec<_>>().join("\n")) } }
+        label { span { (view.t("catalogue-json")) } textarea.mono name="json" rows=(lines) spellcheck="false" { (written) } }
+        p.soft { (view.t("catalogue-keys")) }
+    };
+    let is_there = !editor.name.is_empty() && ["sites", "pools"].contains(&editor.part);
+    editing(view, status, editor, is_there, html! {}, fields)
+}
+
+fn editing(
+    view: &View,
+    status: StatusCode,
+    editor: &Editor<'_>,
+    can_go: bool,
+    actions: Markup,
+    fields: Markup,
+) -> Response {
     let title = match editor.name {
         "" => view.t("catalogue-edit").into_owned(),
         name => view.ta("catalogue-edit-name", &[("name", name.into())]).into_owned(),
     };
-    let lines = editor.written.lines().count().clamp(8, 32);
     let body = html! {
         p.crumbs { a href="/catalogue" { (view.t("nav-catalogue")) } }
-        (heading(&title, html! {}))
-        @if !editor.problem.is_empty() { pre.bad-text.problem role="alert" { (editor.problem) } }
+        (heading(&title, actions))
         form.wide-form method="post" action="/catalogue/diff" {
             input type="hidden" name="part" value=(editor.part);
             input type="hidden" name="name" value=(editor.name);
             input type="hidden" name="tag" value=(editor.etag);
-            label { span { (view.t("catalogue-json")) } textarea.mono name="json" rows=(lines) spellcheck="false" { (editor.written) } }
-            p.soft { (view.t("catalogue-keys")) }
+            (fields)
             div.buttons {
                 button.primary type="submit" { (view.t("catalogue-show-diff")) }
-                @if !editor.name.is_empty() && ["sites", "pools"].contains(&editor.part) { button.danger type="submit"
-                    name="remove" value="1" { (view.t("catalogue-remove")) } }
+                @if can_go { button.danger type="submit" name="remove" value="1" { (view.t("catalogue-remove")) } }
                 a.button href="/catalogue" { (view.t("cancel")) }
             }
         }
@@ -222,22 +305,58 @@ fn editor(view: &View, status: StatusCode, editor: &Editor<'_>) -> Response {
     (status, view.show(Page { title: &title, nav: "/catalogue", scripts: &[], body })).into_response()
 }
 
-/// `POST /catalogue/diff`: what the change would change; nothing is saved.
+/// `POST /catalogue/diff`: what the change would change, or what is wrong with it; nothing is saved.
 pub(super) async fn diff(view: View, request: Request) -> Result<Response, Problem> {
     let form = form(request).await?;
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
-    let (part, name, etag, written) = (field("part"), field("name"), field("tag"), field("json"));
+    let (part, name, etag) = (field("part"), field("name"), field("tag"));
+    let editor = Editor { part, name, etag };
     let (_, _, before) = current(&view, None).await?;
-    let entry = match serde_json::from_str::<Value>(written) {
-        Ok(entry) => entry,
-        Err(error) => {
-            let problem = error.to_string();
-            let again = Editor { part, name, etag, written, problem: &problem };
-            return Ok(editor(&view, StatusCode::UNPROCESSABLE_ENTITY, &again));
-        }
+    let by_fields = Part::of(part).filter(|_| !form.contains_key("json"));
+    let entry = match by_fields {
+        Some(part) => entry::read(part, &form, existing(&before, part.name, name).unwrap_or(&Value::Null)),
+        None => match serde_json::from_str::<Value>(field("json")) {
+            Ok(entry) => entry,
+            Err(error) => {
+                let wrong = [(String::new(), error.to_string())];
+                return Ok(text_editor(&view, StatusCode::UNPROCESSABLE_ENTITY, &editor, field("json"), &wrong));
+            }
+        },
     };
-    let after = changed(before.clone(), part, name, (!form.contains_key("remove")).then_some(entry));
-    Ok(review(&view, &before, &after, etag))
+    if let Some(part) = by_fields.filter(|_| form.contains_key("up") || form.contains_key("more")) {
+        let entry = entry::raised(entry, field("up"));
+        return Ok(form_editor(&view, StatusCode::OK, &editor, part, &entry, &[]));
+    }
+    let after = changed(before.clone(), part, name, (!form.contains_key("remove")).then(|| entry.clone()));
+    let catalogue = Box::new(after.clone());
+    let wrong = ask(&view.state, |answer| Ask::Check { catalogue, answer }).await?;
+    if wrong.is_empty() {
+        return Ok(review(&view, &before, &after, etag));
+    }
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(match by_fields {
+        Some(part) => {
+            form_editor(&view, status, &editor, part, &entry, &of_entry(wrong, &after, part.name, &entry, name))
+        }
+        None => text_editor(&view, status, &editor, field("json"), &wrong),
+    })
+}
+
+/// Keys of the catalogue that lie within the entry as keys of the entry; the others stay as they are.
+fn of_entry(wrong: Vec<Wrong>, after: &Value, part: &str, entry: &Value, name: &str) -> Vec<Wrong> {
+    let prefix = match part {
+        "tracking" => Some(format!("{part}.{name}")),
+        list => after[list]
+            .as_array()
+            .and_then(|all| all.iter().position(|one| one == entry))
+            .map(|at| format!("{list}[{at}]")),
+    };
+    let within = |key: String| {
+        let rest = prefix.as_ref().and_then(|prefix| key.strip_prefix(prefix.as_str()));
+        let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('.'));
+        rest.map(|rest| rest.trim_start_matches('.').to_owned()).unwrap_or(key)
+    };
+    wrong.into_iter().map(|(key, message)| (within(key), message)).collect()
 }
 
 /// The catalogue with this entry in place of the one of this name; without an entry, without it.
@@ -256,7 +375,12 @@ pub(super) fn changed(mut catalogue: Value, part: &str, name: &str, entry: Optio
             catalogue
         }
         ("tracking", Some(entry)) => {
-            catalogue["tracking"][name] = entry;
+            let says_nothing = entry.as_object().is_some_and(Map::is_empty);
+            match catalogue["tracking"].as_object_mut() {
+                Some(tracking) if says_nothing => drop(tracking.remove(name)),
+                Some(tracking) => drop(tracking.insert(name.to_owned(), entry)),
+                None => catalogue["tracking"] = json!({ name: entry }),
+            }
             catalogue
         }
         ("all", Some(entry)) => entry,

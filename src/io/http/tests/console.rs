@@ -1,5 +1,6 @@
 //! The console's pages: each in every language, nothing of a caller as markup, nobody in without a right.
 
+mod catalogue;
 mod reports;
 
 use super::*;
@@ -105,6 +106,10 @@ fn pages(call: CallId) -> Vec<String> {
             "/channels/new?pool=acme-web",
             "/channels/new?kind=static",
             "/catalogue/edit?part=pools&name=acme-web",
+            "/catalogue/edit?part=pools&name=acme-web&as=text",
+            "/catalogue/edit?part=pools",
+            "/catalogue/edit?part=sites&name=acme-site",
+            "/catalogue/edit?part=tracking&name=acme",
             "/calls?col=term&col=region&q=4479",
             "/events?kind=audit",
         ]
