@@ -7,7 +7,7 @@
 //! `caller_id`, `caller_name`, `visitor_no` and `visit_no` of `calls`; `audit` has the names of users; the rest is figures.
 
 /// Another one: the index is made anew.
-pub(super) const VERSION: &str = "2";
+pub(super) const VERSION: &str = "3";
 
 /// Tables with what the projector itself looks up.
 pub(super) const TABLES: &str = r"

@@ -246,7 +246,7 @@ impl Live {
     }
 
     /// All of them or none.
-    fn take(&mut self, records: &[Record]) -> Result<(), IndexError> {
+    pub(super) fn take(&mut self, records: &[Record]) -> Result<(), IndexError> {
         let Some(newest) = records.last() else { return Ok(()) };
         // Of a newer version, or not ours: there is nothing to show.
         let event = |record: &Record| Some((record.seq, record.event().ok()?.1));
@@ -313,6 +313,11 @@ impl Live {
             self.building = false;
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// The log goes into the file, and is empty.

@@ -253,7 +253,8 @@ pub fn hours(reader: &Reader<'_>, filter: &ReportFilter) -> Result<Hours, IndexE
 pub fn regions(reader: &Reader<'_>, filter: &ReportFilter) -> Result<Regions, IndexError> {
     let text = format!(
         "SELECT caller_region, visitor_region, SUM(calls) FROM pool_regions
-         WHERE pool_id IN ({}) AND day BETWEEN ? AND ? GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
+         WHERE pool_id IN ({}) AND day BETWEEN ? AND ? GROUP BY 1, 2 HAVING SUM(calls) > 0
+         ORDER BY 3 DESC, 1, 2",
         reader.pools_of(filter)?
     );
     let mut rows: Vec<Region> = Vec::new();
@@ -296,7 +297,8 @@ pub fn regions(reader: &Reader<'_>, filter: &ReportFilter) -> Result<Regions, In
 pub fn agents(reader: &Reader<'_>, filter: &ReportFilter) -> Result<Agents, IndexError> {
     let text = format!(
         "SELECT agent, SUM(answered), SUM(missed), SUM(talk_ms), SUM(ring_ms), SUM(scored), SUM(score_sum)
-         FROM pool_agents WHERE pool_id IN ({}) AND day BETWEEN ? AND ? GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {}",
+         FROM pool_agents WHERE pool_id IN ({}) AND day BETWEEN ? AND ? GROUP BY 1
+         HAVING SUM(answered + missed + scored) > 0 ORDER BY 2 DESC, 1 LIMIT {}",
         reader.pools_of(filter)?,
         filter.rows()
     );

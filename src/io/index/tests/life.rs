@@ -3,6 +3,8 @@
 use super::*;
 use crate::core::event::ErasedData;
 use crate::core::event::work::every as every_work;
+use crate::io::index::settings::Settings;
+use crate::io::index::writer::Live;
 
 /// Something of everything.
 fn fill(world: &World) {
@@ -184,4 +186,23 @@ fn another_time_zone_makes_the_figures_anew() {
         }
     };
     assert_eq!(later.len(), 1);
+}
+
+/// The thread takes what it finds, one record or a thousand: that must not show.
+#[test]
+fn how_many_records_are_taken_at_once_makes_no_difference() {
+    let world = world();
+    fill(&world);
+    let records = world.journal.read(0, 100_000).unwrap();
+    let made = |size: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut live = Live::fresh(&folder.path().join(FILE), &Settings::of(&config(CONFIG))).unwrap();
+        records.chunks(size).for_each(|records| live.take(records).unwrap());
+        live.built().unwrap();
+        dump(live.connection())
+    };
+    let whole = made(records.len());
+    for size in [1, 2, 3, 5, 7, 11, 50] {
+        assert_eq!(made(size), whole, "{size} at once");
+    }
 }
