@@ -290,6 +290,7 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v1/reports/{report}", Needs(Reports), &["GET"], get(reports::one)),
         route("/v1/visitors/{id}", Needs(Calls), &["GET"], get(reports::visitor)),
         route("/v1/visitors/{id}/join", Needs(Work), &["POST"], post(joins::join)),
+        route("/v1/visitors/{id}/identify", Needs(Leads), &["POST"], post(joins::identify)),
         route("/v1/visitors/{id}/part", Needs(Work), &["POST"], post(joins::part)),
         route("/v1/index", Needs(Node), &["GET"], get(reports::status)),
         route("/v1/index/rebuild", Needs(Edit), &["POST"], post(reports::rebuild)),

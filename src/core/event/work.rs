@@ -33,6 +33,8 @@ pub enum WorkEvent {
     VisitorJoined(JoinData),
     /// They are not, after all.
     VisitorParted(JoinData),
+    /// A user of the site is this visitor.
+    VisitorIdentified(IdentifiedData),
     /// A user, an API token or their rights changed.
     UserChanged(UserData),
     /// Somebody signed in.
@@ -200,10 +202,30 @@ pub struct JoinData {
     pub visitor_id: String,
     /// The other one.
     pub other_id: String,
-    /// `link`: followed from one of the company's sites to another. `by_hand`.
+    /// `link`: followed from one of the company's sites to another. `by_hand`. (Those of a user or of two equal forms
+    /// follow from their own events.)
     pub how: String,
     /// A user; of a link: `page`.
     pub by: String,
+}
+
+/// `data` of `leaseline.visitor.identified`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentifiedData {
+    pub company: String,
+    pub visitor_id: String,
+    /// Of the site's name for the user, see [`IdentifiedData::key`].
+    pub user: String,
+}
+
+impl IdentifiedData {
+    /// What stands for a user of a company's site: SHA-256 of both, hexadecimal. The site's own name, which may be an
+    /// address or a telephone number, is written nowhere.
+    pub fn key(company: &str, user: &str) -> String {
+        use sha2::Digest as _;
+        let hash = sha2::Sha256::new().chain_update(company).chain_update([0]).chain_update(user).finalize();
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// `data` of `leaseline.user.changed`, `.signed_in` and `.refused`. Never a password, a token or a hash of one.
@@ -269,6 +291,7 @@ impl WorkEvent {
             WorkEvent::ContactConsented(_) => "leaseline.contact.consented",
             WorkEvent::VisitorJoined(_) => "leaseline.visitor.joined",
             WorkEvent::VisitorParted(_) => "leaseline.visitor.parted",
+            WorkEvent::VisitorIdentified(_) => "leaseline.visitor.identified",
             WorkEvent::UserChanged(_) => "leaseline.user.changed",
             WorkEvent::UserSignedIn(_) => "leaseline.user.signed_in",
             WorkEvent::UserRefused(_) => "leaseline.user.refused",
@@ -293,6 +316,7 @@ impl WorkEvent {
             WorkEvent::CostImported(data) => data.import_id.clone(),
             WorkEvent::ContactConsented(data) => data.company.clone(),
             WorkEvent::VisitorJoined(data) | WorkEvent::VisitorParted(data) => data.visitor_id.clone(),
+            WorkEvent::VisitorIdentified(data) => data.visitor_id.clone(),
             WorkEvent::UserChanged(data) | WorkEvent::UserSignedIn(data) | WorkEvent::UserRefused(data) => {
                 data.user.clone()
             }
@@ -330,6 +354,7 @@ impl WorkEvent {
             "leaseline.contact.consented" => read.data().map(WorkEvent::ContactConsented),
             "leaseline.visitor.joined" => read.data().map(WorkEvent::VisitorJoined),
             "leaseline.visitor.parted" => read.data().map(WorkEvent::VisitorParted),
+            "leaseline.visitor.identified" => read.data().map(WorkEvent::VisitorIdentified),
             "leaseline.user.changed" => read.data().map(WorkEvent::UserChanged),
             "leaseline.user.signed_in" => read.data().map(WorkEvent::UserSignedIn),
             "leaseline.user.refused" => read.data().map(WorkEvent::UserRefused),
@@ -432,6 +457,11 @@ pub(crate) fn every() -> Vec<WorkEvent> {
         WorkEvent::ContactConsented(ConsentData { company, phone: "+442079460123".into(), consent: false, by }),
         WorkEvent::VisitorJoined(join.clone()),
         WorkEvent::VisitorParted(join),
+        WorkEvent::VisitorIdentified(IdentifiedData {
+            company: "acme".into(),
+            visitor_id: "v-1".into(),
+            user: IdentifiedData::key("acme", "customer-17"),
+        }),
         WorkEvent::UserChanged(user.clone()),
         WorkEvent::UserSignedIn(user.clone()),
         WorkEvent::UserRefused(user),

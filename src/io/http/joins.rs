@@ -1,4 +1,4 @@
-//! Visitors who are one person: joined by a link that they followed, or by hand; and parted again.
+//! Visitors who are one person: joined by a link that they followed, by a user of the site, or by hand; and parted again.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::access::Caller;
 use super::calls::{scope, unanswered};
 use super::problem::Problem;
 use super::{AppState, body};
-use crate::core::event::work::{JoinData, WorkEvent};
+use crate::core::event::work::{IdentifiedData, JoinData, WorkEvent};
 use crate::core::lease::is_visitor_id;
 use crate::core::rights::Right;
 use crate::io::index::report::{self, Timeline};
@@ -21,6 +21,35 @@ use crate::io::index::report::{self, Timeline};
 #[serde(deny_unknown_fields)]
 struct Other {
     other_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SiteUser {
+    user_id: String,
+}
+
+/// Bytes of a site's name for a user: as many as an e-mail address has at most (RFC 5321, 4.5.3.1).
+const USER_ID: usize = 254;
+
+/// `POST /v1/visitors/{id}/identify`: this visitor signed in to the site as this user, says the site's own server. All
+/// visitors of one user are one person. 204.
+pub(super) async fn identify(
+    State(state): State<Arc<AppState>>,
+    Extension(caller): Extension<Caller>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    let id = id.map(|Path(id)| id).unwrap_or_default();
+    let SiteUser { user_id } = body::read(request).await?;
+    if user_id.trim().is_empty() || user_id.len() > USER_ID {
+        let wanted = format!("the site's name for the user, at most {USER_ID} bytes");
+        return Err(body::bad_parameter("user_id", &wanted));
+    }
+    let company = state.person(&caller, Right::Leads, &id).await?.company;
+    let user = IdentifiedData::key(&company, user_id.trim());
+    state.told(WorkEvent::VisitorIdentified(IdentifiedData { company, visitor_id: id, user })).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `POST /v1/visitors/{id}/join`: the other one is the same person. 204.
@@ -52,7 +81,8 @@ async fn say(
 ) -> Result<StatusCode, Problem> {
     let id = id.map(|Path(id)| id).unwrap_or_default();
     let Other { other_id } = body::read(request).await?;
-    let (one, other) = (state.person(&caller, &id).await?, state.person(&caller, &other_id).await?);
+    let (one, other) =
+        (state.person(&caller, Right::Work, &id).await?, state.person(&caller, Right::Work, &other_id).await?);
     if one.company != other.company || id == other_id {
         return Err(body::bad_parameter("other_id", "another visitor of the same company"));
     }
@@ -88,13 +118,13 @@ impl AppState {
         }
     }
 
-    /// A visitor of a company in which the caller may work.
-    async fn person(&self, caller: &Caller, id: &str) -> Result<Timeline, Problem> {
+    /// A visitor of a company in which the caller has this right.
+    async fn person(&self, caller: &Caller, right: Right, id: &str) -> Result<Timeline, Problem> {
         let unknown = || Problem::not_found("unknown_visitor", "There is no such visitor.");
         if !is_visitor_id(id) {
             return Err(unknown());
         }
-        let (scope, id) = (scope(caller.rights.companies(Right::Work)), id.to_owned());
+        let (scope, id) = (scope(caller.rights.companies(right)), id.to_owned());
         let found = self.index.ask(move |reader| report::visitor(reader, scope.as_deref(), &id)).await;
         found.map_err(unanswered)?.ok_or_else(unknown)
     }

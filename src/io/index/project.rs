@@ -5,6 +5,7 @@ mod calls;
 mod credit;
 mod leases;
 mod outcome;
+mod person;
 mod pools;
 mod reach;
 mod work;

@@ -3,7 +3,7 @@
 //! is in minor units. Keys are given out by the projector, not by the database. `WITHOUT ROWID` is SQLite's word for a table
 //! that lies in the order of its key, so that the rows of a span lie side by side; elsewhere it is left out.
 //!
-//! What is personal stands in `callers`, `visitors`, `visitor_joins`, `visits`, `visit_signals`, `leads`, `comments` and the columns
+//! What is personal stands in `callers`, `visitors`, `visitor_joins`, `visitor_users`, `visits`, `visit_signals`, `leads`, `comments` and the columns
 //! `caller_id`, `caller_name`, `visitor_no` and `visit_no` of `calls`; `audit` has the names of users; the rest is figures.
 
 /// Another one: the index is made anew.
@@ -39,6 +39,10 @@ CREATE TABLE IF NOT EXISTS visitors (
 CREATE TABLE IF NOT EXISTS visitor_joins (
   visitor_no INTEGER NOT NULL, other_no INTEGER NOT NULL, how TEXT NOT NULL, by_user TEXT NOT NULL, at BIGINT NOT NULL,
   PRIMARY KEY (visitor_no, other_no)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS visitor_users (
+  company_id INTEGER NOT NULL, user_key TEXT NOT NULL, visitor_no INTEGER NOT NULL,
+  PRIMARY KEY (company_id, user_key, visitor_no)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS users_of_visitor ON visitor_users (visitor_no);
 CREATE TABLE IF NOT EXISTS visits (
   visit_no INTEGER PRIMARY KEY, visitor_no INTEGER, company_id INTEGER NOT NULL, pool_id INTEGER NOT NULL,
   site TEXT NOT NULL, lease_id TEXT NOT NULL, number TEXT NOT NULL, origin_id INTEGER NOT NULL, day INTEGER NOT NULL,
@@ -92,6 +96,7 @@ CREATE TABLE IF NOT EXISTS leads (
   seq BIGINT NOT NULL);
 CREATE INDEX IF NOT EXISTS leads_of_visitor ON leads (visitor_no);
 CREATE INDEX IF NOT EXISTS leads_of_caller ON leads (caller_id);
+CREATE INDEX IF NOT EXISTS leads_of_email ON leads (email COLLATE NOCASE);
 CREATE TABLE IF NOT EXISTS costs (
   company_id INTEGER NOT NULL, day INTEGER NOT NULL, origin_id INTEGER NOT NULL, currency TEXT NOT NULL,
   import_id TEXT NOT NULL, cost BIGINT NOT NULL, clicks BIGINT NOT NULL, impressions BIGINT NOT NULL,

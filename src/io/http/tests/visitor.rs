@@ -158,3 +158,28 @@ async fn an_answer_says_how_long_the_number_stays_and_is_short() {
     assert_eq!(answer.json()["held_for_ms"], 1_800_000);
     assert!(answer.body.len() <= 350, "{} bytes", answer.body.len());
 }
+
+#[tokio::test]
+async fn w9_a_sites_server_says_who_signed_in_and_the_name_is_kept_nowhere() {
+    let world = world(None);
+    for visitor in ["v-1", "v-2"] {
+        world.browser(&[], json!({ "site": "acme-site", "visitor_id": visitor })).await;
+        assert!(world.state.journal.flush(Duration::from_secs(10)));
+        let headers = [("content-type", "application/json")];
+        for (id, body, status) in [
+            (visitor, json!({ "user_id": " anna@home.example " }), 204),
+            (visitor, json!({ "user_id": " " }), 400),
+            (visitor, json!({ "user_id": "x".repeat(255) }), 400),
+            (visitor, json!({}), 400),
+            ("v-9", json!({ "user_id": "anna" }), 404),
+        ] {
+            let path = format!("/v1/visitors/{id}/identify");
+            assert_eq!(world.ask("POST", &path, &headers, Body::from(body.to_string())).await.status, status, "{body}");
+        }
+    }
+    assert!(world.state.journal.flush(Duration::from_secs(10)));
+    let known = world.get("/v1/visitors/v-1").await.json();
+    assert_eq!((&known["joined"][0]["visitor_id"], &known["joined"][0]["how"]), (&json!("v-2"), &json!("user")));
+    let records = world.state.journal.read(0, 1_000).unwrap();
+    assert!(records.iter().all(|record| !format!("{record:?}").contains("anna@")));
+}

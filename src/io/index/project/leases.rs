@@ -105,6 +105,7 @@ impl Step<'_> {
             "UPDATE callers SET visitor_no = NULL WHERE visitor_no = ?1",
             "UPDATE leads SET visitor_no = NULL WHERE visitor_no = ?1",
             "DELETE FROM visitor_joins WHERE visitor_no = ?1 OR other_no = ?1",
+            "DELETE FROM visitor_users WHERE visitor_no = ?1",
             "DELETE FROM visitors WHERE visitor_no = ?1",
         ];
         for text in texts {

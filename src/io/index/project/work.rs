@@ -9,7 +9,7 @@ use super::Step;
 use super::calls::{Known, whole};
 use super::outcome::{NEVER_REACHED, REACHED_LATER, REACHED_WITHIN_MIN};
 use crate::core::event::work::{
-    CalledBackData, CommentedData, ConsentData, CostImportData, CostRow, ExportData, JoinData, LabelledData, LeadData,
+    CalledBackData, CommentedData, ConsentData, CostImportData, CostRow, ExportData, LabelledData, LeadData,
     ScoredData, UserData, ValuedData, WorkEvent,
 };
 use crate::core::number;
@@ -37,6 +37,7 @@ impl Step<'_> {
             (WorkEvent::ContactConsented(data), _) => self.consent(data),
             (WorkEvent::VisitorJoined(data), _) => self.person(data, true),
             (WorkEvent::VisitorParted(data), _) => self.person(data, false),
+            (WorkEvent::VisitorIdentified(data), _) => self.identified(data),
             (WorkEvent::UserChanged(data), _) => self.user(data, "user"),
             (WorkEvent::UserSignedIn(data), _) => self.user(data, "signed_in"),
             (WorkEvent::UserRefused(data), _) => self.user(data, "refused"),
@@ -206,34 +207,6 @@ impl Step<'_> {
         self.audit(kind, &data.by, &subject, "")
     }
 
-    /// Each stands in both directions. What a visitor was and did stays theirs: only what is told together changes.
-    fn person(&mut self, data: &JoinData, together: bool) -> rusqlite::Result<()> {
-        let company = self.names.company(self.connection, self.settings, &data.company)?.id;
-        let one = self.visitor(company, &data.visitor_id, self.at.0)?;
-        let other = self.visitor(company, &data.other_id, self.at.0)?;
-        if one == other {
-            return Ok(());
-        }
-        for (one, other) in [(one, other), (other, one)] {
-            if together {
-                let add =
-                    "INSERT INTO visitor_joins (visitor_no, other_no, how, by_user, at) VALUES (?1, ?2, ?3, ?4, ?5)
-                           ON CONFLICT (visitor_no, other_no) DO NOTHING";
-                let values = params![one, other, data.how, data.by, self.at.0];
-                self.connection.prepare_cached(add)?.execute(values)?;
-            } else {
-                let take = "DELETE FROM visitor_joins WHERE visitor_no = ?1 AND other_no = ?2";
-                self.connection.prepare_cached(take)?.execute(params![one, other])?;
-            }
-        }
-        // What a browser did by itself is no deed of anybody's.
-        if data.how == "link" {
-            return Ok(());
-        }
-        let kind = if together { "visitor_joined" } else { "visitor_parted" };
-        self.audit(kind, &data.by, &data.visitor_id, &data.other_id)
-    }
-
     fn lead(&mut self, data: &LeadData) -> rusqlite::Result<()> {
         let company = self.names.company(self.connection, self.settings, &data.company)?;
         let origin = self.names.origin(self.connection, &Origin::of_session(&data.session))?;
@@ -273,6 +246,9 @@ impl Step<'_> {
         let nodes = self.names.nodes(self.connection, company.id, 0, origin)?;
         for node in nodes.into_iter().take(nodes.len() / 2) {
             self.tally.days.at((node, of))[day::LEADS] += 1.0;
+        }
+        if let Some(visitor) = visitor {
+            self.same_form(company.id, visitor, caller, data.email.as_deref())?;
         }
         let Some(caller) = caller else { return Ok(()) };
         if data.consent {

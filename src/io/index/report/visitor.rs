@@ -30,7 +30,8 @@ pub struct JoinedId {
     pub visitor_id: String,
     /// The id that it was joined to.
     pub to: String,
-    /// `link` or `by_hand`.
+    /// `link`: followed from one site to another. `user`: the same user of the site. `form`: the same telephone or address in
+    /// a form. `by_hand`.
     pub how: String,
     pub by: String,
     pub at: Wall,

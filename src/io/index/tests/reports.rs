@@ -6,7 +6,8 @@ use super::*;
 use crate::core::credit::Model;
 use crate::core::event::keeper::{CountedData, KeeperEvent};
 use crate::core::event::work::{
-    CalledBackData, CostImportData, CostRow, JoinData, LabelledData, LeadData, ScoredData, ValuedData, WorkEvent,
+    CalledBackData, CostImportData, CostRow, IdentifiedData, JoinData, LabelledData, LeadData, ScoredData, ValuedData,
+    WorkEvent,
 };
 use crate::core::event::{RouteAttempt, RouteData};
 use crate::io::index::report::{self, ReportFilter, SourceRow, Sources, Step};
@@ -489,6 +490,67 @@ fn labels_are_counted_where_the_calls_came_from() {
 }
 
 /// W9: two ids of one person are told together, share the credit of later calls, and can be parted.
+#[test]
+fn w09_browsers_of_one_user_and_of_equal_forms_are_one_person() {
+    let world = world();
+    for (n, visitor) in ["phone", "laptop", "tablet", "shared", "stranger"].into_iter().enumerate() {
+        world.visit(n as u128 + 1, visitor, NOON + n as i64 * MINUTE, &GOOGLE);
+    }
+    let identified = |visitor: &str, user: &str| {
+        let (company, visitor_id) = ("acme".to_owned(), visitor.to_owned());
+        let user = IdentifiedData::key("acme", user);
+        work(&world, WorkEvent::VisitorIdentified(IdentifiedData { company, visitor_id, user }));
+    };
+    let form = |visitor: &str, phone: Option<u64>, email: Option<&str>| {
+        let lead_id = format!("{visitor} {phone:?} {email:?}");
+        let data = LeadData {
+            lead_id,
+            kind: "form".into(),
+            company: "acme".into(),
+            site: "acme-site".into(),
+            visitor_id: Some(visitor.into()),
+            phone: phone.and_then(|n| call(n, NOON).caller),
+            email: email.map(str::to_owned),
+            name: None,
+            consent: false,
+            session: session(&GOOGLE),
+            fields: BTreeMap::new(),
+        };
+        work(&world, WorkEvent::LeadReceived(Box::new(data)));
+    };
+    let told = |id: &str| {
+        let timeline = world.read(|reader| report::visitor(reader, None, id)).expect("known");
+        let mut joined: Vec<_> =
+            timeline.joined.iter().map(|other| format!("{} {}", other.visitor_id, other.how)).collect();
+        joined.sort();
+        joined
+    };
+    identified("phone", "anna");
+    assert!(told("phone").is_empty());
+    identified("laptop", "anna");
+    assert_eq!((told("phone"), told("laptop")), (vec!["laptop user".to_owned()], vec!["phone user".to_owned()]));
+    // A browser at which two people sign in would make them one.
+    identified("shared", "anna");
+    assert_eq!(told("phone"), ["laptop user", "shared user"]);
+    identified("shared", "boris");
+    identified("stranger", "boris");
+    assert_eq!((told("phone"), told("shared"), told("stranger")), (vec!["laptop user".to_owned()], vec![], vec![]));
+    // Forms: by number or by address, however it is written.
+    form("tablet", None, Some("anna@home.example"));
+    form("phone", Some(1), Some("Anna@Home.example"));
+    let names: Vec<_> = told("tablet").iter().map(|told| told[..told.find(' ').unwrap()].to_owned()).collect();
+    assert_eq!(names, ["laptop", "phone"], "and who is one with them");
+    form("stranger", Some(2), None);
+    assert!(told("stranger").is_empty());
+    // What somebody took apart stays apart, though the same user signs in again.
+    let text = |text: &str| text.to_owned();
+    let (visitor_id, other_id) = (text("phone"), text("laptop"));
+    let part = JoinData { company: text("acme"), visitor_id, other_id, how: text("by_hand"), by: text("ann") };
+    work(&world, WorkEvent::VisitorParted(part));
+    identified("laptop", "anna");
+    assert!(told("laptop").is_empty());
+}
+
 #[test]
 fn w09_visitors_who_are_joined_have_one_history_until_they_are_parted() {
     let world = world();
