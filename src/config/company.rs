@@ -87,6 +87,43 @@ impl Company {
         destination.media_encryption.or_else(of_trunk).or(self.media_encryption).unwrap_or_default()
     }
 
+    /// This company with what the catalogue has of `other`: where its calls go, by which clocks, the words of its people, and
+    /// what it may use and pays.
+    #[must_use]
+    pub fn routed_as(&self, other: &Company) -> Company {
+        let Company { time_zone, currency, forward_to, strategy, busy, no_answer, schedule, closed, rules, .. } =
+            other.clone();
+        Company {
+            time_zone,
+            currency,
+            forward_to,
+            strategy,
+            busy,
+            no_answer,
+            schedule,
+            closed,
+            rules,
+            ring_timeout: other.ring_timeout,
+            ring_timeout_total: other.ring_timeout_total,
+            retry_statuses: other.retry_statuses.clone(),
+            final_statuses: other.final_statuses.clone(),
+            tracking: other.tracking.clone(),
+            work: other.work.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Its destinations go out through these trunks, where they have the names of its own. Of a company that was just read:
+    /// what others hold, too, stays as it is.
+    pub fn go_through(&mut self, trunks: &[Arc<Trunk>]) {
+        for destination in self.every_destination_mut() {
+            let same = destination.trunk.as_ref().and_then(|own| trunks.iter().find(|trunk| trunk.name == own.name));
+            if let Some(trunk) = same.cloned() {
+                Arc::make_mut(destination).trunk = Some(trunk);
+            }
+        }
+    }
+
     /// Some list of it is tried by who was idle longest.
     pub(super) fn needs_idle_times(&self) -> bool {
         let overflow = [&self.busy, &self.no_answer].into_iter().flatten();

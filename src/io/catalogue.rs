@@ -2,8 +2,9 @@
 //! force and never changed.
 //!
 //! *File and catalogue.* The configuration file is the base and version 0. A catalogue that was put through the API stands
-//! in front of the sites, pools and `[company.tracking]` of the file, at every reload and restart, until somebody rolls back
-//! to version 0; what the file says of them then counts again. Everything else always comes from the file.
+//! in front of the sites, pools, routes and `[company.tracking]` of the file, at every reload and restart, until somebody
+//! rolls back to version 0; what the file says of them then counts again. Everything else always comes from the file, and so
+//! does a company that the catalogue does not name.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::{BUILTIN, Config, Problem, Problems, Tracking};
+use crate::config::{BUILTIN, Company, Config, Problem, Problems, Tracking};
 use crate::core::catalogue::{Ledger, Row, document};
 use crate::core::event::Event;
 use crate::limits;
@@ -145,7 +146,7 @@ impl Store {
         Ok(store)
     }
 
-    /// This configuration with the sites, pools and prices that are in force. `file`: where it came from.
+    /// This configuration with the sites, pools, routes and prices that are in force. `file`: where it came from.
     ///
     /// # Errors
     /// Both do not fit together; everything that is wrong.
@@ -163,10 +164,7 @@ impl Store {
     /// # Errors
     /// The configuration file cannot be read.
     fn shown(&self, file: Option<&Path>) -> Result<(u64, String, Value), String> {
-        let catalogue = match &self.current {
-            Some(Version { catalogue: Some(catalogue), .. }) => catalogue.clone(),
-            _ => document::of_file(&base(file)?)?,
-        };
+        let catalogue = whole(self.current.as_ref().and_then(|current| current.catalogue.as_ref()), file)?;
         let version = self.current.as_ref().map_or(0, |current| current.version);
         let hash = Sha256::digest(catalogue.to_string());
         let short: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
@@ -181,12 +179,11 @@ impl Store {
         let unreadable = |message: String| Refused::Bad(vec![(String::new(), message)]);
         let (current, tag, catalogue) = self.shown(file).map_err(unreadable)?;
         let asked = version.unwrap_or(current);
-        let of_file = || base(file).and_then(|text| document::of_file(&text)).map_err(unreadable);
         if asked == 0 {
             let (by, at) = ("configuration file".to_owned(), String::new());
             let zero =
                 Version { version: 0, at, by, note: None, changes: Vec::new(), rolled_back_to: None, catalogue: None };
-            return Ok((zero, if current == 0 { tag } else { String::new() }, of_file()?));
+            return Ok((zero, if current == 0 { tag } else { String::new() }, whole(None, file).map_err(unreadable)?));
         }
         let found = self.read(asked).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Refused::UnknownVersion,
@@ -195,7 +192,7 @@ impl Store {
         if asked == current {
             return Ok((found, tag, catalogue));
         }
-        let catalogue = found.catalogue.clone().map_or_else(of_file, Ok)?;
+        let catalogue = whole(found.catalogue.as_ref(), file).map_err(unreadable)?;
         Ok((found, String::new(), catalogue))
     }
 
@@ -224,8 +221,7 @@ impl Store {
                 Err(error) => return Err(Refused::Io(error)),
             },
         };
-        let of_file = || base(file).and_then(|text| document::of_file(&text)).map_err(unreadable);
-        let after = catalogue.clone().map_or_else(of_file, Ok)?;
+        let after = whole(catalogue.as_ref(), file).map_err(unreadable)?;
         let good = checked(file, &after, "catalogue").map_err(Refused::Bad)?;
         let next = Version {
             version: version + 1,
@@ -317,6 +313,15 @@ impl Store {
     }
 }
 
+/// A catalogue with what it leaves to the file; without one, what the file says.
+fn whole(catalogue: Option<&Value>, file: Option<&Path>) -> Result<Value, String> {
+    let of_file = document::of_file(&base(file)?)?;
+    Ok(match catalogue {
+        Some(catalogue) => document::completed(catalogue.clone(), &of_file),
+        None => of_file,
+    })
+}
+
 /// The text of the configuration file, or the built-in one.
 fn base(file: Option<&Path>) -> Result<String, String> {
     match file {
@@ -332,35 +337,46 @@ fn checked(file: Option<&Path>, catalogue: &Value, name: &str) -> Result<Config,
     let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
     let found = |problems: Problems| {
         let names = document::companies(&merged);
-        problems.problems.into_iter().map(|p| (of_catalogue(&p.key, &names), p.message)).collect()
+        let of_catalogue = |p: Problem| (of_catalogue(&p.key, &names, catalogue), p.message);
+        problems.problems.into_iter().map(of_catalogue).collect()
     };
     Config::parse(&merged, name, folder).map_err(found)
 }
 
-/// A key of the file as the catalogue has it: `pool[0].numbers` is `pools[0].numbers` there, and `company[0].tracking.fee`
-/// is `tracking.acme.fee`.
-fn of_catalogue(key: &str, companies: &[String]) -> String {
+/// A key of the file as the catalogue has it: `pool[0].numbers` is `pools[0].numbers` there, `company[0].tracking.fee` is
+/// `tracking.acme.fee`, and `company[0].forward_to` is that of the company of the same name. `names`: of the file's companies.
+fn of_catalogue(key: &str, names: &[String], catalogue: &Value) -> String {
     let renamed = || {
         let (list, rest) = key.split_once('[')?;
         if ["site", "pool"].contains(&list) {
             return Some(format!("{list}s[{rest}"));
         }
         let (index, rest) = rest.split_once(']').filter(|_| list == "company")?;
-        let name = companies.get(index.parse::<usize>().ok()?)?;
-        let rest = rest.strip_prefix(".tracking")?;
-        (rest.is_empty() || rest.starts_with('.')).then(|| format!("tracking.{name}{rest}"))
+        let name = names.get(index.parse::<usize>().ok()?)?;
+        let first = rest.trim_start_matches('.').split(['.', '[']).next().unwrap_or_default();
+        if first == "tracking" {
+            return Some(format!("tracking.{name}{}", rest.get(".tracking".len()..).unwrap_or_default()));
+        }
+        let at = catalogue["companies"].as_array()?.iter().position(|company| company["name"] == **name)?;
+        let is_of_catalogue = ["", "name"].contains(&first) || document::COMPANY.contains(&first);
+        is_of_catalogue.then(|| format!("companies[{at}]{rest}"))
     };
     renamed().unwrap_or_else(|| key.to_owned())
 }
 
-/// Only what the catalogue is about comes from it: the rest may have been changed since the file was read.
-fn taken_over(mut config: Config, from: Config) -> Config {
-    for company in &mut config.companies {
-        if let Some(other) = from.companies.iter().find(|other| other.name == company.name) {
-            let mut changed = crate::config::Company::clone(company);
-            changed.tracking = other.tracking.clone();
-            *company = Arc::new(changed);
-        }
-    }
-    Config { sites: from.sites, pools: from.pools, ..config }
+/// Only what the catalogue is about comes from it: the rest may have been changed since the file was read. Which companies
+/// there are comes as it was checked.
+fn taken_over(config: Config, from: Config) -> Config {
+    let company = |new: Arc<Company>| {
+        let mut new = Arc::unwrap_or_clone(new);
+        // Its trunks are those that are in force.
+        new.go_through(&config.trunks);
+        let old = config.companies.iter().find(|old| old.name == new.name);
+        Arc::new(match old {
+            Some(old) => old.routed_as(&new),
+            None => new,
+        })
+    };
+    let companies = from.companies.into_iter().map(company).collect();
+    Config { companies, sites: from.sites, pools: from.pools, ..config }
 }

@@ -116,6 +116,66 @@ fn p18_a_catalogue_is_swapped_whole_kept_over_a_restart_and_rolled_back() {
 }
 
 #[test]
+fn a_changed_forward_to_is_where_the_next_call_goes_and_a_roll_back_brings_it_back() {
+    const FRESH: &str = "+442079460600";
+    let mut node = Node::started("");
+    node.answering();
+    let other = std::net::SocketAddr::new(node.address.into(), 5081);
+    node.answering_at(other);
+    let (usual, elsewhere) = (format!("sip:sales@{}", node.company()), format!("sip:desk@{other}"));
+    let mut calls = 0;
+    let mut went = |node: &Node, number: &str| {
+        let report = node.report(node.call(number, Duration::from_millis(300)));
+        assert!(report.answered, "{report:?}");
+        calls += 1;
+        let ended = node.wait_for_events("call.ended", calls).pop().unwrap();
+        (ended["company"].clone(), ended["forwarded_to"].clone())
+    };
+    assert_eq!(went(&node, NUMBER), (json!("acme"), json!(usual)));
+
+    let (tag, shown) = node.catalogue();
+    let mut new = shown["catalogue"].clone();
+    assert_eq!(new["companies"], json!([{ "name": "acme", "forward_to": [usual] }]));
+    new["companies"][0]["forward_to"] = json!([{ "uri": elsewhere, "name": "desk", "ring_timeout": "9s" }]);
+    new["companies"].as_array_mut().unwrap().push(json!({ "name": "fresh", "forward_to": [elsewhere] }));
+    new["pools"].as_array_mut().unwrap().push(json!({
+        "name": "flyer", "company": "fresh", "kind": "static", "numbers": [FRESH], "channel": { "source": "flyer" },
+    }));
+    let (status, put) = node.put(&tag, &new);
+    assert_eq!(status, 200, "{put}");
+    assert_eq!(went(&node, NUMBER), (json!("acme"), json!(elsewhere)), "the very next call");
+    assert_eq!(went(&node, FRESH), (json!("fresh"), json!(elsewhere)), "a company that the file does not have");
+    let told = node.wait_for_events("catalogue.changed", 1).remove(0);
+    let changes = told["changes"].to_string();
+    assert!(changes.contains("company acme: forward_to: ") && changes.contains("company fresh: added"), "{changes}");
+
+    // A bad route changes nothing, and is named where it stands.
+    let (tag, _) = node.catalogue();
+    let mut bad = new.clone();
+    bad["companies"][0]["forward_to"] = json!(["mailto:sales@example.com"]);
+    bad["companies"][1]["limits"] = json!({ "calls_max": 0 });
+    let (status, problem) = node.put(&tag, &bad);
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(status == 422 && detail.contains("companies[1].limits: "), "{problem}");
+    bad["companies"][1].as_object_mut().unwrap().remove("limits");
+    let (status, problem) = node.put(&tag, &bad);
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(status == 422 && detail.contains("companies[0].forward_to[0]: "), "{problem}");
+    assert_eq!(went(&node, NUMBER).1, json!(elsewhere));
+
+    node.stop();
+    node.start();
+    assert_eq!(went(&node, NUMBER), (json!("acme"), json!(elsewhere)), "over a restart");
+    let (tag, _) = node.catalogue();
+    let back = node.raw("POST /v1/catalogue/rollback", &format!("If-Match: {tag}\r\n"), "{\"to\":0}").0;
+    assert_eq!(back.0, 200, "{back:?}");
+    assert_eq!(went(&node, NUMBER), (json!("acme"), json!(usual)));
+    let report = node.report(node.call(FRESH, Duration::from_millis(300)));
+    assert!(!report.answered, "a number of nobody: {report:?}");
+    node.stop();
+}
+
+#[test]
 fn p21_the_ledger_has_every_lease_of_the_journal_once_also_after_a_restart() {
     let company = "[[company]]\nname = \"acme\"\nforward_to = [\"sip:sales@127.0.0.1:5999\"]\n[company.tracking]\n\
                    display_price = \"0.02\"\nnumber_price = \"1.50\"\nday_cap = \"0.10\"\n";

@@ -288,9 +288,14 @@ impl Node {
 
     /// The company's phone: answers at once, until the node is dropped.
     pub(crate) fn answering(&self) {
+        self.answering_at(self.company());
+    }
+
+    /// A phone there that does the same.
+    pub(crate) fn answering_at(&self, listen: SocketAddr) {
         let (ready, is_ready) = std::sync::mpsc::channel();
         let options = AnswerOptions {
-            listen: self.company(),
+            listen,
             over: Over::Udp,
             sound: Sound::COMPANY,
             record: None,

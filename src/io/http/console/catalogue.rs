@@ -1,4 +1,4 @@
-//! The catalogue of sites and pools: what is in force, a change with its diff before it is saved, versions and the way back.
+//! The catalogue of companies, sites and pools: what is in force, a change with its diff before it is saved, versions and the way back.
 //!
 //! An entry is edited in a form with a field for each of its keys, or as text. Nothing of it needs JavaScript.
 
@@ -54,6 +54,7 @@ pub(super) async fn page(view: View) -> Result<Response, Problem> {
     let body = html! {
         (heading(&title, html! {
             a.button.primary href="/channels/new" { (view.t("nav-new-channel")) }
+            a.button href="/catalogue/edit?part=companies" { (view.t("catalogue-new-company")) }
             a.button href="/catalogue/edit?part=sites" { (view.t("catalogue-new-site")) }
             a.button href="/catalogue/edit?part=pools" { (view.t("catalogue-new-pool")) }
             a.button href="/catalogue/edit?part=all" { (view.t("catalogue-whole")) }
@@ -125,6 +126,7 @@ fn companies(view: &View, tracking: &Value) -> Markup {
 }
 
 fn company_row(view: &View, company: &Company, tracking: &Value) -> Markup {
+    let edit = |part| address("/catalogue/edit", [("part", part), ("name", company.name.as_str())].into_iter());
     html! {
         tr {
             th scope="row" { (company.name) }
@@ -133,8 +135,13 @@ fn company_row(view: &View, company: &Company, tracking: &Value) -> Markup {
                 None => "–",
                 Some(rules) => (rules.iter().map(|(key, value)| format!("{key}: {}", text(value))).collect::<Vec<_>>().join(", ")),
             } }
-            td { a href=(address("/catalogue/edit", [("part", "tracking"), ("name", company.name.as_str())].into_iter()))
-                aria-label={ (view.t("edit")) " " (company.name) } { (view.t("edit")) } }
+            td {
+                a href=(edit("companies")) aria-label={ (view.t("company-routes-edit")) " " (company.name) } {
+                    (view.t("company-routes-edit")) }
+                " · "
+                a href=(edit("tracking")) aria-label={ (view.t("company-tracking-edit")) " " (company.name) } {
+                    (view.t("company-tracking-edit")) }
+            }
         }
     }
 }
@@ -214,6 +221,7 @@ fn place(catalogue: &Value, list: &str, name: &str) -> Option<usize> {
 fn fresh(view: &View, part: &str) -> Value {
     let company = view.config.companies.first().map(|company| company.name.clone()).unwrap_or_default();
     match part {
+        "companies" => json!({ "name": "" }),
         "sites" => json!({ "name": "", "company": company, "origins": ["https://www.example.com"] }),
         "pools" => {
             let site = view.config.sites.iter().find(|site| site.company == company).map(|site| site.name.clone());
@@ -271,7 +279,7 @@ fn text_editor(view: &View, status: StatusCode, editor: &Editor<'_>, written: &s
         label { span { (view.t("catalogue-json")) } textarea.mono name="json" rows=(lines) spellcheck="false" { (written) } }
         p.soft { (view.t("catalogue-keys")) }
     };
-    let is_there = !editor.name.is_empty() && ["sites", "pools"].contains(&editor.part);
+    let is_there = !editor.name.is_empty() && editor.part != "all" && editor.part != "tracking";
     editing(view, status, editor, is_there, html! {}, fields)
 }
 
@@ -362,8 +370,11 @@ fn of_entry(wrong: Vec<Wrong>, after: &Value, part: &str, entry: &Value, name: &
 /// The catalogue with this entry in place of the one of this name; without an entry, without it.
 pub(super) fn changed(mut catalogue: Value, part: &str, name: &str, entry: Option<Value>) -> Value {
     match (part, entry) {
-        ("sites" | "pools", entry) => {
+        ("companies" | "sites" | "pools", entry) => {
             let at = place(&catalogue, part, name).filter(|_| !name.is_empty());
+            if catalogue[part].is_null() {
+                catalogue[part] = json!([]);
+            }
             if let Some(list) = catalogue[part].as_array_mut() {
                 match (at, entry) {
                     (Some(at), Some(entry)) => list[at] = entry,
@@ -488,6 +499,7 @@ mod tests {
         assert_eq!(with("pools", "", Some(json!({ "name": "q" })))["pools"][1]["name"], "q");
         assert_eq!(with("sites", "a", None)["sites"], json!([]));
         assert_eq!(with("sites", "nobody", None), before);
+        assert_eq!(changed(json!({}), "companies", "", Some(json!({ "name": "c" })))["companies"][0]["name"], "c");
         assert_eq!(with("tracking", "acme", Some(json!({ "plan": "flat" })))["tracking"]["acme"]["plan"], "flat");
         assert_eq!(with("all", "", Some(json!({}))), json!({}));
         assert_eq!(with("nonsense", "", Some(json!({}))), before);

@@ -110,6 +110,8 @@ fn pages(call: CallId) -> Vec<String> {
             "/catalogue/edit?part=pools",
             "/catalogue/edit?part=sites&name=acme-site",
             "/catalogue/edit?part=tracking&name=acme",
+            "/catalogue/edit?part=companies&name=acme",
+            "/catalogue/edit?part=companies",
             "/calls?col=term&col=region&q=4479",
             "/events?kind=audit",
         ]

@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::entry::{BOXES, FIELD, join, texts, written};
-use super::fields::{Field, Group, Kind, Of, Part};
+use super::fields::{DESTINATION, Field, Group, Kind, Of, Part};
 use crate::config::PoolKind;
 use crate::io::http::console::parts::options;
 use crate::io::http::console::view::View;
@@ -65,22 +65,26 @@ impl<'a> Controls<'a> {
         let text = format!("{scope}-{}", field.key.replace('_', "-"));
         let label = self.view.word("field", &text);
         let help = self.view.lang.find(&format!("help-{text}"), &[]);
-        let (is_row, name) = (matches!(field.kind, Kind::Tables(..)), format!("{FIELD}{path}"));
-        match &field.kind {
-            Kind::Table(inner, fields) => html! {
+        let name = format!("{FIELD}{path}");
+        let list = |inner: &str, fields: &'static [Field]| {
+            html! {
                 fieldset { legend { (label) }
-                    @if let Some(help) = help { p.soft { (help) } }
+                    @if let Some(help) = &help { p.soft { (help) } }
+                    (self.complaints(path, true).1)
+                    (self.rows(inner, fields, path, value))
+                }
+            }
+        };
+        match &field.kind {
+            Kind::Table(inner, fields) | Kind::Whole(inner, fields) => html! {
+                fieldset { legend { (label) }
+                    @if let Some(help) = &help { p.soft { (help) } }
                     (self.complaints(path, true).1)
                     (self.fields(inner, fields, path, value))
                 }
             },
-            Kind::Tables(inner, fields) => html! {
-                fieldset { legend { (label) }
-                    @if let Some(help) = help { p.soft { (help) } }
-                    (self.complaints(path, is_row).1)
-                    (self.rows(inner, fields, path, value))
-                }
-            },
+            Kind::Tables(inner, fields) => list(inner, fields),
+            Kind::Destinations => list("destination", DESTINATION),
             Kind::Choices(choices) => {
                 let each = choices.iter().map(|code| ((*code).to_owned(), self.view.word("choice", code)));
                 self.boxes(path, &label, help.as_deref(), value, each.collect())
@@ -107,6 +111,7 @@ impl<'a> Controls<'a> {
             | Kind::Secret
             | Kind::Number
             | Kind::Lines
+            | Kind::Statuses
             | Kind::Pairs
             | Kind::Choice(_)
             | Kind::Name(_)
@@ -199,9 +204,10 @@ impl<'a> Controls<'a> {
             @for (i, row) in rows.iter().enumerate() {
                 @let at = format!("{path}[{i}]");
                 details.row open {
-                    summary { (i + 1) @if let Some(name) = row["name"].as_str() { ". " (name) } }
+                    @let row = if row.is_string() { json!({ "uri": row }) } else { row.clone() };
+                    summary { (i + 1) @if let Some(name) = row["name"].as_str().or(row["uri"].as_str()) { ". " (name) } }
                     (self.complaints(&at, true).1)
-                    (self.fields(scope, fields, &at, row))
+                    (self.fields(scope, fields, &at, &row))
                     @if i > 0 { button type="submit" name="up" value=(at) { (self.view.t("row-up")) } }
                 }
             }
@@ -239,6 +245,7 @@ impl<'a> Controls<'a> {
                 pools.map(|pool| pool.name.clone()).collect()
             }
             Of::Providers => config.keeping.providers.iter().map(|provider| provider.name.clone()).collect(),
+            Of::Trunks => config.trunks.iter().map(|trunk| trunk.name.clone()).collect(),
             Of::Stocks => config.keeping.stocks.iter().map(|stock| stock.name.clone()).collect(),
         }
     }

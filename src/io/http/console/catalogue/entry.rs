@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Form;
-use super::fields::{Field, Kind, Part};
+use super::fields::{DESTINATION, Field, Kind, Part};
 
 /// In front of the path of a field.
 pub(super) const FIELD: &str = "e.";
@@ -48,15 +48,15 @@ fn value(kind: &Kind, path: &str, form: &Form, before: Option<&Value>) -> Option
             let inner = table(fields.iter(), path, form, before);
             (!inner.is_empty()).then_some(Value::Object(inner))
         }
-        Kind::Tables(_, fields) => {
-            let rows = rows(form, path);
-            if rows.is_empty() {
-                return before.cloned();
-            }
-            let row =
-                |at: usize| table(fields.iter(), &format!("{path}[{at}]"), form, before.and_then(|list| list.get(at)));
-            let rows: Vec<Value> = rows.into_iter().map(row).filter(|row| !row.is_empty()).map(Value::Object).collect();
-            (!rows.is_empty()).then_some(Value::Array(rows))
+        Kind::Whole(_, fields) => Some(Value::Object(table(fields.iter(), path, form, before))),
+        Kind::Tables(_, fields) => list(fields, path, form, before, Value::Object),
+        Kind::Destinations => {
+            let written = before.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let read = |row: Map<String, Value>| match row.get("uri") {
+                Some(uri) if row.len() == 1 && !written.contains(&Value::Object(row.clone())) => uri.clone(),
+                _ => Value::Object(row),
+            };
+            list(DESTINATION, path, form, before, read)
         }
         Kind::Choices(_) | Kind::Names(_) => {
             if !form.contains_key(&format!("{FIELD}{path}{BOXES}")) {
@@ -90,6 +90,25 @@ fn value(kind: &Kind, path: &str, form: &Form, before: Option<&Value>) -> Option
     }
 }
 
+/// The rows that say something.
+fn list(
+    fields: &'static [Field],
+    path: &str,
+    form: &Form,
+    before: Option<&Value>,
+    read: impl Fn(Map<String, Value>) -> Value,
+) -> Option<Value> {
+    let rows = rows(form, path);
+    if rows.is_empty() {
+        return before.cloned();
+    }
+    let says =
+        |row: &Map<String, Value>| row.values().any(|value| value.as_object().is_none_or(|inner| !inner.is_empty()));
+    let row = |at: usize| table(fields.iter(), &format!("{path}[{at}]"), form, before.and_then(|list| list.get(at)));
+    let rows: Vec<Value> = rows.into_iter().map(row).filter(says).map(read).collect();
+    (!rows.is_empty()).then_some(Value::Array(rows))
+}
+
 fn leaf(kind: &Kind, typed: &str) -> Value {
     let lines = || typed.lines().map(str::trim).filter(|line| !line.is_empty());
     match kind {
@@ -100,6 +119,10 @@ fn leaf(kind: &Kind, typed: &str) -> Value {
             other => other.into(),
         },
         Kind::Lines => json!(lines().collect::<Vec<_>>()),
+        Kind::Statuses => {
+            let words = typed.split([' ', ',', '\n']).filter(|word| !word.is_empty());
+            json!(words.map(|word| leaf(&Kind::Number, word)).collect::<Vec<_>>())
+        }
         Kind::Pairs => {
             let pair = |line: &str| {
                 let (key, value) = line.split_once('=').unwrap_or((line, ""));
@@ -120,6 +143,7 @@ pub(super) fn written(kind: &Kind, value: &Value) -> String {
     };
     match (kind, value) {
         (Kind::Lines, Value::Array(items)) => items.iter().map(plain).collect::<Vec<_>>().join("\n"),
+        (Kind::Statuses, Value::Array(items)) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
         (Kind::Pairs, Value::Object(map)) => {
             map.iter().map(|(key, value)| format!("{key} = {}", plain(value))).collect::<Vec<_>>().join("\n")
         }
@@ -243,6 +267,34 @@ mod tests {
         let cleared = [("quality_talk", ""), ("traffic:boxes", ""), ("conditions[0].medium", ""), ("grow.price", "")];
         let left = json!({ "name": "web", "numbers": ["+442079460000"], "grow": { "enabled": false } });
         assert_eq!(pool(&cleared, &before), left);
+    }
+
+    #[test]
+    fn a_destination_is_a_text_or_a_table_and_a_rule_has_its_when() {
+        let company =
+            |fields: &[(&str, &str)], before: &Value| read(Part::of("companies").unwrap(), &form(fields), before);
+        let typed = [
+            ("name", "acme"),
+            ("retry_statuses", "486, 603 x"),
+            ("forward_to[0].uri", "sip:a@192.0.2.1"),
+            ("forward_to[0].weight", ""),
+            ("forward_to[1].trunk", "carrier"),
+            ("forward_to[1].number", "+442079460998"),
+            ("forward_to[2].uri", ""),
+            ("rule[0].name", "all"),
+            ("rule[0].refuse", "603"),
+            ("rule[1].name", ""),
+            ("rule[1].when.hours", ""),
+        ];
+        let wanted = json!({
+            "name": "acme",
+            "retry_statuses": [486, 603, "x"],
+            "forward_to": ["sip:a@192.0.2.1", { "trunk": "carrier", "number": "+442079460998" }],
+            "rule": [{ "name": "all", "when": {}, "refuse": 603 }],
+        });
+        assert_eq!(company(&typed, &json!({})), wanted);
+        let before = json!({ "forward_to": [{ "uri": "sip:a@192.0.2.1" }] });
+        assert_eq!(company(&[("forward_to[0].uri", "sip:a@192.0.2.1")], &before), before, "as it was written");
     }
 
     #[test]

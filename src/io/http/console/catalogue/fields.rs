@@ -1,7 +1,10 @@
 //! Which keys an entry of the catalogue has, and with which control each is edited. The names are those of the
 //! configuration file; a test holds them against what its reader asks for.
 
-use Kind::{Check, Choice, Choices, Lines, Name, Names, Number, Pairs, Secret, Table, Tables, Text, YesNo};
+use Kind::{
+    Check, Choice, Choices, Destinations, Lines, Name, Names, Number, Pairs, Secret, Statuses, Table, Tables, Text,
+    Whole, YesNo,
+};
 
 /// One key.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(super) enum Kind {
     Number,
     /// A list of texts, one a line.
     Lines,
+    /// A list of whole numbers, with blanks between.
+    Statuses,
     /// Names with their texts, `source = billboard`, one a line.
     Pairs,
     /// One of these.
@@ -39,8 +44,12 @@ pub(super) enum Kind {
     YesNo,
     /// A table within.
     Table(&'static str, &'static [Field]),
+    /// The same; it is there also when it says nothing.
+    Whole(&'static str, &'static [Field]),
     /// A list of tables.
     Tables(&'static str, &'static [Field]),
+    /// A list of tables, of which one that is nothing but a URI is a text.
+    Destinations,
 }
 
 /// Things that have names.
@@ -51,6 +60,7 @@ pub(super) enum Of {
     StaticPools,
     Providers,
     Stocks,
+    Trunks,
 }
 
 /// Fields under one heading.
@@ -89,6 +99,39 @@ const fn group(title: &'static str, fields: &'static [Field]) -> Group {
 }
 
 pub(super) const PARTS: &[Part] = &[
+    Part {
+        name: "companies",
+        scope: "company",
+        groups: &[
+            group("group-company", &[field("name", Text), field("time_zone", Text), field("currency", Text)]),
+            group(
+                "group-routing",
+                &[
+                    field("forward_to", Destinations),
+                    usual("strategy", STRATEGY, "order"),
+                    usual("ring_timeout", Text, "30s"),
+                    usual("ring_timeout_total", Text, "2m"),
+                    field("retry_statuses", Statuses),
+                    field("final_statuses", Statuses),
+                ],
+            ),
+            group("group-overflow", &[field("busy", Table("ways", WAYS)), field("no_answer", Table("ways", WAYS))]),
+            group(
+                "group-hours",
+                &[field("schedule", Table("schedule", SCHEDULE)), field("closed", Table("closed", CLOSED))],
+            ),
+            group("group-rules", &[field("rule", Tables("rule", RULE))]),
+            group(
+                "group-words",
+                &[
+                    field("labels", Lines),
+                    field("stages", Lines),
+                    field("score_card", Lines),
+                    field("label_rule", Tables("label-rule", LABEL_RULE)),
+                ],
+            ),
+        ],
+    },
     Part {
         name: "sites",
         scope: "site",
@@ -189,6 +232,72 @@ const TRAFFIC: &[&str] = &["yandex_direct", "google_ads", "organic", "social", "
 
 const DAYS: &[&str] = &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
+const STRATEGY: Kind = Choice(&["order", "parallel", "weighted", "round_robin", "longest_idle"]);
+
+/// Of [`Kind::Destinations`].
+pub(super) const DESTINATION: &[Field] = &[
+    field("uri", Text),
+    field("trunk", Name(Of::Trunks)),
+    field("number", Text),
+    field("name", Text),
+    usual("weight", Number, "1"),
+    field("calls_max", Number),
+    field("ring_timeout", Text),
+    field("redirects", Choice(&["refuse", "follow"])),
+    field("media_encryption", Choice(&["off", "optional", "sdes", "dtls"])),
+];
+
+const WAYS: &[Field] = &[field("forward_to", Destinations), usual("strategy", STRATEGY, "order")];
+
+const CLOSED: &[Field] =
+    &[field("refuse", Number), field("forward_to", Destinations), usual("strategy", STRATEGY, "order")];
+
+const SCHEDULE: &[Field] = &[
+    field("time_zone", Text),
+    field("monday", Lines),
+    field("tuesday", Lines),
+    field("wednesday", Lines),
+    field("thursday", Lines),
+    field("friday", Lines),
+    field("saturday", Lines),
+    field("sunday", Lines),
+    field("holidays", Lines),
+];
+
+const RULE: &[Field] = &[
+    field("name", Text),
+    field("when", Whole("when", WHEN)),
+    field("forward_to", Destinations),
+    usual("strategy", STRATEGY, "order"),
+    field("refuse", Number),
+    field("recording", YesNo),
+    field("announcement", Text),
+    field("whisper", Text),
+];
+
+const WHEN: &[Field] = &[
+    field("source", Lines),
+    field("medium", Lines),
+    field("campaign", Lines),
+    field("pool", Lines),
+    field("number", Lines),
+    field("caller", Lines),
+    field("region", Lines),
+    field("known", YesNo),
+    usual("hours", Choice(&["open", "closed", "any"]), "open"),
+];
+
+const LABEL_RULE: &[Field] = &[
+    field("name", Text),
+    field("label", Text),
+    field("talk_min", Text),
+    field("talk_max", Text),
+    field("outcome", Choices(&["answered", "no_answer", "busy", "cancelled", "rejected", "failed", "voicemail"])),
+    field("hidden_caller", YesNo),
+    field("calls_min", Number),
+    usual("within", Text, "1h"),
+];
+
 const CONDITION: &[Field] = &[
     field("source", Lines),
     field("medium", Lines),
@@ -239,13 +348,17 @@ mod tests {
 
     use super::*;
     use crate::config::known_keys;
+    use crate::core::catalogue::document::COMPANY;
     use crate::io::http::console::text::Lang;
 
     fn each(at: &str, scope: &str, fields: &'static [Field], found: &mut Vec<(String, String, &'static Field)>) {
         for field in fields {
             let path = format!("{at}.{}", field.key);
             match &field.kind {
-                Table(scope, fields) | Tables(scope, fields) => each(&path, scope, fields, found),
+                Table(scope, fields) | Whole(scope, fields) | Tables(scope, fields) => {
+                    each(&path, scope, fields, found)
+                }
+                Destinations => each(&path, "destination", DESTINATION, found),
                 _ => {}
             }
             found.push((path, format!("{scope}-{}", field.key.replace('_', "-")), field));
@@ -259,6 +372,7 @@ mod tests {
             let table = match part.name {
                 "sites" => "site",
                 "pools" => "pool",
+                "companies" => "company",
                 _ => "company.tracking",
             };
             for group in part.groups {
@@ -270,10 +384,18 @@ mod tests {
 
     #[test]
     fn every_key_that_the_reader_knows_has_its_field_and_no_other_is_there() {
-        let tables = ["site.", "pool.", "company.tracking."];
-        let of_tables = |key: &String| tables.iter().any(|table| key.starts_with(table));
-        let known: BTreeSet<String> = known_keys().into_iter().filter(of_tables).collect();
-        let fields: BTreeSet<String> = all().into_iter().map(|(path, ..)| path).collect();
+        let tables = ["site.", "pool.", "company.tracking.", "company.name"];
+        let of_tables = |key: &String| {
+            let of_company = key.strip_prefix("company.").and_then(|key| key.split('.').next());
+            tables.iter().any(|table| key.starts_with(table)) || of_company.is_some_and(|key| COMPANY.contains(&key))
+        };
+        // A list of destinations has its keys wherever it stands; the file has them in some of these places.
+        let once = |key: String| match key.split_once(".forward_to.") {
+            Some((_, key)) => format!("destination.{key}"),
+            None => key,
+        };
+        let known: BTreeSet<String> = known_keys().into_iter().filter(of_tables).map(once).collect();
+        let fields: BTreeSet<String> = all().into_iter().map(|(path, ..)| once(path)).collect();
         assert_eq!(fields, known);
     }
 

@@ -161,3 +161,54 @@ async fn rows_are_added_and_moved_before_anything_is_saved() {
     assert!(first.ends_with(">organic"), "{first}");
     assert_eq!(world.state.config.load().pools[0].rules.conditions.len(), 0);
 }
+
+#[tokio::test]
+async fn a_companys_calls_are_routed_by_a_form_and_come_back() {
+    let world = world_changing(CONFIG);
+    let uri = |world: &World, name: &str| {
+        let config = world.state.config.load();
+        let company = config.companies.iter().find(|company| company.name == name).cloned();
+        company.map(|company| company.forward_to.iter().map(|to| to.uri.clone()).collect::<Vec<_>>())
+    };
+    let page = world.see("/catalogue/edit?part=companies&name=acme", &[]).await.1;
+    assert!(page.contains("value=\"sip:+442079460999@127.0.0.1:5080\"") && !page.contains("name=\"json\""), "{page}");
+    let bad = [("e.forward_to[0].uri", "mailto:a"), ("e.rule[0].name", "late"), ("e.schedule.monday", "9 to 5")];
+    let (status, page) = world.edited("companies", "acme", &bad).await;
+    assert_eq!(status, 422);
+    for id in ["e.forward_to[0].uri", "e.schedule.monday"] {
+        let field = page.split(&format!(" id=\"{id}\"")).nth(1).unwrap_or_else(|| panic!("no {id}: {page}"));
+        let field = field.split("<details").next().unwrap().split("<div class=\"field\"").next().unwrap();
+        assert!(field.contains("bad-text") || page.contains("role=\"alert\""), "{id}: {field}");
+    }
+    assert!(page.contains("mailto:a") && page.contains("9 to 5") && page.contains("needs `forward_to`"), "{page}");
+
+    let good = [
+        ("e.forward_to[0].uri", "sip:a@192.0.2.1"),
+        ("e.forward_to[1].trunk", "carrier"),
+        ("e.forward_to[1].uri", "sip:b@192.0.2.2"),
+        ("e.strategy", "parallel"),
+        ("e.ring_timeout", "9s"),
+    ];
+    let (status, page) = world.edited("companies", "acme", &good).await;
+    assert_eq!(status, 200, "{page}");
+    let found = lines(&page);
+    assert!(found.iter().all(|line| line.starts_with("company acme: ")) && found.len() == 3, "{found:?}");
+    world.saved(&page).await;
+    assert_eq!(uri(&world, "acme"), Some(vec!["sip:a@192.0.2.1".to_owned(), "sip:b@192.0.2.2".to_owned()]));
+    assert_eq!(uri(&world, "other").unwrap().len(), 1, "the others are as they were");
+
+    let fresh = [("e.name", "fresh"), ("e.forward_to[0].uri", "sip:f@192.0.2.3")];
+    let (_, page) = world.edited("companies", "", &fresh).await;
+    assert_eq!(lines(&page), ["company fresh: added"]);
+    world.saved(&page).await;
+    assert!(uri(&world, "fresh").is_some());
+    let (_, page) = world.edited("companies", "fresh", &[("remove", "1")]).await;
+    assert_eq!(lines(&page), ["company fresh: removed"]);
+    world.saved(&page).await;
+    assert!(uri(&world, "fresh").is_none());
+
+    let back = world.see("/catalogue/versions/0", &[]).await.1;
+    let rolled = world.send("/catalogue/rollback", &[("to", "0"), ("tag", &hidden(&back, "tag"))]).await;
+    assert_eq!(rolled.status, 303);
+    assert_eq!(uri(&world, "acme"), Some(vec!["sip:+442079460999@127.0.0.1:5080".to_owned()]));
+}
