@@ -3,8 +3,9 @@
 //! is in minor units. Keys are given out by the projector, not by the database. `WITHOUT ROWID` is SQLite's word for a table
 //! that lies in the order of its key, so that the rows of a span lie side by side; elsewhere it is left out.
 //!
-//! What is personal stands in `callers`, `visitors`, `visitor_joins`, `visitor_users`, `visits`, `visit_signals`, `leads`, `comments` and the columns
-//! `caller_id`, `caller_name`, `visitor_no` and `visit_no` of `calls`; `audit` has the names of users; the rest is figures.
+//! What is personal stands in `callers`, `visitors`, `visitor_joins`, `visitor_users`, `visits`, `visit_signals`, `leads`,
+//! `comments` and the columns `caller_id`, `caller_name`, `visitor_no` and `visit_no` of `calls`; `audit` has the names of
+//! users; the rest is figures.
 
 /// Another one: the index is made anew.
 pub(super) const VERSION: &str = "3";
