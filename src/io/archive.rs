@@ -114,11 +114,16 @@ impl Archive {
 
 /// Writes a small file whole or not at all (0600), durably: a reader sees the old one or the new one.
 pub(in crate::io) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_whole_as(path, bytes, 0o600)
+}
+
+/// The same with another mode, for files that others read, too.
+pub(in crate::io) fn write_whole_as(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     use std::io::Write as _;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
-    let mut file = private(&temporary)?;
+    let mut file = create(&temporary, mode)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;
@@ -127,9 +132,13 @@ pub(in crate::io) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// A new file for its owner only, or an old one emptied; never a link's target.
 fn private(path: &Path) -> io::Result<std::fs::File> {
+    create(path, 0o600)
+}
+
+fn create(path: &Path, mode: u32) -> io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let flags = nix::fcntl::OFlag::O_NOFOLLOW.bits();
-    std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(flags).open(path)
+    std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).custom_flags(flags).open(path)
 }
 
 /// Makes new names and removals beside `path` durable.

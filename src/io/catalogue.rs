@@ -6,9 +6,8 @@
 //! rolls back to version 0; what the file says of them then counts again. Everything else always comes from the file, and so
 //! does a company that the catalogue does not name.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::{BUILTIN, Company, Config, Problem, Problems, Tracking};
 use crate::core::catalogue::{Ledger, Row, document};
 use crate::core::event::Event;
+use crate::io::archive::write_whole;
 use crate::limits;
 use crate::time::Wall;
 
@@ -299,12 +299,8 @@ impl Store {
     /// On the disk when this returns, whole or not at all. Holds the keys of staff links: for the owner's eyes.
     fn write(&self, version: &Version) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let part = self.folder.join("next.part");
-        let mut file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&part)?;
-        file.write_all(serde_json::to_string_pretty(version).unwrap_or_default().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&part, self.path(version.version))?;
-        File::open(&self.folder)?.sync_all()?;
+        let text = serde_json::to_string_pretty(version).map_err(io::Error::other)?;
+        write_whole(&self.path(version.version), text.as_bytes())?;
         let numbers = self.numbers()?;
         for old in numbers.iter().take(numbers.len().saturating_sub(limits::CATALOGUE_VERSIONS)) {
             fs::remove_file(self.path(*old))?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::core::attribution::Model;
+use crate::io::archive::write_whole_as;
 
 /// The model that a configuration names; the built-in one while the file is not there.
 pub fn load_model(config: &Config) -> io::Result<Arc<Model>> {
@@ -25,11 +26,9 @@ pub fn read_model(path: &Path) -> io::Result<Model> {
     if model.is_whole() { Ok(model) } else { Err(bad("is not a whole model: run `leaseline fit` again".into())) }
 }
 
-/// Writes a model beside the file and puts it in its place at once.
+/// Writes a model whole or not at all.
 pub fn write_model(path: &Path, model: &Model) -> io::Result<()> {
     let mut text = serde_json::to_string_pretty(model).map_err(io::Error::other)?;
     text.push('\n');
-    let beside = path.with_extension("json.new");
-    fs::write(&beside, text)?;
-    fs::rename(&beside, path)
+    write_whole_as(path, text.as_bytes(), 0o644)
 }

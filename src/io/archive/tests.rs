@@ -107,6 +107,28 @@ impl World {
 }
 
 #[test]
+fn a_small_file_is_written_whole_or_not_at_all() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.cursor");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    // A rest of a write that a crash ended is in nobody's way.
+    fs::write(folder.path().join("x.cursor.tmp"), "a longer rest of another write").unwrap();
+    write_whole(&path, b"1").unwrap();
+    write_whole(&path, b"22").unwrap();
+    assert_eq!((fs::read(&path).unwrap(), fs::read_dir(folder.path()).unwrap().count()), (b"22".to_vec(), 1));
+    let open = folder.path().join("model.json");
+    write_whole_as(&open, b"{}", 0o640).unwrap();
+    assert_eq!(mode(&open), 0o640);
+    // Nobody's link leads the bytes elsewhere, and what failed leaves the old ones.
+    let elsewhere = folder.path().join("elsewhere");
+    fs::write(&elsewhere, "theirs").unwrap();
+    symlink(&elsewhere, folder.path().join("x.cursor.tmp")).unwrap();
+    assert!(write_whole(&path, b"333").is_err());
+    assert_eq!((fs::read(&path).unwrap(), fs::read(&elsewhere).unwrap()), (b"22".to_vec(), b"theirs".to_vec()));
+}
+
+#[test]
 fn days_are_closed_in_order_once_and_each_vouches_for_the_one_before() {
     let mut world = world("");
     for day in 0..3 {

@@ -1,8 +1,7 @@
 //! Does what a conversation asks for: requests, letters, files. Bounded in time and size; every address is judged before it
 //! is connected to ([`crate::io::sinks::guard`]), redirects are not followed, bodies are not inflated.
 
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use crate::config::export::{Export, ExportKind, FilePlace};
 use crate::core::export::{Answer, Ask, Request};
 use crate::core::keeper::Letter;
 use crate::ids::CallId;
-use crate::io::archive::s3;
+use crate::io::archive::{s3, write_whole_as};
 use crate::io::clock;
 use crate::io::keeper::Mailer;
 use crate::io::recordings;
@@ -248,16 +247,26 @@ fn written(done: Result<io::Result<()>, tokio::task::JoinError>) -> Answer {
 
 /// Whole or not at all; one that is there stays, for it has the same rows.
 fn put(path: &Path, body: &[u8]) -> io::Result<()> {
-    if path.exists() {
-        return Ok(());
-    }
-    let new = path.with_file_name(format!(".{}.part", path.file_name().unwrap_or_default().to_string_lossy()));
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&new)?;
-    file.write_all(body)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    match path.parent() {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
+    if path.exists() { Ok(()) } else { write_whole_as(path, body, 0o640) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::put;
+
+    #[test]
+    fn a_file_of_an_export_is_written_once_and_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calls_1-9.csv");
+        put(&path, b"a,b\n").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        // The same rows once more, after a crash: what is there stays.
+        put(&path, b"other").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"a,b\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(put(&folder.path().join("no folder").join("calls.csv"), b"").is_err());
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::Value;
 
+use crate::io::archive::write_whole;
 use crate::io::journal::Record;
 use crate::limits;
 use crate::time::Wall;
@@ -72,12 +73,7 @@ impl CursorFile {
     pub(super) fn save(&self, cursor: &Cursor) -> io::Result<()> {
         let mut text = serde_json::to_vec(cursor)?;
         text.push(b'\n');
-        let new = self.path.with_extension("cursor.new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        sync_folder(&self.path)
+        write_whole(&self.path, &text)
     }
 }
 
