@@ -85,9 +85,7 @@ pub(super) async fn recording(
     if asked.get(header::IF_NONE_MATCH).is_some_and(|known| names(known, &tag)) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
-    let whole_wanted = asked.get(header::IF_RANGE).is_some_and(|known| known != tag);
-    let range = asked.get(header::RANGE).filter(|_| !whole_wanted).and_then(|range| range.to_str().ok());
-    let (status, first, count) = match range.map_or(Asked::Whole, |range| read_range(range, length)) {
+    let (status, first, count) = match asked_for(request.method(), asked, &tag, length) {
         Asked::Whole => (StatusCode::OK, 0, length),
         Asked::Part { first, last } => {
             headers.insert(header::CONTENT_RANGE, content_range(&format!("bytes {first}-{last}/{length}")));
@@ -304,15 +302,27 @@ enum Asked {
     Outside,
 }
 
+/// What a request asks for. Only of GET a range is one (RFC 9110 §14.2), and only while the file is the one that was seen.
+fn asked_for(method: &Method, headers: &HeaderMap, tag: &HeaderValue, length: u64) -> Asked {
+    let is_seen = headers.get(header::IF_RANGE).is_none_or(|seen| seen == tag);
+    let mut ranges = headers.get_all(header::RANGE).iter();
+    match (ranges.next().and_then(|range| range.to_str().ok()), ranges.next()) {
+        (Some(range), None) if *method == Method::GET && is_seen => read_range(range, length),
+        _ => Asked::Whole,
+    }
+}
+
 /// One range of bytes. Several at once, other units and what is no range at all get the whole file, as the RFC allows.
 fn read_range(text: &str, length: u64) -> Asked {
     let digits = |text: &str| {
         (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().unwrap_or(u64::MAX))
     };
-    let Some((first, last)) = text.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
-        return Asked::Whole;
-    };
-    let (first, last) = match (first.trim(), last.trim()) {
+    let of_bytes = text.trim().split_once('=').filter(|(unit, _)| unit.eq_ignore_ascii_case("bytes"));
+    // A list may have empty elements (§5.6.1.2).
+    let mut list = of_bytes.map_or("", |(_, list)| list).split(',').map(str::trim).filter(|range| !range.is_empty());
+    let (Some(range), None) = (list.next(), list.next()) else { return Asked::Whole };
+    let Some(range) = range.split_once('-') else { return Asked::Whole };
+    let (first, last) = match range {
         ("", suffix) => match digits(suffix) {
             Some(0) => return Asked::Outside,
             Some(count) => (length.saturating_sub(count), length.saturating_sub(1)),
@@ -357,8 +367,19 @@ mod tests {
             ("bytes=-0", Asked::Outside),
             ("bytes=99999999999999999999-", Asked::Outside),
             ("bytes=0-99999999999999999999", part(0, 999)),
+            ("bytes=5-", part(5, 999)),
+            ("Bytes=0-0", part(0, 0)),
+            (" bytes= 0-1 , ,", part(0, 1)),
+            // No ranges, §14.1.1: may be ignored, §14.2.
             ("bytes=5-4", Asked::Whole),
+            ("bytes=9-1", Asked::Whole),
+            ("bytes=2000-1000", Asked::Whole),
             ("bytes=0-1,5-6", Asked::Whole),
+            ("bytes=5000-,6000-", Asked::Whole),
+            ("bytes=0 - 1", Asked::Whole),
+            ("bytes=0-1-2", Asked::Whole),
+            ("bytes", Asked::Whole),
+            ("bytes=", Asked::Whole),
             ("bytes=+1-2", Asked::Whole),
             ("bytes=-", Asked::Whole),
             ("items=0-1", Asked::Whole),

@@ -97,6 +97,11 @@ async fn g08_a_recording_is_served_whole_and_in_ranges() {
     let outside = world.ask("GET", &path, &[("range", "bytes=200000-")], Body::empty()).await;
     assert_eq!((outside.status, outside.header("content-range")), (416, "bytes */200000"));
     assert_eq!(outside.code(), "range_not_satisfiable");
+    // Of HEAD there are no ranges (RFC 9110 §14.2), and two headers are no range.
+    let head = world.ask("HEAD", &path, &[("range", "bytes=0-99")], Body::empty()).await;
+    assert_eq!((head.status, head.header("content-length"), head.header("content-range")), (200, "200000", ""));
+    let twice = world.ask("GET", &path, &[("range", "bytes=0-9"), ("range", "bytes=20-29")], Body::empty()).await;
+    assert_eq!((twice.status, twice.body.len()), (200, 200_000));
     // Row G08: no range at all, several that overlap, more than there can be (RFC 9110 §14.2: the whole, or none of it).
     for (range, status, length) in [
         ("bytes=9-1", 200, 200_000),
