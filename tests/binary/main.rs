@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test's way to fail
 
 mod archive;
+mod browser;
 mod catalogue;
 mod certificates;
 mod codecs;
@@ -26,8 +27,10 @@ mod node;
 mod oidc;
 mod papers;
 mod pause;
+mod people;
 mod prompts;
 mod races;
+mod rebuild;
 mod router;
 mod secure;
 mod serving;

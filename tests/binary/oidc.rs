@@ -1,65 +1,11 @@
 //! Sign-in with a company's identity provider, through the real program; the test is the browser.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
+use crate::browser::{Page, browse};
 use crate::contracts::Identity;
 use crate::node::Node;
 use crate::serving::Server;
-
-/// An answer as a browser sees it.
-struct Page {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Page {
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// Value of a cookie that is set here.
-    fn cookie(&self, name: &str) -> Option<String> {
-        let set = self.head.lines().filter_map(|line| line.split_once(": "));
-        let set = set.filter(|(key, _)| key.eq_ignore_ascii_case("set-cookie"));
-        set.filter_map(|(_, value)| value.split(';').next()?.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value.to_owned())
-    }
-
-    fn code(&self) -> String {
-        serde_json::from_str::<Value>(&self.body).unwrap()["code"].as_str().unwrap().to_owned()
-    }
-}
-
-fn browse(at: SocketAddr, path: &str, cookie: &str) -> Page {
-    let mut stream = TcpStream::connect(at).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let cookies = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n{cookies}\r\n").unwrap();
-    // The provider keeps connections open: read what it says, not to the end.
-    let mut got = Vec::new();
-    let mut part = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&got).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length =
-                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            if body.len() >= length.unwrap_or(0) {
-                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-                return Page { status, head: head.to_owned(), body: body.to_owned() };
-            }
-        }
-        let length = stream.read(&mut part).unwrap();
-        assert_ne!(length, 0, "{text}");
-        got.extend_from_slice(&part[..length]);
-    }
-}
 
 /// Where a URL leads, below its host.
 fn path_of(url: &str) -> String {
