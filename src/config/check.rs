@@ -73,6 +73,7 @@ fn kept(marks: &[Marks]) -> impl Iterator<Item = &Marks> {
 pub(super) fn across(r: &mut Reader<'_>, config: &Config, places: &Places) {
     listeners(r, config, places);
     http(r, config, places);
+    placeholders(r, config);
     unique(r, "trunk", config.trunks.iter().map(|t| t.name.as_str()), &places.trunks);
     unique(r, "recorder", config.recorders.iter().map(|s| s.name.as_str()), &places.recorders);
     unique(r, "ear", config.ears.iter().map(|e| e.name.as_str()), &places.ears);
@@ -154,9 +155,27 @@ fn meets(a: IpAddr, b: IpAddr) -> bool {
     a == b || a.is_unspecified() || b.is_unspecified()
 }
 
-/// Tokens of examples, ours among them: whoever copies one has none.
-const EXAMPLES: [&str; 8] =
-    ["a long random text", "another long random text", "secret", "token", "password", "changeme", "change-me", "admin"];
+/// What everybody tries first.
+const GUESSES: [&str; 8] = ["secret", "token", "password", "changeme", "change-me", "admin", "leaseline", "123456"];
+
+fn is_guess(secret: &str) -> bool {
+    GUESSES.iter().any(|guess| secret.trim().eq_ignore_ascii_case(guess))
+}
+
+fn is_beyond_loopback(address: SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
+}
+
+/// Whoever leaves an example's text in the place of a secret has none. On loopback nobody is kept out anyway.
+fn placeholders(r: &mut Reader<'_>, config: &Config) {
+    let mut listeners = config.sip.listen.iter().map(|listener| listener.address).chain([config.http.listen]);
+    let Some(open) = listeners.find(|address| is_beyond_loopback(*address)) else { return };
+    for place in std::mem::take(&mut r.placeholders) {
+        let message =
+            format!("is the text of an example, which everybody knows, and `{open}` is open to others; replace it");
+        r.problem(&place, message);
+    }
+}
 
 fn http(r: &mut Reader<'_>, config: &Config, places: &Places) {
     let listen = config.http.listen;
@@ -164,7 +183,7 @@ fn http(r: &mut Reader<'_>, config: &Config, places: &Places) {
         && config.http.token.is_none()
         && !config.http.sign_in
         && !places.http_token_is_bad
-        && !listen.ip().to_canonical().is_loopback()
+        && is_beyond_loopback(listen)
     {
         let message = format!(
             "`{listen}` is open to others, and the API gives out calls and recordings: \
@@ -174,11 +193,11 @@ fn http(r: &mut Reader<'_>, config: &Config, places: &Places) {
     }
     let tokens = config.http.token.iter().chain(config.http.users.iter().map(|user| &user.token.0));
     if let Some(place) = &places.http_listen
-        && !listen.ip().to_canonical().is_loopback()
-        && let Some(example) = tokens.map(|token| &**token).find(|token| EXAMPLES.contains(token))
+        && is_beyond_loopback(listen)
+        && let Some(guess) = tokens.map(|token| &**token).find(|token| is_guess(token))
     {
         let message =
-            format!("`{listen}` is open to others, and the token `{example}` is one that everybody tries first");
+            format!("`{listen}` is open to others, and the token `{guess}` is one that everybody tries first");
         r.problem(place, message);
     }
     let clash = config.sip.listen.iter().any(|l| {
@@ -224,6 +243,7 @@ fn sources(r: &mut Reader<'_>, config: &Config, places: &Places) {
 fn logins(r: &mut Reader<'_>, config: &Config, places: &Places) {
     let mut seen: HashMap<&str, &str> = HashMap::new();
     let mut first: Option<(&Login, &str)> = None;
+    let open = config.sip.listen.iter().map(|listener| listener.address).find(|address| is_beyond_loopback(*address));
     for (trunk, marks) in config.trunks.iter().zip(kept(&places.trunks)) {
         let Some(login) = &trunk.login else { continue };
         let place = marks.key("login");
@@ -232,6 +252,10 @@ fn logins(r: &mut Reader<'_>, config: &Config, places: &Places) {
                 let message =
                     format!("user `{}` logs in to trunk `{other}` already; a user has one trunk, once", user.user);
                 r.problem(place, message);
+            }
+            if let Some(open) = open.filter(|_| is_guess(&user.secret.0) || *user.secret.0 == *user.user) {
+                let why = "is one that everybody tries first";
+                r.problem(place, format!("`{open}` is open to others, and the password of user `{}` {why}", user.user));
             }
         }
         let (of_first, name) = *first.get_or_insert((login, &trunk.name));

@@ -54,6 +54,8 @@ pub(super) struct Reader<'t> {
     problems: Vec<Problem>,
     /// Every key that was ever asked for, without array indexes.
     pub(super) known: BTreeSet<String>,
+    /// Secrets that are texts of an example, not yet replaced.
+    pub(super) placeholders: Vec<Place>,
 }
 
 /// One table of the file. Without a table every key is absent.
@@ -73,7 +75,8 @@ pub(super) enum Item<'d, 't> {
 
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str, file: &str, base: &Path) -> Reader<'t> {
-        Reader { text, file: file.to_owned(), base: base.to_owned(), problems: Vec::new(), known: BTreeSet::new() }
+        let (file, base) = (file.to_owned(), base.to_owned());
+        Reader { text, file, base, problems: Vec::new(), known: BTreeSet::new(), placeholders: Vec::new() }
     }
 
     /// Reports something wrong at a place.
@@ -88,6 +91,7 @@ impl<'t> Reader<'t> {
         let before = self.text.get(..byte).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        let message = without_passwords(&message);
         self.problems.push(Problem { file: self.file.clone(), line, column, key, message });
     }
 
@@ -291,10 +295,10 @@ impl<'t> Reader<'t> {
         key: &'static str,
         key_file: &'static str,
     ) -> Found<Arc<str>> {
-        let inline = self.text(section, key, |text| secret_text(text).map(Arc::from));
+        let inline: Found<Arc<str>> = self.text(section, key, |text| secret_text(text).map(Arc::from));
         let base = self.base.clone();
         let filed = self.text(section, key_file, |path| read_secret(&base.join(path)).map(Arc::from));
-        match (inline, filed) {
+        let found = match (inline, filed) {
             (Found::Absent, filed) => filed,
             (inline, Found::Absent) => inline,
             (_, Found::Is(_, place)) => {
@@ -302,7 +306,13 @@ impl<'t> Reader<'t> {
                 Found::Bad
             }
             (inline, Found::Bad) => inline,
+        };
+        if let Found::Is(text, place) = &found
+            && PLACEHOLDERS.contains(&text.trim())
+        {
+            self.placeholders.push(place.clone());
         }
+        found
     }
 
     /// A key that must be there. `hint` says what to write.
@@ -358,6 +368,33 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Table(_) => "a table",
     }
 }
+
+/// Messages repeat what is wrong; the password of `scheme://user:password@host` or `sip:user:password@host` does not stand in
+/// them, for they end up in logs.
+fn without_passwords(message: &str) -> String {
+    let masked = |word: &str| -> Option<String> {
+        let (user, host) = word.rsplit_once('@')?;
+        let scheme = user.find("://").map(|at| at + 3);
+        let scheme = scheme.or_else(|| ["sip:", "sips:"].iter().find(|s| user.starts_with(**s)).map(|s| s.len()));
+        let (scheme, user) = user.split_at(scheme.unwrap_or(0));
+        user.split_once(':').map(|(user, _)| format!("{scheme}{user}:…@{host}"))
+    };
+    let words = message.split_inclusive(|c: char| c.is_whitespace() || c == '`');
+    words.map(|word| masked(word).unwrap_or_else(|| word.to_owned())).collect()
+}
+
+/// What stands for a secret in our examples, and in what `leaseline check` prints.
+pub(super) const PLACEHOLDERS: [&str; 9] = [
+    "a long random text",
+    "another long random text",
+    "the allocator's token",
+    "the capture server's",
+    "what the provider gave",
+    "name of the key",
+    "the key itself",
+    "Bearer …",
+    "…",
+];
 
 /// A secret goes into HTTP headers and HMACs: one line, not empty.
 fn secret_text(text: &str) -> Result<&str, String> {

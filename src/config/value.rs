@@ -262,11 +262,11 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
 /// A URL of HTTP.
 pub(super) fn http_url(text: &str) -> Result<url::Url, String> {
     let url = url::Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err(format!("`{text}` is not a URL of http:// or https://"));
-    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("a password in a URL ends up in logs; take it out".to_owned());
+    }
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(format!("`{text}` is not a URL of http:// or https://"));
     }
     Ok(url)
 }

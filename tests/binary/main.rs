@@ -32,6 +32,7 @@ mod prompts;
 mod races;
 mod rebuild;
 mod router;
+mod secrets;
 mod secure;
 mod serving;
 mod simulate;

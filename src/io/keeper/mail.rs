@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
@@ -44,13 +46,13 @@ impl Mailer {
             Ok(made) => made,
             Err(reason) => return done(Err(reason)),
         };
-        let recipients = letter.to.len();
+        let (recipients, smtp) = (letter.to.len(), Arc::clone(smtp));
         super::spawn(async move {
             let sent = tokio::time::timeout(TIMEOUT, transport.send(message)).await;
             done(match sent {
                 Ok(Ok(_)) => Ok(recipients),
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "a letter was not taken");
+                    tracing::warn!(error = without_login(error.to_string(), &smtp), "a letter was not taken");
                     Err(if error.is_permanent() { "mail_refused" } else { "mail_failed" }.to_owned())
                 }
                 Err(_) => Err("timeout".to_owned()),
@@ -71,6 +73,15 @@ impl Mailer {
         self.known = Some((Arc::clone(smtp), transport.clone()));
         Ok(transport)
     }
+}
+
+/// What the server said, unless it said back what we logged in with.
+fn without_login(said: String, smtp: &Smtp) -> String {
+    let Some((user, password)) = &smtp.login else { return said };
+    let password = &*password.0;
+    let coded = [password.to_owned(), format!("\0{user}\0{password}")].map(|text| STANDARD_NO_PAD.encode(text));
+    let has_it = said.contains(password) || coded.iter().any(|coded| said.contains(coded.as_str()));
+    if has_it { "the server's answer repeats the password, so it is not shown".to_owned() } else { said }
 }
 
 fn build(smtp: &Smtp) -> Result<Transport, String> {
