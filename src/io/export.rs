@@ -7,6 +7,7 @@
 
 mod client;
 mod intake;
+mod pen;
 mod rehearse;
 mod store;
 #[cfg(test)]

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::store::{CallRow, Pen, Store, StoreError};
+use super::pen::Pen;
+use super::store::{CallRow, Store, StoreError};
 use crate::config::export::{Export, ExportKind, Notices};
 use crate::config::{Config, PoolRules};
 use crate::core::event::CallData;
