@@ -502,6 +502,7 @@ catalogue-wrong = Nothing was saved: something is not good yet.
 field-usual = as usual ({ $usual })
 row-add = Add one
 row-more = Keep it, and add another
+row-drop = Take it out
 row-up = One place up
 group-site = Site
 group-staff = Offices and staff

@@ -511,6 +511,7 @@ catalogue-wrong = Ничего не сохранено: не всё заполн
 field-usual = как обычно ({ $usual })
 row-add = Добавить
 row-more = Оставить и добавить ещё
+row-drop = Убрать
 row-up = На место выше
 group-site = Сайт
 group-staff = Офисы и сотрудники

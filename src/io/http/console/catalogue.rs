@@ -331,8 +331,9 @@ pub(super) async fn diff(view: View, request: Request) -> Result<Response, Probl
             }
         },
     };
-    if let Some(part) = by_fields.filter(|_| form.contains_key("up") || form.contains_key("more")) {
-        let entry = entry::raised(entry, field("up"));
+    let is_about_rows = ["up", "drop", "more"].iter().any(|button| form.contains_key(*button));
+    if let Some(part) = by_fields.filter(|_| is_about_rows) {
+        let entry = entry::without(entry::raised(entry, field("up")), field("drop"));
         return Ok(form_editor(&view, StatusCode::OK, &editor, part, &entry, &[]));
     }
     let after = changed(before.clone(), part, name, (!form.contains_key("remove")).then(|| entry.clone()));

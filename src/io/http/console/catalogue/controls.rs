@@ -58,7 +58,9 @@ impl<'a> Controls<'a> {
     }
 
     fn fields(&self, scope: &str, fields: &'static [Field], at: &str, entry: &Value) -> Markup {
-        html! { @for field in fields { (self.field(scope, field, &join(at, field.key), &entry[field.key])) } }
+        html! {
+            div.fields { @for field in fields { (self.field(scope, field, &join(at, field.key), &entry[field.key])) } }
+        }
     }
 
     fn field(&self, scope: &str, field: &'static Field, path: &str, value: &Value) -> Markup {
@@ -196,27 +198,43 @@ impl<'a> Controls<'a> {
         }
     }
 
-    /// The rows of a list, and an empty one.
+    /// The rows of a list, and an empty one. A row that is not alone is closed as long as nothing is wrong in it.
     fn rows(&self, scope: &str, fields: &'static [Field], path: &str, value: &Value) -> Markup {
         let rows = value.as_array().map(Vec::as_slice).unwrap_or_default();
         let count = rows.len();
+        let is_wrong = |at: &str| self.wrong.iter().any(|(of, _)| within(of, at));
         html! {
             @for (i, row) in rows.iter().enumerate() {
                 @let at = format!("{path}[{i}]");
-                details.row open {
-                    @let row = if row.is_string() { json!({ "uri": row }) } else { row.clone() };
-                    summary { (i + 1) @if let Some(name) = row["name"].as_str().or(row["uri"].as_str()) { ". " (name) } }
+                @let row = if row.is_string() { json!({ "uri": row }) } else { row.clone() };
+                details.row open[count == 1 || is_wrong(&at)] {
+                    summary { (i + 1) ". " (self.in_short(scope, &row)) }
                     (self.complaints(&at, true).1)
                     (self.fields(scope, fields, &at, &row))
-                    @if i > 0 { button type="submit" name="up" value=(at) { (self.view.t("row-up")) } }
+                    div.buttons {
+                        @if i > 0 { button type="submit" name="up" value=(at) { (self.view.t("row-up")) } }
+                        button type="submit" name="drop" value=(at) { (self.view.t("row-drop")) }
+                    }
                 }
             }
-            details.row {
+            details.row open[count == 0 && path == "forward_to"] {
                 summary { (self.view.t("row-add")) }
                 (self.fields(scope, fields, &format!("{path}[{count}]"), &Value::Null))
                 button type="submit" name="more" value="1" { (self.view.t("row-more")) }
             }
         }
+    }
+
+    /// What tells a row from the others: its name or URI, else the first of what it says.
+    fn in_short(&self, scope: &str, row: &Value) -> String {
+        if let Some(name) = row["name"].as_str().or(row["uri"].as_str()) {
+            return name.to_owned();
+        }
+        let label = |key: &str| self.view.word("field", &format!("{scope}-{}", key.replace('_', "-")));
+        let said = row.as_object().into_iter().flatten().take(3);
+        let parts =
+            said.map(|(key, value)| format!("{}: {}", label(key), written(&Kind::Lines, value).replace('\n', ", ")));
+        parts.collect::<Vec<_>>().join(" · ")
     }
 
     /// What is wrong with this path: with it alone, else with what is within, too.

@@ -176,14 +176,28 @@ fn ticked<'f>(form: &'f Form, path: &str) -> Vec<&'f str> {
 
 /// The row of this path one place up: of a list of which the first that fits counts.
 pub(super) fn raised(mut entry: Value, path: &str) -> Value {
-    if let Some((list, at)) = path.strip_suffix(']').and_then(|path| path.rsplit_once('['))
-        && let Ok(at) = at.parse::<usize>()
-        && let Some(rows) = find(&mut entry, list).and_then(Value::as_array_mut)
-        && (1..rows.len()).contains(&at)
+    if let Some((rows, at)) = row(&mut entry, path)
+        && at > 0
     {
         rows.swap(at - 1, at);
     }
     entry
+}
+
+/// Without the row of this path.
+pub(super) fn without(mut entry: Value, path: &str) -> Value {
+    if let Some((rows, at)) = row(&mut entry, path) {
+        rows.remove(at);
+    }
+    entry
+}
+
+/// The list that a row is in, and its place there.
+fn row<'v>(entry: &'v mut Value, path: &str) -> Option<(&'v mut Vec<Value>, usize)> {
+    let (list, at) = path.strip_suffix(']')?.rsplit_once('[')?;
+    let at = at.parse::<usize>().ok()?;
+    let rows = find(entry, list)?.as_array_mut()?;
+    (at < rows.len()).then_some((rows, at))
 }
 
 fn find<'v>(entry: &'v mut Value, path: &str) -> Option<&'v mut Value> {
@@ -298,10 +312,12 @@ mod tests {
     }
 
     #[test]
-    fn a_row_goes_up_and_nothing_else_moves() {
+    fn a_row_goes_up_or_out_and_nothing_else_moves() {
         let entry = json!({ "a": [{ "b": [1, 2, 3] }, { "b": [] }], "c": 5 });
         assert_eq!(raised(entry.clone(), "a[0].b[2]")["a"][0]["b"], json!([1, 3, 2]));
         assert_eq!(raised(entry.clone(), "a[1]")["a"][0], json!({ "b": [] }));
+        assert_eq!(without(entry.clone(), "a[0].b[1]")["a"][0]["b"], json!([1, 3]));
+        assert_eq!(without(entry.clone(), "a[2]"), entry);
         for path in ["", "a", "a[0]", "a[2]", "a[x]", "c[1]", "a[0].b[3]", "nobody[1]", "]["] {
             assert_eq!(raised(entry.clone(), path), entry, "{path}");
         }

@@ -159,6 +159,8 @@ async fn rows_are_added_and_moved_before_anything_is_saved() {
     let (_, page) = world.edited("pools", "acme-web", &[rows[0], rows[1], ("up", "conditions[1]")]).await;
     let first = page.split(" id=\"e.conditions[0].medium\"").nth(1).unwrap().split("</textarea>").next().unwrap();
     assert!(first.ends_with(">organic"), "{first}");
+    let (_, page) = world.edited("pools", "acme-web", &[rows[0], rows[1], ("drop", "conditions[0]")]).await;
+    assert!(page.contains(">organic</textarea>") && !page.contains(">cpc</textarea>"), "{page}");
     assert_eq!(world.state.config.load().pools[0].rules.conditions.len(), 0);
 }
 
