@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use nix::sys::signal::Signal;
 use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
@@ -648,6 +649,27 @@ fn i17_no_secret_stands_where_people_look() {
         let others = fs::metadata(path).unwrap().permissions().mode() & 0o077;
         assert_eq!(others, 0, "{}: {others:o}", path.display());
         clean(&path.display().to_string(), &text);
+    }
+}
+
+/// A node that follows another one's leases shows its token as little; nor does a reload with a mistake.
+#[test]
+fn i17_the_token_of_a_feed_and_a_reload_with_a_mistake_show_no_secret() {
+    let heard = Arc::new(Mutex::new(String::new()));
+    let (at, token) = (echo(&heard), canary("feed"));
+    let good =
+        format!("[log]\nfilter = \"trace\"\n[lease_feed]\nurl = \"http://{at}/v1/feed/leases\"\ntoken = \"{token}\"\n");
+    let mut node = Node::started(&good);
+    holds("it is used", || heard.lock().unwrap().contains(&token));
+    let uri = format!("sip:x:{}@127.0.0.1", canary("reload"));
+    node.extra = format!("{good}[[siprec]]\nname = \"x\"\nuri = [\"{uri}\"]\n");
+    node.write_config();
+    node.signal(Signal::SIGHUP);
+    holds("it is refused", || node.log().contains("a password in a URI"));
+    let metrics = node.get("/metrics").unwrap().1;
+    node.stop();
+    for (what, text) in [("the log", node.log()), ("metrics", metrics), ("`check`", check(&node))] {
+        clean(what, &text, &signs());
     }
 }
 
