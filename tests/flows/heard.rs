@@ -59,6 +59,11 @@ fn copying(sdp: &str, metadata: Option<&str>) -> Calling {
     }
 }
 
+/// A copy of a call from one to the other.
+pub fn copy_of(caller: &str, called: &str) -> Calling {
+    copying(&both(), Some(&metadata(&[(caller, "96"), (called, "97")])))
+}
+
 fn both() -> String {
     description(&[(40_000, "96"), (40_002, "97")])
 }

@@ -7,6 +7,7 @@ use leaseline::config::Config;
 use leaseline::core::b2bua::{Input, Settings};
 use leaseline::ids::E164;
 
+use crate::heard;
 use crate::world::phone::{Answering, Calling, Phone};
 use crate::world::{CARRIER, CONFIG, OFFICE, SHOP, World};
 
@@ -47,7 +48,12 @@ numbers = ["+442079460600"]
 
 /// The settings when the keeper has put the number of the stock into this pool, or into none.
 fn while_in(pool: Option<&str>) -> Arc<Settings> {
-    let mut config = Config::parse(&format!("{CONFIG}{POOLS}"), "test.toml", std::path::Path::new("")).unwrap();
+    let mut config = Config::parse(
+        &format!("{}{POOLS}", CONFIG.replace("country", "siprec = true\ncountry")),
+        "test.toml",
+        std::path::Path::new(""),
+    )
+    .unwrap();
     for one in &mut config.pools {
         if Some(one.name.as_str()) == pool {
             Arc::make_mut(one).numbers.push(E164::parse("+442079460600").unwrap());
@@ -69,6 +75,25 @@ fn called_by(world: &mut World, caller: &str) -> Option<String> {
     let ended = world.ended();
     assert!(ended.len() <= before + 1);
     ended.get(before).map(|call| format!("{} {}", call.company, call.forwarded_to.as_deref().unwrap_or_default()))
+}
+
+#[test]
+fn p20_nor_does_a_late_call_that_somebody_else_carries() {
+    let mut world = World::with_settings(7, while_in(Some("web")));
+    world.add(CARRIER, Phone::new(Answering::default()));
+    world.add(SHOP, Phone::new(Answering::default()));
+    world.add(OFFICE, Phone::new(Answering::default()));
+    assert!(called_by(&mut world, "+442079460111").is_some_and(|company| company.starts_with("acme")));
+    world.input(Input::Reload(while_in(Some("second"))));
+    let mut copied_from = |caller: &str| {
+        world.dial(heard::copy_of(&format!("sip:{caller}@sbc.example"), "tel:+442079460600"));
+        world.pass(Duration::from_secs(60));
+        let ended = world.ended();
+        ended.last().map(|call| format!("{} {}", call.company, call.via.as_deref().unwrap_or_default()))
+    };
+    let by = |company: &str| Some(format!("{company} siprec"));
+    assert_eq!(copied_from("+442079460111"), by("acme"), "they called acme by it");
+    assert_eq!(copied_from("+442079460112"), by("other"), "somebody new");
 }
 
 #[test]

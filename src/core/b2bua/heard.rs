@@ -82,28 +82,40 @@ impl B2bua {
             return Err(Reject::new(488, "no_common_codec"));
         }
         let speakers = speakers(request);
-        let owned = |text: &str| -> Option<Owned> {
+        let calls = &self.attributor.calls;
+        let owned = |text: &str, caller: Option<&str>| -> Option<Owned> {
             let written = number::candidates(text, trunk.country.as_deref(), &trunk.prefix);
             written.into_iter().find_map(|number: E164| {
-                let owner = settings.directory.owner_of(&number)?;
+                let before = |company: &str| calls.dialled(company, caller?, &number);
+                let owner = settings.directory.owner_for(&number, before)?;
                 let (company, pool) = (owner.company.clone(), owner.pool.clone());
                 Some((number, company, pool))
             })
         };
-        let of_speaker = |speaker: &Speaker| speaker.names.iter().find_map(|name| owned(&user(&name.aor)?));
-        let called = speakers.iter().position(|speaker| of_speaker(speaker).is_some());
-        let (number, company, pool) = called
-            .and_then(|at| of_speaker(speakers.get(at)?))
-            .or_else(|| owned(dialled))
-            .ok_or(Reject::new(404, "number_unknown"))?;
-        let caller = speakers.iter().enumerate().find(|(at, _)| called.is_some_and(|called| called != *at));
-        let caller = caller.or_else(|| speakers.iter().enumerate().next().filter(|_| called.is_none()));
-        let slots = slots(&streams, &usable, caller.map(|(_, one)| one), called.and_then(|at| speakers.get(at)));
-        let name = caller.and_then(|(_, one)| one.names.first());
-        let caller_number = name.and_then(|name| user(&name.aor)).and_then(|text| {
+        let caller_of = |speaker: &Speaker| {
+            let text = user(&speaker.names.first()?.aor)?;
             let read = number::candidates(&text, trunk.country.as_deref(), &trunk.prefix).into_iter().next();
             read.map(|number| number.as_str().to_owned())
-        });
+        };
+        // The one with a number of ours was called; of a shared one, whom the other called by it before decides.
+        let other = |at: usize| speakers.iter().enumerate().find(|(index, _)| *index != at).map(|(_, one)| one);
+        let of_speaker = |at: usize| {
+            let caller = other(at).and_then(caller_of);
+            speakers[at].names.iter().find_map(|name| owned(&user(&name.aor)?, caller.as_deref()))
+        };
+        let called = (0..speakers.len()).find_map(|at| Some((at, of_speaker(at)?)));
+        let caller = match &called {
+            Some((at, _)) => other(*at),
+            None => speakers.first(),
+        };
+        let caller_number = caller.and_then(caller_of);
+        let (at, owned) = match called {
+            Some((at, owned)) => (Some(at), owned),
+            None => (None, owned(dialled, caller_number.as_deref()).ok_or(Reject::new(404, "number_unknown"))?),
+        };
+        let (number, company, pool) = owned;
+        let slots = slots(&streams, &usable, caller, at.and_then(|at| speakers.get(at)));
+        let name = caller.and_then(|one| one.names.first());
         let channel = pool.channel.as_ref().filter(|_| pool.kind == PoolKind::Static);
         let caller_region = caller_number.as_deref().and_then(|number| settings.regions.of(number));
         let who = attribution::Question {
