@@ -41,6 +41,8 @@ pub enum Right {
     Catalogue,
     /// Changing it. Of the node.
     Edit,
+    /// Changing where companies' calls go, which others could be sent by to a telephone of their own. Of the node.
+    Route,
     /// SIP messages of calls.
     Messages,
     /// Trunks, bans, metrics, versions of the page script. Of the node.
@@ -60,7 +62,7 @@ pub enum Right {
 }
 
 impl Right {
-    pub const ALL: [Right; 23] = [
+    pub const ALL: [Right; 24] = [
         Right::Account,
         Right::Calls,
         Right::Listen,
@@ -76,6 +78,7 @@ impl Right {
         Right::Costs,
         Right::Catalogue,
         Right::Edit,
+        Right::Route,
         Right::Messages,
         Right::Node,
         Right::Defence,
@@ -104,6 +107,7 @@ impl Right {
             Right::Costs => "costs",
             Right::Catalogue => "catalogue",
             Right::Edit => "edit",
+            Right::Route => "route",
             Right::Messages => "messages",
             Right::Node => "node",
             Right::Defence => "defence",
@@ -117,7 +121,10 @@ impl Right {
 
     /// It is about the node, which all companies share: a grant within one company does not give it.
     pub const fn is_of_node(self) -> bool {
-        matches!(self, Right::Catalogue | Right::Edit | Right::Node | Right::Defence | Right::Feed | Right::Own)
+        matches!(
+            self,
+            Right::Catalogue | Right::Edit | Right::Route | Right::Node | Right::Defence | Right::Feed | Right::Own
+        )
     }
 }
 
@@ -196,7 +203,7 @@ impl Role {
     pub const fn rights(self) -> RightSet {
         use Right::{
             Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Export, Heard, Leads, Lease, Leases,
-            Listen, Messages, Node, Numbers, Reports, Work,
+            Listen, Messages, Node, Numbers, Reports, Route, Work,
         };
         match self {
             Role::Owner => RightSet::of(&Right::ALL),
@@ -206,7 +213,7 @@ impl Role {
             }
             Role::Agent => RightSet::of(&[Account, Calls, Listen, Work, Numbers]),
             Role::Engineer => RightSet::of(&[
-                Account, Calls, Control, Leases, Lease, Heard, Catalogue, Edit, Messages, Node, Defence, Numbers,
+                Account, Calls, Control, Leases, Lease, Heard, Catalogue, Edit, Route, Messages, Node, Defence, Numbers,
             ]),
             Role::Auditor => RightSet::of(&[Account, Calls, Leases, Reports, Catalogue, Node, Audit]),
         }

@@ -50,6 +50,8 @@ pub enum Refused {
     /// What is wrong, by key.
     Bad(Vec<(String, String)>),
     UnknownVersion,
+    /// Calls of this company would go elsewhere, by this key, and who wants it may not say so.
+    Route(String, &'static str),
     Io(io::Error),
 }
 
@@ -61,6 +63,8 @@ pub struct Wanted {
     pub if_match: String,
     pub by: String,
     pub note: Option<String>,
+    /// They may change where calls go.
+    pub may_route: bool,
 }
 
 /// See [`Wanted`].
@@ -222,6 +226,9 @@ impl Store {
             },
         };
         let after = whole(catalogue.as_ref(), file).map_err(unreadable)?;
+        if let Some((company, key)) = document::rerouted(&before, &after).filter(|_| !wanted.may_route) {
+            return Err(Refused::Route(company, key));
+        }
         let good = checked(file, &after, "catalogue").map_err(Refused::Bad)?;
         let next = Version {
             version: version + 1,

@@ -45,6 +45,36 @@ pub const COMPANY: [&str; 17] = [
     "label_rule",
 ];
 
+/// Those of them that say where calls go.
+const ROUTING: [&str; 11] = [
+    "forward_to",
+    "strategy",
+    "ring_timeout",
+    "ring_timeout_total",
+    "retry_statuses",
+    "final_statuses",
+    "busy",
+    "no_answer",
+    "schedule",
+    "closed",
+    "rule",
+];
+
+/// The first company whose calls would go elsewhere, and the key that says so; one that comes or goes, too.
+pub fn rerouted(before: &Value, after: &Value) -> Option<(String, &'static str)> {
+    let companies = |of: &'_ Value| of["companies"].as_array().cloned().unwrap_or_default();
+    let (old, new) = (companies(before), companies(after));
+    let names = old.iter().chain(&new).filter_map(|company| company["name"].as_str());
+    names.into_iter().find_map(|name| {
+        let of = |list: &[Value]| list.iter().find(|company| company["name"] == name).cloned().unwrap_or_default();
+        let (old, new) = (of(&old), of(&new));
+        if old.is_null() != new.is_null() {
+            return Some((name.to_owned(), "name"));
+        }
+        ROUTING.into_iter().find(|key| old[*key] != new[*key]).map(|key| (name.to_owned(), key))
+    })
+}
+
 /// The catalogue that a configuration file has.
 ///
 /// # Errors

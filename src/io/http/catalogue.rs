@@ -134,7 +134,8 @@ async fn change(
     note: Option<String>,
 ) -> Result<Response, Problem> {
     let note = note.map(|note| note.chars().filter(|c| !c.is_control()).take(limits::ARCHIVE_WORDS).collect());
-    let wanted = Wanted { what, if_match, by: caller.name.to_string(), note };
+    let wanted =
+        Wanted { what, if_match, by: caller.name.to_string(), note, may_route: caller.rights.may(Right::Route) };
     let shown = ask(state, |answer| Ask::Take { wanted: Box::new(wanted), answer }).await?.map_err(refused)?;
     Ok(tagged(&shown))
 }
@@ -173,6 +174,12 @@ pub(super) fn refused(refused: Refused) -> Problem {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_catalogue", lines.collect::<Vec<_>>().join("\n"))
         }
         Refused::UnknownVersion => Problem::not_found("unknown_version", "This version is not kept."),
+        Refused::Route(company, key) => Problem::forbidden(
+            "not_allowed",
+            format!(
+                "company {company}, {key}: changing where calls go needs the right `route` (engineers, admins, owners)."
+            ),
+        ),
         Refused::Io(error) => Problem::internal("catalogue_disk", &error),
     }
 }

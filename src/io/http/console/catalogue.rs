@@ -22,6 +22,7 @@ use super::parts::{heading, sheet, tag};
 use super::view::{View, address};
 use crate::config::{Company, Sink};
 use crate::core::catalogue::document;
+use crate::core::rights::Right;
 use crate::io::catalogue::{Ask, Refused, Shown, Wanted, What};
 use crate::io::http::body;
 use crate::io::http::catalogue::{ask, refused};
@@ -136,9 +137,11 @@ fn company_row(view: &View, company: &Company, tracking: &Value) -> Markup {
                 Some(rules) => (rules.iter().map(|(key, value)| format!("{key}: {}", text(value))).collect::<Vec<_>>().join(", ")),
             } }
             td {
-                a href=(edit("companies")) aria-label={ (view.t("company-routes-edit")) " " (company.name) } {
-                    (view.t("company-routes-edit")) }
-                " · "
+                @if view.has_right(Right::Route) {
+                    a href=(edit("companies")) aria-label={ (view.t("company-routes-edit")) " " (company.name) } {
+                        (view.t("company-routes-edit")) }
+                    " · "
+                }
                 a href=(edit("tracking")) aria-label={ (view.t("company-tracking-edit")) " " (company.name) } {
                     (view.t("company-tracking-edit")) }
             }
@@ -453,7 +456,7 @@ pub(super) async fn take(view: &View, what: What, if_match: &str, note: &str) ->
     let note: String = note.chars().filter(|c| !c.is_control()).take(limits::ARCHIVE_WORDS).collect();
     let note = Some(note).filter(|note| !note.is_empty());
     let by = view.user().unwrap_or_default().to_owned();
-    let wanted = Wanted { what, if_match: if_match.to_owned(), by, note };
+    let wanted = Wanted { what, if_match: if_match.to_owned(), by, note, may_route: view.may(Right::Route) };
     let taken: Result<Shown, Refused> =
         ask(&view.state, |answer| Ask::Take { wanted: Box::new(wanted), answer }).await?;
     taken.map_err(refused)

@@ -255,3 +255,48 @@ async fn the_audit_tells_who_did_what_to_those_who_may_know() {
     assert_eq!(of["events"].as_array().unwrap().len(), 1);
     assert_eq!(world.as_user(&auditor, "GET", "/v1/audit?type=x", Body::empty()).await.code(), "bad_parameter");
 }
+
+#[tokio::test]
+async fn i03_engineers_say_where_calls_go_and_marketers_do_not() {
+    let world = world_changing(CONFIG);
+    let marketer = world.user("mia", &["marketer@*"]);
+    let engineer = world.user("eve", &["engineer@*"]);
+    let put = async |cookie: &str, change: &dyn Fn(&mut Value)| {
+        let mut catalogue = text_of(&world, cookie).await;
+        change(&mut catalogue);
+        let headers = [
+            ("cookie", cookie),
+            ("sec-fetch-site", "same-origin"),
+            ("content-type", "application/json"),
+            ("if-match", "*"),
+        ];
+        world.ask("PUT", "/v1/catalogue", &headers, Body::from(catalogue.to_string())).await
+    };
+    let elsewhere = |catalogue: &mut Value| catalogue["companies"][0]["forward_to"] = json!(["sip:me@192.0.2.66"]);
+    let another = |catalogue: &mut Value| {
+        let new = json!({ "name": "mine", "forward_to": ["sip:me@192.0.2.66"] });
+        catalogue["companies"].as_array_mut().unwrap().push(new);
+    };
+    let refused = put(&marketer, &elsewhere).await;
+    assert_eq!((refused.status, refused.code()), (403, "not_allowed".to_owned()));
+    assert!(String::from_utf8_lossy(&refused.body).contains("forward_to"));
+    assert_eq!(put(&marketer, &another).await.status, 403, "nor a company of their own");
+    let words = |catalogue: &mut Value| catalogue["companies"][0]["labels"] = json!(["warm", "cold"]);
+    assert_eq!(put(&marketer, &words).await.status, 200, "the words of their people");
+    assert_eq!(put(&engineer, &elsewhere).await.status, 200);
+    // Nor by the way back.
+    let headers = [
+        ("cookie", marketer.as_str()),
+        ("sec-fetch-site", "same-origin"),
+        ("content-type", "application/json"),
+        ("if-match", "*"),
+    ];
+    let back = world.ask("POST", "/v1/catalogue/rollback", &headers, Body::from(json!({ "to": 0 }).to_string())).await;
+    assert_eq!(back.status, 403);
+    let page = world.open_page(&marketer, "/catalogue").await;
+    assert!(page.contains("part=tracking") && !page.contains("part=companies&amp;name"), "{page}");
+}
+
+async fn text_of(world: &World, cookie: &str) -> Value {
+    world.as_user(cookie, "GET", "/v1/catalogue", Body::empty()).await.json()["catalogue"].clone()
+}

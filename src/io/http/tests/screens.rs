@@ -26,7 +26,7 @@ impl World {
         self.ask("POST", path, &headers, body).await
     }
 
-    async fn open_page(&self, cookie: &str, path: &str) -> String {
+    pub(super) async fn open_page(&self, cookie: &str, path: &str) -> String {
         let answer = self.ask("GET", path, &[("accept", "text/html"), ("cookie", cookie)], Body::empty()).await;
         assert_eq!(answer.status, 200, "{path}: {}", text(&answer));
         text(&answer)
