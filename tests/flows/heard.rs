@@ -60,7 +60,7 @@ fn copying(sdp: &str, metadata: Option<&str>) -> Calling {
 }
 
 /// A copy of a call from one to the other.
-pub fn copy_of(caller: &str, called: &str) -> Calling {
+pub(crate) fn copy_of(caller: &str, called: &str) -> Calling {
     copying(&both(), Some(&metadata(&[(caller, "96"), (called, "97")])))
 }
 
