@@ -35,6 +35,8 @@ pub enum Right {
     Leads,
     /// Telling of calls that a PBX carries, and who is calling there.
     Heard,
+    /// What was handed to which destination, and what it answered. Of the node.
+    Exports,
     /// Importing costs and deals.
     Costs,
     /// Reading the catalogue of companies, sites and pools. Of the node.
@@ -62,7 +64,7 @@ pub enum Right {
 }
 
 impl Right {
-    pub const ALL: [Right; 24] = [
+    pub const ALL: [Right; 25] = [
         Right::Account,
         Right::Calls,
         Right::Listen,
@@ -75,6 +77,7 @@ impl Right {
         Right::Export,
         Right::Leads,
         Right::Heard,
+        Right::Exports,
         Right::Costs,
         Right::Catalogue,
         Right::Edit,
@@ -104,6 +107,7 @@ impl Right {
             Right::Export => "export",
             Right::Leads => "leads",
             Right::Heard => "heard",
+            Right::Exports => "exports",
             Right::Costs => "costs",
             Right::Catalogue => "catalogue",
             Right::Edit => "edit",
@@ -123,7 +127,14 @@ impl Right {
     pub const fn is_of_node(self) -> bool {
         matches!(
             self,
-            Right::Catalogue | Right::Edit | Right::Route | Right::Node | Right::Defence | Right::Feed | Right::Own
+            Right::Catalogue
+                | Right::Edit
+                | Right::Exports
+                | Right::Route
+                | Right::Node
+                | Right::Defence
+                | Right::Feed
+                | Right::Own
         )
     }
 }
@@ -202,20 +213,21 @@ impl Role {
     /// What it may.
     pub const fn rights(self) -> RightSet {
         use Right::{
-            Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Export, Heard, Leads, Lease, Leases,
-            Listen, Messages, Node, Numbers, Reports, Route, Work,
+            Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Export, Exports, Heard, Leads, Lease,
+            Leases, Listen, Messages, Node, Numbers, Reports, Route, Work,
         };
         match self {
             Role::Owner => RightSet::of(&Right::ALL),
             Role::Admin => RightSet(RightSet::of(&Right::ALL).0 & !RightSet::of(&[Right::Own]).0),
-            Role::Marketer => {
-                RightSet::of(&[Account, Calls, Listen, Work, Leases, Reports, Export, Leads, Costs, Catalogue, Edit])
-            }
+            Role::Marketer => RightSet::of(&[
+                Account, Calls, Listen, Work, Leases, Reports, Export, Exports, Leads, Costs, Catalogue, Edit,
+            ]),
             Role::Agent => RightSet::of(&[Account, Calls, Listen, Work, Numbers]),
             Role::Engineer => RightSet::of(&[
-                Account, Calls, Control, Leases, Lease, Heard, Catalogue, Edit, Route, Messages, Node, Defence, Numbers,
+                Account, Calls, Control, Leases, Lease, Heard, Exports, Catalogue, Edit, Route, Messages, Node,
+                Defence, Numbers,
             ]),
-            Role::Auditor => RightSet::of(&[Account, Calls, Leases, Reports, Catalogue, Node, Audit]),
+            Role::Auditor => RightSet::of(&[Account, Calls, Leases, Reports, Exports, Catalogue, Node, Audit]),
         }
     }
 }

@@ -242,7 +242,7 @@ fn route(
 fn routes(demo: bool) -> Vec<Route> {
     use Access::{Needs, Open, Page, Split};
     use Right::{
-        Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Erase, Feed, Heard, Leads, Lease, Leases, Listen, Messages, Node,
+        Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Erase, Exports, Feed, Heard, Leads, Lease, Leases, Listen, Messages, Node,
         Reports, Users, Work,
     };
     let mut routes = vec![
@@ -297,8 +297,8 @@ fn routes(demo: bool) -> Vec<Route> {
         route("/v3/a/{account}/calls.json", Needs(Calls), &["GET"], get(callrail::list)),
         route("/v3/a/{account}/calls/{id}", Needs(Calls), &["GET"], get(callrail::one)),
         route("/v3/a/{account}/calls/{id}/recording.json", Needs(Calls), &["GET"], get(callrail::recording)),
-        route("/v1/exports", Needs(Node), &["GET"], get(exports::list)),
-        route("/v1/exports/{name}/deliveries", Needs(Node), &["GET"], get(exports::deliveries)),
+        route("/v1/exports", Needs(Exports), &["GET"], get(exports::list)),
+        route("/v1/exports/{name}/deliveries", Needs(Exports), &["GET"], get(exports::deliveries)),
         route("/v1/exports/{name}/replay", Needs(Edit), &["POST"], post(exports::replay)),
         route("/v1/exports/{name}/dry-run", Needs(Edit), &["POST"], post(exports::dry_run)),
         route("/v1/bans", Needs(Node), &["GET"], get(bans::list)),

@@ -45,20 +45,8 @@ pub const COMPANY: [&str; 17] = [
     "label_rule",
 ];
 
-/// Those of them that say where calls go.
-const ROUTING: [&str; 11] = [
-    "forward_to",
-    "strategy",
-    "ring_timeout",
-    "ring_timeout_total",
-    "retry_statuses",
-    "final_statuses",
-    "busy",
-    "no_answer",
-    "schedule",
-    "closed",
-    "rule",
-];
+/// Those of them that do not say where calls go.
+const WORDS: [&str; 6] = ["time_zone", "currency", "labels", "stages", "score_card", "label_rule"];
 
 /// The first company whose calls would go elsewhere, and the key that says so; one that comes or goes, too.
 pub fn rerouted(before: &Value, after: &Value) -> Option<(String, &'static str)> {
@@ -71,7 +59,8 @@ pub fn rerouted(before: &Value, after: &Value) -> Option<(String, &'static str)>
         if old.is_null() != new.is_null() {
             return Some((name.to_owned(), "name"));
         }
-        ROUTING.into_iter().find(|key| old[*key] != new[*key]).map(|key| (name.to_owned(), key))
+        let mut routing = COMPANY.into_iter().filter(|key| !WORDS.contains(key));
+        routing.find(|key| old[*key] != new[*key]).map(|key| (name.to_owned(), key))
     })
 }
 

@@ -53,7 +53,7 @@ use super::access::Access::{self, Needs, Open};
 use super::problem::Problem;
 use super::{AppState, Route, route};
 use crate::core::rights::Right::{
-    self, Account, Audit, Calls, Catalogue, Control, Costs, Edit, Export, Leases, Node, Reports, Users, Work,
+    self, Account, Audit, Calls, Catalogue, Control, Costs, Edit, Export, Exports, Leases, Node, Reports, Users, Work,
 };
 pub(super) use account::here;
 use frame::Page;
@@ -106,8 +106,8 @@ pub(super) fn routes() -> Vec<Route> {
         route("/contacts", Needs(Calls), &["GET"], get(contacts::page)),
         route("/contacts/consent", Needs(Work), &["POST"], post(contacts::set_consent)),
         route("/costs", Needs(Costs), &["GET", "POST"], get(costs::page).post(costs::import)),
-        route("/exports", Needs(Node), &["GET"], get(exports::page)),
-        route("/exports/log", Needs(Node), &["GET"], get(exports::log)),
+        route("/exports", Needs(Exports), &["GET"], get(exports::page)),
+        route("/exports/log", Needs(Exports), &["GET"], get(exports::log)),
         route("/exports/replay", Needs(Edit), &["POST"], post(exports::replay)),
         route("/exports/dry-run", Needs(Edit), &["POST"], post(exports::dry_run)),
         route("/users", Needs(Users), &["GET", "POST"], get(users::page).post(users::add)),
