@@ -242,8 +242,8 @@ fn route(
 fn routes(demo: bool) -> Vec<Route> {
     use Access::{Needs, Open, Page, Split};
     use Right::{
-        Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Erase, Exports, Feed, Heard, Leads, Lease, Leases, Listen, Messages, Node,
-        Reports, Users, Work,
+        Account, Audit, Calls, Catalogue, Control, Costs, Defence, Edit, Erase, Exports, Feed, Heard, Leads, Lease,
+        Leases, Listen, Messages, Node, Reports, Users, Work,
     };
     let mut routes = vec![
         route("/v1/leases", Page(Lease, Leases), &["GET", "POST"], get(leases::list).post(leases::acquire)),
