@@ -66,7 +66,8 @@ try {
   const PAGES = {
     overview: '/', calls: '/calls', 'calls-none': '/calls?source=nobody', call: calls[calls.length - 1], 'call-evil': calls[calls.length - 2],
     live: '/live', pools: '/pools', pool: '/pools/acme-web', numbers: '/numbers', number: '/numbers/442079460000', planner: '/planner?price=1.50&channels=5',
-    channel: '/channels/new', catalogue: '/catalogue', edit: '/catalogue/edit?part=pools&name=acme-web', install: '/install', health: '/health',
+    channel: '/channels/new', catalogue: '/catalogue', edit: '/catalogue/edit?part=pools&name=acme-web',
+    'edit-company': '/catalogue/edit?part=companies&name=acme', 'edit-text': '/catalogue/edit?part=pools&name=acme-web&as=text', install: '/install', health: '/health',
     events: '/events', audit: '/events?kind=audit', 'sign-in': '/sign-in', missing: '/calls/00000000000000000000000000000000',
     sources: '/sources', 'source-down': '/sources?source=yandex-direct&model=linear&against=last&look_back=90', 'sources-none': '/sources?period=last_month',
     'sources-bad': '/sources?since=yesterday', channels: '/channels', 'channels-pools': '/channels?by=pool', models: '/models', repeat: '/repeat?period=7d',
@@ -210,7 +211,14 @@ try {
 
   await check('a change of the catalogue shows its diff, is saved, and taken back', async () => {
     await open(`${base}/catalogue/edit?part=pools&name=direct`);
-    await browser.run('const t = document.querySelector("textarea[name=json]"); t.value = t.value.replace("7946 0701", "").replace("+442079460700..+442079460701", "+442079460700..+442079460705"); document.querySelector("form.wide-form").requestSubmit()');
+    const numbers = (text) => browser.run('document.querySelector("[name=\\"e.numbers\\"]").value = arguments[0]; document.querySelector("form.wide-form .primary").click()', text);
+    await numbers('+442079460700\nnowhere');
+    await browser.until('what is wrong, beside its field', 'return document.querySelector(".bad-text") && document.querySelector("[name=\\"e.numbers\\"][aria-invalid=true]")');
+    assert.match(await browser.run('return document.querySelector("[name=\\"e.numbers\\"]").value'), /nowhere/, 'what was typed is kept');
+    await accessible('a form with a mistake');
+    assert.match((await browser.complaints()).join(), /catalogue\/diff .* 422/, 'the answer is a refusal');
+    if (folder) await browser.screenshot(join(folder, 'edit-wrong.png'));
+    await numbers('+442079460700..+442079460705');
     const diff = await browser.until('the diff', 'const d = document.querySelector(".diff"); return d && d.innerText');
     assert.match(diff, /442079460705/);
     if (folder) await browser.screenshot(join(folder, 'diff.png'));
