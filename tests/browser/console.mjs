@@ -236,8 +236,11 @@ try {
     await browser.open(`${base}/calls`);
     const found = await browser.send('POST', '/elements', { using: 'css selector', value: 'a.row' });
     assert.ok(found.length >= 4, `${found.length} rows`);
+    // Nothing in the page can be asked now: the driver itself waits for what is looked for.
+    await browser.send('POST', '/timeouts', { implicit: 15000 });
     await browser.click('a.row');
     await browser.send('POST', '/element', { using: 'css selector', value: '.timeline li' });
+    await browser.send('POST', '/timeouts', { implicit: 0 });
     await browser.cdp('Emulation.setScriptExecutionDisabled', { value: false });
   });
 } finally {

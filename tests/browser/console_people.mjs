@@ -230,6 +230,8 @@ try {
     await browser.open(`${base}/account`);
     await browser.cdp('Emulation.setScriptExecutionDisabled', { value: true });
     await browser.open(`${base}/account`);
+    // Nothing in the page can be asked now: the driver itself waits for what is looked for.
+    await browser.send('POST', '/timeouts', { implicit: 15000 });
     await browser.click('header form[action="/sign-out"] button');
     const type = async (selector, value) => {
       const found = await browser.send('POST', '/element', { using: 'css selector', value: selector });
@@ -239,6 +241,7 @@ try {
     await type('#sign-in-form input[name="password"]', PASSWORD);
     await browser.click('#sign-in-form button');
     await browser.send('POST', '/element', { using: 'css selector', value: '#code-form input[name="code"]' });
+    await browser.send('POST', '/timeouts', { implicit: 0 });
     await browser.cdp('Emulation.setScriptExecutionDisabled', { value: false });
   });
 } finally {
