@@ -295,6 +295,7 @@ async fn i03_engineers_say_where_calls_go_and_marketers_do_not() {
     assert_eq!(back.status, 403);
     let page = world.open_page(&marketer, "/catalogue").await;
     assert!(page.contains("part=tracking") && !page.contains("part=companies&amp;name"), "{page}");
+    assert!(world.open_page(&engineer, "/catalogue").await.contains("part=companies&amp;name"));
 }
 
 async fn text_of(world: &World, cookie: &str) -> Value {
